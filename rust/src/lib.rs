@@ -1,0 +1,27 @@
+//! The hot paths of maxstage.
+//!
+//! Every module but [`bindings`] is plain Rust with no Python in it, one verb each, and has a twin of
+//! the same behaviour in `python/maxstage/_pure/`. `bindings` alone knows Python: it converts
+//! arguments, releases the GIL for the data path, and turns errors into exceptions.
+//!
+//! **What a line is**, here and in the twin: the bytes up to and including a `\n` (0x0A). A `\r` before
+//! it belongs to the line. An unterminated rest at the end of the data is a line too.
+
+pub mod lines;
+
+mod bindings;
+
+/// The compiled module, `maxstage._core`.
+#[pyo3::pymodule]
+mod _core {
+    use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use crate::bindings::lines::count_newlines;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        // Compared with the Python package's own version by `_backend.py`: a stale extension is refused.
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}
