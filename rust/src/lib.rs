@@ -1,13 +1,20 @@
 //! The hot paths of maxstage.
 //!
-//! Every module but [`bindings`] is plain Rust with no Python in it, one verb each, and has a twin of
+//! Every module but `bindings` is plain Rust with no Python in it, one verb each, and has a twin of
 //! the same behaviour in `python/maxstage/_pure/`. `bindings` alone knows Python: it converts
 //! arguments, releases the GIL for the data path, and turns errors into exceptions.
 //!
 //! **What a line is**, here and in the twin: the bytes up to and including a `\n` (0x0A). A `\r` before
 //! it belongs to the line. An unterminated rest at the end of the data is a line too.
 
+pub mod copy;
+pub mod detect;
+pub mod error;
+pub mod fd;
+pub mod gzip;
+pub mod json;
 pub mod lines;
+pub mod read;
 
 mod bindings;
 
@@ -17,7 +24,13 @@ mod _core {
     use pyo3::prelude::*;
 
     #[pymodule_export]
+    use crate::bindings::copy::Writer;
+    #[pymodule_export]
+    use crate::bindings::detect::content_type;
+    #[pymodule_export]
     use crate::bindings::lines::count_newlines;
+    #[pymodule_export]
+    use crate::bindings::read::Reader;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

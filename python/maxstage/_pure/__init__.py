@@ -3,7 +3,10 @@
 One file for each Rust module; `maxstage._backend` chooses between the two.
 """
 
+from maxstage._pure.copy import Writer
+from maxstage._pure.detect import content_type
 from maxstage._pure.lines import count_newlines
+from maxstage._pure.read import Reader
 from maxstage._version import __version__
 
-__all__ = ["__version__", "count_newlines"]
+__all__ = ["Reader", "Writer", "__version__", "content_type", "count_newlines"]

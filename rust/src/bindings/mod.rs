@@ -1,3 +1,74 @@
-//! The border to Python: one file for each pure module.
+//! The border to Python: one file for each pure module, and what they share.
 
+pub mod copy;
+pub mod detect;
 pub mod lines;
+pub mod read;
+
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+
+use crate::error::{Check, Error, Result};
+
+pyo3::import_exception!(maxstage.errors, Corrupt);
+
+/// What the two ends of a copy are called in an error.
+#[derive(Clone, Copy, Default)]
+struct Names<'a> {
+    source: &'a str,
+    target: &'a str,
+}
+
+/// Runs a part of the data path with the GIL released, letting signal handlers run at every check.
+fn detached<T: Send>(
+    py: Python<'_>,
+    names: Names<'_>,
+    run: impl FnOnce(Check<'_>) -> Result<T> + Send,
+) -> PyResult<T> {
+    let mut raised = None;
+    let result = py.detach(|| {
+        run(&mut || {
+            Python::attach(run_signal_handlers).map_err(|error| {
+                raised = Some(error);
+                Error::Stopped
+            })
+        })
+    });
+    result.map_err(|error| match error {
+        Error::Read(error) => os_error(&error, names.source),
+        Error::Write(error) => os_error(&error, names.target),
+        Error::Damaged(what) => Corrupt::new_err(what),
+        Error::Stopped => raised.unwrap_or_else(|| PyRuntimeError::new_err("stopped")),
+    })
+}
+
+fn run_signal_handlers(py: Python<'_>) -> PyResult<()> {
+    py.check_signals()
+}
+
+/// An `OSError` that keeps errno and file name: Python picks the subclass by errno.
+fn os_error(error: &io::Error, name: &str) -> PyErr {
+    match error.raw_os_error() {
+        None => PyOSError::new_err(error.to_string()),
+        Some(code) => Python::attach(|py| {
+            let text = py
+                .import("os")
+                .and_then(|os| os.call_method1("strerror", (code,)))
+                .and_then(|text| text.extract::<String>())
+                .unwrap_or_else(|_| error.to_string());
+            PyOSError::new_err((code, text, name.to_owned()))
+        }),
+    }
+}
+
+/// Borrows a descriptor that the Python caller owns.
+fn borrow<'fd>(fd: i32) -> PyResult<BorrowedFd<'fd>> {
+    if fd < 0 {
+        return Err(PyValueError::new_err(format!("{fd} is not a file descriptor")));
+    }
+    // SAFETY: it is not -1, and the caller keeps it open for the length of the call, as the stub demands.
+    Ok(unsafe { BorrowedFd::borrow_raw(fd) })
+}

@@ -1,0 +1,120 @@
+"""Writing an item: bytes in, file out; counted, checksummed and sampled on the way, in constant memory."""
+
+import zlib
+
+from maxstage._pure import descriptor, gzip
+from maxstage._pure.detect import BLANK, content_type
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from maxstage._pure.detect import ContentType
+
+PREFIX = 64 * 1024
+"""Bytes kept of the beginning, to tell the content type and the source from."""
+
+_SMALLEST_BLOCK = 1024 * 1024
+"""Bytes in a block of the line index, at first: reading it takes less time than starting a process."""
+_MOST_BLOCKS = 1024
+"""Blocks at most (6 KB of JSON); when full, neighbours are merged and blocks are twice as long."""
+
+
+class Writer:
+    """Writes one item to a file descriptor. See the stub of the compiled module."""
+
+    def __init__(self, fd: int, name: str, /, *, compress: bool = False) -> None:
+        self._fd = fd
+        self._name = name
+        self._pending: bytearray | None = bytearray() if compress else None
+        self._prefix = bytearray()
+        self._last = b""
+        self._last_nonblank: int | None = None
+        self._block = _SMALLEST_BLOCK
+        self._counts: list[int] = []
+        self._filled = 0
+        self.byte_size = 0
+        self.stored_size = 0
+        self.crc32 = 0
+
+    def write(self, data: bytes, /) -> None:
+        """Write `data`."""
+        for at in range(0, len(data), descriptor.CHUNK):
+            self._take(data[at : at + descriptor.CHUNK])
+
+    def copy_from(self, source: int, limit: int, name: str, /) -> bool:
+        """Copy from a descriptor until its end or `limit` bytes; true at the end."""
+        descriptor.widen_pipe(source)
+        while limit > 0:
+            chunk = descriptor.read(source, min(descriptor.CHUNK, limit), name)
+            if not chunk:
+                return True
+            self._take(chunk)
+            limit -= len(chunk)
+        return False
+
+    def finish(self) -> None:
+        """Write what is pending; nothing may be written after it."""
+        # An empty item is one empty member: no bytes at all are not a gzip file.
+        if self._pending or (self._pending is not None and not self.stored_size):
+            self._store(gzip.compress_member(bytes(self._pending)))
+            self._pending.clear()
+
+    def _take(self, chunk: bytes) -> None:
+        self.crc32 = zlib.crc32(chunk, self.crc32)
+        self._count(chunk)
+        self.byte_size += len(chunk)
+        self._last = chunk[-1:]
+        rest = chunk.rstrip(BLANK)
+        self._last_nonblank = rest[-1] if rest else self._last_nonblank
+        self._prefix += chunk[: max(0, PREFIX - len(self._prefix))]
+        if self._pending is None:
+            self._store(chunk)
+            return
+        self._pending += chunk
+        while len(self._pending) >= gzip.MEMBER:
+            self._store(gzip.compress_member(bytes(self._pending[: gzip.MEMBER])))
+            del self._pending[: gzip.MEMBER]
+
+    def _store(self, data: bytes) -> None:
+        descriptor.write_all(self._fd, data, self._name)
+        self.stored_size += len(data)
+
+    def _count(self, data: bytes) -> None:
+        at = 0
+        while at < len(data):
+            if self._filled == 0:
+                self._open_block()
+            end = min(at + self._block - self._filled, len(data))
+            self._counts[-1] += data.count(b"\n", at, end)
+            self._filled = (self._filled + end - at) % self._block
+            at = end
+
+    def _open_block(self) -> None:
+        if len(self._counts) == _MOST_BLOCKS:
+            self._counts = [sum(self._counts[at : at + 2]) for at in range(0, _MOST_BLOCKS, 2)]
+            self._block *= 2
+        self._counts.append(0)
+
+    @property
+    def line_count(self) -> int:
+        """Lines taken in; an unterminated last one counts."""
+        return sum(self._counts) + (self._last not in (b"", b"\n"))
+
+    @property
+    def prefix(self) -> bytes:
+        """The first bytes taken in, 64 KiB at most."""
+        return bytes(self._prefix)
+
+    @property
+    def line_index(self) -> tuple[int, list[int]]:
+        """Bytes in a block, and the newlines of each block."""
+        return self._block, list(self._counts)
+
+    @property
+    def content_type(self) -> "ContentType":
+        """What the bytes look like."""
+        return content_type(
+            self.prefix,
+            whole=self.byte_size == len(self._prefix),
+            lines=self.line_count,
+            last_nonblank=self._last_nonblank,
+        )

@@ -1,0 +1,72 @@
+"""Reading and writing file descriptors that other people set up: non-blocking, short."""
+
+import contextlib
+import os
+import select
+
+from maxstage.errors import Corrupt
+
+CHUNK = 256 * 1024
+"""Bytes in one read: few system calls, and small enough to stay in a core's L2 cache."""
+
+_PIPE_SIZE = 1024 * 1024
+"""What a pipe is widened to: the most that Linux lets an unprivileged process ask for by default."""
+
+
+def read(fd: int, size: int, name: str) -> bytes:
+    """Read once, waiting where there is nothing yet; ``b""`` is the end."""
+    while True:
+        try:
+            return os.read(fd, size)
+        except BlockingIOError:
+            _wait(fd, select.POLLIN)
+        except OSError as error:
+            raise _named(error, name) from None
+
+
+def read_exact_at(fd: int, size: int, offset: int, name: str) -> bytes:
+    """Read `size` bytes at `offset`."""
+    parts = []
+    while size:
+        try:
+            part = os.pread(fd, size, offset)
+        except OSError as error:
+            raise _named(error, name) from None
+        if not part:
+            raise Corrupt("the data file is shorter than its metadata says")
+        parts.append(part)
+        size -= len(part)
+        offset += len(part)
+    return b"".join(parts)
+
+
+def write_all(fd: int, data: bytes, name: str) -> None:
+    """Write all of `data`."""
+    rest = memoryview(data)
+    while rest:
+        try:
+            rest = rest[os.write(fd, rest) :]
+        except BlockingIOError:
+            _wait(fd, select.POLLOUT)
+        except OSError as error:
+            raise _named(error, name) from None
+
+
+def widen_pipe(fd: int) -> None:
+    """Widen a pipe; a refusal (no pipe, or the user's pipe memory is spent) leaves a slower one, nothing worse."""
+    import fcntl
+
+    if hasattr(fcntl, "F_SETPIPE_SZ"):
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
+
+
+def _wait(fd: int, events: int) -> None:
+    """Wait for a descriptor that a parent left non-blocking (Node.js does)."""
+    poll = select.poll()
+    poll.register(fd, events)
+    poll.poll()
+
+
+def _named(error: OSError, name: str) -> OSError:
+    return type(error)(error.errno, error.strerror, name)

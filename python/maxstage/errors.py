@@ -1,0 +1,37 @@
+"""What maxstage raises. An operating system's error stays an `OSError`, with errno and filename."""
+
+
+class Error(Exception):
+    """The base of all the errors that are maxstage's own."""
+
+
+class NoProject(Error):
+    """There is no ``.max`` directory here or above."""
+
+
+class ConfigError(Error):
+    """A setting is unknown or has a value that is no good."""
+
+
+class InvalidToken(Error, ValueError):
+    """The text is no token: see `maxstage.store.tokens`."""
+
+
+class NotFound(Error, LookupError):
+    """No item has this token."""
+
+
+class Expired(NotFound):
+    """The item's time has passed; it is not served any more."""
+
+
+class Corrupt(Error):
+    """The data or the metadata of an item is not what was staged."""
+
+
+class QuotaExceeded(Error):
+    """An item, or the store with it, would be larger than the settings allow."""
+
+
+class WorkflowError(Error):
+    """A workflow file, or a run of it, is at fault."""

@@ -1,0 +1,81 @@
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use super::{Names, borrow, detached};
+use crate::copy;
+
+/// Writes one item to a file descriptor.
+#[pyclass(module = "maxstage._core")]
+pub struct Writer {
+    inner: copy::Writer,
+    fd: i32,
+    name: String,
+}
+
+#[pymethods]
+impl Writer {
+    #[new]
+    #[pyo3(signature = (fd, name, /, *, compress = false))]
+    fn new(fd: i32, name: String, compress: bool) -> Self {
+        Self { inner: copy::Writer::new(compress), fd, name }
+    }
+
+    /// Write `data`.
+    #[pyo3(signature = (data, /))]
+    fn write(&mut self, py: Python<'_>, data: &[u8]) -> PyResult<()> {
+        let Self { inner, fd, name } = self;
+        let out = borrow(*fd)?;
+        detached(py, Names { target: name, ..Names::default() }, |check| inner.write(out, data, check))
+    }
+
+    /// Copy from a descriptor until its end or `limit` bytes; true at the end.
+    #[pyo3(signature = (source, limit, name, /))]
+    fn copy_from(&mut self, py: Python<'_>, source: i32, limit: u64, name: &str) -> PyResult<bool> {
+        let (out, from) = (borrow(self.fd)?, borrow(source)?);
+        let (inner, target) = (&mut self.inner, self.name.as_str());
+        detached(py, Names { source: name, target }, |check| inner.copy_from(out, from, limit, check))
+    }
+
+    /// Write what is pending; nothing may be written after it.
+    fn finish(&mut self, py: Python<'_>) -> PyResult<()> {
+        let Self { inner, fd, name } = self;
+        let out = borrow(*fd)?;
+        detached(py, Names { target: name, ..Names::default() }, |check| inner.finish(out, check))
+    }
+
+    #[getter]
+    fn byte_size(&self) -> u64 {
+        self.inner.byte_size()
+    }
+
+    #[getter]
+    fn stored_size(&self) -> u64 {
+        self.inner.stored_size()
+    }
+
+    #[getter]
+    fn line_count(&self) -> u64 {
+        self.inner.line_count()
+    }
+
+    #[getter]
+    fn crc32(&self) -> u32 {
+        self.inner.crc32()
+    }
+
+    #[getter]
+    fn prefix<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self.inner.prefix())
+    }
+
+    #[getter]
+    fn line_index(&self) -> (u64, Vec<u64>) {
+        let index = self.inner.line_index();
+        (index.block, index.counts.clone())
+    }
+
+    #[getter]
+    fn content_type(&self) -> &'static str {
+        self.inner.content_type().name()
+    }
+}

@@ -1,0 +1,121 @@
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use super::{Names, borrow, detached};
+use crate::copy::LineIndex;
+use crate::error::Check;
+use crate::fd;
+use crate::read;
+
+/// Reads one item from a file descriptor.
+#[pyclass(module = "maxstage._core")]
+pub struct Reader {
+    inner: read::Reader,
+    fd: i32,
+    name: String,
+}
+
+#[pymethods]
+impl Reader {
+    #[new]
+    #[pyo3(signature = (fd, name, /, *, file_size, compressed = false, line_index = None))]
+    fn new(
+        py: Python<'_>,
+        fd: i32,
+        name: String,
+        file_size: u64,
+        compressed: bool,
+        line_index: Option<(u64, Vec<u64>)>,
+    ) -> PyResult<Self> {
+        let inner = if compressed {
+            let file = borrow(fd)?;
+            let names = Names { source: &name, ..Names::default() };
+            detached(py, names, |check| read::Reader::gzip(file, file_size, check))?
+        } else {
+            let index = line_index.map(|(block, counts)| LineIndex::from_parts(block, counts));
+            read::Reader::plain(file_size, index.as_ref())
+        };
+        Ok(Self { inner, fd, name })
+    }
+
+    #[getter]
+    fn size(&self) -> u64 {
+        self.inner.size()
+    }
+
+    /// Where line `number` begins.
+    #[pyo3(signature = (number, /))]
+    fn line_offset(&mut self, py: Python<'_>, number: u64) -> PyResult<u64> {
+        self.run(py, |inner, file, check| inner.line_offset(file, number, check))
+    }
+
+    /// Where the last `count` lines begin.
+    #[pyo3(signature = (count, /))]
+    fn tail_offset(&mut self, py: Python<'_>, count: u64) -> PyResult<u64> {
+        self.run(py, |inner, file, check| inner.tail_offset(file, count, check))
+    }
+
+    /// The bytes from `start` to before `end`.
+    #[pyo3(signature = (start, end, /))]
+    fn read<'py>(&mut self, py: Python<'py>, start: u64, end: u64) -> PyResult<Bound<'py, PyBytes>> {
+        let data = self.run(py, |inner, file, check| {
+            let mut data = Vec::new();
+            inner.chunks(file, start, end, check, &mut |chunk, _| {
+                data.extend_from_slice(chunk);
+                Ok(true)
+            })?;
+            Ok(data)
+        })?;
+        Ok(PyBytes::new(py, &data))
+    }
+
+    /// Write the bytes from `start` to before `end` to `target`; return `crc` carried on over them.
+    #[pyo3(signature = (target, start, end, name, /, *, crc = 0))]
+    fn copy_to(
+        &mut self,
+        py: Python<'_>,
+        target: i32,
+        start: u64,
+        end: u64,
+        name: &str,
+        crc: u32,
+    ) -> PyResult<u32> {
+        let (file, out) = (borrow(self.fd)?, borrow(target)?);
+        let (inner, source) = (&mut self.inner, self.name.as_str());
+        detached(py, Names { source, target: name }, |check| {
+            let mut crc = crc32fast::Hasher::new_with_initial(crc);
+            inner.chunks(file, start, end, check, &mut |chunk, check| {
+                crc.update(chunk);
+                fd::write_all(out, chunk, check)?;
+                Ok(true)
+            })?;
+            Ok(crc.finalize())
+        })
+    }
+
+    /// Carry `crc` on over the bytes from `start` to before `end`.
+    #[pyo3(signature = (start, end, /, *, crc = 0))]
+    fn crc32(&mut self, py: Python<'_>, start: u64, end: u64, crc: u32) -> PyResult<u32> {
+        self.run(py, |inner, file, check| {
+            let mut crc = crc32fast::Hasher::new_with_initial(crc);
+            inner.chunks(file, start, end, check, &mut |chunk, _| {
+                crc.update(chunk);
+                Ok(true)
+            })?;
+            Ok(crc.finalize())
+        })
+    }
+}
+
+impl Reader {
+    fn run<T: Send>(
+        &mut self,
+        py: Python<'_>,
+        work: impl FnOnce(&mut read::Reader, std::os::fd::BorrowedFd<'_>, Check<'_>) -> crate::error::Result<T>
+        + Send,
+    ) -> PyResult<T> {
+        let file = borrow(self.fd)?;
+        let (inner, source) = (&mut self.inner, self.name.as_str());
+        detached(py, Names { source, ..Names::default() }, |check| work(inner, file, check))
+    }
+}

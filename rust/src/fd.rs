@@ -1,0 +1,104 @@
+//! Reading and writing file descriptors that other people set up: interrupted, non-blocking, short.
+
+use std::os::fd::BorrowedFd;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+
+use crate::error::{Check, Error, Result};
+
+/// One read: large enough that system calls cost little, small enough to stay in a core's L2 cache
+/// between being read, counted, checksummed and written.
+pub const CHUNK: usize = 256 * 1024;
+
+/// What a pipe is widened to: the most that an unprivileged process may ask for by default
+/// (`/proc/sys/fs/pipe-max-size`). Fewer, larger reads; halves the time of a pipe of small writes.
+#[cfg(target_os = "linux")]
+const PIPE_SIZE: usize = 1024 * 1024;
+
+/// Reads once, waiting where there is nothing yet. 0 is the end.
+///
+/// # Errors
+/// [`Error::Read`], or what `check` returns.
+pub fn read(fd: BorrowedFd<'_>, buffer: &mut [u8], check: Check<'_>) -> Result<usize> {
+    loop {
+        match rustix::io::read(fd, &mut *buffer) {
+            Ok(count) => return Ok(count),
+            Err(errno) => wait(fd, errno, PollFlags::IN, Error::Read, check)?,
+        }
+    }
+}
+
+/// Reads at `offset`; 0 is the end.
+///
+/// # Errors
+/// [`Error::Read`], or what `check` returns.
+pub fn read_at(fd: BorrowedFd<'_>, buffer: &mut [u8], offset: u64, check: Check<'_>) -> Result<usize> {
+    loop {
+        match rustix::io::pread(fd, &mut *buffer, offset) {
+            Ok(count) => return Ok(count),
+            Err(Errno::INTR) => check()?,
+            Err(errno) => return Err(Error::Read(errno.into())),
+        }
+    }
+}
+
+/// Fills `buffer` from `offset`.
+///
+/// # Errors
+/// [`Error::Damaged`] where the file ends first; else as [`read_at`].
+pub fn read_exact_at(fd: BorrowedFd<'_>, buffer: &mut [u8], offset: u64, check: Check<'_>) -> Result<()> {
+    let mut done = 0;
+    while done < buffer.len() {
+        let Some(rest) = buffer.get_mut(done..) else { break };
+        match read_at(fd, rest, offset + done as u64, check)? {
+            0 => return Err(Error::Damaged("the data file is shorter than its metadata says")),
+            count => done += count,
+        }
+    }
+    Ok(())
+}
+
+/// Writes all of `data`.
+///
+/// # Errors
+/// [`Error::Write`], or what `check` returns.
+pub fn write_all(fd: BorrowedFd<'_>, mut data: &[u8], check: Check<'_>) -> Result<()> {
+    while !data.is_empty() {
+        match rustix::io::write(fd, data) {
+            Ok(count) => data = data.get(count..).unwrap_or_default(),
+            Err(errno) => wait(fd, errno, PollFlags::OUT, Error::Write, check)?,
+        }
+    }
+    Ok(())
+}
+
+/// Widens a pipe; does nothing to anything else.
+pub fn widen_pipe(fd: BorrowedFd<'_>) {
+    // A refusal (no pipe, or the user's pipe memory is spent) leaves a slower pipe, nothing worse.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::pipe::fcntl_setpipe_size(fd, PIPE_SIZE);
+    #[cfg(not(target_os = "linux"))]
+    let _ = fd;
+}
+
+/// After a failed call: `Ok` to try it again, else the error, made by `error` unless `check` said stop.
+///
+/// A parent may have left our stdin or stdout non-blocking (Node.js does): then wait for it.
+fn wait(
+    fd: BorrowedFd<'_>,
+    errno: Errno,
+    events: PollFlags,
+    error: fn(std::io::Error) -> Error,
+    check: Check<'_>,
+) -> Result<()> {
+    let errno = match errno {
+        Errno::AGAIN => poll(&mut [PollFd::from_borrowed_fd(fd, events)], None).err(),
+        errno => Some(errno),
+    };
+    match errno {
+        None => Ok(()),
+        Some(Errno::INTR) => check(),
+        Some(errno) => Err(error(errno.into())),
+    }
+}

@@ -1,0 +1,180 @@
+//! Reading an item: all of it, a range of bytes, or the place where a line begins.
+//!
+//! Offsets are those of the data as it was staged, whether the file is compressed or not. A file that is
+//! being read is never edited in place, so ranges stay right while it is open.
+
+use std::os::fd::BorrowedFd;
+
+use crate::copy::LineIndex;
+use crate::error::{Check, Result};
+use crate::fd::{self, CHUNK};
+use crate::gzip::{self, Decoder, Member};
+use crate::lines;
+
+/// How the last lines are looked for: from the end, in steps of this many bytes.
+const BACKWARDS: usize = 64 * 1024;
+
+/// A part of the data of which it is known how many newlines lie before it.
+struct Block {
+    offset: u64,
+    newlines_before: u64,
+}
+
+/// A stored item's data.
+pub struct Reader {
+    size: u64,
+    blocks: Vec<Block>,
+    packed: Option<(Vec<Member>, Decoder)>,
+}
+
+impl Reader {
+    /// The data of a plain file of `size` bytes; with the index of its lines where there is one.
+    #[must_use]
+    pub fn plain(size: u64, index: Option<&LineIndex>) -> Self {
+        let mut blocks = vec![Block { offset: 0, newlines_before: 0 }];
+        if let Some(index) = index {
+            let (mut offset, mut newlines_before) = (0, 0);
+            for count in &index.counts {
+                offset += index.block;
+                newlines_before += count;
+                blocks.push(Block { offset, newlines_before });
+            }
+        }
+        blocks.retain(|block| block.offset == 0 || block.offset < size);
+        Self { size, blocks, packed: None }
+    }
+
+    /// The data of a file of gzip members, `file_size` bytes long.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Damaged`], [`crate::error::Error::Read`].
+    pub fn gzip(file: BorrowedFd<'_>, file_size: u64, check: Check<'_>) -> Result<Self> {
+        let members = gzip::read_index(file, file_size, check)?;
+        let size = members.iter().map(|member| member.len as u64).sum();
+        let blocks = members
+            .iter()
+            .map(|member| Block { offset: member.offset, newlines_before: member.newlines_before })
+            .collect();
+        Ok(Self { size, blocks, packed: Some((members, Decoder::default())) })
+    }
+
+    /// Bytes of data.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Gives `take` the data from `start` to before `end`, chunk by chunk, until `take` returns `false`.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Damaged`], [`crate::error::Error::Read`], what `take` or `check` return.
+    pub fn chunks(
+        &mut self,
+        file: BorrowedFd<'_>,
+        start: u64,
+        end: u64,
+        check: Check<'_>,
+        take: &mut dyn FnMut(&[u8], Check<'_>) -> Result<bool>,
+    ) -> Result<()> {
+        let end = end.min(self.size);
+        match &mut self.packed {
+            None => plain_chunks(file, start, end, check, take),
+            Some((members, decoder)) => gzip_chunks(file, members, decoder, start, end, check, take),
+        }
+    }
+
+    /// Returns where line `number` begins (1 is the first); the end of the data where there are fewer lines.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Damaged`], [`crate::error::Error::Read`], what `check` returns.
+    pub fn line_offset(&mut self, file: BorrowedFd<'_>, number: u64, check: Check<'_>) -> Result<u64> {
+        let Some(ends) = number.checked_sub(1).filter(|ends| *ends > 0) else { return Ok(0) };
+        let after = self.blocks.partition_point(|block| block.newlines_before < ends);
+        let Some(block) = after.checked_sub(1).and_then(|at| self.blocks.get(at)) else {
+            return Ok(self.size);
+        };
+        let (mut at, mut left, mut found) = (block.offset, ends - block.newlines_before, None);
+        let (start, end) = (at, self.size);
+        self.chunks(file, start, end, check, &mut |chunk, _| {
+            if let Some(past) = lines::after_newline(chunk, left) {
+                found = Some(at + past as u64);
+                return Ok(false);
+            }
+            left -= lines::count_newlines(chunk);
+            at += chunk.len() as u64;
+            Ok(true)
+        })?;
+        Ok(found.unwrap_or(self.size))
+    }
+
+    /// Returns where the last `count` lines begin.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Damaged`], [`crate::error::Error::Read`], what `check` returns.
+    pub fn tail_offset(&mut self, file: BorrowedFd<'_>, count: u64, check: Check<'_>) -> Result<u64> {
+        let Some(last) = self.size.checked_sub(1).filter(|_| count > 0) else { return Ok(self.size) };
+        let step = self.packed.as_ref().map_or(BACKWARDS, |_| gzip::MEMBER) as u64;
+        // A newline at the very end ends the last line; it does not begin another.
+        let (mut left, mut end) = (count, last);
+        while end > 0 {
+            // Steps end where members do, so that each is inflated once.
+            let start = (end - 1) / step * step;
+            let mut part = Vec::new();
+            self.chunks(file, start, end, check, &mut |chunk, _| {
+                part.extend_from_slice(chunk);
+                Ok(true)
+            })?;
+            for at in memchr::memrchr_iter(b'\n', &part) {
+                left -= 1;
+                if left == 0 {
+                    return Ok(start + at as u64 + 1);
+                }
+            }
+            end = start;
+        }
+        Ok(0)
+    }
+}
+
+fn plain_chunks(
+    file: BorrowedFd<'_>,
+    start: u64,
+    end: u64,
+    check: Check<'_>,
+    take: &mut dyn FnMut(&[u8], Check<'_>) -> Result<bool>,
+) -> Result<()> {
+    let mut buffer = vec![0; CHUNK.min(usize::try_from(end.saturating_sub(start)).unwrap_or(CHUNK))];
+    let mut at = start;
+    while at < end {
+        let most = buffer.len().min(usize::try_from(end - at).unwrap_or(usize::MAX));
+        let chunk = buffer.get_mut(..most).unwrap_or_default();
+        fd::read_exact_at(file, chunk, at, check)?;
+        at += chunk.len() as u64;
+        if !take(chunk, check)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn gzip_chunks(
+    file: BorrowedFd<'_>,
+    members: &[Member],
+    decoder: &mut Decoder,
+    start: u64,
+    end: u64,
+    check: Check<'_>,
+    take: &mut dyn FnMut(&[u8], Check<'_>) -> Result<bool>,
+) -> Result<()> {
+    let first = members.partition_point(|member| member.offset + member.len as u64 <= start);
+    for member in members.iter().skip(first).take_while(|member| member.offset < end) {
+        let data = decoder.inflate(file, member, check)?;
+        let within =
+            |offset: u64| usize::try_from(offset.saturating_sub(member.offset)).unwrap_or(usize::MAX);
+        let part = data.get(within(start)..within(end).min(data.len())).unwrap_or_default();
+        if !take(part, check)? {
+            break;
+        }
+    }
+    Ok(())
+}
