@@ -1,0 +1,74 @@
+"""maxstage: hand large data between agents and shell commands by a short token, and keep output within bounds.
+
+>>> import tempfile
+>>> store = Store.init(tempfile.mkdtemp())
+>>> item = store.stage(b"one\\ntwo\\n")
+>>> with store.open(item.token) as file:
+...     file.read()
+b'one\\ntwo\\n'
+"""
+
+from maxstage._version import __version__
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from maxstage._backend import backend
+    from maxstage.errors import (
+        ConfigError,
+        Corrupt,
+        Error,
+        Expired,
+        InvalidToken,
+        NoProject,
+        NotFound,
+        QuotaExceeded,
+        WorkflowError,
+    )
+    from maxstage.store.metadata import Item
+    from maxstage.store.store import Store
+
+_HOMES = {
+    "backend": "maxstage._backend",
+    "Item": "maxstage.store.metadata",
+    "Store": "maxstage.store.store",
+    "ConfigError": "maxstage.errors",
+    "Corrupt": "maxstage.errors",
+    "Error": "maxstage.errors",
+    "Expired": "maxstage.errors",
+    "InvalidToken": "maxstage.errors",
+    "NoProject": "maxstage.errors",
+    "NotFound": "maxstage.errors",
+    "QuotaExceeded": "maxstage.errors",
+    "WorkflowError": "maxstage.errors",
+}
+"""Where each public name lives. It is imported when it is first asked for: the commands pay for no more than they use."""
+
+__all__ = [
+    "ConfigError",
+    "Corrupt",
+    "Error",
+    "Expired",
+    "InvalidToken",
+    "Item",
+    "NoProject",
+    "NotFound",
+    "QuotaExceeded",
+    "Store",
+    "WorkflowError",
+    "__version__",
+    "backend",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'maxstage' has no attribute {name!r}")
+    from importlib import import_module
+
+    value: object = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -10,8 +10,6 @@ import os
 from maxstage._version import __version__
 
 TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from maxstage import _core as core
 
 _CHOICES = ("rust", "python")
 
@@ -42,8 +40,10 @@ def _choose() -> str:
     if choice != "python" and _load_compiled():
         return "rust"
     if choice == "rust":
-        raise ImportError("MAXSTAGE_BACKEND=rust, but this installation has no compiled module; "
-                          "unset it or install a wheel for this platform")
+        raise ImportError(
+            "MAXSTAGE_BACKEND=rust, but this installation has no compiled module; "
+            "unset it or install a wheel for this platform"
+        )
     from maxstage import _pure
 
     core = _pure  # type: ignore[assignment]

@@ -1,6 +1,117 @@
-"""The compiled module. Its pure twin is `maxstage._pure`; use either through `maxstage._backend`."""
+"""The compiled module. Its pure twin is `maxstage._pure`; use either through `maxstage._backend`.
+
+File descriptors are borrowed: the caller keeps them open for the length of the call and closes them.
+Names of files are what an `OSError` is to call them. All sizes and offsets are bytes. Long work releases
+the GIL and lets signal handlers run.
+"""
+
+from typing import Literal, TypeAlias, final
 
 __version__: str
 
+_ContentType: TypeAlias = Literal["ndjson", "json", "text"]
+
 def count_newlines(data: bytes, /) -> int:
     """Count the ``\\n`` bytes in `data`."""
+
+def content_type(prefix: bytes, /, *, whole: bool, lines: int, last_nonblank: int | None) -> _ContentType:
+    """Tell ``ndjson``, ``json`` or ``text`` from the first bytes of the data.
+
+    Args:
+        prefix: The first bytes.
+        whole: Whether `prefix` is all of the data.
+        lines: How many lines all of the data has.
+        last_nonblank: The last byte of all of the data that is no white space.
+    """
+
+@final
+class Writer:
+    """Writes one item to a file descriptor: counted, checksummed and sampled on the way, in constant memory.
+
+    Args:
+        fd: Where to write.
+        name: What to call it in an error.
+        compress: Whether to write gzip.
+    """
+
+    def __new__(cls, fd: int, name: str, /, *, compress: bool = False) -> Writer: ...
+    def write(self, data: bytes, /) -> None:
+        """Write `data`."""
+
+    def copy_from(self, source: int, limit: int, name: str, /) -> bool:
+        """Copy from a descriptor until its end or `limit` bytes; return whether the end was seen."""
+
+    def finish(self) -> None:
+        """Write what is pending; nothing may be written after it."""
+
+    @property
+    def byte_size(self) -> int:
+        """Bytes taken in."""
+
+    @property
+    def stored_size(self) -> int:
+        """Bytes written out; less where the item is compressed."""
+
+    @property
+    def line_count(self) -> int:
+        """Lines taken in; an unterminated last one counts."""
+
+    @property
+    def crc32(self) -> int:
+        """CRC-32 (that of gzip) of the bytes taken in."""
+
+    @property
+    def prefix(self) -> bytes:
+        """The first bytes taken in, 64 KiB at most."""
+
+    @property
+    def line_index(self) -> tuple[int, list[int]]:
+        """Bytes in a block, and the newlines of each block; 1,024 blocks at most."""
+
+    @property
+    def content_type(self) -> _ContentType:
+        """What the bytes look like."""
+
+@final
+class Reader:
+    """Reads one item from a file descriptor. Offsets are those of the data as it was staged.
+
+    Args:
+        fd: What to read; it must allow reading at an offset.
+        name: What to call it in an error.
+        file_size: How long the file is.
+        compressed: Whether it is gzip as `Writer` writes it.
+        line_index: The writer's `line_index`, for a file that is not compressed.
+
+    Raises:
+        Corrupt: The file is not what these say; the methods may raise it too.
+    """
+
+    def __new__(
+        cls,
+        fd: int,
+        name: str,
+        /,
+        *,
+        file_size: int,
+        compressed: bool = False,
+        line_index: tuple[int, list[int]] | None = None,
+    ) -> Reader: ...
+    @property
+    def size(self) -> int:
+        """Bytes of data."""
+
+    def line_offset(self, number: int, /) -> int:
+        """Where line `number` begins (1 is the first); the end of the data where there are fewer lines."""
+
+    def tail_offset(self, count: int, /) -> int:
+        """Where the last `count` lines begin."""
+
+    def read(self, start: int, end: int, /) -> bytes:
+        """Return the bytes from `start` to before `end`, or to the end of the data."""
+
+    def copy_to(self, target: int, start: int, end: int, name: str, /, *, crc: int = 0) -> int:
+        """Write the bytes from `start` to before `end` to `target`; return `crc` carried on over them."""
+
+    def crc32(self, start: int, end: int, /, *, crc: int = 0) -> int:
+        """Carry `crc` on over the bytes from `start` to before `end`."""

@@ -130,6 +130,8 @@ pub struct Decoder {
     decompressor: Decompressor,
     packed: Vec<u8>,
     data: Vec<u8>,
+    /// Which member `data` is of, so that many small reads of one inflate it once.
+    current: Option<u64>,
 }
 
 impl Decoder {
@@ -138,13 +140,17 @@ impl Decoder {
     /// # Errors
     /// [`Error::Damaged`], [`Error::Read`].
     pub fn inflate(&mut self, file: BorrowedFd<'_>, member: &Member, check: Check<'_>) -> Result<&[u8]> {
-        self.packed.resize(member.file_len, 0);
-        fd::read_exact_at(file, &mut self.packed, member.file_offset, check)?;
-        self.data.resize(member.len, 0);
-        match self.decompressor.gzip_decompress(&self.packed, &mut self.data) {
-            Ok(len) if len == member.len => Ok(&self.data),
-            _ => Err(DAMAGED),
+        if self.current != Some(member.file_offset) {
+            self.current = None;
+            self.packed.resize(member.file_len, 0);
+            fd::read_exact_at(file, &mut self.packed, member.file_offset, check)?;
+            self.data.resize(member.len, 0);
+            match self.decompressor.gzip_decompress(&self.packed, &mut self.data) {
+                Ok(len) if len == member.len => self.current = Some(member.file_offset),
+                _ => return Err(DAMAGED),
+            }
         }
+        Ok(&self.data)
     }
 }
 

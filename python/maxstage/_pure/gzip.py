@@ -33,7 +33,9 @@ class Member:
 
     __slots__ = ("file_len", "file_offset", "len", "newlines_before", "offset")
 
-    def __init__(self, file_offset: int, file_len: int, offset: int, length: int, newlines_before: int) -> None:
+    def __init__(
+        self, file_offset: int, file_len: int, offset: int, length: int, newlines_before: int
+    ) -> None:
         self.file_offset = file_offset
         self.file_len = file_len
         self.offset = offset
@@ -70,5 +72,3 @@ def inflate(fd: int, member: Member, name: str) -> bytes:
     if not unpacker.eof or unpacker.unused_data or len(data) != member.len:
         raise Corrupt(_DAMAGED)
     return data
-
-

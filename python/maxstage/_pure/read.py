@@ -29,6 +29,9 @@ class Reader:
         self._fd = fd
         self._name = name
         self._members: list[gzip.Member] | None = None
+        # The member inflated last, so that many small reads of one inflate it once.
+        self._current: gzip.Member | None = None
+        self._data = b""
         # Parts of the data of which it is known how many newlines lie before: (newlines before, offset).
         self._blocks: list[tuple[int, int]] = [(0, 0)]
         self.size = file_size
@@ -100,8 +103,11 @@ class Reader:
         for member in self._members[first:]:
             if member.offset >= end:
                 break
-            data = gzip.inflate(self._fd, member, self._name)
-            yield data[max(0, start - member.offset) : end - member.offset]
+            if member is not self._current:
+                self._current = None
+                self._data = gzip.inflate(self._fd, member, self._name)
+                self._current = member
+            yield self._data[max(0, start - member.offset) : end - member.offset]
 
 
 def _block_starts(line_index: tuple[int, list[int]], file_size: int) -> "Iterator[tuple[int, int]]":

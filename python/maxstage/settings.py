@@ -1,0 +1,155 @@
+"""Settings: option > environment (``MAX_…``) > ``.max/config.toml`` > default.
+
+A missing file, or one with nothing but comments, costs no import.
+"""
+
+import os
+
+from maxstage.errors import ConfigError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+DEFAULT_TTL_MINUTES = 60
+
+
+class Settings:
+    """The settings of one project.
+
+    Attributes:
+        ttl_minutes: Minutes until an item expires, at least 1.
+        token_bytes: Random bytes in an id, 4 to 16.
+        sync: Whether items survive power loss before their token is printed.
+        compress: Whether items are compressed.
+        max_item_bytes: The most that one item may take, in bytes as staged; None for no limit.
+        max_store_bytes: The most that all items may take on disk, in bytes; None for no limit.
+    """
+
+    __slots__ = ("compress", "max_item_bytes", "max_store_bytes", "sync", "token_bytes", "ttl_minutes")
+
+    def __init__(
+        self,
+        *,
+        ttl_minutes: float = DEFAULT_TTL_MINUTES,
+        token_bytes: int = 4,
+        sync: bool = False,
+        compress: bool = False,
+        max_item_bytes: int | None = None,
+        max_store_bytes: int | None = None,
+    ) -> None:
+        self.ttl_minutes = ttl_minutes
+        self.token_bytes = token_bytes
+        self.sync = sync
+        self.compress = compress
+        self.max_item_bytes = max_item_bytes
+        self.max_store_bytes = max_store_bytes
+
+
+def _integer(least: int, most: int) -> "Callable[[object], int]":
+    def parse(value: object) -> int:
+        number = int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
+        if not isinstance(number, int) or isinstance(number, bool) or not least <= number <= most:
+            raise ValueError(f"wants a whole number from {least} to {most}")
+        return number
+
+    return parse
+
+
+def _boolean(value: object) -> bool:
+    words = {
+        "1": True,
+        "true": True,
+        "yes": True,
+        "on": True,
+        "0": False,
+        "false": False,
+        "no": False,
+        "off": False,
+    }
+    if isinstance(value, str) and value.lower() in words:
+        return words[value.lower()]
+    if not isinstance(value, bool):
+        raise ValueError("wants true or false")  # noqa: TRY004
+    return value
+
+
+def _size(value: object) -> int:
+    from maxstage.sizes import parse_size
+
+    return parse_size(value)
+
+
+MOST_TTL_MINUTES = 100 * 365 * 24 * 60
+"""A hundred years: what is to stay longer wants to be pinned, and no date overflows."""
+
+_PARSERS: "dict[str, Callable[[object], Any]]" = {
+    "ttl_minutes": _integer(1, MOST_TTL_MINUTES),
+    "token_bytes": _integer(4, 16),
+    "sync": _boolean,
+    "compress": _boolean,
+    "max_item_bytes": _size,
+    "max_store_bytes": _size,
+}
+
+
+def load_settings(config: str, environ: "Mapping[str, str]" = os.environ) -> Settings:
+    """Read the settings of a project.
+
+    Args:
+        config: The path of its ``config.toml``, which need not exist.
+        environ: The environment.
+
+    Raises:
+        ConfigError: A key is unknown or its value no good; the message names the file, line and key.
+    """
+    values = _read_config(config)
+    for key, parse in _PARSERS.items():
+        name = f"MAX_{key.upper()}"
+        text = environ.get(name)
+        if text:
+            try:
+                values[key] = parse(text)
+            except ValueError as error:
+                raise ConfigError(f"{name}={text!r} {error}") from None
+    return Settings(**values)
+
+
+def _read_config(path: str) -> "dict[str, Any]":
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+    except FileNotFoundError:
+        return {}
+    if all(not line or line.startswith(b"#") for line in map(bytes.strip, content.split(b"\n"))):
+        return {}
+    return _parse_config(path, content)
+
+
+def _parse_config(path: str, content: bytes) -> "dict[str, Any]":
+    import tomllib
+
+    try:
+        text = content.decode()
+        table = tomllib.loads(text)
+    except ValueError as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from None
+    values = {}
+    for key, value in table.items():
+        if key not in _PARSERS:
+            known = ", ".join(_PARSERS)
+            raise ConfigError(f"{path}:{_line_of(key, text)}: unknown setting {key!r}; known are {known}")
+        try:
+            values[key] = _PARSERS[key](value)
+        except ValueError as error:
+            raise ConfigError(f"{path}:{_line_of(key, text)}: {key} {error}, not {value!r}") from None
+    return values
+
+
+def _line_of(key: str, text: str) -> int:
+    """Return the line where a key of the root table, or a table of that name, is set; TOML's parser doesn't tell."""
+    import re
+
+    pattern = re.compile(rf"""\s*\[*\s*["']?{re.escape(key)}["']?\s*[].=]""")
+    return next((number for number, line in enumerate(text.split("\n"), 1) if pattern.match(line)), 1)

@@ -1,0 +1,40 @@
+"""Telling where data came from: the `source` that its first record names."""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from maxstage.store.metadata import ContentType
+
+
+def detect_source(prefix: bytes, content_type: "ContentType") -> str | None:
+    """Return what the first record says of its source.
+
+    Where it is a JSON object with a string ``source``: that, followed by ``/`` and its string ``type`` where
+    there is one. Otherwise, or where the record goes on beyond the prefix, None.
+
+    >>> detect_source(b'{"source": "hubspot", "type": "contact"}', "json")
+    'hubspot/contact'
+    """
+    # Most data names no source, and then `json` need not be imported. An escape may hide the name.
+    if content_type == "text" or not (b'"source"' in prefix or b"\\u" in prefix):
+        return None
+    import json
+
+    lines = prefix.lstrip().split(b"\n", 1)
+    try:
+        record = json.loads(lines[0] if content_type == "ndjson" else prefix)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(record, dict) or not _is_text(record.get("source")):
+        return None
+    source: str = record["source"]
+    return f"{source}/{record['type']}" if _is_text(record.get("type")) else source
+
+
+def _is_text(value: object) -> bool:
+    """Whether it is text that can be written as UTF-8: JSON may name half of a surrogate pair."""
+    return (
+        isinstance(value, str)
+        and value.isprintable()
+        and value != ""
+        and value.encode("utf-8", "ignore").decode() == value
+    )

@@ -1,0 +1,255 @@
+"""Writing an item: claim a token, let the data in, publish it whole or leave nothing behind."""
+
+import fcntl
+import os
+import time
+
+from maxstage._backend import core
+from maxstage.errors import QuotaExceeded
+from maxstage.store.layout import CLAIM, EXPIRED, LEAVING, PART, UPDATE, Layout, remove
+from maxstage.store.metadata import Item
+from maxstage.store.quota import STEP, Quota
+from maxstage.store.tokens import new_id
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any, BinaryIO
+
+    from maxstage.settings import Settings
+    from maxstage.store.metadata import ContentType
+
+    Data = bytes | bytearray | memoryview | str | os.PathLike[str] | BinaryIO | Iterable[bytes]
+    Progress = Callable[[int], None]
+
+_READ = 256 * 1024
+"""Bytes read at a time from a Python file object."""
+
+_TRIES = 100
+"""Ids tried before giving up: with 8 digits, a store of 40 million items still has 99 free of 100."""
+
+_NEW = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Draft:
+    """An item that is being written. Nobody sees it until `publish`; `discard` leaves nothing.
+
+    Used as a context manager it discards itself unless it was published.
+    """
+
+    def __init__(self, layout: Layout, settings: "Settings", *, compress: bool) -> None:
+        self._layout = layout
+        self._quota = Quota(layout, settings)
+        self._compress = compress
+        self._data = ""
+        self._part_fd = -1
+        self.id, self._claim_fd = _claim(layout, settings.token_bytes)
+        try:
+            self.part = layout.hidden(self.id, PART)
+            self._part_fd = os.open(self.part, _NEW | os.O_WRONLY, 0o600)
+            self.writer = core.Writer(self._part_fd, self.part, compress=compress)
+        except BaseException:
+            self.discard()
+            raise
+
+    def __enter__(self) -> "Draft":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._claim_fd >= 0:
+            self.discard()
+
+    def fill(self, data: "Data", progress: "Progress | None" = None) -> None:
+        """Take in all of `data`: bytes, a path, a binary file object, or an iterable of bytes."""
+        if isinstance(data, bytes | bytearray | memoryview):
+            self.write(bytes(data))
+        elif isinstance(data, str | os.PathLike):
+            with open(data, "rb", buffering=0) as file:
+                self.copy_from(file.fileno(), os.fspath(data), progress=progress)
+        else:
+            for chunk in _chunks(data):
+                if not isinstance(chunk, bytes | bytearray | memoryview):
+                    raise TypeError(
+                        f"data must be bytes, not {type(chunk).__name__}; open text files in binary mode"
+                    )
+                self.write(bytes(chunk))
+                if progress is not None:
+                    progress(len(chunk))
+
+    def write(self, data: bytes) -> None:
+        """Take `data` in.
+
+        Raises:
+            QuotaExceeded: The item or the store would be too large.
+        """
+        for at in range(0, len(data), STEP):
+            chunk = data[at : at + STEP]
+            if self._quota.lease(self.writer, len(chunk), compress=self._compress) < len(chunk):
+                raise self._quota.exceeded(self.writer)
+            self.writer.write(chunk)
+            self._quota.spend(len(chunk))
+
+    def copy_from(
+        self, fd: int, name: str, *, length: int | None = None, progress: "Progress | None" = None
+    ) -> None:
+        """Take in what `fd` has, to its end or `length` bytes.
+
+        Args:
+            fd: A readable file descriptor.
+            name: What to call it in an error.
+            length: Bytes to take; None for all.
+            progress: Called now and then with the bytes taken since.
+
+        Raises:
+            QuotaExceeded: The item or the store would be too large.
+        """
+        end = False
+        left = length
+        while not end and left != 0:
+            leased = self._quota.lease(self.writer, STEP, compress=self._compress)
+            # One byte more than fits is asked for, so that data which just fits is not refused.
+            step = leased + 1 if left is None else min(leased + 1, left)
+            before = self.writer.byte_size
+            end = self.writer.copy_from(fd, step, name)
+            taken = self.writer.byte_size - before
+            if taken > leased:
+                raise self._quota.exceeded(self.writer)
+            self._quota.spend(taken)
+            left = None if left is None else left - taken
+            if progress is not None:
+                progress(taken)
+
+    def publish(
+        self,
+        *,
+        ttl_minutes: float | None,
+        content_type: "ContentType | None" = None,
+        source: "str | None | Callable[[bytes, ContentType], str | None]" = None,
+        labels: dict[str, str] | None = None,
+        sync: bool = False,
+        extra: "dict[str, Any] | None" = None,
+    ) -> Item:
+        """Make the item visible, whole: its metadata is renamed into place last, and that is the commit.
+
+        Args:
+            ttl_minutes: Minutes until it expires; None pins it.
+            content_type: What it holds; None tells it from the data.
+            source: Where it came from, or how to tell that from the first bytes and the content type.
+            labels: Labels.
+            sync: Whether it must survive power loss from now on.
+            extra: More keys for the metadata.
+        """
+        writer = self.writer
+        writer.finish()
+        self._quota.check(writer)
+        now = time.time_ns()
+        kind = content_type or writer.content_type
+        block, newlines = writer.line_index
+        item = Item(
+            id=self.id,
+            created_ns=now,
+            expires=None if ttl_minutes is None else now // 10**9 + ttl_minutes * 60,
+            record_count=writer.line_count,
+            byte_size=writer.byte_size,
+            stored_size=writer.stored_size,
+            source=source(writer.prefix, kind) if callable(source) else source,
+            content_type=kind,
+            compressed=self._compress,
+            crc32=writer.crc32,
+            labels=labels,
+            line_index=(block, newlines) if len(newlines) > 1 and not self._compress else None,
+            extra=extra,
+        )
+        if sync:
+            os.fdatasync(self._part_fd)
+        self._data = self._layout.path(item.file_name)
+        os.rename(self._layout.hidden(self.id, PART), self._data)
+        _write_all(self._claim_fd, item.to_json())
+        if sync:
+            os.fsync(self._claim_fd)
+        os.rename(self._layout.hidden(self.id, CLAIM), self._layout.meta(self.id))
+        if sync:
+            _sync_directory(self._layout.root)
+        self._close()
+        return item
+
+    def discard(self) -> None:
+        """Leave nothing behind, however far it got."""
+        # The id is ours alone until the claim is gone, so that comes last.
+        remove(self._layout.meta(self.id))
+        if self._data:
+            remove(self._data)
+        remove(self._layout.hidden(self.id, PART))
+        remove(self._layout.hidden(self.id, CLAIM))
+        self._close()
+
+    def _close(self) -> None:
+        for fd in (self._part_fd, self._claim_fd):
+            if fd >= 0:
+                os.close(fd)
+        self._part_fd = self._claim_fd = -1
+
+
+def _claim(layout: Layout, token_bytes: int) -> tuple[str, int]:
+    """Take an id that nobody has, had within the last day, or is taking; return it and the locked claim.
+
+    Whoever holds an id shows it by one of four files, and each change from one to the next is a rename: claim
+    to metadata, metadata to leaving or expired. So after the exclusive creation of the claim, a look at the
+    other three, in that order, can't miss one.
+    """
+    for _ in range(_TRIES):
+        item_id = new_id(token_bytes)
+        claim = layout.hidden(item_id, CLAIM)
+        try:
+            fd = os.open(claim, _NEW | os.O_WRONLY, 0o600)
+        except FileExistsError:
+            continue
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            holders = (layout.meta(item_id), layout.hidden(item_id, LEAVING), layout.hidden(item_id, EXPIRED))
+            if not any(map(os.path.lexists, holders)):
+                return item_id, fd
+        except BaseException:
+            remove(claim)
+            os.close(fd)
+            raise
+        remove(claim)
+        os.close(fd)
+    raise QuotaExceeded(f"no free token found in {_TRIES} tries; set token_bytes to 8 in .max/config.toml")
+
+
+def _chunks(data: "BinaryIO | Iterable[bytes]") -> "Iterable[bytes]":
+    read = getattr(data, "read", None)
+    return data if read is None else iter(lambda: read(_READ), b"")
+
+
+def replace_metadata(layout: Layout, item: Item, *, sync: bool) -> None:
+    """Write an item's metadata anew. The caller holds the store's lock."""
+    update = layout.hidden(item.id, UPDATE)
+    fd = os.open(update, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        _write_all(fd, item.to_json())
+        if sync:
+            os.fsync(fd)
+        os.rename(update, layout.meta(item.id))
+    except BaseException:
+        remove(update)
+        raise
+    finally:
+        os.close(fd)
+    if sync:
+        _sync_directory(layout.root)
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(fd, rest) :]
+
+
+def _sync_directory(path: str) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,177 @@
+"""Where the files of a store lie, who owns each, and how they are opened.
+
+``.max/staging/`` holds, for the item with id ``a1b2c3d4``::
+
+    a1b2c3d4.ndjson         the data (.json, .txt; .gz at the end where compressed)
+    a1b2c3d4.meta.json      its metadata; the item exists exactly as long as this file does
+
+and for a while, or after the item's end::
+
+    .a1b2c3d4.claim         made first, exclusively: the id is taken. Its writer holds a lock (flock) on it
+                            as long as it lives. Becomes the metadata by rename: that is the commit.
+    .a1b2c3d4.part          the data while it is written
+    .a1b2c3d4.update        new metadata of an item that is renewed, before it is renamed over the old
+    .a1b2c3d4.leaving       the metadata of an item whose data is being deleted
+    .a1b2c3d4.expired.json  the metadata of an item that was swept: says for 24 hours that it expired
+    .lock                   held (flock) by whoever changes or deletes metadata
+    .sweep                  its time of change is when the next sweep is worth while
+"""
+
+import fcntl
+import os
+import stat
+
+from maxstage.errors import Corrupt, NoProject
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PROJECT = ".max"
+STAGING = "staging"
+META = ".meta.json"
+CLAIM = ".claim"
+PART = ".part"
+UPDATE = ".update"
+LEAVING = ".leaving"
+EXPIRED = ".expired.json"
+LOCK = ".lock"
+SWEEP = ".sweep"
+
+NO_PROJECT = 'Not in a Max project. Run "max init" first.'
+
+_MOST_METADATA = 16 * 1024 * 1024
+"""Bytes of metadata that are read: a thousand times what we write; a larger file is no metadata of ours."""
+
+
+class Layout:
+    """The paths of one store. `root` is the directory ``.max/staging``."""
+
+    __slots__ = ("root",)
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+
+    def path(self, name: str) -> str:
+        """Return the path of a file of the store."""
+        return f"{self.root}/{name}"
+
+    def meta(self, item_id: str) -> str:
+        """Return the path of an item's metadata."""
+        return self.path(item_id + META)
+
+    def hidden(self, item_id: str, suffix: str) -> str:
+        """Return the path of a file of an item that is coming or going."""
+        return self.path(f".{item_id}{suffix}")
+
+
+def find_project(start: str) -> str:
+    """Return the first folder at or above `start` that holds ``.max``.
+
+    Raises:
+        NoProject: There is none.
+    """
+    folder = os.path.abspath(start)
+    while not os.path.isdir(f"{folder}/{PROJECT}"):
+        above = os.path.dirname(folder)
+        if above == folder:
+            raise NoProject(NO_PROJECT)
+        folder = above
+    return folder
+
+
+def open_layout(project: str) -> Layout:
+    """Return the layout of the store in `project`, the folder that holds ``.max``; make ``staging`` if missing.
+
+    Raises:
+        NoProject: `project` holds no ``.max``.
+    """
+    base = os.path.join(project, PROJECT)
+    root = f"{base}/{STAGING}"
+    try:
+        mode = os.lstat(root).st_mode
+    except FileNotFoundError:
+        if not os.path.isdir(base):
+            raise NoProject(NO_PROJECT) from None
+        os.makedirs(root, mode=0o700, exist_ok=True)
+        mode = os.lstat(root).st_mode
+    if not stat.S_ISDIR(mode):
+        raise Corrupt(f"{root} is not a directory (a symbolic link is refused); remove it and run max init")
+    return Layout(root)
+
+
+def open_regular(path: str) -> int:
+    """Open a file of the store for reading.
+
+    Whatever somebody planted there, nothing else is followed, waited for or read.
+
+    Raises:
+        Corrupt: It is a symbolic link or anything else but a regular file.
+        FileNotFoundError: It is not there.
+    """
+    import errno
+
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        # ELOOP: a symbolic link; ENXIO: a socket.
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            raise Corrupt(f"{path} is not a regular file; it is refused") from None
+        raise
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise Corrupt(f"{path} is not a regular file; it is refused")
+    return fd
+
+
+def read_small(path: str) -> bytes:
+    """Return the content of a metadata file. Raises as `open_regular` does."""
+    fd = open_regular(path)
+    with open(fd, "rb", buffering=0) as file:
+        content: bytes = file.read(_MOST_METADATA)
+        return content
+
+
+def remove(path: str) -> bool:
+    """Delete a file; false where it was gone already."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+class Locked:
+    """Holds the store's lock: for as long as it takes to change metadata, never while data flows."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._path = layout.path(LOCK)
+        self._fd = -1
+
+    def __enter__(self) -> None:
+        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX)
+        except BaseException:
+            os.close(self._fd)
+            raise
+
+    def __exit__(self, *exc: object) -> None:
+        os.close(self._fd)
+
+
+def try_lock(fd: int) -> bool:
+    """Take the lock on an open file unless somebody has it."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def names_with(layout: Layout, suffix: str) -> "Iterator[str]":
+    """Give the ids of all the files that end in `suffix`, hidden or not."""
+    with os.scandir(layout.root) as entries:
+        for entry in entries:
+            if entry.name.endswith(suffix):
+                yield entry.name.removesuffix(suffix).removeprefix(".")

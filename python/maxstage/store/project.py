@@ -1,0 +1,59 @@
+"""Making a project: the ``.max`` directory and what lies in it."""
+
+import os
+
+from maxstage.store.layout import PROJECT, STAGING
+
+_GITIGNORE = "# Staged data is nobody's source: keep all of it out of git.\n*\n"
+
+_CONFIG = """\
+# Settings of this Max project. An option on the command line comes first, then the environment
+# (MAX_TTL_MINUTES, MAX_SYNC, ...), then this file, then the default, which is what each line here shows.
+
+# Minutes until a staged item expires.
+# ttl_minutes = 60
+
+# Random bytes in a token's id, 4 to 16. Take 16 where several machines share this directory.
+# token_bytes = 4
+
+# Make items survive a power cut before their token is printed.
+# sync = false
+
+# Compress items with gzip.
+# compress = false
+
+# The most that one item, and all of them together, may take on disk: bytes, or text like "2GiB".
+# max_item_bytes = "10GiB"
+# max_store_bytes = "50GiB"
+"""
+
+
+def init_project(folder: str) -> bool:
+    """Make ``folder/.max``, private to the user; what is there already stays as it is.
+
+    Returns:
+        Whether anything was made.
+    """
+    base = os.path.join(folder, PROJECT)
+    made = _make_directory(base)
+    made |= _make_directory(f"{base}/{STAGING}")
+    made |= _make_file(f"{base}/.gitignore", _GITIGNORE)
+    return _make_file(f"{base}/config.toml", _CONFIG) or made
+
+
+def _make_directory(path: str) -> bool:
+    if os.path.isdir(path):
+        return False
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    os.mkdir(path, 0o700)
+    return True
+
+
+def _make_file(path: str, content: str) -> bool:
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        return False
+    with open(fd, "w", encoding="utf-8") as file:
+        file.write(content)
+    return True

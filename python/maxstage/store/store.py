@@ -1,0 +1,311 @@
+"""The store: what Python programs and the command line both use."""
+
+import contextlib
+import io
+import os
+import stat
+import time
+
+from maxstage.errors import Corrupt
+from maxstage.settings import MOST_TTL_MINUTES, Settings, load_settings
+from maxstage.store import split as splitting
+from maxstage.store import sweep as sweeping
+from maxstage.store.detect import detect_source
+from maxstage.store.draft import Draft, replace_metadata
+from maxstage.store.layout import META, PROJECT, Layout, Locked, find_project, names_with, open_layout
+from maxstage.store.reading import BUFFER, ItemFile, OpenItem, load_item, read_item
+from maxstage.store.tokens import parse_token
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from datetime import timedelta
+    from typing import Any, BinaryIO
+
+    from maxstage.store.draft import Data, Progress
+    from maxstage.store.metadata import ContentType, Item
+
+    LineIndex = tuple[int, list[int]]
+    Items = list[Item]  # inside the class, `list` is the method
+    Ids = list[str]
+
+
+class Store:
+    """The staged items of one project. One object may be used by many threads at once.
+
+    Args:
+        layout: Where the files lie.
+        settings: The settings in force.
+
+    >>> import tempfile
+    >>> store = Store.init(tempfile.mkdtemp())
+    >>> item = store.stage(b'{"id": 1}\\n{"id": 2}\\n', source="example")
+    >>> item.record_count, item.content_type
+    (2, 'ndjson')
+    >>> with store.open(item.token) as file:
+    ...     file.readline()
+    b'{"id": 1}\\n'
+    >>> store.unstage(item.token)
+    True
+    """
+
+    def __init__(self, layout: Layout, settings: Settings) -> None:
+        self.layout = layout
+        self.settings = settings
+
+    @classmethod
+    def find(cls, start: "str | os.PathLike[str] | None" = None) -> "Store":
+        """Find the project: ``MAX_DIR`` if set, else the first ``.max`` at or above `start` (the working directory).
+
+        Raises:
+            NoProject: There is none.
+            ConfigError: Its settings are at fault.
+        """
+        folder = os.environ.get("MAX_DIR") if start is None else None
+        return cls.open_dir(folder or find_project(os.fspath(start) if start is not None else os.getcwd()))
+
+    @classmethod
+    def open_dir(cls, folder: "str | os.PathLike[str]") -> "Store":
+        """Open the store of the project in `folder`, which holds ``.max``. Raises as `find` does."""
+        project = os.path.abspath(folder)
+        layout = open_layout(project)
+        return cls(layout, load_settings(f"{project}/{PROJECT}/config.toml"))
+
+    @classmethod
+    def init(cls, folder: "str | os.PathLike[str]" = ".") -> "Store":
+        """Make a project in `folder` if there is none, and open its store."""
+        from maxstage.store.project import init_project
+
+        init_project(os.fspath(folder))
+        return cls.open_dir(folder)
+
+    # Staging
+
+    def stage(
+        self,
+        data: "Data",
+        *,
+        ttl: "timedelta | float | None" = None,
+        pin: bool = False,
+        source: str | None = None,
+        content_type: "ContentType | None" = None,
+        labels: "Mapping[str, str] | None" = None,
+        compress: bool | None = None,
+        sync: bool | None = None,
+        progress: "Progress | None" = None,
+    ) -> "Item":
+        """Stage data; it is published when this returns, or nothing is left behind.
+
+        Args:
+            data: Bytes, a path (text is one), a binary file object, or an iterable of bytes.
+            ttl: Time until it expires, a timedelta or minutes (at least 1); None for the setting.
+            pin: Let it never expire.
+            source: Where it came from; None tells it from the first record.
+            content_type: ``ndjson``, ``json`` or ``text``; None tells it from the data.
+            labels: Labels to find it by.
+            compress: Whether to gzip it; None for the setting.
+            sync: Whether it must survive power loss; None for the setting.
+            progress: Called now and then with the bytes taken since.
+
+        Raises:
+            QuotaExceeded: It, or the store with it, would be larger than the settings allow.
+            OSError: It could not be read or written.
+        """
+        settings = self._publication(ttl, pin, source, content_type, labels, sync)
+        with self._draft(compress) as draft:
+            draft.fill(data, progress)
+            item = draft.publish(**settings)
+        sweeping.expect_expiry(self.layout, item.expires)
+        return item
+
+    def split(
+        self,
+        data: "Data",
+        *,
+        parts: int | None = None,
+        lines: int | None = None,
+        ttl: "timedelta | float | None" = None,
+        source: str | None = None,
+        content_type: "ContentType | None" = None,
+        labels: "Mapping[str, str] | None" = None,
+        compress: bool | None = None,
+        sync: bool | None = None,
+        progress: "Progress | None" = None,
+    ) -> "Items":
+        """Stage data as several items, cut between lines; all of them are published, or none.
+
+        Args:
+            data: As for `stage`.
+            parts: Cut into this many items of about equal size; some are empty where there are fewer lines.
+            lines: Cut into items of this many lines.
+            ttl: As for `stage`, as are the others.
+            source: See above.
+            content_type: See above.
+            labels: See above.
+            compress: See above.
+            sync: See above.
+            progress: See above.
+        """
+        if (parts is None) == (lines is None) or (parts or lines or 0) < 1:
+            raise ValueError("give either parts or lines, at least 1")
+        settings = self._publication(ttl, False, source, content_type, labels, sync)
+        cutter = splitting.by_size(parts) if parts is not None else splitting.by_lines(lines or 0)
+        with self._spool(data, progress) as (fd, name, line_index):
+            items = splitting.publish_parts(
+                fd,
+                name,
+                line_index,
+                cutter,
+                lambda: self._draft(compress),
+                lambda draft: draft.publish(**settings),
+                lambda item: self.unstage(item.id),
+            )
+        for item in items:
+            sweeping.expect_expiry(self.layout, item.expires)
+        return items
+
+    @contextlib.contextmanager
+    def _spool(
+        self, data: "Data", progress: "Progress | None"
+    ) -> "Iterator[tuple[int, str, LineIndex | None]]":
+        """Give the data as a regular file: that of the caller, or one that is gone afterwards."""
+        if isinstance(data, str | os.PathLike):
+            with open(data, "rb", buffering=0) as file:
+                if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    yield file.fileno(), os.fspath(data), None
+                    return
+        with self._draft(compress=False) as draft:
+            draft.fill(data, progress)
+            with open(draft.part, "rb", buffering=0) as file:
+                yield file.fileno(), draft.part, draft.writer.line_index
+
+    def _publication(
+        self,
+        ttl: "timedelta | float | None",
+        pin: bool,
+        source: str | None,
+        content_type: str | None,
+        labels: "Mapping[str, str] | None",
+        sync: bool | None,
+    ) -> "dict[str, Any]":
+        """Check what a caller says of an item, and return it as `Draft.publish` takes it."""
+        if content_type not in (None, "ndjson", "json", "text"):
+            raise ValueError(f"content_type must be ndjson, json or text, not {content_type!r}")
+        for key, value in (labels or {}).items():
+            if not isinstance(key, str) or not isinstance(value, str) or not key:
+                raise ValueError(f"a label is two texts, the first not empty, not {key!r}: {value!r}")
+        return {
+            "ttl_minutes": None if pin else self._minutes(ttl),
+            "content_type": content_type,
+            "source": detect_source if source is None else source,
+            "labels": dict(labels or {}),
+            "sync": self.settings.sync if sync is None else sync,
+        }
+
+    def _draft(self, compress: bool | None) -> Draft:
+        return Draft(
+            self.layout, self.settings, compress=self.settings.compress if compress is None else compress
+        )
+
+    def _minutes(self, ttl: "timedelta | float | None") -> float:
+        if ttl is None:
+            return self.settings.ttl_minutes
+        minutes = ttl if isinstance(ttl, int | float) else ttl.total_seconds() / 60
+        if not 1 <= minutes <= MOST_TTL_MINUTES:
+            raise ValueError(f"ttl must be from 1 to {MOST_TTL_MINUTES} minutes, not {minutes:g}")
+        return minutes
+
+    # Reading
+
+    def open(self, token: str) -> "BinaryIO":
+        """Open the data of an item as a binary file, seekable, uncompressed.
+
+        Read from start to end it is checked against its checksum.
+
+        Raises:
+            InvalidToken, NotFound, Expired: There is nothing to open.
+            Corrupt: It is not what was staged; reading may raise this too.
+        """
+        return io.BufferedReader(ItemFile(self.open_item(token)), BUFFER)
+
+    def open_item(self, token: str) -> OpenItem:
+        """Open an item for slices of lines or bytes. Raises as `open` does."""
+        return OpenItem(self.layout, self.info(token))
+
+    def info(self, token: str) -> "Item":
+        """Return what is known of an item. Raises as `open` does."""
+        return read_item(self.layout, parse_token(token))
+
+    def list(self, *, source: str | None = None, labels: "Mapping[str, str | None] | None" = None) -> "Items":
+        """Return all items that have not expired, newest first.
+
+        Items with damaged metadata are left out; `verify` finds them.
+
+        Args:
+            source: Only those whose source matches this shell pattern.
+            labels: Only those that have these labels; a value of None matches any.
+        """
+        now = time.time()
+        items = [item for item in self._items() if not item.is_expired(now)]
+        if source is not None:
+            import fnmatch
+
+            items = [item for item in items if fnmatch.fnmatchcase(item.source or "unknown", source)]
+        for key, value in (labels or {}).items():
+            items = [item for item in items if key in item.labels and value in (None, item.labels[key])]
+        items.sort(key=lambda item: (-item.created_ns, item.id))
+        return items
+
+    def _items(self) -> "Iterable[Item]":
+        for item_id in self.ids():
+            try:
+                yield load_item(self.layout.meta(item_id), item_id)
+            except (FileNotFoundError, Corrupt):
+                continue  # removed since, or damaged
+
+    def ids(self) -> "Ids":
+        """Return the ids of all items that lie in the store, expired and damaged ones too."""
+        return sorted(names_with(self.layout, META))
+
+    def verify(self, token: str, *, progress: "Progress | None" = None) -> "Item":
+        """Read an item whole and check it. Raises as `open` does."""
+        with self.open_item(token) as opened:
+            opened.verify(progress=progress)
+            return opened.item
+
+    # Changing
+
+    def renew(self, token: str, ttl: "timedelta | float | None" = None) -> "Item":
+        """Let an item expire `ttl` from now (a timedelta or minutes; None for the setting). Raises as `info` does."""
+        minutes = self._minutes(ttl)
+        return self._set_expiry(token, int(time.time()) + minutes * 60)
+
+    def pin(self, token: str) -> "Item":
+        """Let an item never expire. Raises as `info` does."""
+        return self._set_expiry(token, None)
+
+    def unpin(self, token: str, ttl: "timedelta | float | None" = None) -> "Item":
+        """Let a pinned item expire again, `ttl` from now; one that expires already stays as it is."""
+        item = self.info(token)
+        return self.renew(token, ttl) if item.pinned else item
+
+    def _set_expiry(self, token: str, expires: float | None) -> "Item":
+        item_id = parse_token(token)
+        with Locked(self.layout):
+            item = read_item(self.layout, item_id)
+            item.expires = expires
+            replace_metadata(self.layout, item, sync=self.settings.sync)
+        sweeping.expect_expiry(self.layout, expires)
+        return item
+
+    def unstage(self, token: str) -> bool:
+        """Delete an item, a damaged one too; false where there is none.
+
+        Raises:
+            InvalidToken: `token` is none.
+        """
+        return sweeping.delete(self.layout, parse_token(token))
+
+    def cleanup(self, *, dry_run: bool = False) -> sweeping.Swept:
+        """Sweep now: expired items and what dead writers left behind."""
+        return sweeping.sweep(self.layout, dry_run=dry_run)

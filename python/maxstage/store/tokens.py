@@ -1,0 +1,51 @@
+"""Tokens: the short names of staged items.
+
+A token is ``max:`` and an id of lowercase hex digits from the system's random source: 8 digits by default,
+up to 32 where a store that several machines share wants ids that nobody can guess.
+"""
+
+import os
+
+from maxstage.errors import InvalidToken
+
+PREFIX = "max:"
+LEAST_DIGITS = 8
+MOST_DIGITS = 32
+_HEX = frozenset("0123456789abcdef")
+_SHOWN = 60
+"""Characters of a bad token that an error repeats: enough to recognise it, and never a screenful."""
+
+
+def new_id(token_bytes: int) -> str:
+    """Return a random id of `token_bytes` bytes, two digits each."""
+    return os.urandom(token_bytes).hex()
+
+
+def format_token(item_id: str) -> str:
+    """Return the token of an id.
+
+    >>> format_token("a1b2c3d4")
+    'max:a1b2c3d4'
+    """
+    return PREFIX + item_id
+
+
+def parse_token(text: str) -> str:
+    """Return the id in `text`: with or without ``max:``, in upper or lower case, white space around it stripped.
+
+    This check stands before every use of a token as a file name.
+
+    Raises:
+        InvalidToken: `text` is anything else.
+
+    >>> parse_token(" MAX:A1B2C3D4\\n")
+    'a1b2c3d4'
+    """
+    item_id = text.strip().lower().removeprefix(PREFIX)
+    if LEAST_DIGITS <= len(item_id) <= MOST_DIGITS and _HEX.issuperset(item_id):
+        return item_id
+    shown = ascii(text[:_SHOWN])[1:-1] + ("..." if len(text) > _SHOWN else "")
+    raise InvalidToken(
+        f"Invalid token: {shown or '(empty)'}; a token is max: and {LEAST_DIGITS} to {MOST_DIGITS} hex digits, "
+        "like max:a1b2c3d4"
+    )

@@ -1,0 +1,34 @@
+"""Durations and sizes as people read them."""
+
+_UNITS = ((60, "s"), (60, "min"), (24, "h"))
+
+
+def format_duration(seconds: float) -> str:
+    """Return a length of time in its largest whole unit.
+
+    >>> format_duration(7), format_duration(150), format_duration(7200), format_duration(200000)
+    ('7 s', '2 min', '2 h', '2 d')
+    """
+    amount = max(0, int(seconds))
+    for size, unit in _UNITS:
+        if amount < size:
+            return f"{amount} {unit}"
+        amount //= size
+    return f"{amount} d"
+
+
+def format_size(count: int) -> str:
+    """Return a size in decimal units, as the disk's label counts.
+
+    >>> format_size(12_400_000), format_size(94_200), format_size(999)
+    ('12.4 MB', '94.2 KB', '999 B')
+    """
+    if count < 1000:  # noqa: PLR2004
+        return f"{count} B"
+    amount = float(count)
+    for unit in ("B", "KB", "MB", "GB", "TB"):
+        # 999.95 would be shown as 1000.0: it belongs to the next unit.
+        if amount < 999.95:  # noqa: PLR2004
+            return f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} PB"
