@@ -41,7 +41,7 @@ _HOMES = {
     "QuotaExceeded": "maxstage.errors",
     "WorkflowError": "maxstage.errors",
 }
-"""Where each public name lives. It is imported when it is first asked for: the commands pay for no more than they use."""
+"""Where each public name lives. It is imported when first asked for: commands pay for no more than they use."""
 
 __all__ = [
     "ConfigError",

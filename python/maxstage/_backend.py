@@ -10,35 +10,22 @@ import os
 from maxstage._version import __version__
 
 TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from maxstage import _core as core
+
+__all__ = ["backend", "core"]
 
 _CHOICES = ("rust", "python")
 
 
-def _load_compiled() -> bool:
-    """Bind the compiled module as `core`; False where this installation has none."""
-    global core  # noqa: PLW0603
-    try:
-        from maxstage import _core
-    except ModuleNotFoundError:
-        return False
-    if _core.__version__ != __version__:
-        msg = (
-            f"maxstage {__version__} found a compiled module of version {_core.__version__} beside it. "
-            "Reinstall: pip install --force-reinstall maxstage"
-        )
-        raise ImportError(msg)
-    core = _core
-    return True
-
-
-def _choose() -> str:
-    """Bind `core` and return the name of the backend."""
-    global core  # noqa: PLW0603
+def _choose() -> tuple[str, object]:
+    """Return the name of the backend and its module."""
     choice = os.environ.get("MAXSTAGE_BACKEND", "")
-    if choice not in ("", *_CHOICES):
+    if choice not in {"", *_CHOICES}:
         raise ImportError(f"MAXSTAGE_BACKEND={choice!r} is not a backend; use one of: {', '.join(_CHOICES)}")
-    if choice != "python" and _load_compiled():
-        return "rust"
+    compiled = None if choice == "python" else _load_compiled()
+    if compiled is not None:
+        return "rust", compiled
     if choice == "rust":
         raise ImportError(
             "MAXSTAGE_BACKEND=rust, but this installation has no compiled module; "
@@ -46,8 +33,23 @@ def _choose() -> str:
         )
     from maxstage import _pure
 
-    core = _pure  # type: ignore[assignment]
-    return "python"
+    return "python", _pure
 
 
-backend: str = _choose()
+def _load_compiled() -> object | None:
+    """Return the compiled module; None where this installation has none."""
+    try:
+        from maxstage import _core
+    except ModuleNotFoundError:
+        return None
+    if _core.__version__ != __version__:
+        raise ImportError(
+            f"maxstage {__version__} found a compiled module of version {_core.__version__} beside it. "
+            "Reinstall: pip install --force-reinstall maxstage"
+        )
+    return _core
+
+
+backend: str
+# The twin has the stub's signatures; stubtest and the parity tests hold both to them.
+backend, core = _choose()  # type: ignore[assignment]

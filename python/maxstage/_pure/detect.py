@@ -64,7 +64,7 @@ def _is_json(prefix: bytes, whole: bool, last_nonblank: int | None) -> bool:
     return (opener, last_nonblank) in ((b"{", ord("}")), (b"[", ord("]")))
 
 
-def scan(data: bytes) -> int:
+def scan(data: bytes) -> int:  # noqa: C901 - a state machine reads best in one piece
     """Look at the JSON object or array that `data` begins with, after white space.
 
     Returns:

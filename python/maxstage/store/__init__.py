@@ -1,0 +1,1 @@
+"""The store: tokens, metadata, layout on disk, expiry, sweeping, quota."""

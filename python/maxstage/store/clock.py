@@ -6,6 +6,9 @@
 import time
 
 _MONTH_DAYS = (0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334)
+# Month, day, hour, minute, second (60 is a leap second).
+_LEAST = (1, 1, 0, 0, 0)
+_MOST = (12, 31, 23, 59, 60)
 _DAY = 86400
 _EPOCH_DAYS = 719162
 """Days from 0001-01-01 to 1970-01-01 in the Gregorian calendar."""
@@ -36,14 +39,8 @@ def parse_time(text: str) -> float:
     if separators != "--T::Z" or not plain or (fraction and not _is_fraction(fraction)):
         raise ValueError(f"not a time in UTC like 2024-01-28T12:00:00Z: {text!r}")
     year, month, day, hour, minute, second = map(int, fields)
-    if not (
-        year
-        and 1 <= month <= len(_MONTH_DAYS)
-        and 1 <= day <= 31
-        and hour < 24
-        and minute < 60
-        and second < 61
-    ):  # noqa: PLR2004
+    limits = zip((month, day, hour, minute, second), _LEAST, _MOST, strict=True)
+    if not year or not all(least <= field <= most for field, least, most in limits):
         raise ValueError(f"no such time: {text!r}")
     leap = month > 2 and year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)  # noqa: PLR2004
     before = year - 1

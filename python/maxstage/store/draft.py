@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from maxstage.settings import Settings
     from maxstage.store.metadata import ContentType
 
-    Data = bytes | bytearray | memoryview | str | os.PathLike[str] | BinaryIO | Iterable[bytes]
+    Data = bytes | bytearray | memoryview | str | os.PathLike[str] | int | BinaryIO | Iterable[bytes]
     Progress = Callable[[int], None]
 
 _READ = 256 * 1024
@@ -60,9 +60,11 @@ class Draft:
             self.discard()
 
     def fill(self, data: "Data", progress: "Progress | None" = None) -> None:
-        """Take in all of `data`: bytes, a path, a binary file object, or an iterable of bytes."""
+        """Take in all of `data`: bytes, a path, a file descriptor, a binary file object, or an iterable of bytes."""
         if isinstance(data, bytes | bytearray | memoryview):
             self.write(bytes(data))
+        elif isinstance(data, int):
+            self.copy_from(data, "<stdin>" if data == 0 else f"<descriptor {data}>", progress=progress)
         elif isinstance(data, str | os.PathLike):
             with open(data, "rb", buffering=0) as file:
                 self.copy_from(file.fileno(), os.fspath(data), progress=progress)
@@ -107,8 +109,9 @@ class Draft:
         left = length
         while not end and left != 0:
             leased = self._quota.lease(self.writer, STEP, compress=self._compress)
-            # One byte more than fits is asked for, so that data which just fits is not refused.
-            step = leased + 1 if left is None else min(leased + 1, left)
+            # Near a limit one byte more than fits is asked for: data that just fits is not refused.
+            step = leased if leased == STEP else leased + 1
+            step = step if left is None else min(step, left)
             before = self.writer.byte_size
             end = self.writer.copy_from(fd, step, name)
             taken = self.writer.byte_size - before
@@ -124,7 +127,7 @@ class Draft:
         *,
         ttl_minutes: float | None,
         content_type: "ContentType | None" = None,
-        source: "str | None | Callable[[bytes, ContentType], str | None]" = None,
+        source: "str | Callable[[bytes, ContentType], str | None] | None" = None,
         labels: dict[str, str] | None = None,
         sync: bool = False,
         extra: "dict[str, Any] | None" = None,

@@ -260,7 +260,7 @@ class ItemFile(io.RawIOBase):
 
     def readall(self) -> bytes:
         """Read the rest."""
-        return b"".join(iter(lambda: self.read(BUFFER), b""))  # type: ignore[arg-type]
+        return b"".join(iter(lambda: self.read(BUFFER), b""))
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         """Move to a byte of the data as it was staged."""

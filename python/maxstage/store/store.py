@@ -18,7 +18,7 @@ from maxstage.store.tokens import parse_token
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from datetime import timedelta
     from typing import Any, BinaryIO
 
@@ -97,7 +97,7 @@ class Store:
         """Stage data; it is published when this returns, or nothing is left behind.
 
         Args:
-            data: Bytes, a path (text is one), a binary file object, or an iterable of bytes.
+            data: Bytes, a path (text is one), a file descriptor, a binary file object, or an iterable of bytes.
             ttl: Time until it expires, a timedelta or minutes (at least 1); None for the setting.
             pin: Let it never expire.
             source: Where it came from; None tells it from the first record.
@@ -237,16 +237,29 @@ class Store:
         return read_item(self.layout, parse_token(token))
 
     def list(self, *, source: str | None = None, labels: "Mapping[str, str | None] | None" = None) -> "Items":
-        """Return all items that have not expired, newest first.
-
-        Items with damaged metadata are left out; `verify` finds them.
+        """Return all items that have not expired, newest first; those with damaged metadata are left out.
 
         Args:
             source: Only those whose source matches this shell pattern.
             labels: Only those that have these labels; a value of None matches any.
         """
+        return self.scan(source=source, labels=labels)[0]
+
+    def scan(
+        self, *, source: str | None = None, labels: "Mapping[str, str | None] | None" = None
+    ) -> "tuple[Items, Ids]":
+        """Return what `list` returns, and the ids of items with damaged metadata."""
         now = time.time()
-        items = [item for item in self._items() if not item.is_expired(now)]
+        items: Items = []
+        damaged: Ids = []
+        for item_id in self.ids():
+            try:
+                items.append(load_item(self.layout.meta(item_id), item_id))
+            except FileNotFoundError:
+                continue  # removed since
+            except Corrupt:
+                damaged.append(item_id)
+        items = [item for item in items if not item.is_expired(now)]
         if source is not None:
             import fnmatch
 
@@ -254,14 +267,7 @@ class Store:
         for key, value in (labels or {}).items():
             items = [item for item in items if key in item.labels and value in (None, item.labels[key])]
         items.sort(key=lambda item: (-item.created_ns, item.id))
-        return items
-
-    def _items(self) -> "Iterable[Item]":
-        for item_id in self.ids():
-            try:
-                yield load_item(self.layout.meta(item_id), item_id)
-            except (FileNotFoundError, Corrupt):
-                continue  # removed since, or damaged
+        return items, damaged
 
     def ids(self) -> "Ids":
         """Return the ids of all items that lie in the store, expired and damaged ones too."""
@@ -305,6 +311,10 @@ class Store:
             InvalidToken: `token` is none.
         """
         return sweeping.delete(self.layout, parse_token(token))
+
+    def sweep_if_due(self) -> None:
+        """Sweep, unless it is too soon, nothing can have expired, or somebody else is sweeping. Never fails."""
+        sweeping.sweep_if_due(self.layout)
 
     def cleanup(self, *, dry_run: bool = False) -> sweeping.Swept:
         """Sweep now: expired items and what dead writers left behind."""

@@ -1,17 +1,18 @@
 """Durations and sizes as people read them."""
 
-_UNITS = ((60, "s"), (60, "min"), (24, "h"))
+# Each unit until the next is worth at least two: "90 min" says more than "1 h".
+_UNITS = ((60, 60, "s"), (120, 60, "min"), (48, 24, "h"))
 
 
 def format_duration(seconds: float) -> str:
-    """Return a length of time in its largest whole unit.
+    """Return a length of time in whole units that are neither too many nor too few.
 
-    >>> format_duration(7), format_duration(150), format_duration(7200), format_duration(200000)
-    ('7 s', '2 min', '2 h', '2 d')
+    >>> format_duration(7), format_duration(150), format_duration(5400), format_duration(200000)
+    ('7 s', '2 min', '90 min', '2 d')
     """
     amount = max(0, int(seconds))
-    for size, unit in _UNITS:
-        if amount < size:
+    for upto, size, unit in _UNITS:
+        if amount < upto:
             return f"{amount} {unit}"
         amount //= size
     return f"{amount} d"

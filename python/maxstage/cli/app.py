@@ -1,0 +1,88 @@
+"""The commands by name. Each lives in a file of its own, imported when it is called."""
+
+from importlib import import_module
+
+import click
+
+from maxstage.cli.common import dir_option
+
+COMMANDS = {
+    "init": ("init", "Make this folder a Max project."),
+    "stage": ("stage", "Stage stdin or files; print a token for each."),
+    "retrieve": ("retrieve", "Write staged data to stdout, whole or a slice."),
+    "stage list": ("stage_list", "List what is staged."),
+    "stage info": ("stage_info", "Show one item, with a preview."),
+    "stage renew": ("stage_expiry", "Give an item more time."),
+    "stage pin": ("stage_expiry", "Let an item never expire."),
+    "stage unpin": ("stage_expiry", "Let a pinned item expire again."),
+    "stage gc": ("stage_gc", "Delete what expired or was left behind."),
+    "stage verify": ("stage_verify", "Check items against their checksums."),
+    "unstage": ("unstage", "Delete staged data."),
+}
+"""Each command's file and the line that the overview shows: so the overview imports none of them."""
+
+
+class App(click.Group):
+    """The program. ``stage`` is a command of its own and the first word of others, as ``git stash`` is."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Return all names, in the order of the overview."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"maxstage.cli.{COMMANDS[cmd_name][0]}")
+        command: click.Command = getattr(module, cmd_name.replace(" ", "_"))
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Take two words as the name where they are one."""
+        two = " ".join(args[:2])
+        if len(args) > 1 and two in COMMANDS:
+            return two, self.get_command(ctx, two), args[2:]
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the overview from the table."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+def _show_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from maxstage import __version__, backend
+
+        click.echo(f"{ctx.info_name}, version {__version__} ({backend} backend)")
+        ctx.exit()
+
+
+@click.group(
+    cls=App,
+    epilog="""\b
+Example:
+  max init
+  TOKEN=$(seq 1000000 | max stage)
+  max retrieve $TOKEN | wc -l
+
+\b
+Completion for bash (zsh and fish alike):
+  eval "$(_MAX_COMPLETE=bash_source max)"
+
+Exit codes: 0 done, 1 not found, expired or an I/O error, 2 wrong usage, 130 Ctrl-C, 143 SIGTERM.""",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@dir_option
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version.",
+)
+def app(folder: str | None) -> None:
+    """Hand large data between agents and shell commands by a short token."""

@@ -1,0 +1,128 @@
+"""What commands share: the options that they have in common, and how they print."""
+
+import functools
+import os
+import sys
+
+import click
+
+from maxstage.cli.run import warn
+from maxstage.store.store import Store
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from click.shell_completion import CompletionItem
+
+
+dir_option = click.option(
+    "--dir", "folder", metavar="DIR", help="The folder that holds .max (else: MAX_DIR, or found upwards)."
+)
+output_option = click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="Output format.",
+    show_default=True,
+)
+
+
+def pass_store(function: "Callable[..., Any]") -> "Callable[..., Any]":
+    """Give a command ``--dir`` and, as its last positional argument, the store."""
+
+    @functools.wraps(function)
+    def wrapper(*args: object, folder: str | None, **options: object) -> object:
+        return function(*args, find_store(click.get_current_context(), folder), **options)
+
+    return dir_option(wrapper)
+
+
+def find_store(ctx: click.Context, folder: str | None) -> Store:
+    """Return the store that the options, the environment or the working directory name."""
+    folder = folder or ctx.find_root().params.get("folder")
+    return Store.find() if folder is None else Store.open_dir(folder)
+
+
+class TokenType(click.ParamType[str]):
+    """A token; completes to those in the store."""
+
+    name = "token"
+
+    def shell_complete(
+        self,
+        ctx: click.Context,
+        param: click.Parameter,  # noqa: ARG002
+        incomplete: str,
+    ) -> "list[CompletionItem]":
+        """Offer the tokens of the store, with where they came from."""
+        from click.shell_completion import CompletionItem
+
+        from maxstage.errors import Error
+
+        try:
+            items = find_store(ctx, ctx.params.get("folder")).list()
+        except (Error, OSError):
+            return []  # a shell that waits for a completion is no place for an error
+        wanted = incomplete.removeprefix("max:")
+        return [
+            CompletionItem(item.token, help=f"{item.source or 'unknown'}, {item.record_count:,} records")
+            for item in items
+            if item.id.startswith(wanted)
+        ]
+
+
+def parse_labels(_ctx: click.Context, _param: click.Parameter, values: "Sequence[str]") -> dict[str, str]:
+    """Read ``--label K=V`` options."""
+    labels = {}
+    for text in values:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise click.BadParameter(f"{text!r} is not of the form KEY=VALUE")
+        labels[key] = value
+    return labels
+
+
+def print_json(value: object, *, indent: int | None = 2) -> None:
+    """Print JSON: indented, or as one line."""
+    import json
+
+    write_out(json.dumps(value, indent=indent, ensure_ascii=False))
+
+
+def write_out(text: str) -> None:
+    """Print text to stdout now, so that an error of the disk or the reader is seen here and not at exit."""
+    data = (text + "\n").encode("utf-8", "surrogateescape")
+    sys.stdout.flush()
+    rest = memoryview(data)
+    while rest:
+        try:
+            rest = rest[os.write(1, rest) :]
+        except OSError as error:
+            raise type(error)(error.errno, error.strerror, "<stdout>") from None
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask on a terminal before something is deleted; elsewhere `yes` must have been given."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError("Nobody is there to ask: give --yes to delete without asking")
+    click.confirm(question, abort=True, err=True)
+
+
+__all__ = [
+    "Store",
+    "TokenType",
+    "confirm",
+    "dir_option",
+    "find_store",
+    "output_option",
+    "parse_labels",
+    "pass_store",
+    "print_json",
+    "warn",
+    "write_out",
+]

@@ -1,0 +1,26 @@
+"""``max init``."""
+
+import os
+
+import click
+
+from maxstage.cli.common import write_out
+
+
+@click.command(
+    epilog="""\b
+Example:
+  max init
+  max init ~/work/leads"""
+)
+@click.argument("folder", metavar="[DIR]", default=".", type=click.Path(file_okay=False))
+def init(folder: str) -> None:
+    """Make DIR (the working directory) a Max project: a private .max directory in it.
+
+    Safe to run again: what is there stays as it is.
+    """
+    from maxstage.store.project import init_project
+
+    made = init_project(folder)
+    path = os.path.join(os.path.abspath(folder), ".max")
+    write_out(f"Initialized Max project in {path}" if made else f"Max project already there: {path}")

@@ -1,0 +1,58 @@
+"""Progress of long work, on stderr, only where that is a terminal."""
+
+import sys
+import time
+
+from maxstage.store.wording import format_size
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_PATIENCE = 0.5
+"""Seconds before anything is shown: most work is done by then."""
+_EVERY = 0.1
+"""Seconds between two updates: faster is only flicker."""
+_WIDTH = 24
+
+
+class Progress:
+    """A bar where the size is known, else what went through so far. Called with bytes done since the last call."""
+
+    def __init__(self, verb: str, total: int | None = None) -> None:
+        self._verb = verb
+        self._total = total
+        self._done = 0
+        self._started = time.monotonic()
+        self._next = self._started + _PATIENCE
+        self._shown = False
+        self._terminal = sys.stderr is not None and sys.stderr.isatty()
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: "TracebackType | None"
+    ) -> None:
+        if self._shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+    def __call__(self, count: int) -> None:
+        """Note that `count` more bytes are done."""
+        self._done += count
+        now = time.monotonic()
+        if self._terminal and now >= self._next:
+            self._next = now + _EVERY
+            self._shown = True
+            sys.stderr.write(f"\r\x1b[K{self._line(now)}")
+            sys.stderr.flush()
+
+    def _line(self, now: float) -> str:
+        rate = format_size(int(self._done / max(now - self._started, _EVERY)))
+        line = f"{self._verb} {format_size(self._done)}, {rate}/s"
+        if not self._total:
+            return line
+        share = min(1.0, self._done / self._total)
+        filled = int(share * _WIDTH)
+        return f"{line} [{'#' * filled}{'-' * (_WIDTH - filled)}] {share:.0%}"

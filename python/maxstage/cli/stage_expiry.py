@@ -1,0 +1,54 @@
+"""``max stage renew``, ``pin`` and ``unpin``."""
+
+import time
+
+import click
+
+from maxstage.cli.common import Store, TokenType, output_option, pass_store, print_json, write_out
+from maxstage.cli.stage_list import format_remaining
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from maxstage.store.metadata import Item
+
+_tokens = click.argument("tokens", nargs=-1, required=True, metavar="TOKEN...", type=TokenType())
+_ttl = click.option("--ttl", type=click.FloatRange(min=1), metavar="MINUTES", help="Minutes from now (60).")
+
+
+def _report(item: "Item", verb: str, output: str) -> None:
+    if output == "json":
+        print_json(item.to_dict(), indent=None)
+    else:
+        write_out(f"{verb}: {item.token}  expires: {format_remaining(item.expires, time.time())}")
+
+
+@click.command("stage renew", epilog="\b\nExample:\n  max stage renew max:a1b2c3d4 --ttl 240")
+@_tokens
+@_ttl
+@output_option
+@pass_store
+def stage_renew(store: Store, tokens: tuple[str, ...], ttl: float | None, output: str) -> None:
+    """Let items expire MINUTES from now."""
+    for token in tokens:
+        _report(store.renew(token, ttl), "Renewed", output)
+
+
+@click.command("stage pin", epilog="\b\nExample:\n  max stage pin max:a1b2c3d4")
+@_tokens
+@output_option
+@pass_store
+def stage_pin(store: Store, tokens: tuple[str, ...], output: str) -> None:
+    """Let items never expire."""
+    for token in tokens:
+        _report(store.pin(token), "Pinned", output)
+
+
+@click.command("stage unpin", epilog="\b\nExample:\n  max stage unpin max:a1b2c3d4 --ttl 10")
+@_tokens
+@_ttl
+@output_option
+@pass_store
+def stage_unpin(store: Store, tokens: tuple[str, ...], ttl: float | None, output: str) -> None:
+    """Let pinned items expire MINUTES from now; others stay as they are."""
+    for token in tokens:
+        _report(store.unpin(token, ttl), "Unpinned", output)

@@ -1,0 +1,78 @@
+"""``max stage info``."""
+
+import time
+
+import click
+
+from maxstage.cli.common import Store, TokenType, output_option, pass_store, print_json, write_out
+from maxstage.cli.stage_list import format_remaining
+from maxstage.store.preview import describe_fields, estimate_tokens, preview_lines, show_example
+from maxstage.store.wording import format_duration, format_size
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from maxstage.store.metadata import Item
+
+
+@click.command(
+    "stage info",
+    epilog="""\b
+Examples:
+  max stage info max:a1b2c3d4
+  max stage info max:a1b2c3d4 -o json | jq .fields""",
+)
+@click.argument("token", type=TokenType())
+@output_option
+@pass_store
+def stage_info(store: Store, token: str, output: str) -> None:
+    """Show one item: its metadata, a preview, for JSON the fields, and what it would cost in a prompt."""
+    with store.open_item(token) as opened:
+        item = opened.item
+        lines = preview_lines(opened)
+        sampled, fields = describe_fields(opened)
+    if output == "json":
+        tokens = estimate_tokens(item.byte_size)
+        sample = {"preview": lines, "estimatedTokens": tokens, "fields": fields, "recordsSampled": sampled}
+        print_json(item.to_dict() | sample)
+    else:
+        write_out("\n".join([*_facts(item), *_preview(item, lines), *_fields(sampled, fields)]))
+    store.sweep_if_due()
+
+
+def _facts(item: "Item") -> "Iterator[str]":
+    now = time.time()
+    yield f"Token:      {item.token}"
+    yield f"Records:    {item.record_count:,}"
+    yield f"Size:       {format_size(item.byte_size)}"
+    yield f"Source:     {item.source or 'unknown'}"
+    yield f"Created:    {format_duration(now - item.created)} ago"
+    yield f"Expires:    {format_remaining(item.expires, now)}"
+    yield f"Type:       {item.content_type}"
+    yield f"Tokens:     about {estimate_tokens(item.byte_size):,} in a prompt"
+    if item.compressed:
+        yield f"Stored:     {format_size(item.stored_size)}, gzip"
+    if item.labels:
+        yield f"Labels:     {', '.join(f'{key}={value}' for key, value in item.labels.items())}"
+
+
+def _preview(item: "Item", lines: list[str]) -> "Iterator[str]":
+    yield ""
+    yield "Preview:"
+    yield from (f"  {line}" for line in lines)
+    if item.record_count > len(lines):
+        yield f"  ... ({item.record_count - len(lines)} more)"
+
+
+def _fields(sampled: int, fields: "dict[str, dict[str, Any]]") -> "Iterator[str]":
+    if not fields:
+        return
+    yield ""
+    yield f"Fields (of the first {sampled:,} records):" if sampled > 1 else "Fields:"
+    name_width = max(map(len, fields))
+    type_width = max(len(field["type"]) for field in fields.values())
+    for name, field in fields.items():
+        example = show_example(field["example"])
+        yield f"  {name:{name_width}}  {field['type']:{type_width}}  {field['present']:4.0%}  {example}"

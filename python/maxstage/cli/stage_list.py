@@ -1,0 +1,88 @@
+"""``max stage list``."""
+
+import math
+import time
+
+import click
+
+from maxstage.cli.common import Store, output_option, pass_store, print_json, warn, write_out
+from maxstage.store.wording import format_duration, format_size
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from maxstage.store.metadata import Item
+
+
+def _parse_filter(
+    _ctx: click.Context, _param: click.Parameter, values: "Sequence[str]"
+) -> dict[str, str | None]:
+    pairs = (text.partition("=") for text in values)
+    return {key: value if equals else None for key, equals, value in pairs}
+
+
+@click.command(
+    "stage list",
+    epilog="""\b
+Examples:
+  max stage list --source 'hubspot/*'
+  max stage list -o json | jq -r '.[].token'
+  max unstage $(max stage list -q --label job=42)""",
+)
+@click.option("--source", metavar="GLOB", help="Only those whose source matches.")
+@click.option(
+    "--label",
+    "labels",
+    multiple=True,
+    metavar="K[=V]",
+    callback=_parse_filter,
+    help="Only those so labelled.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Only tokens.")
+@output_option
+@pass_store
+def stage_list(
+    store: Store, source: str | None, labels: dict[str, str | None], quiet: bool, output: str
+) -> None:
+    """List what is staged, newest first."""
+    store.sweep_if_due()
+    items, damaged = store.scan(source=source, labels=labels)
+    if output == "json":
+        print_json([item.to_dict() for item in items])
+    elif quiet:
+        for item in items:
+            write_out(item.token)
+    elif items:
+        write_out(_table(items))
+    else:
+        write_out("No staged data.")
+    if damaged:
+        warn(f'{len(damaged)} damaged left out, like max:{damaged[0]}; "max stage verify" tells more')
+
+
+def _table(items: "list[Item]") -> str:
+    now = time.time()
+    rows = [
+        (
+            item.token,
+            f"{item.record_count:,} record{'' if item.record_count == 1 else 's'}",
+            format_size(item.byte_size),
+            item.source or "unknown",
+            f"{format_duration(now - item.created)} ago",
+            f"expires: {format_remaining(item.expires, now)}",
+        )
+        for item in items
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    # Numbers are easiest to compare when they end in one column.
+    aligned = [(str.ljust, str.rjust, str.rjust, str.ljust, str.rjust, str.ljust)] * len(rows)
+    return "\n".join(
+        "  ".join(align(cell, width) for cell, width, align in zip(row, widths, how, strict=True)).rstrip()
+        for row, how in zip(rows, aligned, strict=True)
+    )
+
+
+def format_remaining(expires: float | None, now: float) -> str:
+    """Return how long an item has left."""
+    return "never" if expires is None else format_duration(math.ceil(expires - now))
