@@ -1,0 +1,69 @@
+"""What all tests share: a project in a folder of its own, and the real program run in it.
+
+``MAXSTAGE_BACKEND`` chooses what is tested; ``make test`` runs the suite once for each backend.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from maxstage import Store
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch):
+    """Keep the settings of whoever runs the tests out of them."""
+    for name in list(os.environ):
+        if name.startswith("MAX_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    """A new store."""
+    return Store.init(tmp_path)
+
+
+class Program:
+    """The installed program, run in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.command = [sys.executable, "-m", "maxstage"]
+        self.staging = folder / ".max" / "staging"
+
+    def __call__(self, *args: str, stdin: bytes | None = b"", check: int | None = 0, **options):
+        """Run it to its end; `check` is the exit code it must have, None for any."""
+        done = subprocess.run([*self.command, *args], input=stdin, capture_output=True, cwd=self.folder, **options)
+        if check is not None:
+            assert done.returncode == check, (args, done.returncode, done.stderr.decode("utf-8", "replace"))
+        return done
+
+    def text(self, *args: str, **options) -> str:
+        """Run it and return what it printed, as text."""
+        return self(*args, **options).stdout.decode()
+
+    def stage(self, data: bytes, *args: str) -> str:
+        """Stage `data` and return the token."""
+        return self.text("stage", *args, stdin=data).strip()
+
+    def start(self, *args: str, **options) -> subprocess.Popen:
+        """Start it with pipes."""
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen([*self.command, *args], cwd=self.folder, **pipes | options)
+
+    def leftovers(self) -> list[str]:
+        """Names in staging/ that belong to no published item."""
+        names = sorted(os.listdir(self.staging))
+        ids = {name.removesuffix(".meta.json") for name in names if name.endswith(".meta.json")}
+        return [name for name in names if name.split(".")[0] not in ids and name not in {".lock", ".sweep"}]
+
+
+@pytest.fixture
+def program(tmp_path) -> Program:
+    """The program in a new project."""
+    Store.init(tmp_path)
+    return Program(tmp_path)
