@@ -1,0 +1,93 @@
+# `make demo` and `make test` set everything up on a fresh machine: Python 3.11 or later, and cargo for the
+# compiled wheel. Without cargo the pure-Python wheel is built and tested alone.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CARGO := $(shell command -v cargo)
+# Two workers: the suite is made for machines of two cores, and most of it waits for processes.
+PYTEST := $(BIN)/python -P -m pytest -n 2 --dist worksteal
+SOURCES := $(shell find rust python packaging -name '*.rs' -o -name '*.py' -o -name '*.pyi') Cargo.toml Cargo.lock pyproject.toml README.md
+
+# The compiled wheel for our own tests; a pure one where there is no cargo.
+ifeq ($(CARGO),)
+WHEEL_ENV := MAXSTAGE_BUILD_PURE=1
+BACKENDS := python
+else
+WHEEL_ENV :=
+BACKENDS := rust python
+endif
+
+.PHONY: help demo test test-rust test-python test-pure lint coverage stress bench wheels clean
+.DEFAULT_GOAL := help
+
+help: ## Show the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+
+demo: $(VENV)/installed ## Set up, and run the main job on 100,000 records
+	PATH="$(CURDIR)/$(BIN):$$PATH" bash examples/demo.sh
+
+test: lint test-rust test-python ## Set up, and run every check
+
+$(VENV)/tools: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --group test --group lint
+	touch $@
+
+dist/built: $(SOURCES) $(VENV)/tools
+	rm -rf dist
+	$(WHEEL_ENV) $(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	MAXSTAGE_BUILD_PURE=1 $(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	touch $@
+
+# The wheel, not the tree: what is tested is what users get.
+$(VENV)/installed: dist/built
+	$(BIN)/python -m pip install --quiet --force-reinstall "$$(ls dist/*abi3*.whl dist/*none-any.whl 2>/dev/null | head -n 1)"
+	touch $@
+
+wheels: dist/built ## Build the compiled and the pure wheel into dist/
+	ls -l dist/*.whl
+
+lint: $(VENV)/installed ## Formatting, lints, types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+ifneq ($(CARGO),)
+	cd tests && ../$(BIN)/python -m mypy.stubtest maxstage._core
+	cargo fmt --check
+	cargo clippy --quiet --all-targets -- -D warnings
+else
+	@echo "No cargo: the checks of the Rust code are skipped."
+endif
+
+test-rust: ## The Rust tests
+ifneq ($(CARGO),)
+	cargo test --quiet
+else
+	@echo "No cargo: the Rust tests are skipped."
+endif
+
+# Coverage is of both backends and of the processes that the tests start.
+test-python: $(VENV)/installed ## The suite on each backend, with coverage
+	rm -f .coverage .coverage.*
+	for backend in $(BACKENDS); do \
+		echo "== $$backend backend"; \
+		MAXSTAGE_BACKEND=$$backend MAXSTAGE_WHEELS="$(CURDIR)/dist" \
+			$(PYTEST) --cov --cov-report= --cov-append || exit 1; \
+	done
+	$(BIN)/python -P -m pytest -q --doctest-modules -p no:cacheprovider --pyargs maxstage
+	$(BIN)/coverage report --fail-under=90 --skip-covered
+
+test-pure: $(VENV)/installed ## The suite on the pure backend alone
+	MAXSTAGE_BACKEND=python $(PYTEST)
+
+stress: $(VENV)/installed ## The slow tests: many gigabytes, many processes
+	for backend in $(BACKENDS); do MAXSTAGE_BACKEND=$$backend $(PYTEST) -m stress --timeout 1800 || exit 1; done
+
+bench: $(VENV)/installed ## Compare with named peers
+	$(BIN)/python -m pip install --quiet --group bench
+	$(BIN)/python benches/run.py
+
+clean: ## Delete what was built
+	rm -rf $(VENV) dist build target .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis
