@@ -2,7 +2,7 @@
 
 use std::os::fd::BorrowedFd;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use crate::error::{Check, Error, Result};
@@ -21,6 +21,10 @@ const PIPE_SIZE: usize = 1024 * 1024;
 /// # Errors
 /// [`Error::Read`], or what `check` returns.
 pub fn read(fd: BorrowedFd<'_>, buffer: &mut [u8], check: Check<'_>) -> Result<usize> {
+    // A signal that came while we worked interrupts no call: so look before a call that may wait for long.
+    if !is_ready(fd, PollFlags::IN) {
+        check()?;
+    }
     loop {
         match rustix::io::read(fd, &mut *buffer) {
             Ok(count) => return Ok(count),
@@ -66,7 +70,13 @@ pub fn read_exact_at(fd: BorrowedFd<'_>, buffer: &mut [u8], offset: u64, check: 
 pub fn write_all(fd: BorrowedFd<'_>, mut data: &[u8], check: Check<'_>) -> Result<()> {
     while !data.is_empty() {
         match rustix::io::write(fd, data) {
-            Ok(count) => data = data.get(count..).unwrap_or_default(),
+            Ok(count) => {
+                data = data.get(count..).unwrap_or_default();
+                // A pipe takes less than all only where a signal came in the middle.
+                if !data.is_empty() {
+                    check()?;
+                }
+            }
             Err(errno) => wait(fd, errno, PollFlags::OUT, Error::Write, check)?,
         }
     }
@@ -80,6 +90,12 @@ pub fn widen_pipe(fd: BorrowedFd<'_>) {
     let _ = rustix::pipe::fcntl_setpipe_size(fd, PIPE_SIZE);
     #[cfg(not(target_os = "linux"))]
     let _ = fd;
+}
+
+/// Whether a call would not wait; where that can't be told, it is left to the call.
+fn is_ready(fd: BorrowedFd<'_>, events: PollFlags) -> bool {
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    !matches!(poll(&mut [PollFd::from_borrowed_fd(fd, events)], Some(&now)), Ok(0))
 }
 
 /// After a failed call: `Ok` to try it again, else the error, made by `error` unless `check` said stop.

@@ -31,15 +31,16 @@ def compress_member(data: bytes) -> bytes:
 class Member:
     """Where a member lies: in the file, and its data in the whole, inflated."""
 
-    __slots__ = ("file_len", "file_offset", "len", "newlines_before", "offset")
+    __slots__ = ("file_len", "file_offset", "len", "newlines", "newlines_before", "offset")
 
     def __init__(
-        self, file_offset: int, file_len: int, offset: int, length: int, newlines_before: int
+        self, file_offset: int, file_len: int, offset: int, length: int, newlines: int, newlines_before: int
     ) -> None:
         self.file_offset = file_offset
         self.file_len = file_len
         self.offset = offset
         self.len = length
+        self.newlines = newlines
         self.newlines_before = newlines_before
 
 
@@ -52,7 +53,7 @@ def read_index(fd: int, file_size: int, name: str) -> list[Member]:
         file_len, length, newlines = _SIZES.unpack_from(header, len(_LEAD))
         if not header.startswith(_LEAD) or length > MEMBER or not _LEAST <= file_len <= _MOST:
             raise Corrupt(_DAMAGED)
-        members.append(Member(file_offset, file_len, offset, length, newlines_before))
+        members.append(Member(file_offset, file_len, offset, length, newlines, newlines_before))
         file_offset += file_len
         offset += length
         newlines_before += newlines
@@ -69,6 +70,8 @@ def inflate(fd: int, member: Member, name: str) -> bytes:
         data = unpacker.decompress(packed, member.len + 1)
     except zlib.error:
         raise Corrupt(_DAMAGED) from None
-    if not unpacker.eof or unpacker.unused_data or len(data) != member.len:
+    whole = unpacker.eof and not unpacker.unused_data and len(data) == member.len
+    # The trailer's checksum covers the data; the count of newlines is in nothing but our header.
+    if not whole or data.count(b"\n") != member.newlines:
         raise Corrupt(_DAMAGED)
     return data

@@ -87,6 +87,8 @@ impl Reader {
             inner.chunks(file, start, end, check, &mut |chunk, check| {
                 crc.update(chunk);
                 fd::write_all(out, chunk, check)?;
+                // Before the next write, which may wait for a reader that went for lunch.
+                check()?;
                 Ok(true)
             })?;
             Ok(crc.finalize())

@@ -1,0 +1,294 @@
+"""Awkward data comes back byte for byte, and every option of stage and retrieve does what it says."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+
+import pytest
+
+AWKWARD = {
+    "empty": (b"", 0),
+    "no final newline": (b"a\nb", 2),
+    "one newline": (b"\n", 1),
+    "binary": (bytes(range(256)) * 300, 301),
+    "crlf": (b"a\r\nb\r\n", 2),
+    "invalid utf-8": (b"\xff\xfe\n\x80abc\n", 2),
+    "nul": (b"\0\0\n\0", 2),
+}
+LINES = b"".join(b"%d %s\n" % (number, b"x" * (number % 200)) for number in range(1, 40_001))
+
+
+@pytest.mark.parametrize("name", AWKWARD)
+@pytest.mark.parametrize("options", [[], ["--compress"], ["--sync"]])
+def test_bytes_come_back(program, name, options):
+    data, records = AWKWARD[name]
+    token = program.stage(data, *options)
+    assert program("retrieve", token).stdout == data
+    info = json.loads(program.text("stage", "info", token, "-o", "json"))
+    assert (info["byteSize"], info["recordCount"]) == (len(data), records)
+    program("stage", "verify", token)
+
+
+def test_one_line_of_300_mb(program):
+    feed = subprocess.Popen(["head", "-c", "300000000", "/dev/zero"], stdout=subprocess.PIPE)
+    done = subprocess.run([*program.command, "stage"], stdin=feed.stdout, cwd=program.folder, capture_output=True)
+    token = done.stdout.decode().strip()
+    info = json.loads(program.text("stage", "info", token, "-o", "json"))
+    assert (info["byteSize"], info["recordCount"], info["contentType"]) == (300_000_000, 1, "text")
+    counted = subprocess.Popen([*program.command, "retrieve", token], stdout=subprocess.PIPE, cwd=program.folder)
+    assert subprocess.run(["wc", "-c"], stdin=counted.stdout, capture_output=True).stdout.strip() == b"300000000"
+    assert program("retrieve", token, "--tail", "1", "--to", "/dev/null").stdout == b""
+
+
+def test_files_and_stdin(program):
+    (program.folder / "a b.txt").write_bytes(b"1\n")
+    (program.folder / "list").write_bytes(b"2\n")
+    tokens = program.text("stage", "a b.txt", "-", "./list", stdin=b"3\n").split()
+    assert program("retrieve", *tokens).stdout == b"1\n3\n2\n"
+
+
+def test_tokens_are_read_in_every_form(program):
+    token = program.stage(b"data")
+    for form in (token, token.removeprefix("max:"), token.upper(), f"  {token}\n"):
+        assert program("retrieve", form).stdout == b"data"
+
+
+def test_stage_as_json(program):
+    item = json.loads(program.text("stage", "-o", "json", "--label", "job=7", "--ttl", "5", stdin=b"x"))
+    assert program("retrieve", item["token"]).stdout == b"x"
+    assert item["labels"] == {"job": "7"}
+
+
+def test_options_of_stage(program):
+    token = program.stage(b"[1]\n[2]\n", "--type", "text", "--source", "mine", "--label", "a=1", "--label", "b=x=y")
+    meta = json.loads(program.text("stage", "info", token, "-o", "json"))
+    assert (meta["contentType"], meta["source"], meta["labels"]) == ("text", "mine", {"a": "1", "b": "x=y"})
+    assert (program.staging / f"{meta['token']}.txt").exists()
+
+
+def test_private_permissions(program):
+    program.stage(b"secret", "--compress")
+    os.umask(os.umask(0))
+    for path in [program.staging, *program.staging.iterdir()]:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        assert mode == (0o700 if path.is_dir() else 0o600), path
+
+
+def test_compressed_files_are_plain_gzip(program):
+    token = program.stage(LINES, "--compress")
+    (path,) = program.staging.glob("*.gz")
+    assert path.stat().st_size < len(LINES) // 4
+    assert subprocess.run(["gunzip", "-c", path], capture_output=True).stdout == LINES
+    assert program("retrieve", token).stdout == LINES
+
+
+@pytest.mark.parametrize("options", [[], ["--compress"]])
+def test_slices(program, options):
+    token = program.stage(LINES, *options)
+    lines = LINES.splitlines(keepends=True)
+    wanted = {
+        ("--head", "0"): [],
+        ("--head", "3"): lines[:3],
+        ("--head", "99999999"): lines,
+        ("--tail", "0"): [],
+        ("--tail", "2"): lines[-2:],
+        ("--tail", "30000"): lines[-30000:],
+        ("--tail", "40001"): lines,
+        ("--lines", "1:1"): lines[:1],
+        ("--lines", "20000:20010"): lines[19999:20010],
+        ("--lines", ":5"): lines[:5],
+        ("--lines", "39999:"): lines[39998:],
+        ("--lines", "40001:"): [],
+        ("--lines", "39999:50000"): lines[39998:],
+    }
+    for slicing, expected in wanted.items():
+        assert program("retrieve", token, *slicing).stdout == b"".join(expected), slicing
+
+
+@pytest.mark.parametrize("text", ["0:1", "5:4", ":", "a:b", "1", "1:2:3", "-1:2", "1.5:2"])
+def test_bad_line_ranges(program, text):
+    token = program.stage(b"1\n")
+    assert b"is not A:B" in program("retrieve", token, "--lines", text, check=2).stderr
+
+
+def test_slices_exclude_each_other(program):
+    assert b"exclude" in program("retrieve", "a1b2c3d4", "--head", "1", "--tail", "1", check=2).stderr
+
+
+def test_retrieve_to_a_file(program):
+    token = program.stage(LINES)
+    target = program.folder / "out"
+    target.write_bytes(b"old")
+    assert program("retrieve", token, "--to", "out").stdout == b""
+    assert target.read_bytes() == LINES
+    assert program("retrieve", token, "--to", "-", "--head", "1").stdout == LINES.splitlines(keepends=True)[0]
+    missing = program("retrieve", token, "--to", "no/such/out", check=1)
+    assert missing.stderr.startswith(b"No such file or directory: ")
+
+
+def test_a_failed_retrieve_leaves_the_file_as_it_was(program):
+    token = program.stage(b"good data\n")
+    (path,) = program.staging.glob("*.txt")
+    path.write_bytes(b"evil data\n")
+    target = program.folder / "out"
+    target.write_bytes(b"old")
+    program("retrieve", token, "--to", "out", check=1)
+    assert target.read_bytes() == b"old"
+    assert sorted(os.listdir(program.folder)) == [".max", "out"]
+
+
+@pytest.mark.parametrize("as_file", [False, True])
+@pytest.mark.parametrize("options", [[], ["--compress"]])
+def test_split(program, as_file, options):
+    (program.folder / "data").write_bytes(LINES)
+    source = ["data"] if as_file else []
+    tokens = program.text("stage", "--split", "7", *options, *source, stdin=LINES).split()
+    assert len(set(tokens)) == 7
+    parts = [program("retrieve", token).stdout for token in tokens]
+    assert b"".join(parts) == LINES
+    assert all(part.endswith(b"\n") for part in parts)
+    assert max(map(len, parts)) - min(map(len, parts)) < 500
+    tokens = program.text("stage", "--split-lines", "15000", *options, *source, stdin=LINES).split()
+    assert [program("retrieve", token).stdout.count(b"\n") for token in tokens] == [15000, 15000, 10000]
+    assert program.leftovers() == []
+
+
+def test_split_of_little(program):
+    assert len(program.text("stage", "--split", "3", stdin=b"one\n").split()) == 3
+    assert len(program.text("stage", "--split", "3", stdin=b"").split()) == 3
+    assert len(program.text("stage", "--split-lines", "3", stdin=b"").split()) == 1
+    assert b"exclude" in program("stage", "--split", "2", "--split-lines", "2", check=2).stderr
+
+
+def test_renew_pin_unpin(program):
+    token = program.stage(b"x", "--ttl", "1")
+    assert "expires: 5 h" in program.text("stage", "renew", token, "--ttl", "300")
+    assert program.text("stage", "pin", token) == f"Pinned: {token}  expires: never\n"
+    assert "expires: never" in program.text("stage", "list")
+    assert json.loads(program.text("stage", "list", "-o", "json"))[0]["expiresAt"] is None
+    assert "expires: 10 min" in program.text("stage", "unpin", token, "--ttl", "10").replace("9 min", "10 min")
+    assert program("retrieve", token).stdout == b"x"
+    assert b"0.5 is not in the range" in program("stage", "renew", token, "--ttl", "0.5", check=2).stderr
+
+
+def test_list_filters(program):
+    one = program.stage(b"1", "--source", "hubspot/contact", "--label", "job=1")
+    two = program.stage(b"2", "--source", "gdrive/file", "--label", "job=2")
+    assert program.text("stage", "list", "-q").split() == [two, one]
+    assert program.text("stage", "list", "-q", "--source", "hub*").split() == [one]
+    assert program.text("stage", "list", "-q", "--label", "job=2").split() == [two]
+    assert program.text("stage", "list", "-q", "--label", "job").split() == [two, one]
+
+
+def test_unstage_many(program):
+    one = program.stage(b"1", "--source", "a/b")
+    two = program.stage(b"2")
+    three = program.stage(b"3")
+    assert b"--yes" in program("unstage", "--all", check=2).stderr
+    assert b"one of" in program("unstage", check=2).stderr
+    assert program.text("unstage", "--source", "a/*", "--yes") == f"Unstaged: {one}\n"
+    done = program("unstage", two, one, three, check=1)
+    assert done.stdout.decode().split() == ["Unstaged:", two, "Unstaged:", three]
+    assert done.stderr.decode() == f"Staged data not found: {one}\n"
+    assert program.text("unstage", "--all", "--yes") == "Nothing to unstage.\n"
+
+
+@pytest.mark.parametrize(("answer", "left"), [("y\n", 0), ("n\n", 1)])
+def test_unstage_asks_on_a_terminal(program, answer, left):
+    import pty
+
+    program.stage(b"1")
+    ours, theirs = pty.openpty()
+    child = subprocess.Popen(
+        [*program.command, "unstage", "--all"], stdin=theirs, stdout=subprocess.PIPE, stderr=theirs, cwd=program.folder
+    )
+    os.close(theirs)
+    os.write(ours, answer.encode())
+    child.communicate(timeout=30)
+    os.close(ours)
+    assert child.returncode == (130 if left else 0)
+    assert len(program.text("stage", "list", "-q").split()) == left
+
+
+def test_gc_says_what_it_does(program):
+    assert program.text("stage", "gc") == "Swept: 0 expired, 0 left behind, 0 B\n"
+    assert program.text("stage", "gc", "--dry-run").startswith("Would sweep: 0 expired")
+    assert json.loads(program.text("stage", "gc", "-o", "json"))["expired"] == []
+
+
+def test_where_the_project_is_found(program, tmp_path_factory, monkeypatch):
+    token = program.stage(b"here")
+    below = program.folder / "a" / "b"
+    below.mkdir(parents=True)
+    other = tmp_path_factory.mktemp("other")
+    run = [*program.command, "retrieve", token]
+    assert subprocess.run(run, cwd=below, capture_output=True).stdout == b"here"
+    assert subprocess.run([*run, "--dir", program.folder], cwd=other, capture_output=True).stdout == b"here"
+    first = [*program.command, "--dir", program.folder, "retrieve", token]
+    assert subprocess.run(first, cwd=other, capture_output=True).stdout == b"here"
+    monkeypatch.setenv("MAX_DIR", str(program.folder))
+    assert subprocess.run(run, cwd=other, capture_output=True).stdout == b"here"
+    done = subprocess.run([*run, "--dir", other], cwd=program.folder, capture_output=True)
+    assert (done.returncode, done.stderr) == (1, b'Not in a Max project. Run "max init" first.\n')
+
+
+def test_init(program, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("new")
+    assert "Initialized Max project in" in program.text("init", str(folder / "deep" / "er"))
+    made = folder / "deep" / "er" / ".max"
+    assert stat.S_IMODE(made.stat().st_mode) == 0o700
+    assert sorted(os.listdir(made)) == [".gitignore", "config.toml", "staging"]
+    (made / "config.toml").write_text("ttl_minutes = 5\n")
+    assert "already there" in program.text("init", str(folder / "deep" / "er"))
+    assert (made / "config.toml").read_text() == "ttl_minutes = 5\n"
+    ignored = subprocess.run(
+        ["sh", "-c", "git init -q . && git status --porcelain"], cwd=made.parent, capture_output=True
+    )
+    assert ignored.stdout == b""
+
+
+def test_all_names_start_it(program):
+    bin_folder = os.path.dirname(sys.executable)
+    for name in ("max", "maxstage"):
+        done = subprocess.run([f"{bin_folder}/{name}", "--version"], capture_output=True, text=True)
+        assert done.stdout.startswith(f"{name}, version ")
+        assert "backend)" in done.stdout
+    assert program.text("--version").startswith("python -m maxstage, version ")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        [],
+        ["init"],
+        ["stage"],
+        ["retrieve"],
+        ["unstage"],
+        *(["stage", verb] for verb in ("list", "info", "renew", "pin", "unpin", "gc", "verify")),
+    ],
+)
+def test_help_has_an_example(program, command):
+    text = program.text(*command, "--help")
+    assert "Usage: python -m maxstage" in text
+    assert "Example" in text
+
+
+def test_completion(program):
+    token = program.stage(b"x", "--source", "here")
+    bin_folder = os.path.dirname(sys.executable)
+
+    def complete(*words: str) -> str:
+        environment = os.environ | {"_MAX_COMPLETE": "zsh_complete", "COMP_WORDS": "max " + " ".join(words)}
+        environment["COMP_CWORD"] = str(len(words))
+        done = subprocess.run(
+            [f"{bin_folder}/max"], env=environment, cwd=program.folder, capture_output=True, text=True
+        )
+        return done.stdout
+
+    assert token in complete("retrieve", "max:").replace("\\:", ":")
+    assert token in complete("stage", "info", "").replace("\\:", ":")
+    assert "verify" in complete("stage", "ver")
+    assert "retrieve" in complete("retr")
+    assert "--compress" in complete("stage", "--comp")

@@ -1,0 +1,221 @@
+"""The compiled module and its pure twin give the same results, files and errors."""
+
+import gzip
+import os
+import subprocess
+import zlib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from maxstage import _pure
+from maxstage.errors import Corrupt
+
+_core = pytest.importorskip("maxstage._core")
+BACKENDS = [_core, _pure]
+MIB = 1024 * 1024
+
+pieces = st.lists(st.one_of(st.binary(max_size=300), st.sampled_from([b"\n", b"\r\n", b"\x00", b" \t\n", b"x" * 70_000])))
+relaxed = settings(deadline=None, max_examples=60)
+
+
+def write(core, path, chunks, *, compress=False):
+    """Write chunks with one backend; return everything that it says of them."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        writer = core.Writer(fd, str(path), compress=compress)
+        for chunk in chunks:
+            writer.write(chunk)
+        writer.finish()
+    finally:
+        os.close(fd)
+    assert writer.stored_size == os.path.getsize(path)
+    return {
+        "size": writer.byte_size,
+        "lines": writer.line_count,
+        "crc": writer.crc32,
+        "prefix": writer.prefix,
+        "index": writer.line_index,
+        "type": writer.content_type,
+    }
+
+
+def read(core, path, *, compressed=False, index=None):
+    """Open a file with one backend; the descriptor is left to the end of the test."""
+    fd = os.open(path, os.O_RDONLY)
+    return core.Reader(fd, str(path), file_size=os.path.getsize(path), compressed=compressed, line_index=index)
+
+
+@relaxed
+@given(chunks=pieces, compress=st.booleans())
+def test_writers_agree(tmp_path_factory, chunks, compress):
+    folder = tmp_path_factory.mktemp("w")
+    data = b"".join(chunks)
+    facts = [write(core, folder / core.__name__, chunks, compress=compress) for core in BACKENDS]
+    assert facts[0] == facts[1]
+    assert facts[0]["crc"] == zlib.crc32(data)
+    assert facts[0]["lines"] == data.count(b"\n") + (not data.endswith(b"\n") and data != b"")
+    assert facts[0]["prefix"] == data[: 64 * 1024]
+    for core in BACKENDS:
+        stored = (folder / core.__name__).read_bytes()
+        assert (gzip.decompress(stored) if compress else stored) == data
+
+
+@relaxed
+@given(data=st.binary(max_size=5000), limits=st.lists(st.integers(0, 3000)))
+def test_copies_agree(tmp_path_factory, data, limits):
+    folder = tmp_path_factory.mktemp("c")
+    (folder / "in").write_bytes(data)
+    seen = []
+    for core in BACKENDS:
+        source = os.open(folder / "in", os.O_RDONLY)
+        target = os.open(folder / "out", os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        writer = core.Writer(target, "out")
+        ends = [(writer.copy_from(source, limit, "in"), writer.byte_size) for limit in limits]
+        ends.append((writer.copy_from(source, 10**9, "in"), writer.byte_size))
+        writer.finish()
+        os.close(source)
+        os.close(target)
+        assert (folder / "out").read_bytes() == data
+        seen.append((ends, writer.crc32, writer.line_count, writer.line_index))
+    assert seen[0] == seen[1]
+
+
+@pytest.fixture(scope="module")
+def big(tmp_path_factory):
+    """About 5 MiB of lines of many lengths, plain and compressed by each backend."""
+    folder = tmp_path_factory.mktemp("big")
+    lines = [b"%d " % number + b"x" * (number * 7919 % 400) + b"\n" for number in range(25_000)]
+    lines[12_000] = b"long " + b"y" * (MIB + 100_000) + b"\n"
+    data = b"".join(lines) + b"unterminated"
+    facts = write(_core, folder / "plain", [data])
+    write(_core, folder / "rust.gz", [data], compress=True)
+    write(_pure, folder / "pure.gz", [data], compress=True)
+    assert len(facts["index"][1]) > 4
+    return folder, data, facts["index"]
+
+
+def readers(big):
+    """Every way in which the same data can be read."""
+    folder, _, index = big
+    for core in BACKENDS:
+        yield read(core, folder / "plain")
+        yield read(core, folder / "plain", index=index)
+        yield read(core, folder / "rust.gz", compressed=True)
+        yield read(core, folder / "pure.gz", compressed=True)
+
+
+def test_lines_are_found(big):
+    data = big[1]
+    starts = [0]
+    while (at := data.find(b"\n", starts[-1])) >= 0:
+        starts.append(at + 1)
+    count = len(starts)
+    numbers = [0, 1, 2, 3, 5_000, 11_999, 12_000, 12_001, 12_002, 12_003, 20_000, count - 1, count, count + 1, 10**12]
+    for reader in readers(big):
+        assert reader.size == len(data)
+        for number in numbers:
+            expected = 0 if number == 0 else starts[number - 1] if number <= count else len(data)
+            assert reader.line_offset(number) == expected, number
+        for tail in (0, 1, 2, 100, 13_001, 13_002, 13_003, count - 1, count, count + 5):
+            expected = len(data) if tail == 0 else starts[max(0, count - tail)]
+            assert reader.tail_offset(tail) == expected, tail
+
+
+def test_ranges_are_read(big, tmp_path):
+    data = big[1]
+    ranges = [(0, 0), (0, 10), (MIB - 3, MIB + 3), (MIB, 2 * MIB), (2 * MIB + 1, 4 * MIB - 1), (5, 5), (9, 3)]
+    ranges += [(len(data) - 5, len(data)), (len(data) - 5, len(data) + 99), (len(data) + 1, len(data) + 9)]
+    for reader in readers(big):
+        for start, end in ranges:
+            assert reader.read(start, end) == data[start:end]
+            assert reader.crc32(start, end) == zlib.crc32(data[start:end])
+        with (tmp_path / "out").open("wb") as out:
+            crc = reader.copy_to(out.fileno(), 0, 3 * MIB, "out")
+            crc = reader.copy_to(out.fileno(), 3 * MIB, len(data), "out", crc=crc)
+        assert crc == zlib.crc32(data)
+        assert (tmp_path / "out").read_bytes() == data
+
+
+def test_gunzip_reads_what_we_write(big):
+    folder, data, _ = big
+    for name in ("rust.gz", "pure.gz"):
+        assert subprocess.run(["gunzip", "-c", folder / name], capture_output=True, check=True).stdout == data
+
+
+@pytest.mark.parametrize("core", BACKENDS)
+def test_the_index_stays_small(core, tmp_path, monkeypatch):
+    # 1,100 blocks: the index is merged once on the way. A sparse file has no lines and costs no disk.
+    if core is _pure:
+        monkeypatch.setattr("maxstage._pure.copy._SMALLEST_BLOCK", 1024)
+        size, block = 1100 * 1024, 2048
+    else:
+        size, block = 1100 * MIB, 2 * MIB
+    (tmp_path / "sparse").write_bytes(b"")
+    os.truncate(tmp_path / "sparse", size)
+    with (tmp_path / "sparse").open("rb") as source, open("/dev/null", "wb") as out:
+        writer = core.Writer(out.fileno(), "out")
+        assert writer.copy_from(source.fileno(), size + 1, "sparse")
+        writer.write(b"\n\n\n")
+    assert writer.line_index[0] == block
+    assert len(writer.line_index[1]) == 551
+    assert writer.line_index[1][-1] == 3
+    assert writer.line_count == 3
+
+
+@pytest.mark.parametrize("core", BACKENDS)
+def test_damage_is_noticed(core, big, tmp_path):
+    packed = (big[0] / "rust.gz").read_bytes()
+    for at in [*range(28), 40, 5000, len(packed) - 1, len(packed) - 5]:
+        altered = bytearray(packed)
+        altered[at] ^= 0x41
+        (tmp_path / "altered").write_bytes(altered)
+        with pytest.raises(Corrupt):
+            reader = read(core, tmp_path / "altered", compressed=True)
+            reader.crc32(0, reader.size)
+    for size in (1, 27, 28, len(packed) - 1, len(packed) // 2):
+        (tmp_path / "short").write_bytes(packed[:size])
+        with pytest.raises(Corrupt):
+            read(core, tmp_path / "short", compressed=True)
+
+
+@pytest.mark.parametrize("core", BACKENDS)
+def test_errors_are_alike(core, tmp_path):
+    (tmp_path / "data").write_bytes(b"abc")
+    short = read(core, tmp_path / "data")
+    os.truncate(tmp_path / "data", 1)
+    with pytest.raises(Corrupt, match="shorter"):
+        short.read(0, 3)
+    with pytest.raises(IsADirectoryError) as error:
+        core.Writer(os.open("/dev/null", os.O_WRONLY), "out").copy_from(os.open(tmp_path, os.O_RDONLY), 9, "here")
+    assert (error.value.errno, error.value.filename, error.value.strerror) == (21, "here", "Is a directory")
+    with pytest.raises(OSError, match="No space left") as full:
+        core.Writer(os.open("/dev/full", os.O_WRONLY), "full").write(b"x")
+    assert full.value.filename == "full"
+    ours, theirs = os.pipe()
+    os.close(ours)
+    with pytest.raises(BrokenPipeError):
+        core.Writer(theirs, "pipe").write(b"x")
+    with pytest.raises(TypeError):
+        core.Writer(1, "out").write("text")
+
+
+@pytest.mark.parametrize("core", BACKENDS)
+def test_pipes_that_do_not_block_are_waited_for(core, tmp_path):
+    ours, theirs = os.pipe()
+    os.set_blocking(ours, False)
+    child = subprocess.Popen(["sh", "-c", "sleep 0.2; seq 100000"], stdout=theirs)
+    os.close(theirs)
+    with (tmp_path / "out").open("wb") as out:
+        writer = core.Writer(out.fileno(), "out")
+        assert writer.copy_from(ours, 10**9, "pipe")
+    assert child.wait() == 0
+    assert writer.line_count == 100_000
+    ours, theirs = os.pipe()
+    os.set_blocking(theirs, False)
+    child = subprocess.Popen(["sh", "-c", "sleep 0.2; wc -c"], stdin=ours, stdout=subprocess.PIPE)
+    os.close(ours)
+    core.Writer(theirs, "pipe").write(b"x" * 3 * MIB)
+    os.close(theirs)
+    assert int(child.communicate()[0]) == 3 * MIB
