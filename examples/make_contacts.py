@@ -4,9 +4,42 @@ import json
 import random
 import sys
 
-FIRST = ["Ada", "Alan", "Barbara", "Dennis", "Edsger", "Frances", "Grace", "John", "Ken", "Margaret", "Niklaus", "Radia"]
-LAST = ["Allen", "Dijkstra", "Hamilton", "Hopper", "Liskov", "Lovelace", "McCarthy", "Perlman", "Ritchie", "Turing"]
-COMPANIES = ["Acme", "Globex", "Hooli", "Initech", "Stark Industries", "Umbrella", "Vehement", "Wayne Enterprises"]
+FIRST = [
+    "Ada",
+    "Alan",
+    "Barbara",
+    "Dennis",
+    "Edsger",
+    "Frances",
+    "Grace",
+    "John",
+    "Ken",
+    "Margaret",
+    "Niklaus",
+    "Radia",
+]
+LAST = [
+    "Allen",
+    "Dijkstra",
+    "Hamilton",
+    "Hopper",
+    "Liskov",
+    "Lovelace",
+    "McCarthy",
+    "Perlman",
+    "Ritchie",
+    "Turing",
+]
+COMPANIES = [
+    "Acme",
+    "Globex",
+    "Hooli",
+    "Initech",
+    "Stark Industries",
+    "Umbrella",
+    "Vehement",
+    "Wayne Enterprises",
+]
 
 
 def main() -> None:

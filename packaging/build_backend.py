@@ -40,12 +40,16 @@ def get_requires_for_build_editable(config_settings: Any = None) -> list[str]:  
     return REQUIRES
 
 
-def build_wheel(wheel_directory: str, config_settings: Any = None, metadata_directory: str | None = None) -> str:
+def build_wheel(
+    wheel_directory: str, config_settings: Any = None, metadata_directory: str | None = None
+) -> str:
     """Build a wheel (PEP 517)."""
     return str(_call("build_wheel", wheel_directory, config_settings, metadata_directory))
 
 
-def build_editable(wheel_directory: str, config_settings: Any = None, metadata_directory: str | None = None) -> str:
+def build_editable(
+    wheel_directory: str, config_settings: Any = None, metadata_directory: str | None = None
+) -> str:
     """Build an editable wheel (PEP 660)."""
     return str(_call("build_editable", wheel_directory, config_settings, metadata_directory))
 

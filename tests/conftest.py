@@ -37,7 +37,9 @@ class Program:
 
     def __call__(self, *args: str, stdin: bytes | None = b"", check: int | None = 0, **options):
         """Run it to its end; `check` is the exit code it must have, None for any."""
-        done = subprocess.run([*self.command, *args], input=stdin, capture_output=True, cwd=self.folder, **options)
+        done = subprocess.run(
+            [*self.command, *args], input=stdin, capture_output=True, cwd=self.folder, **options
+        )
         if check is not None:
             assert done.returncode == check, (args, done.returncode, done.stderr.decode("utf-8", "replace"))
         return done

@@ -259,3 +259,49 @@ impl Writer {
         detect::content_type(&self.prefix, whole, self.line_count(), self.last_nonblank)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+    use crate::error::Error;
+    use crate::testing::{content, file_with, go_on};
+
+    #[test]
+    fn copies_counts_and_samples() {
+        let data = b"{\"a\": 1}\n{\"a\": 2}\n  \nrest".repeat(30_000);
+        let (source, target) = (file_with(&data), file_with(b""));
+        let mut writer = Writer::new(false);
+        assert!(!writer.copy_from(target.as_fd(), source.as_fd(), 100, &mut go_on).unwrap());
+        assert_eq!(writer.byte_size(), 100);
+        assert!(writer.copy_from(target.as_fd(), source.as_fd(), u64::MAX, &mut go_on).unwrap());
+        writer.finish(target.as_fd(), &mut go_on).unwrap();
+        assert_eq!(content(&target), data);
+        assert_eq!((writer.byte_size(), writer.line_count()), (data.len() as u64, 90_001));
+        assert_eq!(writer.crc32(), crc32fast::hash(&data));
+        assert_eq!(writer.prefix(), &data[..PREFIX]);
+        assert_eq!(writer.content_type(), ContentType::Ndjson);
+    }
+
+    #[test]
+    fn the_index_never_grows_beyond_its_bound() {
+        let mut index = LineIndex { block: 4, counts: Vec::new(), filled: 0 };
+        for _ in 0..LineIndex::MOST * 3 {
+            index.count(b"\n\nxyz");
+        }
+        assert!(index.counts.len() <= LineIndex::MOST);
+        assert_eq!(index.block, 16);
+        assert_eq!(index.newlines(), 2 * 3 * LineIndex::MOST as u64);
+        assert_eq!(index.counts.len(), (5 * 3 * LineIndex::MOST).div_ceil(16));
+    }
+
+    #[test]
+    fn a_check_that_says_stop_ends_the_copy() {
+        let (source, _writing_end) = rustix::pipe::pipe().unwrap();
+        let target = file_with(b"");
+        let stopped =
+            Writer::new(false).copy_from(target.as_fd(), source.as_fd(), 10, &mut || Err(Error::Stopped));
+        assert!(matches!(stopped, Err(Error::Stopped)));
+    }
+}

@@ -165,3 +165,36 @@ fn count(data: &[u8]) -> usize {
 fn to_u32(len: usize) -> u32 {
     u32::try_from(len).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+    use crate::testing::{file_with, go_on};
+
+    #[test]
+    fn members_are_found_and_inflated() {
+        let mut encoder = Encoder::default();
+        let mut stored = encoder.member(b"one\ntwo\n").unwrap().to_vec();
+        stored.extend_from_slice(encoder.member(b"").unwrap());
+        stored.extend_from_slice(encoder.member(b"three").unwrap());
+        let file = file_with(&stored);
+        let members = read_index(file.as_fd(), stored.len() as u64, &mut go_on).unwrap();
+        let starts: Vec<_> = members.iter().map(|member| (member.offset, member.newlines_before)).collect();
+        assert_eq!(starts, [(0, 0), (8, 2), (8, 2)]);
+        let mut decoder = Decoder::default();
+        assert_eq!(decoder.inflate(file.as_fd(), &members[2], &mut go_on).unwrap(), b"three");
+        assert_eq!(decoder.inflate(file.as_fd(), &members[0], &mut go_on).unwrap(), b"one\ntwo\n");
+    }
+
+    #[test]
+    fn a_row_that_ends_early_is_damaged() {
+        let stored = Encoder::default().member(b"data").unwrap().to_vec();
+        for size in 1..stored.len() {
+            let file = file_with(&stored[..size]);
+            let index = read_index(file.as_fd(), size as u64, &mut go_on);
+            assert!(matches!(index, Err(Error::Damaged(_))), "{size}");
+        }
+    }
+}

@@ -18,6 +18,11 @@ pub mod read;
 
 mod bindings;
 
+// Its unwraps are those of tests; clippy allows them only inside test functions.
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod testing;
+
 /// The compiled module, `maxstage._core`.
 #[pyo3::pymodule]
 mod _core {

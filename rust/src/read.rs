@@ -178,3 +178,65 @@ fn gzip_chunks(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::fd::AsFd;
+
+    use super::*;
+    use crate::copy::Writer;
+    use crate::testing::{file_with, go_on};
+
+    /// Two and a half megabytes, stored plain and compressed, and readers of each.
+    fn stored(data: &[u8]) -> Vec<(File, Reader)> {
+        let (plain, packed) = (file_with(b""), file_with(b""));
+        let (mut writer, mut gzip_writer) = (Writer::new(false), Writer::new(true));
+        for (target, writer) in [(&plain, &mut writer), (&packed, &mut gzip_writer)] {
+            writer.write(target.as_fd(), data, &mut go_on).unwrap();
+            writer.finish(target.as_fd(), &mut go_on).unwrap();
+        }
+        let indexed = Reader::plain(writer.byte_size(), Some(writer.line_index()));
+        let reader = Reader::gzip(packed.as_fd(), gzip_writer.stored_size(), &mut go_on).unwrap();
+        let bare = Reader::plain(writer.byte_size(), None);
+        vec![(plain.try_clone().unwrap(), indexed), (plain, bare), (packed, reader)]
+    }
+
+    #[test]
+    fn finds_lines_from_either_end() {
+        let data = b"0123456\n".repeat(320_000);
+        for (file, mut reader) in stored(&data) {
+            for line in [1, 2, 131_072, 131_073, 131_074, 262_145, 320_000] {
+                assert_eq!(reader.line_offset(file.as_fd(), line, &mut go_on).unwrap(), (line - 1) * 8);
+                let last = 320_001 - line;
+                assert_eq!(reader.tail_offset(file.as_fd(), last, &mut go_on).unwrap(), (line - 1) * 8);
+            }
+            assert_eq!(reader.line_offset(file.as_fd(), 320_002, &mut go_on).unwrap(), reader.size());
+            assert_eq!(reader.tail_offset(file.as_fd(), 999_999, &mut go_on).unwrap(), 0);
+            assert_eq!(reader.tail_offset(file.as_fd(), 0, &mut go_on).unwrap(), reader.size());
+        }
+    }
+
+    #[test]
+    fn gives_ranges_and_stops_when_told() {
+        let data: Vec<u8> = (0..2_500_000_u32).map(|number| (number % 251) as u8).collect();
+        for (file, mut reader) in stored(&data) {
+            let mut seen = Vec::new();
+            reader
+                .chunks(file.as_fd(), 1_000_000, 2_200_000, &mut go_on, &mut |chunk, _| {
+                    seen.extend_from_slice(chunk);
+                    Ok(true)
+                })
+                .unwrap();
+            assert_eq!(seen, data[1_000_000..2_200_000]);
+            let mut calls = 0;
+            reader
+                .chunks(file.as_fd(), 0, u64::MAX, &mut go_on, &mut |_, _| {
+                    calls += 1;
+                    Ok(false)
+                })
+                .unwrap();
+            assert_eq!(calls, 1);
+        }
+    }
+}

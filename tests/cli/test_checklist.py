@@ -10,7 +10,8 @@ import pytest
 
 TOKEN = re.compile(r"max:[0-9a-f]{8}\n")
 CONTACTS = b"".join(
-    b'{"id":"%d","source":"hubspot","type":"contact","name":"n%d"}\n' % (number, number) for number in range(1, 9)
+    b'{"id":"%d","source":"hubspot","type":"contact","name":"n%d"}\n' % (number, number)
+    for number in range(1, 9)
 )
 
 
@@ -50,7 +51,11 @@ def test_list_as_json(program):
     (item,) = json.loads(program.text("stage", "list", "-o", "json"))
     wanted = {"token", "createdAt", "expiresAt", "recordCount", "byteSize", "source", "contentType"}
     assert wanted <= item.keys()
-    assert (item["token"], item["recordCount"], item["byteSize"]) == (token.removeprefix("max:"), 8, len(CONTACTS))
+    assert (item["token"], item["recordCount"], item["byteSize"]) == (
+        token.removeprefix("max:"),
+        8,
+        len(CONTACTS),
+    )
     assert (item["source"], item["contentType"]) == ("hubspot/contact", "ndjson")
     assert json.loads(program.text("stage", "list", "-o", "json", "--source", "other")) == []
 
@@ -65,7 +70,7 @@ def test_info_shows_detail_with_a_preview(program):
     at = lines.index("Preview:")
     assert lines[at + 1] == '  {"id":"1","source":"hubspot","type":"contact","name":"n1"}'
     assert lines[at + 4] == "  ... (5 more)"
-    assert "  name    string  100%  \"n1\"" in lines
+    assert '  name    string  100%  "n1"' in lines
 
 
 def test_info_as_json(program):
@@ -107,7 +112,9 @@ def test_expired_items_are_cleaned_by_themselves(program):
     assert re.match(rf"Staged data expired \d+ d ago: {token} \(hubspot/contact, 8 records\)", message)
 
 
-@pytest.mark.parametrize("command", [["retrieve"], ["stage", "info"], ["stage", "renew"], ["unstage"], ["stage", "pin"]])
+@pytest.mark.parametrize(
+    "command", [["retrieve"], ["stage", "info"], ["stage", "renew"], ["unstage"], ["stage", "pin"]]
+)
 def test_invalid_tokens_are_told(program, command):
     done = program(*command, "nope", check=2)
     assert done.stderr.decode().startswith("Invalid token: nope; a token is max: and 8 to 32 hex digits")
@@ -132,14 +139,16 @@ def test_the_agent_handoff(program):
 
 def test_large_data_is_streamed(program):
     """2 GiB in, out of flat memory: the peak of the process is measured by the kernel."""
-    script = f"""
+    script = """
 import os, resource, subprocess, sys
 feed = subprocess.Popen(["head", "-c", str(2 << 30), "/dev/zero"], stdout=subprocess.PIPE)
 subprocess.run([sys.executable, "-m", "maxstage", *sys.argv[1:]], stdin=feed.stdout, check=True)
 print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 """
     run = [sys.executable, "-c", script, "stage", "--compress"]
-    token, peak = subprocess.run(run, cwd=program.folder, capture_output=True, check=True, text=True).stdout.split()
+    token, peak = subprocess.run(
+        run, cwd=program.folder, capture_output=True, check=True, text=True
+    ).stdout.split()
     assert int(peak) < 64 * 1024
     meta = json.loads((program.staging / f"{token.removeprefix('max:')}.meta.json").read_text())
     assert meta["byteSize"] == 2 << 30

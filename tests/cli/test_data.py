@@ -33,12 +33,18 @@ def test_bytes_come_back(program, name, options):
 
 def test_one_line_of_300_mb(program):
     feed = subprocess.Popen(["head", "-c", "300000000", "/dev/zero"], stdout=subprocess.PIPE)
-    done = subprocess.run([*program.command, "stage"], stdin=feed.stdout, cwd=program.folder, capture_output=True)
+    done = subprocess.run(
+        [*program.command, "stage"], stdin=feed.stdout, cwd=program.folder, capture_output=True
+    )
     token = done.stdout.decode().strip()
     info = json.loads(program.text("stage", "info", token, "-o", "json"))
     assert (info["byteSize"], info["recordCount"], info["contentType"]) == (300_000_000, 1, "text")
-    counted = subprocess.Popen([*program.command, "retrieve", token], stdout=subprocess.PIPE, cwd=program.folder)
-    assert subprocess.run(["wc", "-c"], stdin=counted.stdout, capture_output=True).stdout.strip() == b"300000000"
+    counted = subprocess.Popen(
+        [*program.command, "retrieve", token], stdout=subprocess.PIPE, cwd=program.folder
+    )
+    assert (
+        subprocess.run(["wc", "-c"], stdin=counted.stdout, capture_output=True).stdout.strip() == b"300000000"
+    )
     assert program("retrieve", token, "--tail", "1", "--to", "/dev/null").stdout == b""
 
 
@@ -62,7 +68,9 @@ def test_stage_as_json(program):
 
 
 def test_options_of_stage(program):
-    token = program.stage(b"[1]\n[2]\n", "--type", "text", "--source", "mine", "--label", "a=1", "--label", "b=x=y")
+    token = program.stage(
+        b"[1]\n[2]\n", "--type", "text", "--source", "mine", "--label", "a=1", "--label", "b=x=y"
+    )
     meta = json.loads(program.text("stage", "info", token, "-o", "json"))
     assert (meta["contentType"], meta["source"], meta["labels"]) == ("text", "mine", {"a": "1", "b": "x=y"})
     assert (program.staging / f"{meta['token']}.txt").exists()
@@ -168,7 +176,9 @@ def test_renew_pin_unpin(program):
     assert program.text("stage", "pin", token) == f"Pinned: {token}  expires: never\n"
     assert "expires: never" in program.text("stage", "list")
     assert json.loads(program.text("stage", "list", "-o", "json"))[0]["expiresAt"] is None
-    assert "expires: 10 min" in program.text("stage", "unpin", token, "--ttl", "10").replace("9 min", "10 min")
+    assert "expires: 10 min" in program.text("stage", "unpin", token, "--ttl", "10").replace(
+        "9 min", "10 min"
+    )
     assert program("retrieve", token).stdout == b"x"
     assert b"0.5 is not in the range" in program("stage", "renew", token, "--ttl", "0.5", check=2).stderr
 
@@ -202,7 +212,11 @@ def test_unstage_asks_on_a_terminal(program, answer, left):
     program.stage(b"1")
     ours, theirs = pty.openpty()
     child = subprocess.Popen(
-        [*program.command, "unstage", "--all"], stdin=theirs, stdout=subprocess.PIPE, stderr=theirs, cwd=program.folder
+        [*program.command, "unstage", "--all"],
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        cwd=program.folder,
     )
     os.close(theirs)
     os.write(ours, answer.encode())

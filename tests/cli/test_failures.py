@@ -26,7 +26,11 @@ def meta_path(program, token: str):
 
 
 def data_path(program, token: str):
-    (path,) = [p for p in program.staging.glob(f"{token.removeprefix('max:')}.*") if not p.name.endswith(".meta.json")]
+    (path,) = [
+        p
+        for p in program.staging.glob(f"{token.removeprefix('max:')}.*")
+        if not p.name.endswith(".meta.json")
+    ]
     return path
 
 
@@ -39,7 +43,13 @@ def edit(program, token: str, /, **changes) -> None:
 
 def test_no_project(program, tmp_path_factory):
     program.folder = tmp_path_factory.mktemp("none")
-    for command in (["stage"], ["retrieve", "a1b2c3d4"], ["stage", "list"], ["unstage", "a1b2c3d4"], ["stage", "gc"]):
+    for command in (
+        ["stage"],
+        ["retrieve", "a1b2c3d4"],
+        ["stage", "list"],
+        ["unstage", "a1b2c3d4"],
+        ["stage", "gc"],
+    ):
         assert fails(program, *command) == 'Not in a Max project. Run "max init" first.'
 
 
@@ -201,7 +211,9 @@ def test_planted_service_files_never_fail_a_command(program):
 def test_closed_streams(program):
     def run(redirect: str, *args: str):
         words = [sys.executable, "-m", "maxstage", *args]
-        return subprocess.run(["sh", "-c", f'"$@" {redirect}', "sh", *words], cwd=program.folder, capture_output=True)
+        return subprocess.run(
+            ["sh", "-c", f'"$@" {redirect}', "sh", *words], cwd=program.folder, capture_output=True
+        )
 
     done = run("<&-", "stage")
     assert (done.returncode, done.stderr) == (1, b"Standard input is closed: there is nothing to stage\n")
@@ -255,7 +267,9 @@ def test_a_full_disk(program, options):
 def test_a_small_disk(program, options):
     disk = program.folder / "disk"
     disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", disk], capture_output=True).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "none", disk], capture_output=True
+    ).returncode:
         pytest.skip("mounting is not allowed here")
     try:
         program.folder = disk
@@ -274,13 +288,15 @@ def test_no_permission(program):
     token = program.stage(b"x")
     folder = program.folder
     for path in (folder, *folder.parents):
-        if path.stat().st_uid == 0 and path != path.parent and str(path).startswith("/tmp/"):  # noqa: S108
+        if path.stat().st_uid == 0 and path != path.parent and str(path).startswith("/tmp/"):
             path.chmod(0o755)
     (folder / ".max").chmod(0o755)
     program.staging.chmod(0o755)
     # An interpreter in somebody's home may be out of reach of another user.
     try:
-        subprocess.run([sys.executable, "-c", "import maxstage.cli.app"], user=65534, capture_output=True, check=True)
+        subprocess.run(
+            [sys.executable, "-c", "import maxstage.cli.app"], user=65534, capture_output=True, check=True
+        )
     except (PermissionError, subprocess.CalledProcessError):
         pytest.skip("the interpreter is not for every user here")
     assert "Permission denied: " in fails(program, "stage", stdin=b"x", user=65534)
@@ -296,7 +312,9 @@ def test_quotas(program):
         assert "max_item_bytes (100,000 bytes)" in line
     # An endless producer is stopped while it streams.
     endless = subprocess.Popen(["yes"], stdout=subprocess.PIPE)
-    done = subprocess.run([*program.command, "stage"], stdin=endless.stdout, cwd=program.folder, capture_output=True)
+    done = subprocess.run(
+        [*program.command, "stage"], stdin=endless.stdout, cwd=program.folder, capture_output=True
+    )
     endless.stdout.close()
     endless.wait()
     assert (done.returncode, program.leftovers()) == (1, [])
@@ -332,7 +350,13 @@ def test_settings_at_fault(program, config, words):
 
 
 def test_wrong_usage_is_one_line(program):
-    for args in (["nope"], ["stage", "--nope"], ["retrieve"], ["stage", "--ttl", "x"], ["stage", "--label", "x"]):
+    for args in (
+        ["nope"],
+        ["stage", "--nope"],
+        ["retrieve"],
+        ["stage", "--ttl", "x"],
+        ["stage", "--label", "x"],
+    ):
         line = fails(program, *args, code=2)
         assert "--help" in line
     assert fails(program, "stage", "nofile") == "No such file or directory: nofile"

@@ -21,7 +21,9 @@ def begin(program, *args: str):
     return child
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 @pytest.mark.parametrize("options", [[], ["--compress"], ["--split", "3"]])
 def test_a_signal_in_the_middle_leaves_nothing(program, number, code, options):
     child = begin(program, *options)
@@ -103,7 +105,12 @@ def test_two_hundred_at_once(program):
 
 def test_many_change_one_item(program):
     token = program.stage(b"x")
-    jobs = [["stage", "renew", token, "--ttl", "9"], ["stage", "pin", token], ["stage", "gc"], ["retrieve", token]]
+    jobs = [
+        ["stage", "renew", token, "--ttl", "9"],
+        ["stage", "pin", token],
+        ["stage", "gc"],
+        ["retrieve", token],
+    ]
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda args: program(*args), jobs * 6))
     assert program("retrieve", token).stdout == b"x"
@@ -116,7 +123,9 @@ def test_five_gigabytes(program, options):
     size = 5 * 10**9
     feed = subprocess.Popen(["head", "-c", str(size), "/dev/zero"], stdout=subprocess.PIPE)
     stage = [*program.command, "stage", *options]
-    token = subprocess.run(stage, stdin=feed.stdout, cwd=program.folder, capture_output=True, check=True).stdout
+    token = subprocess.run(
+        stage, stdin=feed.stdout, cwd=program.folder, capture_output=True, check=True
+    ).stdout
     reader = program.start("retrieve", token.decode().strip())
     counted = subprocess.run(["wc", "-c"], stdin=reader.stdout, capture_output=True, check=True)
     assert int(counted.stdout) == size

@@ -11,8 +11,12 @@ from maxstage._pure.detect import BLANK
 
 _core = pytest.importorskip("maxstage._core")
 
-scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
-values = st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=12)
+scalars = (
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+)
+values = st.recursive(
+    scalars, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=12
+)
 documents = st.builds(
     lambda value, indent, ascii_only: json.dumps(value, indent=indent, ensure_ascii=ascii_only).encode(),
     values,
@@ -26,7 +30,9 @@ mutated = st.builds(
     st.integers(0, 500),
     st.binary(max_size=1),
 )
-texts = st.lists(st.one_of(documents, almost_json, mutated, st.just(b""), st.binary(max_size=20))).map(b"\n".join)
+texts = st.lists(st.one_of(documents, almost_json, mutated, st.just(b""), st.binary(max_size=20))).map(
+    b"\n".join
+)
 relaxed = settings(deadline=None, max_examples=400)
 
 
@@ -38,7 +44,8 @@ def facts(data: bytes) -> dict:
 
 def both(prefix: bytes, *, whole: bool, lines: int, last_nonblank: int | None) -> str:
     results = {
-        core.content_type(prefix, whole=whole, lines=lines, last_nonblank=last_nonblank) for core in (_core, _pure)
+        core.content_type(prefix, whole=whole, lines=lines, last_nonblank=last_nonblank)
+        for core in (_core, _pure)
     }
     assert len(results) == 1, (prefix, results)
     return results.pop()

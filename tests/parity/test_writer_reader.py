@@ -16,7 +16,9 @@ _core = pytest.importorskip("maxstage._core")
 BACKENDS = [_core, _pure]
 MIB = 1024 * 1024
 
-pieces = st.lists(st.one_of(st.binary(max_size=300), st.sampled_from([b"\n", b"\r\n", b"\x00", b" \t\n", b"x" * 70_000])))
+pieces = st.lists(
+    st.one_of(st.binary(max_size=300), st.sampled_from([b"\n", b"\r\n", b"\x00", b" \t\n", b"x" * 70_000]))
+)
 relaxed = settings(deadline=None, max_examples=60)
 
 
@@ -44,7 +46,9 @@ def write(core, path, chunks, *, compress=False):
 def read(core, path, *, compressed=False, index=None):
     """Open a file with one backend; the descriptor is left to the end of the test."""
     fd = os.open(path, os.O_RDONLY)
-    return core.Reader(fd, str(path), file_size=os.path.getsize(path), compressed=compressed, line_index=index)
+    return core.Reader(
+        fd, str(path), file_size=os.path.getsize(path), compressed=compressed, line_index=index
+    )
 
 
 @relaxed
@@ -112,7 +116,23 @@ def test_lines_are_found(big):
     while (at := data.find(b"\n", starts[-1])) >= 0:
         starts.append(at + 1)
     count = len(starts)
-    numbers = [0, 1, 2, 3, 5_000, 11_999, 12_000, 12_001, 12_002, 12_003, 20_000, count - 1, count, count + 1, 10**12]
+    numbers = [
+        0,
+        1,
+        2,
+        3,
+        5_000,
+        11_999,
+        12_000,
+        12_001,
+        12_002,
+        12_003,
+        20_000,
+        count - 1,
+        count,
+        count + 1,
+        10**12,
+    ]
     for reader in readers(big):
         assert reader.size == len(data)
         for number in numbers:
@@ -188,7 +208,9 @@ def test_errors_are_alike(core, tmp_path):
     with pytest.raises(Corrupt, match="shorter"):
         short.read(0, 3)
     with pytest.raises(IsADirectoryError) as error:
-        core.Writer(os.open("/dev/null", os.O_WRONLY), "out").copy_from(os.open(tmp_path, os.O_RDONLY), 9, "here")
+        core.Writer(os.open("/dev/null", os.O_WRONLY), "out").copy_from(
+            os.open(tmp_path, os.O_RDONLY), 9, "here"
+        )
     assert (error.value.errno, error.value.filename, error.value.strerror) == (21, "here", "Is a directory")
     with pytest.raises(OSError, match="No space left") as full:
         core.Writer(os.open("/dev/full", os.O_WRONLY), "full").write(b"x")
