@@ -39,7 +39,7 @@ def _choose() -> tuple[str, object]:
 def _load_compiled() -> object | None:
     """Return the compiled module; None where this installation has none."""
     try:
-        from maxstage import _core
+        import maxstage._core as _core  # noqa: PLR0402 - "from maxstage import" would hide that it is missing
     except ModuleNotFoundError:
         return None
     if _core.__version__ != __version__:

@@ -7,6 +7,8 @@ the GIL and lets signal handlers run.
 
 from typing import Literal, TypeAlias, final
 
+__all__ = ["Reader", "Writer", "__version__", "content_type", "count_newlines"]
+
 __version__: str
 
 _ContentType: TypeAlias = Literal["ndjson", "json", "text"]

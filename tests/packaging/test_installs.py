@@ -87,7 +87,7 @@ def test_the_pure_wheel(environment):
 def test_from_the_tree_without_cargo(environment, tmp_path):
     tree = tmp_path / "tree"
     ignored = shutil.ignore_patterns(
-        ".git", ".venv", "target", "dist", "*.so", "__pycache__", ".*_cache", ".hypothesis"
+        ".git", ".venv", "target", "dist", "*.so", "__pycache__", ".*_cache", ".hypothesis", ".coverage*"
     )
     shutil.copytree(ROOT, tree, ignore=ignored)
     bare = tmp_path / "bin"

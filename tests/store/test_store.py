@@ -352,5 +352,7 @@ import sys, maxstage, maxstage.store.store
 heavy = {"json", "typing", "dataclasses", "pathlib", "datetime", "tempfile", "subprocess", "inspect", "tomllib"}
 print(sorted(heavy & set(sys.modules)))
 """
-    done = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, text=True, check=True)
+    # env: without what measures coverage in processes that tests start.
+    run = [sys.executable, "-I", "-c", script]
+    done = subprocess.run(run, capture_output=True, text=True, check=True, env={})
     assert done.stdout.strip() == "[]"
