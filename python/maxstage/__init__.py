@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         QuotaExceeded,
         WorkflowError,
     )
+    from maxstage.output.truncation import Truncation, truncate
     from maxstage.store.metadata import Item
     from maxstage.store.store import Store
 
@@ -31,6 +32,8 @@ _HOMES = {
     "backend": "maxstage._backend",
     "Item": "maxstage.store.metadata",
     "Store": "maxstage.store.store",
+    "Truncation": "maxstage.output.truncation",
+    "truncate": "maxstage.output.truncation",
     "ConfigError": "maxstage.errors",
     "Corrupt": "maxstage.errors",
     "Error": "maxstage.errors",
@@ -54,9 +57,11 @@ __all__ = [
     "NotFound",
     "QuotaExceeded",
     "Store",
+    "Truncation",
     "WorkflowError",
     "__version__",
     "backend",
+    "truncate",
 ]
 
 

@@ -7,7 +7,17 @@ the GIL and lets signal handlers run.
 
 from typing import Literal, TypeAlias, final
 
-__all__ = ["Reader", "Writer", "__version__", "content_type", "count_newlines"]
+__all__ = [
+    "Reader",
+    "Truncated",
+    "Truncator",
+    "Writer",
+    "__version__",
+    "content_type",
+    "count_newlines",
+    "truncate",
+    "truncate_ends",
+]
 
 __version__: str
 
@@ -117,3 +127,86 @@ class Reader:
 
     def crc32(self, start: int, end: int, /, *, crc: int = 0) -> int:
         """Carry `crc` on over the bytes from `start` to before `end`."""
+
+@final
+class Truncated:
+    """A text that was cut, or was short enough."""
+
+    @property
+    def content(self) -> bytes:
+        """The text, marker included."""
+
+    @property
+    def original_size(self) -> int:
+        """Bytes before."""
+
+    @property
+    def truncated(self) -> bool:
+        """Whether anything was dropped."""
+
+    @property
+    def dropped_bytes(self) -> int:
+        """Bytes dropped."""
+
+    @property
+    def dropped_lines(self) -> int:
+        """Lines dropped: those whose end was dropped."""
+
+@final
+class Truncator:
+    """Cuts a text that streams by, holding no more than about three times the limit.
+
+    Args:
+        strategy: ``head``, ``tail``, ``both``, ``head_lines``, ``tail_lines`` or ``summary``.
+        max_bytes: Bytes at most, marker included.
+        max_lines: Lines at most, for the two line strategies.
+    """
+
+    def __new__(cls, strategy: str, max_bytes: int, max_lines: int, /) -> Truncator: ...
+    def feed(self, data: bytes, /) -> None:
+        """Take in the next part of the text."""
+
+    def render(self, max_bytes: int, hint: str | None = None, /) -> Truncated:
+        """Return the text so far, cut to `max_bytes`, which is at most the truncator's own.
+
+        Args:
+            max_bytes: Bytes at most, marker included.
+            hint: How to get the whole, for the marker.
+        """
+
+    @property
+    def size(self) -> int:
+        """Bytes taken in."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether `render` will drop something."""
+
+def truncate(
+    data: bytes, strategy: str, max_bytes: int, max_lines: int, hint: str | None = None, /
+) -> Truncated:
+    """Cut a text that is in memory. Arguments as for `Truncator`."""
+
+def truncate_ends(
+    head: bytes,
+    tail: bytes,
+    size: int,
+    lines: int,
+    strategy: str,
+    max_bytes: int,
+    max_lines: int,
+    hint: str | None = None,
+    /,
+) -> Truncated:
+    """Cut a text of which the ends are known; not for ``summary``.
+
+    Args:
+        head: The first bytes: `max_bytes` and 4 more, or all there are.
+        tail: The last bytes, likewise.
+        size: Bytes of all of it.
+        lines: Lines of all of it.
+        strategy: As for `Truncator`, as are the others.
+        max_bytes: See above.
+        max_lines: See above.
+        hint: See above.
+    """

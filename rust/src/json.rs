@@ -39,6 +39,56 @@ pub fn scan(data: &[u8]) -> Scan {
     }
 }
 
+/// Returns the names of the fields of the objects on the first lines of `data`, as they are written, in order
+/// of appearance. A last line that is cut is left out.
+#[must_use]
+pub fn field_names(data: &[u8]) -> Vec<&[u8]> {
+    let mut names: Vec<&[u8]> = Vec::new();
+    let complete = data.get(..memchr::memrchr(b'\n', data).map_or(0, |at| at + 1)).unwrap_or_default();
+    for line in complete.split(|byte| *byte == b'\n') {
+        for name in keys(line) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+    }
+    names
+}
+
+/// Returns the keys of the object in `line`, or as many as can be read.
+fn keys(line: &[u8]) -> Vec<&[u8]> {
+    let mut keys = Vec::new();
+    let mut at = skip_blank(line, 0);
+    if line.get(at) != Some(&b'{') {
+        return keys;
+    }
+    loop {
+        let start = skip_blank(line, at + 1);
+        let Ok(end) = scan_string(line, start) else { break };
+        if line.get(start) != Some(&b'"') {
+            break;
+        }
+        let value = skip_blank(line, skip_blank(line, end) + 1);
+        let Some(first) = line.get(value) else { break };
+        let rest = line.get(value..).unwrap_or_default();
+        let after = match first {
+            b'{' | b'[' => scan_container(rest).map(|len| value + len),
+            first => scan_scalar(line, value, *first),
+        };
+        keys.push(line.get(start + 1..end - 1).unwrap_or_default());
+        let Ok(after) = after else { break };
+        at = skip_blank(line, after);
+        if line.get(at) != Some(&b',') {
+            break;
+        }
+    }
+    keys
+}
+
+fn skip_blank(data: &[u8], at: usize) -> usize {
+    at + data.iter().skip(at).take_while(|byte| is_blank(**byte)).count()
+}
+
 fn scan_container(data: &[u8]) -> Token {
     let mut open: Vec<u8> = Vec::new();
     let mut expect = Expect::Value;
@@ -180,6 +230,12 @@ mod tests {
             assert_eq!(scan(text.as_bytes()), Scan::Complete(text.len()), "{text}");
         }
         assert_eq!(scan(b"{} x"), Scan::Complete(2));
+    }
+
+    #[test]
+    fn names_fields_in_order() {
+        let data = b"{\"a\": {\"x\": 1}, \"b\":[1,2] ,\"c\":\"}\"}\n[1]\n{}\n{\"b\":1,\"d\":null}\n{\"cut";
+        assert_eq!(field_names(data), [&b"a"[..], b"b", b"c", b"d"]);
     }
 
     #[test]

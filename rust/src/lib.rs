@@ -15,6 +15,8 @@ pub mod gzip;
 pub mod json;
 pub mod lines;
 pub mod read;
+pub mod summary;
+pub mod truncate;
 
 mod bindings;
 
@@ -36,6 +38,8 @@ mod _core {
     use crate::bindings::lines::count_newlines;
     #[pymodule_export]
     use crate::bindings::read::Reader;
+    #[pymodule_export]
+    use crate::bindings::truncate::{Truncated, Truncator, truncate, truncate_ends};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -306,3 +306,35 @@ def test_completion(program):
     assert "verify" in complete("stage", "ver")
     assert "retrieve" in complete("retr")
     assert "--compress" in complete("stage", "--comp")
+
+
+@pytest.mark.parametrize("options", [[], ["--compress"]])
+def test_retrieve_within_bounds(program, options):
+    token = program.stage(LINES, *options)
+    lines = LINES.splitlines(keepends=True)
+
+    def cut(*args: str) -> bytes:
+        return program("retrieve", token, "--max-bytes", *args).stdout
+
+    tail = cut("1KiB")
+    assert len(tail) <= 1024
+    assert LINES.endswith(tail.split(b"] ---\n")[1])
+    assert f"; whole output: max retrieve {token}] ---".encode() in tail
+    assert cut("10MB") == LINES
+    assert cut("1000", "--strategy", "head").startswith(lines[0])
+    both = cut("1000", "--strategy", "both")
+    assert both.startswith(lines[0])
+    assert both.endswith(lines[-1][-50:])
+    assert cut("10MB", "--strategy", "head_lines", "--max-lines", "3").startswith(
+        b"".join(lines[:3]) + b"--- ["
+    )
+    assert cut("10MB", "--strategy", "tail_lines", "--max-lines", "3").endswith(
+        b"] ---\n" + b"".join(lines[-3:])
+    )
+    assert len(cut("2000", "--strategy", "summary")) <= 2000
+    sliced = program(
+        "retrieve", token, "--lines", "100:20000", "--max-bytes", "500", "--strategy", "head"
+    ).stdout
+    assert sliced.startswith(lines[99])
+    assert b"--strategy goes with" in program("retrieve", token, "--strategy", "head", check=2).stderr
+    assert b"wants a positive number" in program("retrieve", token, "--max-bytes", "0", check=2).stderr

@@ -7,6 +7,17 @@ from maxstage._pure.copy import Writer
 from maxstage._pure.detect import content_type
 from maxstage._pure.lines import count_newlines
 from maxstage._pure.read import Reader
+from maxstage._pure.truncate import Truncated, Truncator, truncate, truncate_ends
 from maxstage._version import __version__
 
-__all__ = ["Reader", "Writer", "__version__", "content_type", "count_newlines"]
+__all__ = [
+    "Reader",
+    "Truncated",
+    "Truncator",
+    "Writer",
+    "__version__",
+    "content_type",
+    "count_newlines",
+    "truncate",
+    "truncate_ends",
+]

@@ -4,6 +4,7 @@ import re
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Literal
 
     ContentType = Literal["ndjson", "json", "text"]
@@ -136,3 +137,46 @@ def _scan_word(data: bytes, at: int) -> int:
     if cut:
         return INCOMPLETE
     return end if _NUMBER.match(word) else INVALID
+
+
+def field_names(data: bytes) -> list[bytes]:
+    """Return the names of the fields of the objects on the first lines, as they are written, in order of appearance.
+
+    A last line that is cut is left out.
+
+    >>> field_names(b'{"a": 1, "b": 2}\\n{"c": [3]}\\n{"cut')
+    [b'a', b'b', b'c']
+    """
+    names: dict[bytes, None] = {}
+    for line in data[: data.rfind(b"\n") + 1].split(b"\n"):
+        names.update(dict.fromkeys(_keys(line)))
+    return list(names)
+
+
+def _keys(line: bytes) -> "Iterator[bytes]":
+    """Give the keys of the object in `line`, or as many as can be read."""
+    at = _skip_blank(line, 0)
+    if line[at : at + 1] != b"{":
+        return
+    while True:
+        start = _skip_blank(line, at + 1)
+        end = _scan_string(line, start) if line[start : start + 1] == b'"' else INVALID
+        value = _skip_blank(line, _skip_blank(line, end) + 1)
+        if end < 0 or value >= len(line):
+            return
+        yield line[start + 1 : end - 1]
+        at = _skip_blank(line, _scan_value(line, value))
+        if at < 0 or line[at : at + 1] != b",":
+            return
+
+
+def _scan_value(line: bytes, at: int) -> int:
+    first = line[at : at + 1]
+    if first in (b"{", b"["):
+        length = scan(line[at:])
+        return length if length < 0 else at + length
+    return _scan_string(line, at) if first == b'"' else _scan_word(line, at)
+
+
+def _skip_blank(data: bytes, at: int) -> int:
+    return at if at < 0 else _SPACE.match(data, at).end()  # type: ignore[union-attr]

@@ -74,6 +74,21 @@ class TokenType(click.ParamType[str]):
         ]
 
 
+class SizeType(click.ParamType[int]):
+    """A size in bytes: ``65536``, ``512KiB``, ``1MB``."""
+
+    name = "size"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read the size."""
+        from maxstage.sizes import parse_size
+
+        try:
+            return parse_size(value)
+        except ValueError as error:
+            self.fail(f"{value!r}: {error}", param, ctx)
+
+
 def parse_labels(_ctx: click.Context, _param: click.Parameter, values: "Sequence[str]") -> dict[str, str]:
     """Read ``--label K=V`` options."""
     labels = {}
@@ -94,14 +109,18 @@ def print_json(value: object, *, indent: int | None = 2) -> None:
 
 def write_out(text: str) -> None:
     """Print text to stdout now, so that an error of the disk or the reader is seen here and not at exit."""
-    data = (text + "\n").encode("utf-8", "surrogateescape")
     sys.stdout.flush()
+    write_all(1, (text + "\n").encode("utf-8", "surrogateescape"), "<stdout>")
+
+
+def write_all(fd: int, data: bytes, name: str) -> None:
+    """Write all of `data` to a descriptor, called `name` in errors."""
     rest = memoryview(data)
     while rest:
         try:
-            rest = rest[os.write(1, rest) :]
+            rest = rest[os.write(fd, rest) :]
         except OSError as error:
-            raise type(error)(error.errno, error.strerror, "<stdout>") from None
+            raise type(error)(error.errno, error.strerror, name) from None
 
 
 def confirm(question: str, *, yes: bool) -> None:
@@ -113,7 +132,11 @@ def confirm(question: str, *, yes: bool) -> None:
     click.confirm(question, abort=True, err=True)
 
 
+STRATEGIES = ("head", "tail", "both", "head_lines", "tail_lines", "summary")
+
 __all__ = [
+    "STRATEGIES",
+    "SizeType",
     "Store",
     "TokenType",
     "confirm",
@@ -124,5 +147,6 @@ __all__ = [
     "pass_store",
     "print_json",
     "warn",
+    "write_all",
     "write_out",
 ]

@@ -7,7 +7,7 @@ import stat
 
 import click
 
-from maxstage.cli.common import Store, TokenType, pass_store
+from maxstage.cli.common import STRATEGIES, SizeType, Store, TokenType, pass_store, write_all
 from maxstage.cli.progress import Progress
 from maxstage.errors import Corrupt
 
@@ -37,12 +37,18 @@ def _parse_lines(
 Examples:
   max retrieve max:a1b2c3d4 | jq -r .firstName
   max retrieve max:a1b2c3d4 --lines 40000:40020
+  max retrieve max:a1b2c3d4 --max-bytes 4KiB --strategy summary
   max retrieve max:a1b2c3d4 --to contacts.ndjson"""
 )
 @click.argument("tokens", nargs=-1, required=True, metavar="TOKEN...", type=TokenType())
 @click.option("--head", type=click.IntRange(min=0), metavar="N", help="Only the first N lines.")
 @click.option("--tail", type=click.IntRange(min=0), metavar="N", help="Only the last N lines.")
 @click.option("--lines", metavar="A:B", callback=_parse_lines, help="Only lines A to B; 1 is the first.")
+@click.option("--max-bytes", type=SizeType(), help="Cut what is written to this size, like 64KiB.")
+@click.option("--strategy", type=click.Choice(STRATEGIES), help="What to keep then (tail).")
+@click.option(
+    "--max-lines", type=click.IntRange(min=1), default=1000, help="For the two line strategies (1000)."
+)
 @click.option("--to", "target", metavar="FILE", help="Write to FILE: complete, or not at all.")
 @pass_store
 def retrieve(
@@ -51,6 +57,9 @@ def retrieve(
     head: int | None,
     tail: int | None,
     lines: "tuple[int, int | None] | None",
+    max_bytes: int | None,
+    strategy: str | None,
+    max_lines: int,
     target: str | None,
 ) -> None:
     """Write staged data to stdout, byte for byte as it was staged; several one after the other.
@@ -60,12 +69,18 @@ def retrieve(
     """
     if sum(option is not None for option in (head, tail, lines)) > 1:
         raise click.UsageError("--head, --tail and --lines exclude each other")
+    if strategy is not None and max_bytes is None:
+        raise click.UsageError("--strategy goes with --max-bytes")
     # All are opened before the first byte is written: a mistyped token spoils nothing.
     with contextlib.ExitStack() as stack:
         opened = [stack.enter_context(store.open_item(token)) for token in tokens]
         fd, name = stack.enter_context(_open_target(target))
         for item in opened:
-            _send(item, _slice(item, head, tail, lines), fd, name)
+            part = _slice(item, head, tail, lines)
+            if max_bytes is None:
+                _send(item, part, fd, name)
+            else:
+                _send_cut(item, part, fd, name, (strategy or "tail", max_bytes, max_lines))
     store.sweep_if_due()
 
 
@@ -87,6 +102,16 @@ def _send(opened: "OpenItem", part: "Range", fd: int, name: str) -> None:
             opened.copy_to(fd, name, *part, progress=progress if fd != 1 or not os.isatty(1) else None)
         except Corrupt as error:
             raise Corrupt(f"{error} (what was written so far is not to be trusted)") from None
+
+
+def _send_cut(opened: "OpenItem", part: "Range", fd: int, name: str, limits: tuple[str, int, int]) -> None:
+    from maxstage.output.truncation import truncate_item
+
+    strategy, max_bytes, _ = limits
+    if part[1] - part[0] <= max_bytes and strategy not in {"head_lines", "tail_lines"}:
+        _send(opened, part, fd, name)
+    else:
+        write_all(fd, truncate_item(opened, part, *limits).content, name)
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ pub mod copy;
 pub mod detect;
 pub mod lines;
 pub mod read;
+pub mod truncate;
 
 use std::io;
 use std::os::fd::BorrowedFd;

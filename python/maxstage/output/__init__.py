@@ -1,0 +1,1 @@
+"""Output within bounds: limits, truncation, capture."""

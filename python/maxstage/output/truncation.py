@@ -1,0 +1,137 @@
+"""Cutting text to a limit: in memory, in files, in staged items.
+
+What is kept is told by a strategy: ``head``, ``tail`` or ``both`` by bytes, ``head_lines`` or ``tail_lines``
+by whole lines, ``summary`` by what looks like an error. The result, its marker included, is never longer than
+the limit; no UTF-8 character is cut; bytes that are not UTF-8 pass through.
+"""
+
+from typing import Generic, TypeVar, overload
+
+from maxstage._backend import core
+from maxstage.sizes import parse_size
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    from maxstage.store.reading import OpenItem
+
+Text = TypeVar("Text", bytes, str)
+
+_CHARACTER = 4
+"""Bytes beyond the limit that the cut looks at: a character may reach over it."""
+_READ = 1024 * 1024
+"""Bytes read at a time: a gzip member."""
+
+
+class Truncation(Generic[Text]):
+    """A text that was cut, or was short enough.
+
+    Attributes:
+        content: The text, marker included.
+        original_size: Bytes before (of text, as UTF-8).
+        truncated: Whether anything was dropped.
+        dropped_bytes: Bytes dropped.
+        dropped_lines: Lines dropped: those whose end was dropped.
+        strategy: What was to be kept.
+    """
+
+    __slots__ = ("content", "dropped_bytes", "dropped_lines", "original_size", "strategy", "truncated")
+
+    def __init__(self, content: Text, cut: "core.Truncated", strategy: str) -> None:
+        self.content: Text = content
+        self.original_size = cut.original_size
+        self.truncated = cut.truncated
+        self.dropped_bytes = cut.dropped_bytes
+        self.dropped_lines = cut.dropped_lines
+        self.strategy = strategy
+
+
+@overload
+def truncate(
+    data: bytes,
+    max_bytes: int | str = ...,
+    strategy: str = ...,
+    *,
+    max_lines: int = ...,
+    hint: str | None = ...,
+) -> Truncation[bytes]: ...
+@overload
+def truncate(
+    data: str,
+    max_bytes: int | str = ...,
+    strategy: str = ...,
+    *,
+    max_lines: int = ...,
+    hint: str | None = ...,
+) -> Truncation[str]: ...
+def truncate(
+    data: bytes | str,
+    max_bytes: int | str = 1024 * 1024,
+    strategy: str = "tail",
+    *,
+    max_lines: int = 1000,
+    hint: str | None = None,
+) -> Truncation[bytes] | Truncation[str]:
+    """Cut a text that is in memory.
+
+    Args:
+        data: The text; of a str, its UTF-8 is what counts.
+        max_bytes: Bytes at most, marker included; or a size like ``64KiB``.
+        strategy: ``head``, ``tail``, ``both``, ``head_lines``, ``tail_lines`` or ``summary``.
+        max_lines: Lines at most, for the two line strategies.
+        hint: How to get the whole, for the marker.
+
+    Raises:
+        ValueError: A limit or the strategy is no good.
+
+    >>> cut = truncate("one\\ntwo\\n" * 100, max_bytes=60, strategy="head_lines")
+    >>> print(cut.content, end="")
+    one
+    two
+    one
+    two
+    --- [784 bytes (196 lines) truncated] ---
+    >>> cut.original_size, cut.dropped_bytes
+    (800, 784)
+    """
+    raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
+    cut = core.truncate(raw, strategy, parse_size(max_bytes), max_lines, hint)
+    if isinstance(data, str):
+        return Truncation(cut.content.decode("utf-8", "surrogatepass"), cut, strategy)
+    return Truncation(cut.content, cut, strategy)
+
+
+def truncate_stream(
+    file: "BinaryIO",
+    max_bytes: int,
+    strategy: str = "tail",
+    *,
+    max_lines: int = 1000,
+    hint: str | None = None,
+) -> "core.Truncated":
+    """Cut what a binary file has from here to its end, in memory of about three times the limit."""
+    truncator = core.Truncator(strategy, max_bytes, max_lines)
+    while chunk := file.read(_READ):
+        truncator.feed(chunk)
+    return truncator.render(max_bytes, hint)
+
+
+def truncate_item(
+    opened: "OpenItem", part: tuple[int, int], strategy: str, max_bytes: int, max_lines: int
+) -> "core.Truncated":
+    """Cut a staged item, or the bytes of it from `part[0]` to before `part[1]`.
+
+    Of a whole item only the ends are read, unless a summary is wanted.
+    """
+    start, end = part
+    item = opened.item
+    hint = f"max retrieve {item.token}"
+    if (start, end) == (0, item.byte_size) and strategy != "summary":
+        head = opened.read(0, max_bytes + _CHARACTER)
+        tail = opened.read(max(0, end - max_bytes - _CHARACTER), end)
+        return core.truncate_ends(head, tail, end, item.record_count, strategy, max_bytes, max_lines, hint)
+    truncator = core.Truncator(strategy, max_bytes, max_lines)
+    for at in range(start, end, _READ):
+        truncator.feed(opened.read(at, min(at + _READ, end)))
+    return truncator.render(max_bytes, hint)

@@ -1,0 +1,127 @@
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::truncate as cut;
+use crate::truncate::{Ends, Limit, Strategy};
+
+/// A text that was cut, or was short enough.
+#[pyclass(module = "maxstage._core", frozen)]
+pub struct Truncated {
+    inner: cut::Truncated,
+}
+
+#[pymethods]
+impl Truncated {
+    #[getter]
+    fn content<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.inner.content)
+    }
+
+    #[getter]
+    fn original_size(&self) -> u64 {
+        self.inner.original_size
+    }
+
+    #[getter]
+    fn truncated(&self) -> bool {
+        self.inner.truncated
+    }
+
+    #[getter]
+    fn dropped_bytes(&self) -> u64 {
+        self.inner.dropped_bytes
+    }
+
+    #[getter]
+    fn dropped_lines(&self) -> u64 {
+        self.inner.dropped_lines
+    }
+}
+
+/// Cuts a text that streams by.
+#[pyclass(module = "maxstage._core")]
+pub struct Truncator {
+    pub(super) inner: cut::Truncator,
+}
+
+#[pymethods]
+impl Truncator {
+    #[new]
+    #[pyo3(signature = (strategy, max_bytes, max_lines, /))]
+    fn new(strategy: &str, max_bytes: usize, max_lines: u64) -> PyResult<Self> {
+        Ok(Self { inner: cut::Truncator::new(limit(strategy, max_bytes, max_lines)?) })
+    }
+
+    /// Take in the next part of the text.
+    #[pyo3(signature = (data, /))]
+    fn feed(&mut self, py: Python<'_>, data: &[u8]) {
+        py.detach(|| self.inner.feed(data));
+    }
+
+    /// The text so far, cut to `max_bytes`, which is at most the truncator's own.
+    #[pyo3(signature = (max_bytes, hint = None, /))]
+    fn render(&self, max_bytes: usize, hint: Option<&str>) -> Truncated {
+        Truncated { inner: self.inner.render(max_bytes, hint) }
+    }
+
+    #[getter]
+    fn size(&self) -> u64 {
+        self.inner.size()
+    }
+
+    #[getter]
+    fn is_over(&self) -> bool {
+        self.inner.is_over()
+    }
+}
+
+/// Cut a text that is in memory.
+#[pyfunction]
+#[pyo3(signature = (data, strategy, max_bytes, max_lines, hint = None, /))]
+pub fn truncate(
+    py: Python<'_>,
+    data: &[u8],
+    strategy: &str,
+    max_bytes: usize,
+    max_lines: u64,
+    hint: Option<&str>,
+) -> PyResult<Truncated> {
+    let limit = limit(strategy, max_bytes, max_lines)?;
+    Ok(Truncated { inner: py.detach(|| cut::truncate(data, limit, hint)) })
+}
+
+/// Cut a text of which the ends are known; not for `summary`.
+#[pyfunction]
+#[pyo3(signature = (head, tail, size, lines, strategy, max_bytes, max_lines, hint = None, /))]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the stub names them; a Python object for them would cost more"
+)]
+pub fn truncate_ends(
+    head: &[u8],
+    tail: &[u8],
+    size: u64,
+    lines: u64,
+    strategy: &str,
+    max_bytes: usize,
+    max_lines: u64,
+    hint: Option<&str>,
+) -> PyResult<Truncated> {
+    let limit = limit(strategy, max_bytes, max_lines)?;
+    if limit.strategy == Strategy::Summary {
+        return Err(PyValueError::new_err("a summary wants to see all of the text"));
+    }
+    Ok(Truncated { inner: cut::truncate_ends(Ends { head, tail, size, lines }, limit, hint) })
+}
+
+fn limit(strategy: &str, max_bytes: usize, max_lines: u64) -> PyResult<Limit> {
+    let Some(strategy) = Strategy::parse(strategy) else {
+        let names: Vec<_> = Strategy::NAMES.iter().map(|(name, _)| *name).collect();
+        return Err(PyValueError::new_err(format!(
+            "'{strategy}' is no strategy; use one of: {}",
+            names.join(", ")
+        )));
+    };
+    Ok(Limit { strategy, max_bytes, max_lines })
+}

@@ -1,0 +1,400 @@
+//! Cutting text to a limit, honestly: the result, marker included, is never longer, and says what is missing.
+//!
+//! - No UTF-8 character is cut; bytes that are not UTF-8 are no characters and pass through as they are.
+//! - A *dropped line* is one whose end was dropped: its newline, or the end of the data where the last line
+//!   has none. So dropped and kept lines add up to all of them.
+//! - The marker stands on a line of its own where the text was cut. A limit that has no room for it and at
+//!   least one byte of text gets the text without it.
+
+use crate::lines;
+use crate::summary::Summary;
+
+/// Bytes kept beyond the limit at either end: a character that the limit cuts is looked at whole.
+const CHARACTER: usize = 4;
+
+/// What is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strategy {
+    /// The first bytes.
+    Head,
+    /// The last bytes.
+    Tail,
+    /// Half of either.
+    Both,
+    /// The first lines, whole.
+    HeadLines,
+    /// The last lines, whole.
+    TailLines,
+    /// First and last lines, and between them those that look like errors or warnings.
+    Summary,
+}
+
+impl Strategy {
+    /// All names, as settings have them.
+    pub const NAMES: [(&'static str, Self); 6] = [
+        ("head", Self::Head),
+        ("tail", Self::Tail),
+        ("both", Self::Both),
+        ("head_lines", Self::HeadLines),
+        ("tail_lines", Self::TailLines),
+        ("summary", Self::Summary),
+    ];
+
+    /// Returns the strategy of a name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::NAMES.into_iter().find(|(known, _)| *known == name).map(|(_, strategy)| strategy)
+    }
+
+    fn by_lines(self) -> bool {
+        matches!(self, Self::HeadLines | Self::TailLines)
+    }
+
+    fn keeps_head(self) -> bool {
+        matches!(self, Self::Head | Self::Both | Self::HeadLines | Self::Summary)
+    }
+
+    fn keeps_tail(self) -> bool {
+        matches!(self, Self::Tail | Self::Both | Self::TailLines | Self::Summary)
+    }
+}
+
+/// A text that was cut, or was short enough.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Truncated {
+    /// The text, marker included.
+    pub content: Vec<u8>,
+    /// Bytes before.
+    pub original_size: u64,
+    /// Whether anything was dropped.
+    pub truncated: bool,
+    /// Bytes dropped.
+    pub dropped_bytes: u64,
+    /// Lines dropped.
+    pub dropped_lines: u64,
+}
+
+/// What is known of a text: its ends, and how long it is. Each end has the limit's bytes and
+/// [`CHARACTER`] more, or all there are.
+#[derive(Clone, Copy)]
+pub struct Ends<'a> {
+    /// The first bytes.
+    pub head: &'a [u8],
+    /// The last bytes.
+    pub tail: &'a [u8],
+    /// Bytes in all.
+    pub size: u64,
+    /// Lines in all; an unterminated last one counts.
+    pub lines: u64,
+}
+
+/// The limits of one text.
+#[derive(Clone, Copy)]
+pub struct Limit {
+    /// What is kept.
+    pub strategy: Strategy,
+    /// Bytes at most, marker included.
+    pub max_bytes: usize,
+    /// Lines at most, for the line strategies.
+    pub max_lines: u64,
+}
+
+/// Cuts a text that is in memory; looks at no more than its ends, and counts its newlines.
+#[must_use]
+pub fn truncate(data: &[u8], limit: Limit, hint: Option<&str>) -> Truncated {
+    let size = data.len() as u64;
+    if limit.strategy == Strategy::Summary && data.len() > limit.max_bytes {
+        let mut truncator = Truncator::new(limit);
+        truncator.feed(data);
+        return truncator.render(limit.max_bytes, hint);
+    }
+    if data.len() <= limit.max_bytes && !limit.strategy.by_lines() {
+        return whole(data, size);
+    }
+    let lines = lines::line_count(lines::count_newlines(data), data.last().copied());
+    truncate_ends(Ends { head: data, tail: data, size, lines }, limit, hint)
+}
+
+/// Cuts a text of which the ends are known. Not for [`Strategy::Summary`], which wants to see all of it.
+#[must_use]
+pub fn truncate_ends(ends: Ends<'_>, limit: Limit, hint: Option<&str>) -> Truncated {
+    let Ends { head, tail, size, lines } = ends;
+    let fits = size <= limit.max_bytes as u64;
+    if fits && (!limit.strategy.by_lines() || lines <= limit.max_lines) {
+        return whole(if head.len() as u64 == size { head } else { tail }, size);
+    }
+    let room = limit.max_bytes.checked_sub(reserve(size, lines, hint)).filter(|room| *room > 0);
+    let budget = room.unwrap_or(limit.max_bytes);
+    let most_lines = usize::try_from(limit.max_lines).unwrap_or(usize::MAX);
+    let (from_head, from_tail) = match limit.strategy {
+        Strategy::Head | Strategy::Summary => (cut_head(head, budget), 0),
+        Strategy::Tail => (0, cut_tail(tail, budget)),
+        Strategy::Both => (cut_head(head, budget / 2), cut_tail(tail, budget - budget / 2)),
+        Strategy::HeadLines => (cut_head_lines(head, budget, most_lines), 0),
+        Strategy::TailLines => (0, cut_tail_lines(tail, budget, most_lines)),
+    };
+    let kept_head = head.get(..from_head).unwrap_or(head);
+    let kept_tail = tail.get(tail.len().saturating_sub(from_tail)..).unwrap_or(tail);
+    let dropped_bytes = size - (kept_head.len() + kept_tail.len()) as u64;
+    let kept_lines = lines::count_newlines(kept_head)
+        + lines::line_count(lines::count_newlines(kept_tail), kept_tail.last().copied());
+    let dropped_lines = lines - kept_lines;
+    let marker = room.map(|_| marker(dropped_bytes, dropped_lines, hint)).unwrap_or_default();
+    let content = join(kept_head, &marker, kept_tail);
+    Truncated { content, original_size: size, truncated: true, dropped_bytes, dropped_lines }
+}
+
+fn whole(data: &[u8], size: u64) -> Truncated {
+    Truncated { content: data.to_vec(), original_size: size, ..Truncated::default() }
+}
+
+/// Returns head, marker and tail, the marker on a line of its own; it is empty where there is no room for it.
+pub(crate) fn join(head: &[u8], marker: &str, tail: &[u8]) -> Vec<u8> {
+    let mut content = head.to_vec();
+    if !marker.is_empty() {
+        if head.last().is_some_and(|byte| *byte != b'\n') {
+            content.push(b'\n');
+        }
+        content.extend_from_slice(marker.as_bytes());
+        content.push(b'\n');
+    }
+    content.extend_from_slice(tail);
+    content
+}
+
+/// Returns the bytes to set aside for the marker and the newlines around it: no marker of this text is longer.
+pub(crate) fn reserve(size: u64, lines: u64, hint: Option<&str>) -> usize {
+    marker(size, lines.max(2), hint).len() + 2
+}
+
+/// Returns the marker.
+pub(crate) fn marker(bytes: u64, lines: u64, hint: Option<&str>) -> String {
+    let bytes = count(bytes, "byte");
+    let lines = if lines == 0 { String::new() } else { format!(" ({})", count(lines, "line")) };
+    let hint = hint.map(|hint| format!("; whole output: {hint}")).unwrap_or_default();
+    format!("--- [{bytes}{lines} truncated{hint}] ---")
+}
+
+/// Returns a number with its unit: `1 line`, `12,345 bytes`.
+pub(crate) fn count(number: u64, unit: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {unit}{plural}", thousands(number))
+}
+
+/// Returns a number with commas: `12,345`.
+pub(crate) fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in (0..digits.len()).rev().zip(digits.chars()) {
+        text.push(digit);
+        if place > 0 && place % 3 == 0 {
+            text.push(',');
+        }
+    }
+    text
+}
+
+/// Returns how many of the first bytes of `text` to keep: at most `budget`, and no part of a character.
+pub(crate) fn cut_head(text: &[u8], budget: usize) -> usize {
+    if budget >= text.len() {
+        return text.len();
+    }
+    character_around(text, budget).map_or(budget, |(start, _)| start)
+}
+
+/// Returns how many of the last bytes of `text` to keep.
+pub(crate) fn cut_tail(text: &[u8], budget: usize) -> usize {
+    let Some(start) = text.len().checked_sub(budget) else { return text.len() };
+    text.len() - character_around(text, start).map_or(start, |(_, end)| end)
+}
+
+/// Returns where the character begins and ends that a cut at `at` would go through, if it would.
+fn character_around(text: &[u8], at: usize) -> Option<(usize, usize)> {
+    let is_continuation = |byte: &u8| byte & 0xC0 == 0x80;
+    text.get(at).filter(|byte| is_continuation(byte))?;
+    let start = (at.saturating_sub(CHARACTER - 1)..at)
+        .rev()
+        .find(|at| text.get(*at).is_some_and(|byte| !is_continuation(byte)))?;
+    let len = match text.get(start)? {
+        0xC0..=0xDF => 2,
+        0xE0..=0xEF => 3,
+        0xF0..=0xF7 => 4,
+        _ => return None,
+    };
+    let character = text.get(start..start + len)?;
+    (start + len > at && std::str::from_utf8(character).is_ok()).then_some((start, start + len))
+}
+
+fn cut_head_lines(text: &[u8], budget: usize, most: usize) -> usize {
+    let region = text.get(..budget).unwrap_or(text);
+    lines::after_newline(region, most.max(1) as u64)
+        .or_else(|| memchr::memrchr(b'\n', region).map(|at| at + 1))
+        .unwrap_or_else(|| cut_head(text, budget))
+}
+
+fn cut_tail_lines(text: &[u8], budget: usize, most: usize) -> usize {
+    let start = text.len().saturating_sub(budget);
+    let region = text.get(start..).unwrap_or_default();
+    // A newline at the very end ends the last line; it does not begin another.
+    let inner = region.get(..region.len().saturating_sub(1)).unwrap_or_default();
+    if let Some(at) = memchr::memrchr_iter(b'\n', inner).nth(most.saturating_sub(1)) {
+        return region.len() - at - 1;
+    }
+    let begins_line = start == 0 || text.get(start - 1) == Some(&b'\n');
+    match memchr::memchr(b'\n', inner) {
+        _ if begins_line => region.len(),
+        Some(at) => region.len() - at - 1,
+        None => cut_tail(text, budget),
+    }
+}
+
+/// Cuts a text that streams by, holding no more than about three times the limit.
+pub struct Truncator {
+    limit: Limit,
+    /// The limit, and room to see a character whole.
+    capacity: usize,
+    head: Vec<u8>,
+    tail: Vec<u8>,
+    summary: Option<Summary>,
+    size: u64,
+    newlines: u64,
+    last: Option<u8>,
+}
+
+impl Truncator {
+    /// A truncator that has seen nothing yet.
+    #[must_use]
+    pub fn new(limit: Limit) -> Self {
+        let summary = (limit.strategy == Strategy::Summary).then(|| Summary::new(limit.max_bytes));
+        let capacity = limit.max_bytes.saturating_add(CHARACTER);
+        Self {
+            limit,
+            capacity,
+            head: Vec::new(),
+            tail: Vec::new(),
+            summary,
+            size: 0,
+            newlines: 0,
+            last: None,
+        }
+    }
+
+    /// Takes in the next part of the text.
+    pub fn feed(&mut self, data: &[u8]) {
+        self.size += data.len() as u64;
+        self.newlines += lines::count_newlines(data);
+        self.last = data.last().copied().or(self.last);
+        if self.limit.strategy.keeps_head() {
+            let room = (self.capacity - self.head.len()).min(data.len());
+            self.head.extend_from_slice(data.get(..room).unwrap_or_default());
+        }
+        if self.limit.strategy.keeps_tail() {
+            self.feed_tail(data);
+        }
+        if let Some(summary) = &mut self.summary {
+            summary.feed(data);
+        }
+    }
+
+    fn feed_tail(&mut self, data: &[u8]) {
+        let data = data.get(data.len().saturating_sub(self.capacity)..).unwrap_or(data);
+        // Moved down only when as much again has come in: each byte is moved once on average.
+        if self.tail.len() + data.len() > self.capacity.saturating_mul(2) {
+            let surplus = (self.tail.len() + data.len()).saturating_sub(self.capacity);
+            self.tail.drain(..surplus.min(self.tail.len()));
+        }
+        self.tail.extend_from_slice(data);
+    }
+
+    /// Bytes taken in.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Lines taken in; an unterminated last one counts.
+    #[must_use]
+    pub fn lines(&self) -> u64 {
+        lines::line_count(self.newlines, self.last)
+    }
+
+    /// Whether [`Self::render`] will drop something.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.size > self.limit.max_bytes as u64
+            || self.limit.strategy.by_lines() && self.lines() > self.limit.max_lines
+    }
+
+    /// The text so far, cut to `max_bytes`, which is at most the limit's own.
+    #[must_use]
+    pub fn render(&self, max_bytes: usize, hint: Option<&str>) -> Truncated {
+        let limit = Limit { max_bytes: max_bytes.min(self.limit.max_bytes), ..self.limit };
+        let tail = self.tail.get(self.tail.len().saturating_sub(self.capacity)..).unwrap_or(&self.tail);
+        let ends = Ends { head: &self.head, tail, size: self.size, lines: self.lines() };
+        match &self.summary {
+            Some(summary) if self.size > limit.max_bytes as u64 => {
+                summary.render(ends, limit.max_bytes, hint)
+            }
+            _ => truncate_ends(ends, limit, hint),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut(text: &str, strategy: Strategy, max_bytes: usize, max_lines: u64) -> (String, u64, u64) {
+        let cut = truncate(text.as_bytes(), Limit { strategy, max_bytes, max_lines }, None);
+        assert!(cut.content.len() <= max_bytes, "{cut:?}");
+        (String::from_utf8(cut.content).unwrap(), cut.dropped_bytes, cut.dropped_lines)
+    }
+
+    #[test]
+    fn keeps_what_the_strategy_says() {
+        let text = "0123456789\n".repeat(20);
+        let head = cut(&text, Strategy::Head, 64, 9);
+        assert_eq!(head.0, "0123456789\n0123456789\n--- [198 bytes (18 lines) truncated] ---\n");
+        let tail = cut(&text, Strategy::Tail, 64, 9);
+        assert_eq!(
+            tail.0,
+            "--- [198 bytes (18 lines) truncated] ---\n0123456789\n0123456789\n".get(..).unwrap()
+        );
+    }
+
+    #[test]
+    fn says_nothing_where_nothing_is_missing() {
+        assert_eq!(cut("short\n", Strategy::Tail, 6, 1), ("short\n".to_owned(), 0, 0));
+        assert_eq!(cut("", Strategy::HeadLines, 0, 0), (String::new(), 0, 0));
+    }
+
+    #[test]
+    fn never_cuts_a_character() {
+        let text = "é".repeat(300);
+        for max_bytes in 0..120 {
+            for (_, strategy) in Strategy::NAMES {
+                cut(&text, strategy, max_bytes, 3);
+            }
+        }
+    }
+
+    #[test]
+    fn a_stream_is_cut_like_the_whole() {
+        let text = "line one\nsecond line is longer\n\nüöä\n".repeat(40);
+        for (_, strategy) in Strategy::NAMES {
+            let limit = Limit { strategy, max_bytes: 200, max_lines: 4 };
+            let mut truncator = Truncator::new(limit);
+            text.as_bytes().chunks(7).for_each(|chunk| truncator.feed(chunk));
+            assert_eq!(
+                truncator.render(200, Some("x")),
+                truncate(text.as_bytes(), limit, Some("x")),
+                "{strategy:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn numbers_have_commas() {
+        assert_eq!([0, 999, 1000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
+    }
+}
