@@ -44,7 +44,12 @@ class Bench:
         environment = os.environ | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
         started = time.perf_counter()
         done = subprocess.run(
-            ["bash", "-c", script], cwd=self.folder, env=environment, capture_output=True, text=True, check=True
+            ["bash", "-c", script],
+            cwd=self.folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
         )
         return time.perf_counter() - started, done.stdout
 
@@ -87,7 +92,9 @@ class Bench:
 
 def main() -> None:
     """Run all rows."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--size", type=int, default=1024, metavar="MIB", help="data to move (1024)")
     parser.add_argument("--runs", type=int, default=7, help="counted runs of each pair (7)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
@@ -99,7 +106,13 @@ def main() -> None:
         print("| what | compared with | time, ours / theirs | spread |\n| --- | --- | --- | --- |")
         gone = "max unstage --all --yes >/dev/null; rm -f out out.gz"
         stage = "cat data.ndjson | max stage >/dev/null"
-        bench.row("stage a pipe", stage, "cat data.ndjson | cat > out", "cat data.ndjson | tee out | wc -l", after=gone)
+        bench.row(
+            "stage a pipe",
+            stage,
+            "cat data.ndjson | cat > out",
+            "cat data.ndjson | tee out | wc -l",
+            after=gone,
+        )
         bench.row("stage a file", "max stage data.ndjson", "cat < data.ndjson > out", after=gone)
         bench.row(
             "stage, durable",
@@ -119,21 +132,34 @@ def main() -> None:
         packed = bench.shell("max stage --compress data.ndjson")[1].strip()
         bench.shell("gzip -1 < data.ndjson > kept.gz")
         lines = bench.data.read_bytes().count(b"\n")
-        bench.row("retrieve into a pipe", f"max retrieve {token} | cat >/dev/null", "cat data.ndjson | cat >/dev/null")
         bench.row(
-            "retrieve and count", f"max retrieve {token} | wc -l", "cat data.ndjson | wc -l", expect=str(lines)
+            "retrieve into a pipe",
+            f"max retrieve {token} | cat >/dev/null",
+            "cat data.ndjson | cat >/dev/null",
+        )
+        bench.row(
+            "retrieve and count",
+            f"max retrieve {token} | wc -l",
+            "cat data.ndjson | wc -l",
+            expect=str(lines),
         )
         bench.row("retrieve compressed", f"max retrieve {packed} >/dev/null", "gzip -dc kept.gz >/dev/null")
         bench.row("the last 1,000 lines", f"max retrieve {token} --tail 1000", "tail -n 1000 data.ndjson")
         middle = lines // 2
         part, quit_at = f"--lines {middle}:{middle + 10}", middle + 10
-        bench.row("lines in the middle", f"max retrieve {token} {part}", f"sed -n '{middle},{quit_at}p;{quit_at}q' data.ndjson")
+        bench.row(
+            "lines in the middle",
+            f"max retrieve {token} {part}",
+            f"sed -n '{middle},{quit_at}p;{quit_at}q' data.ndjson",
+        )
         bench.row(
             "the same, compressed",
             f"max retrieve {packed} {part}",
             f"gzip -dc kept.gz | sed -n '{middle},{quit_at}p;{quit_at}q'",
         )
-        bench.row("start-up: stage 100 bytes", "head -c 100 data.ndjson | max stage", f"{sys.executable} -c pass")
+        bench.row(
+            "start-up: stage 100 bytes", "head -c 100 data.ndjson | max stage", f"{sys.executable} -c pass"
+        )
     if options.json:
         options.json.write_text(json.dumps(bench.rows, indent=2) + "\n")
 

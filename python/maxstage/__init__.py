@@ -24,6 +24,9 @@ if TYPE_CHECKING:
         QuotaExceeded,
         WorkflowError,
     )
+    from maxstage.output.limits import CleanupStrategy, Limits, LimitsError
+    from maxstage.output.run import run
+    from maxstage.output.task_output import TaskOutput
     from maxstage.output.truncation import Truncation, truncate
     from maxstage.store.metadata import Item
     from maxstage.store.store import Store
@@ -32,7 +35,12 @@ _HOMES = {
     "backend": "maxstage._backend",
     "Item": "maxstage.store.metadata",
     "Store": "maxstage.store.store",
+    "CleanupStrategy": "maxstage.output.limits",
+    "Limits": "maxstage.output.limits",
+    "LimitsError": "maxstage.output.limits",
+    "TaskOutput": "maxstage.output.task_output",
     "Truncation": "maxstage.output.truncation",
+    "run": "maxstage.output.run",
     "truncate": "maxstage.output.truncation",
     "ConfigError": "maxstage.errors",
     "Corrupt": "maxstage.errors",
@@ -47,20 +55,25 @@ _HOMES = {
 """Where each public name lives. It is imported when first asked for: commands pay for no more than they use."""
 
 __all__ = [
+    "CleanupStrategy",
     "ConfigError",
     "Corrupt",
     "Error",
     "Expired",
     "InvalidToken",
     "Item",
+    "Limits",
+    "LimitsError",
     "NoProject",
     "NotFound",
     "QuotaExceeded",
     "Store",
+    "TaskOutput",
     "Truncation",
     "WorkflowError",
     "__version__",
     "backend",
+    "run",
     "truncate",
 ]
 

@@ -8,6 +8,7 @@ the GIL and lets signal handlers run.
 from typing import Literal, TypeAlias, final
 
 __all__ = [
+    "Capture",
     "Reader",
     "Truncated",
     "Truncator",
@@ -210,3 +211,59 @@ def truncate_ends(
         max_lines: See above.
         hint: See above.
     """
+
+@final
+class Capture:
+    """Captures the output of one process, both streams at once, within bounds.
+
+    A stream is cut to its limits; once it must be kept whole, `pump` asks for a writer, which gets all of it
+    from the first byte.
+
+    Args:
+        stdout: The reading end of a pipe.
+        stderr: Another, or -1.
+        exit_fd: Readable once the process has ended (a pidfd), or -1.
+        stdout_limits: Strategy, bytes, lines, and above how many bytes it is kept whole (None: never).
+        stderr_limits: The same.
+        max_combined: Bytes that both may have kept together; above, both are kept whole.
+        live: Bytes of the beginning of each stream that `pump` comes back for as they come.
+    """
+
+    def __new__(
+        cls,
+        stdout: int,
+        stderr: int,
+        exit_fd: int,
+        stdout_limits: tuple[str, int, int, int | None],
+        stderr_limits: tuple[str, int, int, int | None],
+        max_combined: int,
+        /,
+        *,
+        live: int = 0,
+    ) -> Capture: ...
+    def pump(self, timeout_ms: int, /) -> tuple[str, int]:
+        """Read until something happens, at most `timeout_ms` milliseconds.
+
+        Returns:
+            What happened, and to which stream (0 or 1): ``end``, both are at their end; ``keep``, the stream must be
+            kept whole, answer with `keep` or `never_keep`; ``exited``, the process has ended; ``timeout``; ``data``,
+            something came that is followed live.
+
+        Raises:
+            OSError: A writer failed. Nothing that was read is lost; answer with `never_keep` and go on.
+        """
+
+    def keep(self, stream: int, writer: Writer, /) -> None:
+        """Give a stream a writer: it gets all of it from the first byte. Raises as `Writer.write`."""
+
+    def never_keep(self, stream: int, /) -> None:
+        """Note that a stream won't be kept whole."""
+
+    def render(self, stream: int, max_bytes: int, hint: str | None = None, /) -> Truncated:
+        """Return the text of a stream so far, cut to `max_bytes`, which is at most its limit."""
+
+    def size(self, stream: int, /) -> int:
+        """Return the bytes of a stream so far."""
+
+    def head(self, stream: int, start: int, end: int, /) -> bytes:
+        """Return the first bytes of a stream from `start` to before `end`, as far as they have come and are kept."""

@@ -25,9 +25,18 @@ class Settings:
         compress: Whether items are compressed.
         max_item_bytes: The most that one item may take, in bytes as staged; None for no limit.
         max_store_bytes: The most that all items may take on disk, in bytes; None for no limit.
+        limits: The limits of output (`maxstage.output.limits.Limits`) that differ from their defaults.
     """
 
-    __slots__ = ("compress", "max_item_bytes", "max_store_bytes", "sync", "token_bytes", "ttl_minutes")
+    __slots__ = (
+        "compress",
+        "limits",
+        "max_item_bytes",
+        "max_store_bytes",
+        "sync",
+        "token_bytes",
+        "ttl_minutes",
+    )
 
     def __init__(
         self,
@@ -38,6 +47,7 @@ class Settings:
         compress: bool = False,
         max_item_bytes: int | None = None,
         max_store_bytes: int | None = None,
+        limits: "dict[str, Any] | None" = None,
     ) -> None:
         self.ttl_minutes = ttl_minutes
         self.token_bytes = token_bytes
@@ -45,6 +55,7 @@ class Settings:
         self.compress = compress
         self.max_item_bytes = max_item_bytes
         self.max_store_bytes = max_store_bytes
+        self.limits = limits or {}
 
 
 def _integer(least: int, most: int) -> "Callable[[object], int]":
@@ -75,6 +86,12 @@ def _boolean(value: object) -> bool:
     return value
 
 
+def _table(value: object) -> "dict[str, Any]":
+    if not isinstance(value, dict):
+        raise ValueError("wants to be a table")  # noqa: TRY004
+    return value
+
+
 def _size(value: object) -> int:
     from maxstage.sizes import parse_size
 
@@ -92,6 +109,8 @@ _PARSERS: "dict[str, Callable[[object], Any]]" = {
     "max_item_bytes": _size,
     "max_store_bytes": _size,
 }
+_TABLES: "dict[str, Callable[[object], Any]]" = {"limits": _table}
+"""What only the file can say."""
 
 
 def load_settings(config: str, environ: "Mapping[str, str]" = os.environ) -> Settings:
@@ -137,11 +156,12 @@ def _parse_config(path: str, content: bytes) -> "dict[str, Any]":
         raise ConfigError(f"{path} is not TOML: {error}") from None
     values = {}
     for key, value in table.items():
-        if key not in _PARSERS:
-            known = ", ".join(_PARSERS)
+        parse = (_PARSERS | _TABLES).get(key)
+        if parse is None:
+            known = ", ".join(_PARSERS | _TABLES)
             raise ConfigError(f"{path}:{_line_of(key, text)}: unknown setting {key!r}; known are {known}")
         try:
-            values[key] = _PARSERS[key](value)
+            values[key] = parse(value)
         except ValueError as error:
             raise ConfigError(f"{path}:{_line_of(key, text)}: {key} {error}, not {value!r}") from None
     return values

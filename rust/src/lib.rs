@@ -7,6 +7,7 @@
 //! **What a line is**, here and in the twin: the bytes up to and including a `\n` (0x0A). A `\r` before
 //! it belongs to the line. An unterminated rest at the end of the data is a line too.
 
+pub mod capture;
 pub mod copy;
 pub mod detect;
 pub mod error;
@@ -30,6 +31,8 @@ mod testing;
 mod _core {
     use pyo3::prelude::*;
 
+    #[pymodule_export]
+    use crate::bindings::capture::Capture;
     #[pymodule_export]
     use crate::bindings::copy::Writer;
     #[pymodule_export]

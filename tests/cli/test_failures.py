@@ -335,7 +335,7 @@ def test_quotas(program):
     ("config", "words"),
     [
         ("# one\ntll = 5\n", ["config.toml:2", "unknown setting 'tll'", "ttl_minutes"]),
-        ("\n\n[limits]\nx = 1\n", ["config.toml:3", "'limits'"]),
+        ("\n\n[limit]\nx = 1\n", ["config.toml:3", "'limit'"]),
         ("ttl_minutes = 0\n", ["config.toml:1", "ttl_minutes", "whole number from 1"]),
         ("ttl_minutes = true\n", ["whole number"]),
         ('sync = "maybe"\n', ["true or false"]),

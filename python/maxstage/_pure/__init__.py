@@ -3,6 +3,7 @@
 One file for each Rust module; `maxstage._backend` chooses between the two.
 """
 
+from maxstage._pure.capture import Capture
 from maxstage._pure.copy import Writer
 from maxstage._pure.detect import content_type
 from maxstage._pure.lines import count_newlines
@@ -11,6 +12,7 @@ from maxstage._pure.truncate import Truncated, Truncator, truncate, truncate_end
 from maxstage._version import __version__
 
 __all__ = [
+    "Capture",
     "Reader",
     "Truncated",
     "Truncator",

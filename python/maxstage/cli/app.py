@@ -18,6 +18,8 @@ COMMANDS = {
     "stage gc": ("stage_gc", "Delete what expired or was left behind."),
     "stage verify": ("stage_verify", "Check items against their checksums."),
     "unstage": ("unstage", "Delete staged data."),
+    "exec": ("exec", "Run a command with its output within bounds."),
+    "truncate": ("truncate", "Cut text to a size, and keep the whole."),
 }
 """Each command's file and the line that the overview shows: so the overview imports none of them."""
 

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
     from click.shell_completion import CompletionItem
 
+    from maxstage.output.limits import Limits
+
+
+STRATEGIES = ("head", "tail", "both", "head_lines", "tail_lines", "summary")
 
 dir_option = click.option(
     "--dir", "folder", metavar="DIR", help="The folder that holds .max (else: MAX_DIR, or found upwards)."
@@ -123,6 +127,47 @@ def write_all(fd: int, data: bytes, name: str) -> None:
             raise type(error)(error.errno, error.strerror, name) from None
 
 
+def common_limits(function: "Callable[..., Any]") -> "Callable[..., Any]":
+    """Give a command the limits that several have."""
+    for option in (
+        click.option(
+            "--keep",
+            type=click.Choice(["always", "truncated", "never"]),
+            default="truncated",
+            help="When the whole is kept.",
+            show_default=True,
+        ),
+        click.option(
+            "--compress/--no-compress", "compress_external", default=None, help="Keep the whole as gzip."
+        ),
+        click.option(
+            "--external-dir", "external_storage_dir", metavar="DIR", help="Keep the whole in DIR/.max."
+        ),
+        click.option(
+            "--threshold",
+            "external_storage_threshold",
+            type=SizeType(),
+            help="Keep the whole of more than this even if it was not cut (5MiB).",
+        ),
+        click.option("--max-lines", type=click.IntRange(min=1), help="For the two line strategies (1000)."),
+        click.option(
+            "--strategy", "truncation_strategy", type=click.Choice(STRATEGIES), help="What to keep (tail)."
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def limits_of(store: Store | None, options: "dict[str, Any]") -> "Limits":
+    """Return the limits of the project's settings, with those of the options over them."""
+    from maxstage.output.limits import Limits
+
+    limits = Limits.parse({} if store is None else store.settings.limits)
+    return limits.override(
+        Limits.parse({name: value for name, value in options.items() if value is not None})
+    )
+
+
 def confirm(question: str, *, yes: bool) -> None:
     """Ask on a terminal before something is deleted; elsewhere `yes` must have been given."""
     if yes:
@@ -132,16 +177,16 @@ def confirm(question: str, *, yes: bool) -> None:
     click.confirm(question, abort=True, err=True)
 
 
-STRATEGIES = ("head", "tail", "both", "head_lines", "tail_lines", "summary")
-
 __all__ = [
     "STRATEGIES",
     "SizeType",
     "Store",
     "TokenType",
+    "common_limits",
     "confirm",
     "dir_option",
     "find_store",
+    "limits_of",
     "output_option",
     "parse_labels",
     "pass_store",

@@ -122,6 +122,14 @@ class Draft:
             if progress is not None:
                 progress(taken)
 
+    def check_quota(self) -> None:
+        """Look whether what was written, by whomever, is within the quota.
+
+        Raises:
+            QuotaExceeded: It is not.
+        """
+        self._quota.check(self.writer)
+
     def publish(
         self,
         *,

@@ -25,6 +25,11 @@ _CONFIG = """\
 # The most that one item, and all of them together, may take on disk: bytes, or text like "2GiB".
 # max_item_bytes = "10GiB"
 # max_store_bytes = "50GiB"
+
+# Limits of output, for max exec and max truncate.
+# [limits]
+# max_stdout_bytes = "1MiB"
+# truncation_strategy = "tail"
 """
 
 

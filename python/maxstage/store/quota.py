@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from maxstage.settings import Settings
     from maxstage.store.layout import Layout
 
-STEP = 64 * 1024 * 1024
+STEP = 8 * 1024 * 1024
 """Bytes written between two looks at the disk: seldom enough to cost nothing, often enough that several
 writers at once overshoot the store's limit by little before they notice."""
 

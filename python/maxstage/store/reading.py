@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from maxstage.store.layout import Layout
 
-STEP = 64 * 1024 * 1024
+STEP = 16 * 1024 * 1024
 """Bytes read between two steps of the progress bar; a multiple of a gzip member, so that none is inflated twice."""
 
 

@@ -112,7 +112,7 @@ class Store:
             OSError: It could not be read or written.
         """
         settings = self._publication(ttl, pin, source, content_type, labels, sync)
-        with self._draft(compress) as draft:
+        with self.draft(compress) as draft:
             draft.fill(data, progress)
             item = draft.publish(**settings)
         sweeping.expect_expiry(self.layout, item.expires)
@@ -156,7 +156,7 @@ class Store:
                 name,
                 line_index,
                 cutter,
-                lambda: self._draft(compress),
+                lambda: self.draft(compress),
                 lambda draft: draft.publish(**settings),
                 lambda item: self.unstage(item.id),
             )
@@ -174,7 +174,7 @@ class Store:
                 if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                     yield file.fileno(), os.fspath(data), None
                     return
-        with self._draft(compress=False) as draft:
+        with self.draft(compress=False) as draft:
             draft.fill(data, progress)
             with open(draft.part, "rb", buffering=0) as file:
                 yield file.fileno(), draft.part, draft.writer.line_index
@@ -202,7 +202,12 @@ class Store:
             "sync": self.settings.sync if sync is None else sync,
         }
 
-    def _draft(self, compress: bool | None) -> Draft:
+    def draft(self, compress: bool | None = None) -> Draft:
+        """Begin an item that is written bit by bit: nobody sees it before `Draft.publish`.
+
+        Args:
+            compress: Whether to gzip it; None for the setting.
+        """
         return Draft(
             self.layout, self.settings, compress=self.settings.compress if compress is None else compress
         )

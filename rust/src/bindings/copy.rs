@@ -7,9 +7,9 @@ use crate::copy;
 /// Writes one item to a file descriptor.
 #[pyclass(module = "maxstage._core")]
 pub struct Writer {
-    inner: copy::Writer,
-    fd: i32,
-    name: String,
+    pub(super) inner: copy::Writer,
+    pub(super) fd: i32,
+    pub(super) name: String,
 }
 
 #[pymethods]

@@ -1,5 +1,6 @@
 //! The border to Python: one file for each pure module, and what they share.
 
+pub mod capture;
 pub mod copy;
 pub mod detect;
 pub mod lines;

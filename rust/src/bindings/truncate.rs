@@ -8,7 +8,7 @@ use crate::truncate::{Ends, Limit, Strategy};
 /// A text that was cut, or was short enough.
 #[pyclass(module = "maxstage._core", frozen)]
 pub struct Truncated {
-    inner: cut::Truncated,
+    pub(super) inner: cut::Truncated,
 }
 
 #[pymethods]
@@ -42,7 +42,7 @@ impl Truncated {
 /// Cuts a text that streams by.
 #[pyclass(module = "maxstage._core")]
 pub struct Truncator {
-    pub(super) inner: cut::Truncator,
+    inner: cut::Truncator,
 }
 
 #[pymethods]
@@ -115,7 +115,7 @@ pub fn truncate_ends(
     Ok(Truncated { inner: cut::truncate_ends(Ends { head, tail, size, lines }, limit, hint) })
 }
 
-fn limit(strategy: &str, max_bytes: usize, max_lines: u64) -> PyResult<Limit> {
+pub(super) fn limit(strategy: &str, max_bytes: usize, max_lines: u64) -> PyResult<Limit> {
     let Some(strategy) = Strategy::parse(strategy) else {
         let names: Vec<_> = Strategy::NAMES.iter().map(|(name, _)| *name).collect();
         return Err(PyValueError::new_err(format!(

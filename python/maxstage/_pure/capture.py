@@ -1,0 +1,140 @@
+"""Capturing the output of a process; the rules are told in ``rust/src/capture.rs``."""
+
+import select
+import time
+
+from maxstage._pure import descriptor
+from maxstage._pure.truncate import Truncator
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from maxstage._pure.copy import Writer
+    from maxstage._pure.truncate import Truncated
+
+    StreamLimits = tuple[str, int, int, int | None]
+
+_NOT_YET, _WRITER, _NEVER = range(3)
+
+
+class _Stream:
+    """One of the two streams."""
+
+    def __init__(self, fd: int, limits: "StreamLimits") -> None:
+        strategy, max_bytes, max_lines, keep_above = limits
+        self.fd = fd
+        self.open = fd >= 0
+        self.max_bytes = max_bytes
+        self.truncator = Truncator(strategy, max_bytes, max_lines)
+        self.keep_above = keep_above
+        self.keeping = _NEVER if keep_above is None else _NOT_YET
+        self.pending = bytearray()
+        self.writer: Writer | None = None
+
+    def take(self, data: bytes) -> None:
+        """Take in what was read. Nothing of it is lost where the writer fails."""
+        self.truncator.feed(data)
+        if self.keeping == _NOT_YET:
+            self.pending += data
+        elif self.writer is not None:
+            self.writer.write(data)
+
+    def must_be_kept(self) -> bool:
+        if self.keeping != _NOT_YET or self.keep_above is None:
+            return False
+        return self.truncator.size > self.keep_above or self.truncator.is_over
+
+
+class Capture:
+    """Captures the output of one process. See the stub of the compiled module."""
+
+    def __init__(
+        self,
+        stdout: int,
+        stderr: int,
+        exit_fd: int,
+        stdout_limits: "StreamLimits",
+        stderr_limits: "StreamLimits",
+        max_combined: int,
+        /,
+        *,
+        live: int = 0,
+    ) -> None:
+        self._streams = [_Stream(stdout, stdout_limits), _Stream(stderr, stderr_limits)]
+        self._max_combined = max_combined
+        self._live = live
+        self._exit_fd = exit_fd
+        self._poll = select.poll()
+        for fd in (stdout, stderr, exit_fd):
+            if fd >= 0:
+                self._poll.register(fd, select.POLLIN)
+        descriptor.widen_pipe(stdout)
+
+    def pump(self, timeout_ms: int, /) -> tuple[str, int]:
+        """Read until something happens, at most `timeout_ms` milliseconds; tell what."""
+        deadline = time.monotonic() + timeout_ms / 1000
+        while True:
+            for number in range(2):
+                if self._is_to_be_kept(number):
+                    return "keep", number
+            if not any(stream.open for stream in self._streams):
+                return "end", 0
+            left = max(0, deadline - time.monotonic())
+            ready = {fd for fd, _ in self._poll.poll(left * 1000)}
+            data = [self._read_once(stream) for stream in self._streams if stream.open and stream.fd in ready]
+            if any(data):
+                return "data", 0
+            if self._exit_fd in ready:
+                self._poll.unregister(self._exit_fd)
+                return "exited", 0
+            if time.monotonic() >= deadline:
+                return "timeout", 0
+
+    def _read_once(self, stream: _Stream) -> bool:
+        """Read a chunk; return whether whoever follows live wants to know."""
+        data = descriptor.read(stream.fd, descriptor.CHUNK, "<output of the command>")
+        if not data:
+            stream.open = False
+            self._poll.unregister(stream.fd)
+            return False
+        before = stream.truncator.size
+        stream.take(data)
+        return before < self._live
+
+    def _is_to_be_kept(self, number: int) -> bool:
+        stream = self._streams[number]
+        if stream.must_be_kept():
+            return True
+        kept = sum(min(stream.truncator.size, stream.max_bytes) for stream in self._streams)
+        return kept > self._max_combined and stream.keeping == _NOT_YET and stream.truncator.size > 0
+
+    def keep(self, stream: int, writer: "Writer", /) -> None:
+        """Give a stream a writer: it gets all of it from the first byte."""
+        kept = self._stream(stream)
+        kept.keeping = _WRITER
+        kept.writer = writer
+        pending, kept.pending = bytes(kept.pending), bytearray()
+        writer.write(pending)
+
+    def never_keep(self, stream: int, /) -> None:
+        """Note that a stream won't be kept whole."""
+        kept = self._stream(stream)
+        kept.keeping = _NEVER
+        kept.writer = None
+        kept.pending = bytearray()
+
+    def render(self, stream: int, max_bytes: int, hint: str | None = None, /) -> "Truncated":
+        """Return the text of a stream so far, cut to `max_bytes`."""
+        return self._stream(stream).truncator.render(max_bytes, hint)
+
+    def size(self, stream: int, /) -> int:
+        """Return the bytes of a stream so far."""
+        return self._stream(stream).truncator.size
+
+    def head(self, stream: int, start: int, end: int, /) -> bytes:
+        """Return the first bytes of a stream, from `start` to before `end`, as far as they have come."""
+        return self._stream(stream).truncator.head(start, end)
+
+    def _stream(self, stream: int) -> _Stream:
+        if stream not in (0, 1):
+            raise ValueError("a stream is 0 or 1")
+        return self._streams[stream]

@@ -1,0 +1,223 @@
+"""The limits of output: one type, one validator, wherever they come from.
+
+>>> outer = Limits.parse({"max_stdout_bytes": "64KiB", "truncation_strategy": "both"})
+>>> inner = Limits.parse({"max_lines": 10})
+>>> merged = outer.override(inner)
+>>> merged.max_stdout_bytes, merged.truncation_strategy, merged.max_lines
+(65536, 'both', 10)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from maxstage.errors import Error
+from maxstage.sizes import parse_size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+Strategy = Literal["head", "tail", "both", "head_lines", "tail_lines", "summary"]
+STRATEGIES: tuple[Strategy, ...] = ("head", "tail", "both", "head_lines", "tail_lines", "summary")
+CLEANUP_TYPES = ("most_recent", "highest_relevance", "lru", "direct_dependencies")
+
+_SMALL = 1024
+"""Bytes below which a limit is worth a warning: less than a screenful."""
+_LARGE = 100 * 1024 * 1024
+"""Bytes above which it is: as much is held in memory for each task that runs."""
+
+
+class LimitsError(Error, ValueError):
+    """Limits are no good. The message has one problem a line; `problems` lists them."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("; ".join(problems))
+
+
+@dataclass(frozen=True)
+class CleanupStrategy:
+    """Which outputs a run keeps when it prunes.
+
+    Attributes:
+        type: ``most_recent``, ``highest_relevance``, ``lru`` or ``direct_dependencies``.
+        keep_count: How many.
+    """
+
+    type: str = "most_recent"
+    keep_count: int = 20
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The limits of a workflow, a task or a command. All are optional; sizes are bytes.
+
+    Attributes:
+        max_stdout_bytes: Kept of stdout, marker included.
+        max_stderr_bytes: Kept of stderr.
+        max_combined_bytes: Kept of both together; stderr is cut last.
+        truncation_strategy: What is kept: ``head``, ``tail``, ``both``, ``head_lines``, ``tail_lines``, ``summary``.
+        max_lines: For the two line strategies; the limit in bytes holds as well.
+        max_context_bytes: Of context injected into one prompt, everything included.
+        max_context_tokens: The same in tokens; None for no limit.
+        max_context_tasks: Tasks whose output is injected into one prompt.
+        external_storage_threshold: An output above this, or any that was cut, is kept whole; None: never.
+        external_storage_dir: Where; None for the project's store.
+        compress_external: Whether as gzip.
+        cleanup_strategy: What a run keeps when it prunes.
+        prune_every_tasks: Tasks between two prunings that happen by themselves.
+        prune_memory_bytes: Outputs in memory above which pruning happens by itself.
+    """
+
+    max_stdout_bytes: int = 1024 * 1024
+    max_stderr_bytes: int = 256 * 1024
+    max_combined_bytes: int = 1536 * 1024
+    truncation_strategy: Strategy = "tail"
+    max_lines: int = 1000
+    max_context_bytes: int = 100 * 1024
+    max_context_tokens: int | None = None
+    max_context_tasks: int = 10
+    external_storage_threshold: int | None = 5 * 1024 * 1024
+    external_storage_dir: str | None = None
+    compress_external: bool = True
+    cleanup_strategy: CleanupStrategy = field(default_factory=CleanupStrategy)
+    prune_every_tasks: int = 50
+    prune_memory_bytes: int = 64 * 1024 * 1024
+    given: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
+    """The names of the fields that were set, which `override` takes over."""
+
+    def __post_init__(self) -> None:
+        """Check what was given; sizes may be text."""
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "given"}
+        defaults = {name: default for name, default in _defaults().items() if values[name] == default}
+        checked = _check({name: value for name, value in values.items() if name not in defaults})
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+        if not self.given:
+            object.__setattr__(self, "given", frozenset(checked))
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> Limits:
+        """Read limits from a mapping, as YAML, TOML, JSON or options give it.
+
+        Raises:
+            LimitsError: A name is unknown or a value no good; all problems are told.
+        """
+        checked = _check(values)
+        return cls(**checked, given=frozenset(checked))
+
+    def override(self, inner: Limits) -> Limits:
+        """Return these limits with those fields of `inner` that were set there."""
+        changes = {name: getattr(inner, name) for name in inner.given}
+        return dataclasses.replace(self, **changes, given=self.given | inner.given)
+
+    def warnings(self) -> list[str]:
+        """Return what is allowed but looks wrong."""
+        found = []
+        for name in sorted(_SIZES):
+            size = getattr(self, name)
+            if size is not None and size < _SMALL:
+                found.append(f"{name} is {size:,} bytes: below 1 KiB little is left but the marker")
+            elif size is not None and size > _LARGE:
+                found.append(
+                    f"{name} is {size:,} bytes: above 100 MiB memory may not suffice for tasks side by side"
+                )
+        return found
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields, as `parse` takes them."""
+        values = dataclasses.asdict(self)
+        del values["given"]
+        return values
+
+
+def _defaults() -> dict[str, Any]:
+    return {
+        f.name: f.default if f.default is not dataclasses.MISSING else CleanupStrategy()
+        for f in dataclasses.fields(Limits)
+        if f.name != "given"
+    }
+
+
+def _count(value: object) -> int:
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError("wants a whole number, 1 or more")
+    return value
+
+
+def _choice(*names: str) -> Callable[[object], str]:
+    def parse(value: object) -> str:
+        if value not in names:
+            raise ValueError(f"wants one of: {', '.join(names)}")
+        return str(value)
+
+    return parse
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("wants true or false")  # noqa: TRY004 - every problem is a ValueError here
+    return value
+
+
+def _directory(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("wants the path of a directory")
+    return value
+
+
+def _cleanup(value: object) -> CleanupStrategy:
+    if isinstance(value, CleanupStrategy):
+        value = dataclasses.asdict(value)
+    if not isinstance(value, dict) or not value.keys() <= {"type", "keep_count"}:
+        raise ValueError(f"wants {{type, keep_count}}, type one of: {', '.join(CLEANUP_TYPES)}")
+    kind = _choice(*CLEANUP_TYPES)(value.get("type", "most_recent"))
+    return CleanupStrategy(kind, _count(value.get("keep_count", 20)))
+
+
+def _or_none(parse: Callable[[object], Any]) -> Callable[[object], Any]:
+    return lambda value: None if value is None else parse(value)
+
+
+_SIZES: dict[str, Callable[[object], Any]] = {
+    "max_stdout_bytes": parse_size,
+    "max_stderr_bytes": parse_size,
+    "max_combined_bytes": parse_size,
+    "max_context_bytes": parse_size,
+    "external_storage_threshold": _or_none(parse_size),
+    "prune_memory_bytes": parse_size,
+}
+_PARSERS: dict[str, Callable[[object], Any]] = {
+    **_SIZES,
+    "truncation_strategy": _choice(*STRATEGIES),
+    "max_lines": _count,
+    "max_context_tokens": _or_none(_count),
+    "max_context_tasks": _count,
+    "external_storage_dir": _or_none(_directory),
+    "compress_external": _flag,
+    "cleanup_strategy": _cleanup,
+    "prune_every_tasks": _count,
+}
+
+
+def _check(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values as their types; raise with all problems at once."""
+    checked, problems = {}, []
+    for name, value in values.items():
+        if name not in _PARSERS:
+            near = difflib.get_close_matches(str(name), _PARSERS, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(_PARSERS)}"
+            problems.append(f"unknown limit {name!r}; {hint}")
+            continue
+        try:
+            checked[name] = _PARSERS[name](value)
+        except ValueError as error:
+            problems.append(f"{name} {error}, not {value!r}")
+    if problems:
+        raise LimitsError(problems)
+    return checked

@@ -1,0 +1,107 @@
+"""What a command printed: the text within its limits, what is missing of it, and where the whole is."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+OutputType = Literal["stdout", "stderr", "combined", "file", "summary"]
+
+
+@dataclass(frozen=True)
+class TaskOutput:
+    """What one stream of a command printed, and how the command ended.
+
+    Attributes:
+        task_id: The task's name, or the program's.
+        output_type: ``stdout``, ``stderr``, ``combined``, ``file`` or ``summary``.
+        content: The text, within its limit, marker included; bytes, since a program may print any.
+        original_size: Bytes that were printed.
+        truncated: Whether `content` is less.
+        truncation_strategy: What was kept then; None where all was.
+        dropped_bytes: Bytes that are missing in `content`.
+        dropped_lines: Lines that are: those whose end is.
+        external_path: The file that holds the whole, or None.
+        token: The token under which the whole is, or None.
+        relevance_score: How relevant it is for the task that asks, 0 to 1.
+        last_accessed: When it was used last.
+        depended_by: The tasks that depend on it.
+        completed_at: When the command ended.
+        exit_code: The exit status; 128 + n where signal n ended the command.
+        signal: That signal, or None.
+        duration: Seconds that the command took.
+        timed_out: Whether it was ended because its time was over.
+        warnings: What went wrong without being the command's fault.
+        stderr: The other stream, where this is stdout.
+    """
+
+    task_id: str
+    output_type: OutputType
+    content: bytes
+    original_size: int
+    truncated: bool = False
+    truncation_strategy: str | None = None
+    dropped_bytes: int = 0
+    dropped_lines: int = 0
+    external_path: str | None = None
+    token: str | None = None
+    relevance_score: float = 1.0
+    last_accessed: datetime = dataclasses.field(default_factory=lambda: datetime.now(UTC))
+    depended_by: tuple[str, ...] = ()
+    completed_at: datetime = dataclasses.field(default_factory=lambda: datetime.now(UTC))
+    exit_code: int | None = None
+    signal: int | None = None
+    duration: float | None = None
+    timed_out: bool = False
+    warnings: tuple[str, ...] = ()
+    stderr: TaskOutput | None = None
+
+    @property
+    def text(self) -> str:
+        """The content as text; bytes that are not UTF-8 are shown as U+FFFD."""
+        return self.content.decode("utf-8", "replace")
+
+    @property
+    def ok(self) -> bool:
+        """Whether the command ended by itself with exit status 0."""
+        return self.exit_code == 0 and not self.timed_out
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON can hold it. Content that is not UTF-8 stands in ``content_base64`` as well, exactly."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        values["content"] = self.text
+        if self.text.encode() != self.content:
+            values["content_base64"] = base64.b64encode(self.content).decode()
+        for name in ("last_accessed", "completed_at"):
+            values[name] = values[name].isoformat()
+        values["depended_by"] = list(self.depended_by)
+        values["warnings"] = list(self.warnings)
+        values["stderr"] = None if self.stderr is None else self.stderr.to_dict()
+        return values
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> TaskOutput:
+        """Read what `to_dict` returned; keys that this version doesn't know are left out.
+
+        >>> output = TaskOutput("t", "stdout", b"\\xff", 1)
+        >>> TaskOutput.from_dict(output.to_dict()) == output
+        True
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
+        given = {name: value for name, value in values.items() if name in known}
+        exact = values.get("content_base64")
+        given["content"] = values["content"].encode() if exact is None else base64.b64decode(exact)
+        for name in ("last_accessed", "completed_at"):
+            if name in given:
+                given[name] = datetime.fromisoformat(given[name])
+        for name in ("depended_by", "warnings"):
+            given[name] = tuple(given.get(name, ()))
+        if given.get("stderr") is not None:
+            given["stderr"] = cls.from_dict(given["stderr"])
+        return cls(**given)

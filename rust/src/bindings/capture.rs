@@ -1,0 +1,147 @@
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use super::copy::Writer;
+use super::truncate::{Truncated, limit};
+use super::{Names, borrow, detached};
+use crate::capture::{self, Event, Stream};
+use crate::copy;
+
+/// A stream's strategy, bytes, lines, and above how many bytes it is kept whole.
+type StreamLimits<'a> = (&'a str, usize, u64, Option<u64>);
+
+/// Captures the output of one process.
+#[pyclass(module = "maxstage._core")]
+pub struct Capture {
+    inner: capture::Capture,
+    fds: [i32; 2],
+    exit_fd: i32,
+    writers: [Option<Py<Writer>>; 2],
+}
+
+#[pymethods]
+impl Capture {
+    #[new]
+    #[pyo3(signature = (stdout, stderr, exit_fd, stdout_limits, stderr_limits, max_combined, /, *, live = 0))]
+    fn new(
+        stdout: i32,
+        stderr: i32,
+        exit_fd: i32,
+        stdout_limits: StreamLimits<'_>,
+        stderr_limits: StreamLimits<'_>,
+        max_combined: u64,
+        live: u64,
+    ) -> PyResult<Self> {
+        let stream = |(strategy, max_bytes, max_lines, keep_above): StreamLimits<'_>| -> PyResult<Stream> {
+            Ok(Stream::new(limit(strategy, max_bytes, max_lines)?, keep_above))
+        };
+        let streams = [stream(stdout_limits)?, stream(stderr_limits)?];
+        let limits = [stdout_limits.1 as u64, stderr_limits.1 as u64];
+        let mut inner = capture::Capture::new(streams, limits, max_combined, live);
+        let mut fds = [stdout, stderr];
+        if stderr < 0 {
+            inner.close(1);
+            // Never read: the stream is closed. It only has to be a descriptor.
+            fds = [stdout, stdout];
+        }
+        crate::fd::widen_pipe(borrow(stdout)?);
+        Ok(Self { inner, fds, exit_fd, writers: [None, None] })
+    }
+
+    /// Read until something happens, at most `timeout_ms` milliseconds; tell what.
+    #[pyo3(signature = (timeout_ms, /))]
+    fn pump(&mut self, py: Python<'_>, timeout_ms: u64) -> PyResult<(&'static str, usize)> {
+        let fds = [borrow(self.fds[0])?, borrow(self.fds[1])?];
+        let exit = if self.exit_fd < 0 { None } else { Some(borrow(self.exit_fd)?) };
+        let mut first = self.writers[0].as_ref().map(|writer| writer.borrow_mut(py));
+        let mut second = self.writers[1].as_ref().map(|writer| writer.borrow_mut(py));
+        let name = [&first, &second]
+            .into_iter()
+            .flatten()
+            .map(|writer| writer.name.clone())
+            .next()
+            .unwrap_or_default();
+        let mut writers = [None, None];
+        for (slot, writer) in writers.iter_mut().zip([&mut first, &mut second]) {
+            if let Some(writer) = writer {
+                let file = borrow(writer.fd)?;
+                *slot = Some((&mut writer.inner, file));
+            }
+        }
+        let inner = &mut self.inner;
+        let names = Names { source: "<output of the command>", target: &name };
+        let event = detached(py, names, |check| inner.pump(fds, exit, &mut writers, timeout_ms, check))?;
+        Ok(match event {
+            Event::End => ("end", 0),
+            Event::Keep(stream) => ("keep", stream),
+            Event::Exited => ("exited", 0),
+            Event::Timeout => ("timeout", 0),
+            Event::Data => ("data", 0),
+        })
+    }
+
+    /// Give a stream a writer: it gets all of it from the first byte.
+    #[pyo3(signature = (stream, writer, /))]
+    fn keep(&mut self, py: Python<'_>, stream: usize, writer: Py<Writer>) -> PyResult<()> {
+        self.check(stream)?;
+        {
+            let mut writer = writer.borrow_mut(py);
+            let (file, name) = (borrow(writer.fd)?, writer.name.clone());
+            let (inner, target): (_, &mut copy::Writer) = (&mut self.inner, &mut writer.inner);
+            let names = Names { target: &name, ..Names::default() };
+            detached(py, names, |check| inner.keep(stream, target, file, check))?;
+        }
+        if let Some(slot) = self.writers.get_mut(stream) {
+            *slot = Some(writer);
+        }
+        Ok(())
+    }
+
+    /// Note that a stream won't be kept whole.
+    #[pyo3(signature = (stream, /))]
+    fn never_keep(&mut self, stream: usize) -> PyResult<()> {
+        self.check(stream)?;
+        self.inner.never_keep(stream);
+        if let Some(slot) = self.writers.get_mut(stream) {
+            *slot = None;
+        }
+        Ok(())
+    }
+
+    /// The text of a stream so far, cut to `max_bytes`.
+    #[pyo3(signature = (stream, max_bytes, hint = None, /))]
+    fn render(&self, stream: usize, max_bytes: usize, hint: Option<&str>) -> PyResult<Truncated> {
+        Ok(Truncated { inner: self.stream(stream)?.render(max_bytes, hint) })
+    }
+
+    /// Bytes of a stream so far.
+    #[pyo3(signature = (stream, /))]
+    fn size(&self, stream: usize) -> PyResult<u64> {
+        Ok(self.stream(stream)?.size())
+    }
+
+    /// The first bytes of a stream, from `start` to before `end`, as far as they have come and are kept.
+    #[pyo3(signature = (stream, start, end, /))]
+    fn head<'py>(
+        &self,
+        py: Python<'py>,
+        stream: usize,
+        start: usize,
+        end: usize,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let head = self.stream(stream)?.head();
+        let end = end.min(head.len());
+        Ok(PyBytes::new(py, head.get(start..end).unwrap_or_default()))
+    }
+}
+
+impl Capture {
+    fn stream(&self, stream: usize) -> PyResult<&Stream> {
+        self.inner.streams.get(stream).ok_or_else(|| PyValueError::new_err("a stream is 0 or 1"))
+    }
+
+    fn check(&self, stream: usize) -> PyResult<()> {
+        self.stream(stream).map(|_| ())
+    }
+}

@@ -1,0 +1,271 @@
+//! Capturing the output of a process: both streams at once, in fixed chunks, within bounds.
+//!
+//! What is held is the limits and fixed buffers, whatever the process prints. Each stream goes into a
+//! [`Truncator`]; and, once it must be kept whole, into a [`Writer`] too, from its first byte: until then
+//! its beginning is *pending*, which is never more than the bound at which it would be kept.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+use crate::copy::Writer;
+use crate::error::{Check, Error, Result};
+use crate::fd::{self, CHUNK};
+use crate::truncate::{Limit, Truncated, Truncator};
+
+/// How long a wait lasts at most before signals are looked for: one that comes just before the wait begins
+/// interrupts nothing. Less than a second, as `wait` takes it.
+const SLICE: Duration = Duration::from_millis(100);
+
+/// Why [`Capture::pump`] came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Both streams are at their end.
+    End,
+    /// A stream must be kept whole from now on and has no writer: give it one, or say that it can have none.
+    Keep(usize),
+    /// The process has ended; its streams may still be open, held by a child of its own.
+    Exited,
+    /// The time is over.
+    Timeout,
+    /// Something was read, and whoever follows the output live wants to know.
+    Data,
+}
+
+/// One of the two streams.
+pub struct Stream {
+    truncator: Truncator,
+    open: bool,
+    /// Above this many bytes it is kept whole; `None`: never.
+    keep_above: Option<u64>,
+    pending: Vec<u8>,
+    keeping: Keeping,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keeping {
+    /// Not needed so far; what came is pending.
+    NotYet,
+    /// Goes to the writer.
+    Writer,
+    /// Won't be kept, or can't.
+    Never,
+}
+
+impl Stream {
+    /// A stream that is cut to `limit`, and kept whole once it has more than `keep_above` bytes or is cut.
+    #[must_use]
+    pub fn new(limit: Limit, keep_above: Option<u64>) -> Self {
+        let keeping = if keep_above.is_some() { Keeping::NotYet } else { Keeping::Never };
+        Self { truncator: Truncator::new(limit), open: true, keep_above, pending: Vec::new(), keeping }
+    }
+
+    /// Takes in what was read. Nothing of it is lost where the writer fails.
+    fn take(
+        &mut self,
+        data: &[u8],
+        writer: Option<(&mut Writer, BorrowedFd<'_>)>,
+        check: Check<'_>,
+    ) -> Result<()> {
+        self.truncator.feed(data);
+        match (self.keeping, writer) {
+            (Keeping::NotYet, _) => self.pending.extend_from_slice(data),
+            (Keeping::Writer, Some((writer, file))) => writer.write(file, data, check)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn must_be_kept(&self) -> bool {
+        self.keeping == Keeping::NotYet
+            && self.keep_above.is_some_and(|above| self.truncator.size() > above || self.truncator.is_over())
+    }
+
+    /// The text so far, cut to `max_bytes`.
+    #[must_use]
+    pub fn render(&self, max_bytes: usize, hint: Option<&str>) -> Truncated {
+        self.truncator.render(max_bytes, hint)
+    }
+
+    /// Bytes so far.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.truncator.size()
+    }
+
+    /// The first bytes so far; those that are kept of them.
+    #[must_use]
+    pub fn head(&self) -> &[u8] {
+        self.truncator.head()
+    }
+}
+
+/// Captures the output of one process.
+pub struct Capture {
+    /// stdout and stderr.
+    pub streams: [Stream; 2],
+    /// What both may have kept together before both are kept whole; the second is cut last.
+    max_combined: u64,
+    limits: [u64; 2],
+    /// Bytes of the beginning of each stream that are reported as they come.
+    live: u64,
+    exit_seen: bool,
+    buffer: Vec<u8>,
+}
+
+/// The writers of the two streams, and the files that they write to.
+pub type Writers<'a> = [Option<(&'a mut Writer, BorrowedFd<'a>)>; 2];
+
+impl Capture {
+    /// A capture of streams that have been given limits.
+    #[must_use]
+    pub fn new(streams: [Stream; 2], limits: [u64; 2], max_combined: u64, live: u64) -> Self {
+        Self { streams, max_combined, limits, live, exit_seen: false, buffer: vec![0; CHUNK] }
+    }
+
+    /// Notes that a stream is not there.
+    pub fn close(&mut self, stream: usize) {
+        if let Some(stream) = self.streams.get_mut(stream) {
+            stream.open = false;
+        }
+    }
+
+    /// Reads until something happens, `timeout_ms` at most; `exit` is readable once the process has ended.
+    ///
+    /// # Errors
+    /// [`Error::Read`]; [`Error::Write`] where a writer fails: forget it with [`Self::never_keep`] and go on, nothing that was
+    /// read is lost; or what `check` returns.
+    pub fn pump(
+        &mut self,
+        fds: [BorrowedFd<'_>; 2],
+        exit: Option<BorrowedFd<'_>>,
+        writers: &mut Writers<'_>,
+        timeout_ms: u64,
+        check: Check<'_>,
+    ) -> Result<Event> {
+        let deadline = Instant::now() + Duration::from_millis(timeout_ms);
+        loop {
+            if let Some(stream) = self.to_be_kept() {
+                return Ok(Event::Keep(stream));
+            }
+            if self.streams.iter().all(|stream| !stream.open) {
+                return Ok(Event::End);
+            }
+            let ready =
+                self.wait(fds, exit, SLICE.min(deadline.saturating_duration_since(Instant::now())))?;
+            check()?;
+            let mut data = false;
+            for (number, ready) in ready.streams.into_iter().enumerate() {
+                if ready {
+                    data |= self.read_once(number, fds, writers, check)?;
+                }
+            }
+            if data {
+                return Ok(Event::Data);
+            }
+            if ready.exit {
+                self.exit_seen = true;
+                return Ok(Event::Exited);
+            }
+            // A command that never stops printing must not outlive its time either.
+            if Instant::now() >= deadline {
+                return Ok(Event::Timeout);
+            }
+        }
+    }
+
+    /// Waits; returns what is ready.
+    fn wait(&self, fds: [BorrowedFd<'_>; 2], exit: Option<BorrowedFd<'_>>, slice: Duration) -> Result<Ready> {
+        let mut polled = Vec::with_capacity(3);
+        for (fd, stream) in fds.iter().zip(&self.streams) {
+            if stream.open {
+                polled.push(PollFd::from_borrowed_fd(*fd, PollFlags::IN));
+            }
+        }
+        if let Some(exit) = exit.filter(|_| !self.exit_seen) {
+            polled.push(PollFd::from_borrowed_fd(exit, PollFlags::IN));
+        }
+        let timeout = Timespec { tv_sec: 0, tv_nsec: slice.subsec_nanos().into() };
+        match poll(&mut polled, Some(&timeout)) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(Error::Read(errno.into())),
+        }
+        let mut ready = Ready::default();
+        for fd in &polled {
+            let is_ready = !fd.revents().is_empty();
+            let raw = fd.as_fd().as_raw_fd();
+            for ((flag, stream), fd) in ready.streams.iter_mut().zip(&self.streams).zip(&fds) {
+                *flag |= is_ready && stream.open && fd.as_raw_fd() == raw;
+            }
+            ready.exit |= is_ready && exit.is_some_and(|exit| exit.as_raw_fd() == raw);
+        }
+        Ok(ready)
+    }
+
+    /// Reads a chunk of a stream; returns whether whoever follows live wants to know.
+    fn read_once(
+        &mut self,
+        number: usize,
+        fds: [BorrowedFd<'_>; 2],
+        writers: &mut Writers<'_>,
+        check: Check<'_>,
+    ) -> Result<bool> {
+        let (Some(stream), Some(fd), Some(writer)) =
+            (self.streams.get_mut(number), fds.get(number), writers.get_mut(number))
+        else {
+            return Ok(false);
+        };
+        let count = fd::read(*fd, &mut self.buffer, check)?;
+        if count == 0 {
+            stream.open = false;
+            return Ok(false);
+        }
+        let before = stream.size();
+        let writer = writer.as_mut().map(|(writer, file)| (&mut **writer, *file));
+        stream.take(self.buffer.get(..count).unwrap_or_default(), writer, check)?;
+        Ok(before < self.live)
+    }
+
+    /// Returns a stream that must be kept whole and is not yet.
+    fn to_be_kept(&self) -> Option<usize> {
+        let kept =
+            self.streams.iter().zip(self.limits).map(|(stream, limit)| stream.size().min(limit)).sum::<u64>();
+        self.streams.iter().position(|stream| {
+            stream.must_be_kept()
+                || kept > self.max_combined && stream.keeping == Keeping::NotYet && stream.size() > 0
+        })
+    }
+
+    /// Gives a stream its writer: what is pending goes there first.
+    ///
+    /// # Errors
+    /// As for [`Writer::write`]; then forget the writer with [`Self::never_keep`].
+    pub fn keep(
+        &mut self,
+        stream: usize,
+        writer: &mut Writer,
+        file: BorrowedFd<'_>,
+        check: Check<'_>,
+    ) -> Result<()> {
+        let Some(stream) = self.streams.get_mut(stream) else { return Ok(()) };
+        stream.keeping = Keeping::Writer;
+        let pending = std::mem::take(&mut stream.pending);
+        writer.write(file, &pending, check)
+    }
+
+    /// Notes that a stream won't be kept whole.
+    pub fn never_keep(&mut self, stream: usize) {
+        if let Some(stream) = self.streams.get_mut(stream) {
+            stream.keeping = Keeping::Never;
+            stream.pending = Vec::new();
+        }
+    }
+}
+
+#[derive(Default)]
+struct Ready {
+    streams: [bool; 2],
+    exit: bool,
+}
