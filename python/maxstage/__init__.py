@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from maxstage.output.limits import CleanupStrategy, Limits, LimitsError
     from maxstage.output.run import run
     from maxstage.output.task_output import TaskOutput
-    from maxstage.output.truncation import Truncation, truncate
+    from maxstage.output.truncation import Truncation, truncate, truncate_stream
     from maxstage.store.metadata import Item
     from maxstage.store.store import Store
 
@@ -42,6 +42,7 @@ _HOMES = {
     "Truncation": "maxstage.output.truncation",
     "run": "maxstage.output.run",
     "truncate": "maxstage.output.truncation",
+    "truncate_stream": "maxstage.output.truncation",
     "ConfigError": "maxstage.errors",
     "Corrupt": "maxstage.errors",
     "Error": "maxstage.errors",
@@ -75,6 +76,7 @@ __all__ = [
     "backend",
     "run",
     "truncate",
+    "truncate_stream",
 ]
 
 

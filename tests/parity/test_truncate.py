@@ -1,6 +1,8 @@
 """Truncation: within the limit, honest about what is missing, and the same from both backends."""
 
+import json
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -158,3 +160,16 @@ def test_bad_arguments(core):
         core.truncate(b"x", "head", -1, 1)
     with pytest.raises(ValueError, match="wants to see all"):
         core.truncate_ends(b"", b"", 0, 0, "summary", 1, 1)
+
+
+VECTORS = json.loads((Path(__file__).parent.parent / "vectors" / "truncate.json").read_text())
+
+
+@pytest.mark.parametrize("core", [_core, _pure])
+def test_golden_vectors(core):
+    """What a limit gives does not change by accident: texts that were cut once are cut the same for ever."""
+    for case in VECTORS["cases"]:
+        data = VECTORS["texts"][case["text"]].encode("latin-1")
+        cut = core.truncate(data, case["strategy"], case["max_bytes"], case["max_lines"], case["hint"])
+        got = cut.content.decode("latin-1"), cut.dropped_bytes, cut.dropped_lines
+        assert got == (case["content"], case["dropped_bytes"], case["dropped_lines"]), case

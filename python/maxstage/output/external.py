@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from maxstage.errors import Error
@@ -86,7 +87,7 @@ class External:
         """How to get the whole, for the marker."""
         if self.token is None:
             return None
-        directory = "" if self._directory is None else f"--dir {self._directory} "
+        directory = "" if self._directory is None else f"--dir {shlex.quote(self._directory)} "
         return f"max retrieve {directory}{self.token}"
 
 

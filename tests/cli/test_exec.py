@@ -1,0 +1,163 @@
+"""``max exec`` and ``max truncate`` through the real program."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+SEQ = b"".join(b"%d\n" % number for number in range(1, 100_001))
+
+
+def test_output_is_bounded_and_whole_under_its_token(program):
+    done = program("exec", "--max-stdout-bytes", "2KB", "--strategy", "both", "--", "seq", "100000")
+    assert len(done.stdout) <= 2000
+    assert done.stdout.startswith(b"1\n2\n")
+    assert done.stdout.endswith(b"\n100000\n")
+    token = done.stdout.split(b"max retrieve ")[1].split(b"]")[0].decode()
+    assert program("retrieve", token).stdout == SEQ
+    assert done.stderr == b""
+
+
+@pytest.mark.parametrize(
+    ("script", "code"), [("exit 0", 0), ("exit 3", 3), ("kill -9 $$", 137), ("kill -TERM $$", 143)]
+)
+def test_exit_codes(program, script, code):
+    program("exec", "--", "sh", "-c", script, check=code)
+
+
+def test_programs_that_cannot_be_run(program):
+    done = program("exec", "--", "no-such-program", check=127)
+    assert done.stderr == b"No such file or directory: no-such-program\n"
+    (program.folder / "plain").write_text("")
+    assert program("exec", "--", "./plain", check=126).stderr == b"Permission denied: ./plain\n"
+    program("exec", check=2)
+
+
+def test_streams_stay_apart(program):
+    done = program("exec", "--", "sh", "-c", "echo out; echo err >&2")
+    assert (done.stdout, done.stderr) == (b"out\n", b"err\n")
+    assert program("exec", "--combine", "--", "sh", "-c", "echo out; echo err >&2").stdout == b"out\nerr\n"
+
+
+def test_json(program):
+    text = program.text(
+        "exec", "-o", "json", "--max-stdout-bytes", "1500", "--", "sh", "-c", "seq 100000; exit 4", check=4
+    )
+    output = json.loads(text)
+    assert (output["exit_code"], output["original_size"], output["truncated"]) == (4, len(SEQ), True)
+    assert program("retrieve", output["token"]).stdout == SEQ
+    assert output["stderr"]["output_type"] == "stderr"
+
+
+def test_a_timeout(program):
+    started = time.monotonic()
+    done = program("exec", "--timeout", "0.5", "--", "sh", "-c", "echo x; sleep 60", check=124)
+    assert done.stdout == b"x\n"
+    assert b"took longer" in done.stderr
+    assert time.monotonic() - started < 3
+
+
+def test_options_pass_to_the_command(program):
+    assert program("exec", "echo", "--live", "-o", "x").stdout == b"--live -o x\n"
+
+
+def test_stdin(program):
+    assert program("exec", "--", "cat", stdin=b"through\n").stdout == b"through\n"
+    token = program.stage(SEQ, "--compress")
+    assert program("exec", "--stdin", token, "--", "wc", "-l").stdout.strip() == b"100000"
+
+
+def test_live(program):
+    child = program.start(
+        "exec", "--live", "--max-stdout-bytes", "4000", "--", "sh", "-c", "echo first; sleep 1; seq 5000"
+    )
+    started = time.monotonic()
+    assert child.stdout.readline() == b"first\n"
+    assert time.monotonic() - started < 0.9
+    rest = child.stdout.read()
+    assert len(rest) <= 4000
+    assert rest.endswith(b"\n5000\n")
+    assert b"truncated; whole output: max retrieve" in rest
+    assert child.wait() == 0
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_command_too(program, number, code):
+    child = program.start(
+        "exec", "--keep", "always", "--", "sh", "-c", "echo $$; seq 2000; sleep 61; echo never"
+    )
+    group = None
+    deadline = time.monotonic() + 10
+    while group is None:
+        assert time.monotonic() < deadline
+        names = subprocess.run(
+            ["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True
+        ).stdout.splitlines()
+        found = [
+            line.split()[0] for line in names if line.split()[1] == str(child.pid) and "sleep 61" in line
+        ]
+        group = int(found[0]) if found else None
+        time.sleep(0.05)
+    time.sleep(0.2)
+    child.send_signal(number)
+    out, _ = child.communicate(timeout=10)
+    assert child.returncode == code
+    if number == signal.SIGINT:
+        assert b"\n2000\n" in out  # what was captured is kept
+    deadline = time.monotonic() + 5
+    while True:
+        states = subprocess.run(
+            ["ps", "-eo", "pgid,stat"], capture_output=True, text=True
+        ).stdout.splitlines()
+        if not [line for line in states if line.split()[0] == str(group) and "Z" not in line.split()[1]]:
+            break
+        assert time.monotonic() < deadline
+    assert program.leftovers() == []
+
+
+def test_limits_come_from_the_settings(program):
+    config = program.folder / ".max" / "config.toml"
+    config.write_text('[limits]\nmax_stdout_bytes = "1500"\ntruncation_strategy = "head"\n')
+    assert program("exec", "--", "seq", "100000").stdout.startswith(b"1\n2\n")
+    assert program("exec", "--strategy", "tail", "--", "seq", "100000").stdout.endswith(b"\n100000\n")
+    config.write_text("[limits]\nmax_stdout_byte = 5\n")
+    done = program("exec", "--", "true", check=1)
+    assert b"did you mean 'max_stdout_bytes'?" in done.stderr
+
+
+def test_outside_of_a_project(program, tmp_path_factory):
+    program.folder = tmp_path_factory.mktemp("none")
+    done = program("exec", "--max-stdout-bytes", "2KB", "--", "seq", "100000")
+    assert b"bytes (" in done.stdout
+    assert b"whole output" not in done.stdout
+    assert b'not in a Max project; run "max init" first' in done.stderr
+    assert program("exec", "--keep", "always", "--", "true", check=1).stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize("strategy", ["head", "tail", "both", "head_lines", "tail_lines", "summary"])
+def test_truncate(program, strategy):
+    done = program("truncate", "--max-bytes", "2KB", "--strategy", strategy, stdin=SEQ)
+    assert len(done.stdout) <= 2000
+    token = done.stdout.split(b"max retrieve ")[1].split(b"]")[0].decode()
+    assert program("retrieve", token).stdout == SEQ
+    (program.folder / "log").write_bytes(SEQ)
+    again = program("truncate", "--max-bytes", "2KB", "--strategy", strategy, "--keep", "never", "log")
+    assert b"whole output" not in again.stdout
+    assert len(again.stdout) <= 2000
+
+
+def test_truncate_of_little(program):
+    assert program("truncate", stdin=b"short\n").stdout == b"short\n"
+    assert program("truncate", stdin=b"").stdout == b""
+    assert program.text("stage", "list") == "No staged data.\n"
+    assert program("truncate", "nofile", check=1).stderr == b"No such file or directory: nofile\n"
+
+
+def test_truncate_in_a_pipeline(program):
+    script = f'seq 100000 | "{sys.executable}" -m maxstage truncate --max-bytes 1500 | tail -n 1'
+    done = subprocess.run(["bash", "-c", script], cwd=program.folder, capture_output=True, env=os.environ)
+    assert done.stdout == b"100000\n"
