@@ -166,13 +166,18 @@ def test_the_settings_that_init_shows_are_the_defaults(store):
     config = Path(store.layout.root).parent / "config.toml"
     shown = config.read_text()
     config.write_text(
-        "".join(line[2:] + "\n" for line in shown.split("\n") if line.startswith("# ") and " = " in line)
+        "".join(
+            line[2:] + "\n"
+            for line in shown.split("\n")
+            if line.startswith(("# [", "# ")) and (" = " in line or "[" in line)
+        )
     )
     settings = load_settings(str(config), {})
     default = load_settings("/no/such/file", {})
     for name in ("ttl_minutes", "token_bytes", "sync", "compress"):
         assert getattr(settings, name) == getattr(default, name)
     assert settings.max_item_bytes == 10 << 30
+    assert maxstage.Limits.parse(settings.limits) == maxstage.Limits()
 
 
 def describe(store, data: bytes, **options):

@@ -160,9 +160,13 @@ def common_limits(function: "Callable[..., Any]") -> "Callable[..., Any]":
 
 def limits_of(store: Store | None, options: "dict[str, Any]") -> "Limits":
     """Return the limits of the project's settings, with those of the options over them."""
-    from maxstage.output.limits import Limits
+    from maxstage.errors import ConfigError
+    from maxstage.output.limits import Limits, LimitsError
 
-    limits = Limits.parse({} if store is None else store.settings.limits)
+    try:
+        limits = Limits.parse({} if store is None else store.settings.limits)
+    except LimitsError as error:
+        raise ConfigError(f".max/config.toml, [limits]: {error}") from None
     return limits.override(
         Limits.parse({name: value for name, value in options.items() if value is not None})
     )
