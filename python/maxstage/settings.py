@@ -167,8 +167,14 @@ def _parse_config(path: str, content: bytes) -> "dict[str, Any]":
     return values
 
 
+def where(config: str, key: str) -> str:
+    """Return file and line of a key in the settings, for an error."""
+    with open(config, encoding="utf-8") as file:
+        return f"{config}:{_line_of(key, file.read())}"
+
+
 def _line_of(key: str, text: str) -> int:
-    """Return the line where a key of the root table, or a table of that name, is set; TOML's parser doesn't tell."""
+    """Return the line where a key, or a table of that name, is set; TOML's parser doesn't tell."""
     import re
 
     pattern = re.compile(rf"""\s*\[*\s*["']?{re.escape(key)}["']?\s*[].=]""")

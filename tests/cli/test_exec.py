@@ -126,7 +126,7 @@ def test_limits_come_from_the_settings(program):
     assert program("exec", "--strategy", "tail", "--", "seq", "100000").stdout.endswith(b"\n100000\n")
     config.write_text("[limits]\nmax_stdout_byte = 5\n")
     done = program("exec", "--", "true", check=1)
-    assert b"did you mean 'max_stdout_bytes'?" in done.stderr
+    assert b"config.toml:2: unknown limit 'max_stdout_byte'; did you mean 'max_stdout_bytes'?" in done.stderr
 
 
 def test_outside_of_a_project(program, tmp_path_factory):

@@ -70,7 +70,7 @@ def test_all_problems_are_told_at_once():
     with pytest.raises(LimitsError) as error:
         Limits.parse({"max_stdout_byte": 1, "max_lines": 0, "colour": "red"})
     assert len(error.value.problems) == 3
-    assert "did you mean 'max_stdout_bytes'?" in error.value.problems[0]
+    assert "did you mean 'max_stdout_bytes'?" in error.value.problems["max_stdout_byte"]
 
 
 def test_fields_that_were_set_override_one_by_one():

@@ -162,11 +162,13 @@ def limits_of(store: Store | None, options: "dict[str, Any]") -> "Limits":
     """Return the limits of the project's settings, with those of the options over them."""
     from maxstage.errors import ConfigError
     from maxstage.output.limits import Limits, LimitsError
+    from maxstage.settings import where
 
     try:
         limits = Limits.parse({} if store is None else store.settings.limits)
     except LimitsError as error:
-        raise ConfigError(f".max/config.toml, [limits]: {error}") from None
+        config = os.path.join(os.path.dirname(store.layout.root), "config.toml") if store else ""
+        raise ConfigError(f"{where(config, error.names[0])}: {error}") from None
     return limits.override(
         Limits.parse({name: value for name, value in options.items() if value is not None})
     )

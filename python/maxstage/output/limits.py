@@ -31,11 +31,20 @@ _LARGE = 100 * 1024 * 1024
 
 
 class LimitsError(Error, ValueError):
-    """Limits are no good. The message has one problem a line; `problems` lists them."""
+    """Limits are no good; all problems are told.
 
-    def __init__(self, problems: list[str]) -> None:
+    Attributes:
+        problems: What is wrong, by the name of the limit.
+    """
+
+    def __init__(self, problems: dict[str, str]) -> None:
         self.problems = problems
-        super().__init__("; ".join(problems))
+        super().__init__("; ".join(problems.values()))
+
+    @property
+    def names(self) -> list[str]:
+        """The limits at fault."""
+        return list(self.problems)
 
 
 @dataclass(frozen=True)
@@ -207,17 +216,18 @@ _PARSERS: dict[str, Callable[[object], Any]] = {
 
 def _check(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values as their types; raise with all problems at once."""
-    checked, problems = {}, []
+    checked: dict[str, Any] = {}
+    problems: dict[str, str] = {}
     for name, value in values.items():
         if name not in _PARSERS:
             near = difflib.get_close_matches(str(name), _PARSERS, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(_PARSERS)}"
-            problems.append(f"unknown limit {name!r}; {hint}")
+            problems[str(name)] = f"unknown limit {name!r}; {hint}"
             continue
         try:
             checked[name] = _PARSERS[name](value)
         except ValueError as error:
-            problems.append(f"{name} {error}, not {value!r}")
+            problems[name] = f"{name} {error}, not {value!r}"
     if problems:
         raise LimitsError(problems)
     return checked
