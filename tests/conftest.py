@@ -4,6 +4,7 @@
 """
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,12 @@ from pathlib import Path
 import pytest
 
 from maxstage import Store
+
+# A shell starts background jobs with SIGINT ignored, nohup with SIGHUP, and what is ignored stays so in the programs
+# under test. What has a handler here is back to its default in them.
+for _number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,9 @@ _UNITS = {
     "tib": 1024**4,
 }
 
+_MOST = 1 << 60
+"""No disk has an exbibyte; the data path counts in 64 bits."""
+
 _EXPECTED = 'wants a positive number of bytes, or text like "512KiB" or "1MB"'
 
 
@@ -30,7 +33,7 @@ def parse_size(value: object) -> int:
     size = _parse_text(value) if isinstance(value, str) else value
     if isinstance(size, float) and size.is_integer():
         size = int(size)
-    if not isinstance(size, int) or isinstance(size, bool) or size <= 0:
+    if not isinstance(size, int) or isinstance(size, bool) or not 0 < size <= _MOST:
         raise ValueError(_EXPECTED)
     return size
 

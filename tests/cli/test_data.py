@@ -180,7 +180,7 @@ def test_renew_pin_unpin(program):
         "9 min", "10 min"
     )
     assert program("retrieve", token).stdout == b"x"
-    assert b"0.5 is not in the range" in program("stage", "renew", token, "--ttl", "0.5", check=2).stderr
+    assert b"wants minutes, from 1 to" in program("stage", "renew", token, "--ttl", "0.5", check=2).stderr
 
 
 def test_list_filters(program):

@@ -379,3 +379,28 @@ def test_a_terminal_with_nothing_piped_in(program):
 def test_a_backend_that_is_none(program):
     line = fails(program, "stage", "list", env=os.environ | {"MAXSTAGE_BACKEND": "java"})
     assert line == "MAXSTAGE_BACKEND='java' is not a backend; use one of: rust, python"
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["stage", "--ttl", "nan"], "wants minutes, from 1 to"),
+        (["stage", "--ttl", "inf"], "wants minutes, from 1 to"),
+        (["stage", "--ttl", "1e10"], "wants minutes, from 1 to"),
+        (["stage", "--source", "bad\nline"], "can't be printed"),
+        (["stage", "--label", "a=\x1b[31m"], "can't be printed"),
+        (["retrieve", "a1b2c3d4", "--head", "-1"], "not in the range"),
+        (["retrieve", "a1b2c3d4", "--max-bytes", "9" * 20], "positive number of bytes"),
+        (["exec", "--max-stdout-bytes", "9" * 20, "--", "true"], "positive number of bytes"),
+    ],
+)
+def test_values_beyond_reason(program, args, words):
+    assert words in fails(program, *args, code=2)
+
+
+def test_numbers_beyond_the_data(program):
+    token = program.stage(DATA)
+    huge = "9" * 20
+    assert program("retrieve", token, "--lines", f"{huge}:").stdout == b""
+    assert program("retrieve", token, "--head", huge).stdout == DATA
+    assert program("retrieve", token, "--tail", huge).stdout == DATA

@@ -78,6 +78,25 @@ class TokenType(click.ParamType[str]):
         ]
 
 
+class MinutesType(click.ParamType[float]):
+    """Minutes until an item expires."""
+
+    name = "minutes"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read the number."""
+        from maxstage.settings import MOST_TTL_MINUTES
+
+        try:
+            minutes = float(str(value))
+        except ValueError:
+            minutes = 0.0
+        # Also false for "nan".
+        if not 1 <= minutes <= MOST_TTL_MINUTES:
+            self.fail(f"{value!r}: wants minutes, from 1 to {MOST_TTL_MINUTES:,}", param, ctx)
+        return minutes
+
+
 class SizeType(click.ParamType[int]):
     """A size in bytes: ``65536``, ``512KiB``, ``1MB``."""
 
@@ -101,7 +120,20 @@ def parse_labels(_ctx: click.Context, _param: click.Parameter, values: "Sequence
         if not equals or not key:
             raise click.BadParameter(f"{text!r} is not of the form KEY=VALUE")
         labels[key] = value
+        check_text(text)
     return labels
+
+
+def parse_source(_ctx: click.Context, _param: click.Parameter, text: str | None) -> str | None:
+    """Read a ``--source`` option."""
+    return text if text is None else check_text(text)
+
+
+def check_text(text: str) -> str:
+    """Refuse what a terminal would obey: it is shown in lists."""
+    if not text.isprintable():
+        raise click.BadParameter(f"{text!a} has characters that can't be printed")
+    return text
 
 
 def print_json(value: object, *, indent: int | None = 2) -> None:
@@ -185,6 +217,7 @@ def confirm(question: str, *, yes: bool) -> None:
 
 __all__ = [
     "STRATEGIES",
+    "MinutesType",
     "SizeType",
     "Store",
     "TokenType",
@@ -195,6 +228,7 @@ __all__ = [
     "limits_of",
     "output_option",
     "parse_labels",
+    "parse_source",
     "pass_store",
     "print_json",
     "warn",

@@ -6,7 +6,16 @@ import sys
 import click
 
 from maxstage.cli.app import COMMANDS
-from maxstage.cli.common import Store, output_option, parse_labels, pass_store, print_json, write_out
+from maxstage.cli.common import (
+    MinutesType,
+    Store,
+    output_option,
+    parse_labels,
+    parse_source,
+    pass_store,
+    print_json,
+    write_out,
+)
 from maxstage.cli.progress import Progress
 from maxstage.cli.run import closed_at_start
 from maxstage.errors import Error
@@ -47,8 +56,10 @@ Also: max stage list | info | renew | pin | unpin | gc | verify.
 A file of such a name is staged as ./list."""
 )
 @click.argument("files", nargs=-1, metavar="[FILE]...", type=FileOrVerb())
-@click.option("--ttl", type=click.FloatRange(min=1), metavar="MINUTES", help="Minutes until it expires (60).")
-@click.option("--source", metavar="TEXT", help="Where the data came from, like hubspot/contact.")
+@click.option("--ttl", type=MinutesType(), metavar="MINUTES", help="Minutes until it expires (60).")
+@click.option(
+    "--source", metavar="TEXT", callback=parse_source, help="Where the data came from, like hubspot/contact."
+)
 @click.option(
     "--type", "content_type", type=click.Choice(["ndjson", "json", "text"]), help="What it is; else detected."
 )

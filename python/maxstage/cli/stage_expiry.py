@@ -4,7 +4,15 @@ import time
 
 import click
 
-from maxstage.cli.common import Store, TokenType, output_option, pass_store, print_json, write_out
+from maxstage.cli.common import (
+    MinutesType,
+    Store,
+    TokenType,
+    output_option,
+    pass_store,
+    print_json,
+    write_out,
+)
 from maxstage.cli.stage_list import format_remaining
 
 TYPE_CHECKING = False
@@ -12,7 +20,7 @@ if TYPE_CHECKING:
     from maxstage.store.metadata import Item
 
 _tokens = click.argument("tokens", nargs=-1, required=True, metavar="TOKEN...", type=TokenType())
-_ttl = click.option("--ttl", type=click.FloatRange(min=1), metavar="MINUTES", help="Minutes from now (60).")
+_ttl = click.option("--ttl", type=MinutesType(), metavar="MINUTES", help="Minutes from now (60).")
 
 
 def _report(item: "Item", verb: str, output: str) -> None:

@@ -79,6 +79,9 @@ def _expired(item: Item) -> Expired:
     )
 
 
+_MOST_LINES = 2**63 - 1
+"""No item has more; the data path counts in 64 bits."""
+
 BUFFER = 1024 * 1024
 """Bytes that `Store.open` reads at a time: one gzip member."""
 
@@ -142,12 +145,12 @@ class OpenItem:
     def tail(self, count: int) -> tuple[int, int]:
         """Return the range of bytes of the last `count` lines."""
         with self._naming:
-            return self._reader.tail_offset(count), self.item.byte_size
+            return self._reader.tail_offset(min(count, _MOST_LINES)), self.item.byte_size
 
     def lines(self, first: int, last: int | None) -> tuple[int, int]:
         """Return the range of bytes of the lines from `first` (1 is the first) to `last`, both included."""
         with self._naming:
-            start = self._reader.line_offset(first)
+            start = self._reader.line_offset(min(first, _MOST_LINES))
             if last is None or last >= self.item.record_count:
                 return start, self.item.byte_size
             return start, self._reader.line_offset(last + 1)

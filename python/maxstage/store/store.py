@@ -191,9 +191,18 @@ class Store:
         """Check what a caller says of an item, and return it as `Draft.publish` takes it."""
         if content_type not in (None, "ndjson", "json", "text"):
             raise ValueError(f"content_type must be ndjson, json or text, not {content_type!r}")
+        if source is not None and not source.isprintable():
+            raise ValueError(f"source has characters that can't be printed: {source!a}")
         for key, value in (labels or {}).items():
-            if not isinstance(key, str) or not isinstance(value, str) or not key:
-                raise ValueError(f"a label is two texts, the first not empty, not {key!r}: {value!r}")
+            if (
+                not isinstance(key, str)
+                or not isinstance(value, str)
+                or not key
+                or not (key + value).isprintable()
+            ):
+                raise ValueError(
+                    f"a label is two printable texts, the first not empty, not {key!r}: {value!r}"
+                )
         return {
             "ttl_minutes": None if pin else self._minutes(ttl),
             "content_type": content_type,
