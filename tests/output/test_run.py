@@ -16,6 +16,9 @@ import pytest
 import maxstage
 from maxstage import TaskOutput, run
 
+MINE = str(os.getpid())
+"""Tells the processes of this run from those that another one left."""
+
 SMALL = {"max_stdout_bytes": 2000, "max_stderr_bytes": 1000}
 
 
@@ -139,7 +142,7 @@ def test_programs_that_cannot_be_started(store, tmp_path):
 @pytest.mark.parametrize("stubborn", ["", "trap '' TERM; "])
 def test_a_timeout_ends_everything(store, stubborn):
     started = time.monotonic()
-    script = f"{stubborn}seq 5000; sleep 317 & sleep 317; sleep 317"
+    script = f"{stubborn}seq 5000; sleep 317.{MINE} & sleep 317.{MINE}; sleep 317.{MINE}"
     done = sh(script, store=store, limits=SMALL, timeout=0.5)
     assert time.monotonic() - started < (6 if stubborn else 2)
     assert done.timed_out
@@ -147,7 +150,7 @@ def test_a_timeout_ends_everything(store, stubborn):
     assert done.original_size == 23893
     with store.open(done.token) as file:
         assert file.read().endswith(b"\n5000\n")
-    wait_until_gone("sleep\x00317")
+    wait_until_gone(f"sleep\x00317.{MINE}")
 
 
 def test_a_chatty_command_does_not_outlive_its_time(store):
@@ -160,11 +163,11 @@ def test_a_chatty_command_does_not_outlive_its_time(store):
 
 def test_a_grandchild_that_holds_the_pipe(store):
     started = time.monotonic()
-    done = sh("sleep 318 & echo done", store=store)
+    done = sh(f"sleep 318.{MINE} & echo done", store=store)
     assert time.monotonic() - started < 3
     assert (done.content, done.exit_code) == (b"done\n", 0)
     assert "still holds its output" in done.warnings[0]
-    for pid in alive("sleep\x00318"):
+    for pid in alive(f"sleep\x00318.{MINE}"):
         os.kill(int(pid), signal.SIGKILL)
 
 
@@ -179,10 +182,10 @@ def test_output_that_is_closed_early(store):
 def test_cancelling(store):
     cancel = threading.Event()
     threading.Timer(0.3, cancel.set).start()
-    done = sh("echo x; sleep 319", store=store, cancel=cancel)
+    done = sh(f"echo x; sleep 319.{MINE}", store=store, cancel=cancel)
     assert done.content == b"x\n"
     assert "cancelled" in done.warnings
-    wait_until_gone("sleep\x00319")
+    wait_until_gone(f"sleep\x00319.{MINE}")
 
 
 def test_stdin(store, tmp_path):
@@ -287,13 +290,13 @@ def test_live_output(store):
 
 
 def test_what_is_interrupted_is_kept():
-    script = "import maxstage; maxstage.run(['sh', '-c', 'seq 3000; sleep 320'], limits={'max_stdout_bytes': 2000})"
+    script = f"import maxstage; maxstage.run(['sh', '-c', 'seq 3000; sleep 320.{MINE}'], limits={{'max_stdout_bytes': 2000}})"
     child = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
     deadline = time.monotonic() + 10
-    while not alive("sleep\x00320"):
+    while not alive(f"sleep\x00320.{MINE}"):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     child.send_signal(signal.SIGINT)
     _, error = child.communicate(timeout=10)
     assert b"Interrupted" in error
-    wait_until_gone("sleep\x00320")
+    wait_until_gone(f"sleep\x00320.{MINE}")
