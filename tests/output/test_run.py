@@ -290,7 +290,7 @@ def test_live_output(store):
 
 
 def test_what_is_interrupted_is_kept():
-    script = f"import maxstage; maxstage.run(['sh', '-c', 'seq 3000; sleep 320.{MINE}'], limits={{'max_stdout_bytes': 2000}})"
+    script = f"import maxstage; maxstage.run(['sh', '-c', 'seq 3000; sleep 320.{MINE}'], keep='never')"
     child = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
     deadline = time.monotonic() + 10
     while not alive(f"sleep\x00320.{MINE}"):
