@@ -43,7 +43,7 @@ dist/built: $(SOURCES) $(VENV)/tools
 
 # The wheel, not the tree: what is tested is what users get.
 $(VENV)/installed: dist/built
-	$(BIN)/python -m pip install --quiet --force-reinstall "$$(ls dist/*abi3*.whl dist/*none-any.whl 2>/dev/null | head -n 1)"
+	$(BIN)/python -m pip install --quiet --force-reinstall "$$(ls dist/*abi3*.whl dist/*none-any.whl 2>/dev/null | head -n 1)[workflow]"
 	touch $@
 
 wheels: dist/built ## Build the compiled and the pure wheel into dist/

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+EUROS = "\u20ac" * 7
 SEQ = b"".join(b"%d\n" % number for number in range(1, 100_001))
 
 
@@ -83,6 +84,50 @@ def test_live(program):
     assert rest.endswith(b"\n5000\n")
     assert b"truncated; whole output: max retrieve" in rest
     assert child.wait() == 0
+
+
+@pytest.mark.parametrize("limit", ["20", "300", "1000", "2500", "64KiB"])
+@pytest.mark.parametrize("combined", ["600", "2MiB"])
+@pytest.mark.parametrize("combine", [(), ("--combine",)])
+def test_what_is_shown_live_is_never_shown_twice_or_torn(program, limit, combined, combine):
+    # Characters of three bytes, each line numbered: a cut in the wrong place shows.
+    script = "for i in range(20000): print(i, '\u20ac' * 7)"
+    limits = ("--max-stdout-bytes", limit, "--max-combined-bytes", combined, "--max-stderr-bytes", "500")
+    done = program("exec", "--live", *combine, *limits, "--", sys.executable, "-c", script)
+    assert len(done.stdout) <= min(
+        int(limit.replace("KiB", "")) * (1024 if "K" in limit else 1), 2 * 1024 * 1024
+    )
+    text = done.stdout.decode()  # no character is cut
+    head, marker, tail = text.partition("--- [")
+    if marker:
+        tail = tail.partition("] ---\n")[2]
+    whole = "".join(f"{number} {EUROS}\n" for number in range(20000))
+    assert whole.startswith((head, head[:-1]))  # a newline before the marker is ours
+    assert whole.endswith(tail)
+
+
+def test_ctrl_c_at_any_instant_keeps_what_was_printed_without_a_hole(program):
+    line = b"some line of text here\n"
+    for attempt in range(6):
+        child = program.start("exec", "--keep", "always", "--", "yes", line.decode().strip())
+        time.sleep(0.6 + attempt * 0.013)
+        child.send_signal(signal.SIGINT)
+        _, stderr = child.communicate(timeout=20)
+        assert child.returncode == 130, stderr
+    program("stage", "verify")
+    for item in json.loads(program.text("stage", "list", "-o", "json")):
+        data = program("retrieve", item["token"]).stdout
+        assert data == (line * (len(data) // len(line) + 1))[: len(data)]
+
+
+def test_damaged_stdin_ends_the_command_before_it_sees_the_end(program):
+    token = program.stage(SEQ * 20)
+    data = next(path for path in program.staging.glob(f"{token[4:]}*") if "meta" not in path.name)
+    data.write_bytes(data.read_bytes()[:-7] + b"altered")
+    done = program("exec", "--stdin", token, "--", "sh", "-c", "cat > seen; echo finished > marker", check=1)
+    assert done.stderr.startswith(f"Staged data is damaged: {token}: ".encode())
+    assert done.stderr.count(b"\n") == 1
+    assert not (program.folder / "marker").exists()
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

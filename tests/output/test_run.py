@@ -285,7 +285,7 @@ def test_live_output(store):
     )
     assert seen[0] == (0, b"first\n")
     shown = b"".join(data for _, data in seen)
-    assert len(shown) == 500
+    assert len(shown) == (2000 - 512) // 4
     assert done.content.startswith(shown)
 
 
@@ -300,3 +300,9 @@ def test_what_is_interrupted_is_kept():
     _, error = child.communicate(timeout=10)
     assert b"Interrupted" in error
     wait_until_gone(f"sleep\x00320.{MINE}")
+
+
+def test_combined_output_is_within_the_limit_of_stdout(store):
+    done = sh("seq 1000; seq 1000 >&2", store=store, limits=SMALL, combine=True)
+    assert (done.output_type, done.truncated) == ("combined", True)
+    assert len(done.content) <= SMALL["max_stdout_bytes"]

@@ -1,5 +1,6 @@
 """The compiled module and its pure twin give the same results, files and errors."""
 
+import errno
 import gzip
 import os
 import subprocess
@@ -241,3 +242,15 @@ def test_pipes_that_do_not_block_are_waited_for(core, tmp_path):
     core.Writer(theirs, "pipe").write(b"x" * 3 * MIB)
     os.close(theirs)
     assert int(child.communicate()[0]) == 3 * MIB
+
+
+@pytest.mark.parametrize("core", BACKENDS)
+def test_descriptors_that_are_no_good(core, tmp_path):
+    # A name need not be UTF-8, and what the kernel says of a descriptor arrives as it said it.
+    name = os.fsdecode(bytes(tmp_path / "caf") + b"\xe9")
+    for fd in (-1, 9999):
+        with pytest.raises(OSError, match="Bad file descriptor") as caught:
+            core.Writer(fd, name).write(b"data")
+        assert (caught.value.errno, caught.value.filename) == (errno.EBADF, name)
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            core.Writer(fd, name).copy_from(-1, 10, name)

@@ -4,6 +4,7 @@ import select
 import time
 
 from maxstage._pure import descriptor
+from maxstage._pure.interrupts import Deferred
 from maxstage._pure.truncate import Truncator
 
 TYPE_CHECKING = False
@@ -80,7 +81,11 @@ class Capture:
                 return "end", 0
             left = max(0, deadline - time.monotonic())
             ready = {fd for fd, _ in self._poll.poll(left * 1000)}
-            data = [self._read_once(stream) for stream in self._streams if stream.open and stream.fd in ready]
+            # What was read must reach the writer: an item with a hole in it would be published else.
+            with Deferred():
+                data = [
+                    self._read_once(stream) for stream in self._streams if stream.open and stream.fd in ready
+                ]
             if any(data):
                 return "data", 0
             if self._exit_fd in ready:
@@ -112,8 +117,9 @@ class Capture:
         kept = self._stream(stream)
         kept.keeping = _WRITER
         kept.writer = writer
-        pending, kept.pending = bytes(kept.pending), bytearray()
-        writer.write(pending)
+        with Deferred():
+            pending, kept.pending = bytes(kept.pending), bytearray()
+            writer.write(pending)
 
     def never_keep(self, stream: int, /) -> None:
         """Note that a stream won't be kept whole."""

@@ -110,24 +110,32 @@ def exec(  # noqa: A001 - commands are named as they are called
 
 
 class _Live:
-    """Shows output as it comes; remembers how much of each stream was shown."""
+    """Shows output as it comes; remembers what of each stream was shown."""
 
     def __init__(self) -> None:
-        self.shown = [0, 0]
+        self._shown = [bytearray(), bytearray()]
 
     def __call__(self, stream: int, data: bytes) -> None:
         write_all(stream + 1, data, ("<stdout>", "<stderr>")[stream])
-        self.shown[stream] += len(data)
+        self._shown[stream] += data
+
+    def rest(self, stream: int, content: bytes) -> bytes:
+        """Return what is still to be shown of the content of a stream."""
+        shown = self._shown[stream]
+        if content.startswith(shown):
+            return content[len(shown) :]
+        # The marker was longer than foreseen, and took the room of what was shown.
+        return b"\n" + content
 
 
 def _print(done: "TaskOutput", output: str, show: _Live | None) -> None:
     if output == "json":
         print_json(done.to_dict())
     else:
-        shown = (0, 0) if show is None else show.shown
-        write_all(1, done.content[shown[0] :], "<stdout>")
-        if done.stderr is not None:
-            write_all(2, done.stderr.content[shown[1] :], "<stderr>")
+        for stream, part in enumerate((done, done.stderr)):
+            if part is not None:
+                rest = part.content if show is None else show.rest(stream, part.content)
+                write_all(stream + 1, rest, ("<stdout>", "<stderr>")[stream])
     if done.timed_out:
         warn(f"{done.task_id} was ended: it took longer than its time")
     for warning in done.warnings:

@@ -42,6 +42,9 @@ _TICK_MS = 250
 _POLL_MS = 20
 """Milliseconds between two looks at the process where the system can't tell when it ends (no pidfd)."""
 
+_MARKER = 512
+"""Bytes that a marker takes at most, unless its path is very long."""
+
 STDOUT, STDERR = 0, 1
 
 
@@ -84,7 +87,7 @@ def run(
         env: Its environment; None is ours.
         store: Where whole outputs go; None is the project's store, if there is a project.
         keep: When the whole is kept: ``always``; ``truncated``, if it was cut or is above the threshold; ``never``.
-        combine: Capture stderr with stdout, in the order in which it is printed.
+        combine: Capture stderr with stdout, in the order in which it is printed. The limits of stdout hold then.
         cancel: Once it is set, the command is ended.
         on_output: Called with the stream (0 or 1) and the first bytes of it as they come, up to a quarter of its limit.
         task_id: What to call it; None is the program's name.
@@ -97,6 +100,7 @@ def run(
         OSError: The program can't be started: not found, not executable.
         Interrupted: Ctrl-C; the command was ended, and the error has what it printed.
         LimitsError, InvalidToken, NotFound, Expired: An argument is no good.
+        Corrupt: The staged data for stdin is damaged; the command was ended before it saw the end of it.
 
     >>> output = run(["sh", "-c", "seq 100000; echo done >&2"], limits={"max_stdout_bytes": "1KiB"}, keep="never")
     >>> output.truncated, output.original_size, len(output.content) <= 1024, output.exit_code
@@ -108,6 +112,7 @@ def run(
     words = [os.fspath(word) for word in argv]
     with contextlib.ExitStack() as stack:
         feed = stack.enter_context(_open_stdin(stdin, store))
+        stack.callback(feed.close)
         externals = Externals(
             limits, store, keep=keep, source=f"exec/{os.path.basename(words[0])}", owner=owner
         )
@@ -123,17 +128,19 @@ def run(
             env=env,
             start_new_session=True,
         )
-        running = _Running(process, limits, externals, combine=combine, cancel=cancel, on_output=on_output)
+        running = _Running(
+            process, limits, externals, feed, combine=combine, cancel=cancel, on_output=on_output
+        )
         stack.callback(running.close)
         feed.start()
         interrupted = running.capture(None if timeout is None else started + timeout)
+        if interrupted is not None and not isinstance(interrupted, KeyboardInterrupt):
+            raise interrupted
         output = running.result(
             task_id=task_id or os.path.basename(words[0]), duration=time.monotonic() - started
         )
-    if isinstance(interrupted, KeyboardInterrupt):
-        raise Interrupted(output) from None
     if interrupted is not None:
-        raise interrupted
+        raise Interrupted(output) from None
     return output
 
 
@@ -145,6 +152,7 @@ class _Running:
         process: subprocess.Popen[bytes],
         limits: Limits,
         externals: Externals,
+        feed: _Feed,
         *,
         combine: bool,
         cancel: threading.Event | None,
@@ -153,6 +161,7 @@ class _Running:
         self._process = process
         self._limits = limits
         self._externals = externals
+        self._feed = feed
         self._combine = combine
         self._cancel = cancel
         self._on_output = on_output
@@ -160,9 +169,11 @@ class _Running:
         self._warnings: list[str] = []
         self._timed_out = False
         self._exit_fd = _open_pidfd(process.pid)
-        first = limits.max_combined_bytes if combine else limits.max_stdout_bytes
+        first = (
+            min(limits.max_stdout_bytes, limits.max_combined_bytes) if combine else limits.max_stdout_bytes
+        )
         self._max_bytes = (first, limits.max_stderr_bytes)
-        self._live = tuple(size // 4 if on_output is not None else 0 for size in self._max_bytes)
+        self._live = self._shown_live() if on_output is not None else (0, 0)
         strategy = "both" if on_output is not None else limits.truncation_strategy
         above = externals.above
         assert process.stdout is not None  # noqa: S101 - it was asked for
@@ -191,6 +202,8 @@ class _Running:
                 self._signal(signal.SIGKILL)
                 raise
         self._process.wait()
+        if interrupted is None:
+            self._feed.check()
         return interrupted
 
     def _pump(self, deadline: float | None) -> None:
@@ -200,6 +213,7 @@ class _Running:
                 self._timed_out = True
                 self._end_group()
                 return None
+            self._feed.check()
             if self._cancel is not None and self._cancel.is_set():
                 self._warnings.append("cancelled")
                 self._end_group()
@@ -217,6 +231,17 @@ class _Running:
         if event == "data":
             self._show()
         return event
+
+    def _shown_live(self) -> tuple[int, int]:
+        """Return how many bytes of each stream may be shown before its end is known: all of them will be kept.
+
+        Of what a stream may keep at least, half is its head and half its tail, once the marker is taken off.
+        """
+        of_stderr = min(self._max_bytes[STDERR], self._limits.max_combined_bytes)
+        of_stdout = min(self._max_bytes[STDOUT], self._limits.max_combined_bytes - of_stderr)
+        if self._combine:
+            of_stdout = self._max_bytes[STDOUT]
+        return max(0, of_stdout - _MARKER) // 4, max(0, of_stderr - _MARKER) // 4
 
     def _show(self) -> None:
         for stream in (STDOUT, STDERR):
@@ -432,6 +457,8 @@ class _Feed:
         self.fd = fd
         self._write = write
         self._ours = ours
+        self._problem: Exception | None = None
+        self._ended = threading.Event()
 
     def start(self) -> None:
         """Begin to write, now that the command is there to read."""
@@ -443,9 +470,31 @@ class _Feed:
 
     def _run(self, write: Callable[[int], None]) -> None:
         # A command that reads no more than it wants is no error.
-        with contextlib.suppress(BrokenPipeError):
-            write(self._ours)
-        os.close(self._ours)
+        try:
+            with contextlib.suppress(BrokenPipeError):
+                write(self._ours)
+        except Exception as error:  # noqa: BLE001 - it is raised in `check`, where somebody can catch it
+            # The pipe stays open: the command must not take the end of damaged data for the end of all of it.
+            self._problem = error
+            self._ended.wait()
+        finally:
+            os.close(self._ours)
+
+    def check(self) -> None:
+        """Raise what kept the data from the command.
+
+        Raises:
+            Corrupt, OSError: The staged data is damaged, or can't be read.
+        """
+        if self._problem is not None:
+            raise self._problem
+
+    def close(self) -> None:
+        """Let go of the pipe: the command has ended, or never began."""
+        self._ended.set()
+        if self.fd >= 0 and self._write is not None:
+            os.close(self.fd)
+            os.close(self._ours)
 
 
 @contextlib.contextmanager

@@ -1,3 +1,5 @@
+use std::ffi::OsStr;
+
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -7,6 +9,9 @@ use super::truncate::{Truncated, limit};
 use super::{Names, borrow, detached};
 use crate::capture::{self, Event, Stream};
 use crate::copy;
+
+/// What errors call what is captured.
+const OUTPUT: &str = "<output of the command>";
 
 /// A stream's strategy, bytes, lines, and above how many bytes it is kept whole.
 type StreamLimits<'a> = (&'a str, usize, u64, Option<u64>);
@@ -45,15 +50,15 @@ impl Capture {
             // Never read: the stream is closed. It only has to be a descriptor.
             fds = [stdout, stdout];
         }
-        crate::fd::widen_pipe(borrow(stdout)?);
+        crate::fd::widen_pipe(borrow(stdout, OsStr::new(OUTPUT))?);
         Ok(Self { inner, fds, exit_fd, writers: [None, None] })
     }
 
     /// Read until something happens, at most `timeout_ms` milliseconds; tell what.
     #[pyo3(signature = (timeout_ms, /))]
     fn pump(&mut self, py: Python<'_>, timeout_ms: u64) -> PyResult<(&'static str, usize)> {
-        let fds = [borrow(self.fds[0])?, borrow(self.fds[1])?];
-        let exit = if self.exit_fd < 0 { None } else { Some(borrow(self.exit_fd)?) };
+        let fds = [borrow(self.fds[0], OsStr::new(OUTPUT))?, borrow(self.fds[1], OsStr::new(OUTPUT))?];
+        let exit = if self.exit_fd < 0 { None } else { Some(borrow(self.exit_fd, OsStr::new(OUTPUT))?) };
         let mut first = self.writers[0].as_ref().map(|writer| writer.borrow_mut(py));
         let mut second = self.writers[1].as_ref().map(|writer| writer.borrow_mut(py));
         let name = [&first, &second]
@@ -65,12 +70,12 @@ impl Capture {
         let mut writers = [None, None];
         for (slot, writer) in writers.iter_mut().zip([&mut first, &mut second]) {
             if let Some(writer) = writer {
-                let file = borrow(writer.fd)?;
+                let file = borrow(writer.fd, &writer.name)?;
                 *slot = Some((&mut writer.inner, file));
             }
         }
         let inner = &mut self.inner;
-        let names = Names { source: "<output of the command>", target: &name };
+        let names = Names { source: OsStr::new(OUTPUT), target: &name };
         let event = detached(py, names, |check| inner.pump(fds, exit, &mut writers, timeout_ms, check))?;
         Ok(match event {
             Event::End => ("end", 0),
@@ -87,7 +92,7 @@ impl Capture {
         self.check(stream)?;
         {
             let mut writer = writer.borrow_mut(py);
-            let (file, name) = (borrow(writer.fd)?, writer.name.clone());
+            let (file, name) = (borrow(writer.fd, &writer.name)?, writer.name.clone());
             let (inner, target): (_, &mut copy::Writer) = (&mut self.inner, &mut writer.inner);
             let names = Names { target: &name, ..Names::default() };
             detached(py, names, |check| inner.keep(stream, target, file, check))?;

@@ -1,3 +1,5 @@
+use std::ffi::OsString;
+
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -9,14 +11,14 @@ use crate::copy;
 pub struct Writer {
     pub(super) inner: copy::Writer,
     pub(super) fd: i32,
-    pub(super) name: String,
+    pub(super) name: OsString,
 }
 
 #[pymethods]
 impl Writer {
     #[new]
     #[pyo3(signature = (fd, name, /, *, compress = false))]
-    fn new(fd: i32, name: String, compress: bool) -> Self {
+    fn new(fd: i32, name: OsString, compress: bool) -> Self {
         Self { inner: copy::Writer::new(compress), fd, name }
     }
 
@@ -24,22 +26,22 @@ impl Writer {
     #[pyo3(signature = (data, /))]
     fn write(&mut self, py: Python<'_>, data: &[u8]) -> PyResult<()> {
         let Self { inner, fd, name } = self;
-        let out = borrow(*fd)?;
+        let out = borrow(*fd, name)?;
         detached(py, Names { target: name, ..Names::default() }, |check| inner.write(out, data, check))
     }
 
     /// Copy from a descriptor until its end or `limit` bytes; true at the end.
     #[pyo3(signature = (source, limit, name, /))]
-    fn copy_from(&mut self, py: Python<'_>, source: i32, limit: u64, name: &str) -> PyResult<bool> {
-        let (out, from) = (borrow(self.fd)?, borrow(source)?);
-        let (inner, target) = (&mut self.inner, self.name.as_str());
-        detached(py, Names { source: name, target }, |check| inner.copy_from(out, from, limit, check))
+    fn copy_from(&mut self, py: Python<'_>, source: i32, limit: u64, name: OsString) -> PyResult<bool> {
+        let (out, from) = (borrow(self.fd, &self.name)?, borrow(source, &name)?);
+        let (inner, target) = (&mut self.inner, self.name.as_os_str());
+        detached(py, Names { source: &name, target }, |check| inner.copy_from(out, from, limit, check))
     }
 
     /// Write what is pending; nothing may be written after it.
     fn finish(&mut self, py: Python<'_>) -> PyResult<()> {
         let Self { inner, fd, name } = self;
-        let out = borrow(*fd)?;
+        let out = borrow(*fd, name)?;
         detached(py, Names { target: name, ..Names::default() }, |check| inner.finish(out, check))
     }
 

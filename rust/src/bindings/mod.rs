@@ -7,21 +7,29 @@ pub mod lines;
 pub mod read;
 pub mod truncate;
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::BorrowedFd;
 
-use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
+use rustix::io::Errno;
 
 use crate::error::{Check, Error, Result};
 
 pyo3::import_exception!(maxstage.errors, Corrupt);
 
-/// What the two ends of a copy are called in an error.
-#[derive(Clone, Copy, Default)]
+/// What the two ends of a copy are called in an error. File names, which need not be UTF-8.
+#[derive(Clone, Copy)]
 struct Names<'a> {
-    source: &'a str,
-    target: &'a str,
+    source: &'a OsStr,
+    target: &'a OsStr,
+}
+
+impl Default for Names<'_> {
+    fn default() -> Self {
+        Self { source: OsStr::new(""), target: OsStr::new("") }
+    }
 }
 
 /// Runs a part of the data path with the GIL released, letting signal handlers run at every check.
@@ -52,7 +60,7 @@ fn run_signal_handlers(py: Python<'_>) -> PyResult<()> {
 }
 
 /// An `OSError` that keeps errno and file name: Python picks the subclass by errno.
-fn os_error(error: &io::Error, name: &str) -> PyErr {
+fn os_error(error: &io::Error, name: &OsStr) -> PyErr {
     match error.raw_os_error() {
         None => PyOSError::new_err(error.to_string()),
         Some(code) => Python::attach(|py| {
@@ -66,10 +74,11 @@ fn os_error(error: &io::Error, name: &str) -> PyErr {
     }
 }
 
-/// Borrows a descriptor that the Python caller owns.
-fn borrow<'fd>(fd: i32) -> PyResult<BorrowedFd<'fd>> {
+/// Borrows a descriptor that the Python caller owns; `name` is what an error calls it.
+fn borrow<'fd>(fd: i32, name: &OsStr) -> PyResult<BorrowedFd<'fd>> {
     if fd < 0 {
-        return Err(PyValueError::new_err(format!("{fd} is not a file descriptor")));
+        // What the kernel says of it too: but to borrow it would break a rule of the language.
+        return Err(os_error(&Errno::BADF.into(), name));
     }
     // SAFETY: it is not -1, and the caller keeps it open for the length of the call, as the stub demands.
     Ok(unsafe { BorrowedFd::borrow_raw(fd) })

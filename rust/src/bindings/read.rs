@@ -1,3 +1,5 @@
+use std::ffi::OsString;
+
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -12,7 +14,7 @@ use crate::read;
 pub struct Reader {
     inner: read::Reader,
     fd: i32,
-    name: String,
+    name: OsString,
 }
 
 #[pymethods]
@@ -22,13 +24,13 @@ impl Reader {
     fn new(
         py: Python<'_>,
         fd: i32,
-        name: String,
+        name: OsString,
         file_size: u64,
         compressed: bool,
         line_index: Option<(u64, Vec<u64>)>,
     ) -> PyResult<Self> {
         let inner = if compressed {
-            let file = borrow(fd)?;
+            let file = borrow(fd, &name)?;
             let names = Names { source: &name, ..Names::default() };
             detached(py, names, |check| read::Reader::gzip(file, file_size, check))?
         } else {
@@ -77,12 +79,12 @@ impl Reader {
         target: i32,
         start: u64,
         end: u64,
-        name: &str,
+        name: OsString,
         crc: u32,
     ) -> PyResult<u32> {
-        let (file, out) = (borrow(self.fd)?, borrow(target)?);
-        let (inner, source) = (&mut self.inner, self.name.as_str());
-        detached(py, Names { source, target: name }, |check| {
+        let (file, out) = (borrow(self.fd, &self.name)?, borrow(target, &name)?);
+        let (inner, source) = (&mut self.inner, self.name.as_os_str());
+        detached(py, Names { source, target: &name }, |check| {
             let mut crc = crc32fast::Hasher::new_with_initial(crc);
             inner.chunks(file, start, end, check, &mut |chunk, check| {
                 crc.update(chunk);
@@ -116,8 +118,8 @@ impl Reader {
         work: impl FnOnce(&mut read::Reader, std::os::fd::BorrowedFd<'_>, Check<'_>) -> crate::error::Result<T>
         + Send,
     ) -> PyResult<T> {
-        let file = borrow(self.fd)?;
-        let (inner, source) = (&mut self.inner, self.name.as_str());
+        let file = borrow(self.fd, &self.name)?;
+        let (inner, source) = (&mut self.inner, self.name.as_os_str());
         detached(py, Names { source, ..Names::default() }, |check| work(inner, file, check))
     }
 }

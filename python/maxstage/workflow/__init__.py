@@ -1,0 +1,1 @@
+"""Workflows: YAML in, tasks run, state that survives anything."""

@@ -1,0 +1,120 @@
+"""What a task can refer to: inputs, the environment, tasks that have ended, the variables of loops around it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from maxstage.errors import WorkflowError
+from maxstage.workflow import references
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from maxstage.workflow.schema import Condition
+    from maxstage.workflow.state import TaskResult
+
+
+class Scope:
+    """The names at one level of tasks; those of the levels around it are seen through it.
+
+    Attributes:
+        results: The tasks of this level that have ended.
+        variables: What the loops around it give.
+    """
+
+    def __init__(
+        self,
+        inputs: Mapping[str, Any],
+        env: Mapping[str, str],
+        outer: Scope | None = None,
+        variables: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.inputs = inputs
+        self.env = env
+        self.results: dict[str, TaskResult] = {}
+        self.variables: dict[str, Any] = {**(outer.variables if outer else {}), **(variables or {})}
+        self._outer = outer
+
+    def inner(self, variables: Mapping[str, Any] | None = None) -> Scope:
+        """Return a level inside this one."""
+        return Scope(self.inputs, self.env, self, variables)
+
+    def task(self, name: str) -> TaskResult | None:
+        """Return how a task ended; None where it has not, or where it is not to be seen from here."""
+        name = name.rsplit(".", 1)[-1] if name not in self.results else name
+        return self.results.get(name) or (self._outer.task(name) if self._outer else None)
+
+    def render(self, text: str, *, quote_for: str | None = None) -> str:
+        """Replace the references in `text`."""
+        return references.render(text, self.value, quote_for=quote_for)
+
+    def value(self, reference: references.Reference) -> Any:
+        """Return what a reference names.
+
+        Raises:
+            WorkflowError: It names a task that has no output, or a field that an item doesn't have.
+        """
+        if reference.kind == "inputs":
+            return self.inputs.get(reference.name)
+        if reference.kind == "env":
+            return self.env.get(reference.name, os.environ.get(reference.name))
+        if reference.kind == "tasks":
+            return self._of_task(reference)
+        value = self.variables.get(reference.name)
+        for part in reference.field.split(".") if reference.field else ():
+            if not isinstance(value, dict) or part not in value:
+                raise WorkflowError(f"{reference.name} has no field {part!r}")
+            value = value[part]
+        return value
+
+    def _of_task(self, reference: references.Reference) -> Any:
+        result = self.task(reference.name)
+        if result is None:
+            raise WorkflowError(
+                f"task {reference.name!r} has not ended, so its {reference.field} is not known"
+            )
+        if reference.field == "status":
+            return result.status
+        output = result.output
+        if output is None:
+            return None
+        if reference.field == "output":
+            # As `$(...)` in a shell does it: a newline at the end is no part of the value.
+            return output.text.rstrip("\n")
+        return output.token if reference.field == "token" else output.exit_code
+
+    def state(self, key: str) -> Any:
+        """Return the value of an input, a variable, or ``tasks.NAME.FIELD``; None if there is none."""
+        reference = references.parse(key)
+        if reference is None:
+            return None
+        if reference.kind == "tasks":
+            return None if self.task(reference.name) is None else self._of_task(reference)
+        if reference.kind == "local" and reference.name not in self.variables:
+            return self.inputs.get(reference.name)
+        return self.value(reference)
+
+    def holds(self, condition: Condition) -> bool:
+        """Whether a condition is met."""
+        if condition.and_ is not None:
+            return all(self.holds(part) for part in condition.and_)
+        if condition.or_ is not None:
+            return any(self.holds(part) for part in condition.or_)
+        if condition.not_ is not None:
+            return not self.holds(condition.not_)
+        return self._holds_alone(condition)
+
+    def _holds_alone(self, condition: Condition) -> bool:
+        if condition.type in {"always", "never"}:
+            return condition.type == "always"
+        if condition.type == "task_status":
+            result = self.task(condition.task or "")
+            return result is not None and result.status == condition.status
+        value = self.state(condition.key or "")
+        if condition.type == "state_exists":
+            return value is not None
+        # What a task printed is text: it equals the number 3 where it is "3".
+        return bool(value == condition.value) or references.as_text(value) == references.as_text(
+            condition.value
+        )

@@ -1,0 +1,218 @@
+"""The state of a run: SQLite, one transaction for each finished task, so that a run killed at any instant resumes.
+
+``.max/runs/<run>.db`` holds it; ``.max/runs/<run>.lock`` is locked (flock) by the process that runs it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import sqlite3
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from maxstage.errors import WorkflowError
+from maxstage.output.task_output import TaskOutput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+VERSION = 1
+"""The version of the tables; `_MIGRATIONS` has a step from each to the next."""
+
+_MIGRATIONS = {
+    0: """
+    CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE tasks (
+        path TEXT PRIMARY KEY, status TEXT NOT NULL, attempts INTEGER NOT NULL, error TEXT,
+        output TEXT, ended REAL NOT NULL
+    ) WITHOUT ROWID;
+    """
+}
+
+RUNNING, COMPLETED, FAILED, INTERRUPTED = "running", "completed", "failed", "interrupted"
+
+
+class TaskResult:
+    """How a task ended.
+
+    Attributes:
+        status: ``completed``, ``failed`` or ``skipped``.
+        output: What it printed; None where it was skipped.
+        attempts: How often it was tried.
+        error: Why it failed.
+    """
+
+    __slots__ = ("attempts", "error", "output", "status")
+
+    def __init__(
+        self, status: str, output: TaskOutput | None = None, *, attempts: int = 0, error: str | None = None
+    ) -> None:
+        self.status = status
+        self.output = output
+        self.attempts = attempts
+        self.error = error
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON can hold it."""
+        output = None if self.output is None else self.output.to_dict()
+        return {"status": self.status, "attempts": self.attempts, "error": self.error, "output": output}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> TaskResult:
+        """Read what `to_dict` returned."""
+        output = None if values["output"] is None else TaskOutput.from_dict(values["output"])
+        return cls(values["status"], output, attempts=values["attempts"], error=values["error"])
+
+
+class RunState:
+    """The state of one run. Methods may be called from any thread."""
+
+    def __init__(self, folder: str, run_id: str, *, create: bool = False) -> None:
+        self.run_id = run_id
+        self._path = os.path.join(folder, f"{run_id}.db")
+        if not create and not os.path.exists(self._path):
+            raise WorkflowError(f'There is no run {run_id}; "max runs" shows what there is')
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        self._lock = threading.Lock()
+        self._lock_path = os.path.join(folder, f"{run_id}.lock")
+        self._lock_fd = -1
+        try:
+            # isolation_level None: we say where a transaction begins.
+            self._db = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
+            # What a killed process has written is there; only a power cut may take the last moments.
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._migrate()
+        except sqlite3.DatabaseError as error:
+            raise WorkflowError(f"The state of run {run_id} can't be read: {error}: {self._path}") from None
+        os.chmod(self._path, 0o600)
+
+    def _migrate(self) -> None:
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version > VERSION:
+            raise WorkflowError(f"run {self.run_id} was written by a newer maxstage; upgrade to read it")
+        for step in range(version, VERSION):
+            self._db.executescript(f"BEGIN; {_MIGRATIONS[step]} PRAGMA user_version = {step + 1}; COMMIT;")
+
+    def acquire(self) -> None:
+        """Become the one process that runs it.
+
+        Raises:
+            WorkflowError: Another does.
+        """
+        self._lock_fd = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise WorkflowError(f"Run {self.run_id} is running already, in another process") from None
+
+    def close(self) -> None:
+        """Close it, and let others run it."""
+        self._db.close()
+        if self._lock_fd >= 0:
+            os.close(self._lock_fd)
+            self._lock_fd = -1
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def set_facts(self, **facts: Any) -> None:
+        """Note what is known of the run."""
+        with self._transaction() as db:
+            rows = [(name, json.dumps(value)) for name, value in facts.items()]
+            db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", rows)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what is known of the run."""
+        with self._lock:
+            rows = self._db.execute("SELECT name, value FROM facts").fetchall()
+        return {name: json.loads(value) for name, value in rows}
+
+    def record(self, path: str, result: TaskResult) -> None:
+        """Note that a task has ended: one transaction."""
+        output = None if result.output is None else json.dumps(result.output.to_dict())
+        row = (path, result.status, result.attempts, result.error, output, time.time())
+        with self._transaction() as db:
+            db.execute("INSERT OR REPLACE INTO tasks VALUES (?, ?, ?, ?, ?, ?)", row)
+
+    def find(self, path: str) -> TaskResult | None:
+        """Return how a task ended, if it has."""
+        with self._lock:
+            row = self._db.execute(
+                "SELECT status, attempts, error, output FROM tasks WHERE path = ?", (path,)
+            ).fetchone()
+        return None if row is None else _result(*row)
+
+    def forget_failed(self) -> None:
+        """Let tasks that failed be tried again."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM tasks WHERE status = 'failed'")
+
+    def results(self) -> Iterator[tuple[str, TaskResult]]:
+        """Give all tasks that have ended, in the order in which they did."""
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT path, status, attempts, error, output FROM tasks ORDER BY ended, path"
+            )
+            rows = rows.fetchall()  # type: ignore[assignment]
+        for path, *row in rows:
+            yield path, _result(*row)
+
+    def tokens(self) -> set[str]:
+        """Return the tokens that the run's outputs refer to."""
+        found = set()
+        for _, result in self.results():
+            for output in (result.output, result.output and result.output.stderr):
+                if output is not None and output.token is not None:
+                    found.add(output.token)
+        return found
+
+    def export(self) -> dict[str, Any]:
+        """Return all of it as JSON can hold it."""
+        tasks = {path: result.to_dict() for path, result in self.results()}
+        return {"version": VERSION, "run": self.run_id, "facts": self.facts(), "task_outputs": tasks}
+
+    def restore(self, exported: dict[str, Any]) -> None:
+        """Take over what `export` returned, or the older form ``{"task_results": {name: text}}``."""
+        if "task_results" in exported:
+            for name, text in exported["task_results"].items():
+                content = str(text).encode()
+                self.record(
+                    name,
+                    TaskResult(COMPLETED, TaskOutput(name, "stdout", content, len(content), exit_code=0)),
+                )
+            return
+        self.set_facts(**exported["facts"])
+        for path, values in exported["task_outputs"].items():
+            self.record(path, TaskResult.from_dict(values))
+
+
+def _result(status: str, attempts: int, error: str | None, output: str | None) -> TaskResult:
+    parsed = None if output is None else TaskOutput.from_dict(json.loads(output))
+    return TaskResult(status, parsed, attempts=attempts, error=error)
+
+
+def list_runs(folder: str) -> list[str]:
+    """Return the ids of all runs, newest first: an id begins with the time."""
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return []
+    return sorted((name.removesuffix(".db") for name in names if name.endswith(".db")), reverse=True)
+
+
+def new_run_id() -> str:
+    """Return an id for a run: when it began, and random digits."""
+    return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + os.urandom(3).hex()
