@@ -2,21 +2,20 @@
 
 >>> find("echo {{ inputs.name }} ${task.a.output}")
 [Reference(kind='inputs', name='name', field=''), Reference(kind='tasks', name='a', field='output')]
->>> render("hello {{ inputs.name }}", lambda reference: "you & me", quote_for="bash")
-"hello 'you & me'"
+>>> render("hello {{ inputs.name }}", lambda reference: "you & me")
+'hello you & me'
 """
 
 from __future__ import annotations
 
 import json
 import re
-import shlex
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_PATTERN = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}|\$\{((?:task|workflow)\.[^{}]*)\}")
+PATTERN = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}|\$\{((?:task|workflow)\.[^{}]*)\}")
 _NAME = r"[A-Za-z_][A-Za-z0-9_-]*"
 _TASK = re.compile(rf"tasks\.({_NAME}(?:\.{_NAME})*?)\.(output|token|exit_code|status)\Z")
 _VALUE = re.compile(rf"(inputs|env)\.({_NAME})\Z")
@@ -50,6 +49,22 @@ def parse(text: str) -> Reference | None:
     return None
 
 
+def resolve(text: str) -> Reference:
+    """Return what a reference in its braces names.
+
+    Raises:
+        ValueError: It has no known form.
+    """
+    match = PATTERN.fullmatch(text)
+    reference = parse(_inside(match)) if match else None
+    if reference is None:
+        raise ValueError(
+            f"unknown reference {text!r}; known are inputs.NAME, env.NAME, item, iteration, and "
+            f"tasks.NAME. with one of {', '.join(TASK_FIELDS)}"
+        )
+    return reference
+
+
 def _inside(match: re.Match[str]) -> str:
     if match[1] is not None:
         return match[1]
@@ -62,34 +77,12 @@ def find(text: str) -> list[Reference]:
     Raises:
         ValueError: One has no known form.
     """
-    found = []
-    for match in _PATTERN.finditer(text):
-        reference = parse(_inside(match))
-        if reference is None:
-            raise ValueError(
-                f"unknown reference {match[0]!r}; known are inputs.NAME, env.NAME, item, iteration, and "
-                f"tasks.NAME. with one of {', '.join(TASK_FIELDS)}"
-            )
-        found.append(reference)
-    return found
+    return [resolve(match[0]) for match in PATTERN.finditer(text)]
 
 
-def render(text: str, value_of: Callable[[Reference], Any], *, quote_for: str | None = None) -> str:
-    """Replace the references in `text` by their values.
-
-    Args:
-        text: Text with references that `find` accepts.
-        value_of: Returns the value of a reference.
-        quote_for: The language of the script that `text` is: values arrive quoted, so that data can't become code.
-    """
-
-    def replace(match: re.Match[str]) -> str:
-        reference = parse(_inside(match))
-        assert reference is not None  # noqa: S101 - `find` has accepted it
-        value = as_text(value_of(reference))
-        return value if quote_for is None else quote(value, quote_for)
-
-    return _PATTERN.sub(replace, text)
+def render(text: str, value_of: Callable[[Reference], Any]) -> str:
+    """Replace the references in `text`, all of them of a known form, by their values."""
+    return PATTERN.sub(lambda match: as_text(value_of(resolve(match[0]))), text)
 
 
 def as_text(value: Any) -> str:
@@ -97,14 +90,3 @@ def as_text(value: Any) -> str:
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def quote(value: str, language: str) -> str:
-    """Return `value` as a literal of `language`."""
-    if language == "bash":
-        return shlex.quote(value)
-    if language in {"python", "javascript"}:
-        # JSON's text literals are also theirs; U+2028 and U+2029 are escaped for old JavaScript.
-        return json.dumps(value)
-    # Between single quotes, Ruby and Perl know two escapes and interpolate nothing.
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from maxstage.output.limits import Limits, LimitsError
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Language = Literal["bash", "python", "javascript", "ruby", "perl"]
 
@@ -81,10 +81,16 @@ class Condition(Model):
             raise ValueError(f"{self.type} wants key")
         return self
 
+    def _parts(self) -> list[Condition]:
+        return [*(self.and_ or []), *(self.or_ or []), *([self.not_] if self.not_ else [])]
+
     def tasks(self) -> list[str]:
-        """Return the tasks that it looks at."""
-        parts = [*(self.and_ or []), *(self.or_ or []), *([self.not_] if self.not_ else [])]
-        return [name for part in parts for name in part.tasks()] + ([self.task] if self.task else [])
+        """Return the tasks whose status it looks at."""
+        return [name for part in self._parts() for name in part.tasks()] + ([self.task] if self.task else [])
+
+    def state_keys(self) -> list[str]:
+        """Return the keys of the state that it looks at."""
+        return [key for part in self._parts() for key in part.state_keys()] + ([self.key] if self.key else [])
 
 
 class Collection(Model):

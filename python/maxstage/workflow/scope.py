@@ -9,7 +9,7 @@ from maxstage.errors import WorkflowError
 from maxstage.workflow import references
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from maxstage.workflow.schema import Condition
     from maxstage.workflow.state import TaskResult
@@ -18,8 +18,12 @@ if TYPE_CHECKING:
 class Scope:
     """The names at one level of tasks; those of the levels around it are seen through it.
 
+    Outputs are not held here: they are looked up where they are asked for, so that a thousand of them take no memory.
+
     Attributes:
-        results: The tasks of this level that have ended.
+        inputs: The values that the run, and the tasks around, were given.
+        env: The environment of the tasks.
+        ended: The tasks of this level that have ended, each with the path of its result.
         variables: What the loops around it give.
     """
 
@@ -27,27 +31,49 @@ class Scope:
         self,
         inputs: Mapping[str, Any],
         env: Mapping[str, str],
-        outer: Scope | None = None,
-        variables: Mapping[str, Any] | None = None,
+        load: Callable[[str], TaskResult | None],
     ) -> None:
         self.inputs = inputs
         self.env = env
-        self.results: dict[str, TaskResult] = {}
-        self.variables: dict[str, Any] = {**(outer.variables if outer else {}), **(variables or {})}
-        self._outer = outer
+        self.ended: dict[str, str] = {}
+        self.variables: dict[str, Any] = {}
+        self._load = load
+        self._name = ""
+        self._outer: Scope | None = None
 
-    def inner(self, variables: Mapping[str, Any] | None = None) -> Scope:
-        """Return a level inside this one."""
-        return Scope(self.inputs, self.env, self, variables)
+    def inner(
+        self,
+        *,
+        name: str = "",
+        variables: Mapping[str, Any] | None = None,
+        inputs: Mapping[str, Any] | None = None,
+    ) -> Scope:
+        """Return a level inside this one: that of the task `name`, if it is one of subtasks."""
+        scope = Scope({**self.inputs, **inputs} if inputs else self.inputs, self.env, self._load)
+        scope.variables = {**self.variables, **variables} if variables else self.variables
+        scope._name = name
+        scope._outer = self
+        return scope
+
+    def path_of(self, name: str) -> str | None:
+        """Return the path of a task's result; None where it has not ended."""
+        first, _, rest = name.partition(".")
+        if first in self.ended:
+            return f"{self.ended[first]}.{rest}" if rest else self.ended[first]
+        if self._outer is None:
+            return None
+        if first == self._name and rest:
+            return self.path_of(rest)
+        return self._outer.path_of(name)
 
     def task(self, name: str) -> TaskResult | None:
-        """Return how a task ended; None where it has not, or where it is not to be seen from here."""
-        name = name.rsplit(".", 1)[-1] if name not in self.results else name
-        return self.results.get(name) or (self._outer.task(name) if self._outer else None)
+        """Return how a task ended; None where it has not."""
+        path = self.path_of(name)
+        return None if path is None else self._load(path)
 
-    def render(self, text: str, *, quote_for: str | None = None) -> str:
+    def render(self, text: str) -> str:
         """Replace the references in `text`."""
-        return references.render(text, self.value, quote_for=quote_for)
+        return references.render(text, self.value)
 
     def value(self, reference: references.Reference) -> Any:
         """Return what a reference names.
@@ -89,8 +115,8 @@ class Scope:
         reference = references.parse(key)
         if reference is None:
             return None
-        if reference.kind == "tasks":
-            return None if self.task(reference.name) is None else self._of_task(reference)
+        if reference.kind == "tasks" and self.task(reference.name) is None:
+            return None
         if reference.kind == "local" and reference.name not in self.variables:
             return self.inputs.get(reference.name)
         return self.value(reference)

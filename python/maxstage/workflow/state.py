@@ -27,13 +27,16 @@ _MIGRATIONS = {
     0: """
     CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE tasks (
-        path TEXT PRIMARY KEY, status TEXT NOT NULL, attempts INTEGER NOT NULL, error TEXT,
-        output TEXT, ended REAL NOT NULL
-    ) WITHOUT ROWID;
+        number INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, status TEXT NOT NULL, tolerated INTEGER NOT NULL,
+        attempts INTEGER NOT NULL, error TEXT, output TEXT, ended REAL NOT NULL
+    );
     """
 }
 
 RUNNING, COMPLETED, FAILED, INTERRUPTED = "running", "completed", "failed", "interrupted"
+"""How a run is. One that says ``running`` and holds no lock was killed."""
+SKIPPED = "skipped"
+"""How a task may end beside ``completed`` and ``failed``."""
 
 
 class TaskResult:
@@ -44,28 +47,56 @@ class TaskResult:
         output: What it printed; None where it was skipped.
         attempts: How often it was tried.
         error: Why it failed.
+        tolerated: Whether it failed and the run goes on (``on_error: {continue: true}``).
     """
 
-    __slots__ = ("attempts", "error", "output", "status")
+    __slots__ = ("attempts", "error", "output", "status", "tolerated")
 
     def __init__(
-        self, status: str, output: TaskOutput | None = None, *, attempts: int = 0, error: str | None = None
+        self,
+        status: str,
+        output: TaskOutput | None = None,
+        *,
+        attempts: int = 0,
+        error: str | None = None,
+        tolerated: bool = False,
     ) -> None:
         self.status = status
         self.output = output
         self.attempts = attempts
         self.error = error
+        self.tolerated = tolerated
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it need not be tried again when the run is resumed."""
+        return self.status != FAILED or self.tolerated
+
+    def __repr__(self) -> str:
+        return f"TaskResult({self.status!r}, attempts={self.attempts}, error={self.error!r})"
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON can hold it."""
         output = None if self.output is None else self.output.to_dict()
-        return {"status": self.status, "attempts": self.attempts, "error": self.error, "output": output}
+        return {
+            "status": self.status,
+            "attempts": self.attempts,
+            "error": self.error,
+            "tolerated": self.tolerated,
+            "output": output,
+        }
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TaskResult:
         """Read what `to_dict` returned."""
         output = None if values["output"] is None else TaskOutput.from_dict(values["output"])
-        return cls(values["status"], output, attempts=values["attempts"], error=values["error"])
+        return cls(
+            values["status"],
+            output,
+            attempts=values["attempts"],
+            error=values["error"],
+            tolerated=values["tolerated"],
+        )
 
 
 class RunState:
@@ -112,21 +143,26 @@ class RunState:
 
     def close(self) -> None:
         """Close it, and let others run it."""
+        if self._db.in_transaction:
+            self._db.execute("COMMIT")
         self._db.close()
         if self._lock_fd >= 0:
             os.close(self._lock_fd)
             self._lock_fd = -1
 
     @contextlib.contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def _transaction(self, *, commit: bool = True) -> Iterator[sqlite3.Connection]:
         with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
             try:
+                if not self._db.in_transaction:
+                    self._db.execute("BEGIN IMMEDIATE")
                 yield self._db
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
+                if commit:
+                    self._db.execute("COMMIT")
+            except sqlite3.Error as error:
+                raise WorkflowError(
+                    f"The state of run {self.run_id} can't be written: {error}: {self._path}"
+                ) from None
 
     def set_facts(self, **facts: Any) -> None:
         """Note what is known of the run."""
@@ -140,35 +176,46 @@ class RunState:
             rows = self._db.execute("SELECT name, value FROM facts").fetchall()
         return {name: json.loads(value) for name, value in rows}
 
-    def record(self, path: str, result: TaskResult) -> None:
-        """Note that a task has ended: one transaction."""
+    def record(self, path: str, result: TaskResult, *, commit: bool = True) -> None:
+        """Note that a task has ended: one transaction.
+
+        Args:
+            path: Its path.
+            result: How it ended.
+            commit: False lets it wait for the next one that is committed.
+        """
         output = None if result.output is None else json.dumps(result.output.to_dict())
-        row = (path, result.status, result.attempts, result.error, output, time.time())
-        with self._transaction() as db:
-            db.execute("INSERT OR REPLACE INTO tasks VALUES (?, ?, ?, ?, ?, ?)", row)
+        row = (path, result.status, result.tolerated, result.attempts, result.error, output, time.time())
+        with self._transaction(commit=commit) as db:
+            db.execute(
+                "INSERT OR REPLACE INTO tasks (path, status, tolerated, attempts, error, output, ended)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                row,
+            )
 
     def find(self, path: str) -> TaskResult | None:
         """Return how a task ended, if it has."""
         with self._lock:
             row = self._db.execute(
-                "SELECT status, attempts, error, output FROM tasks WHERE path = ?", (path,)
+                "SELECT status, tolerated, attempts, error, output FROM tasks WHERE path = ?", (path,)
             ).fetchone()
         return None if row is None else _result(*row)
 
-    def forget_failed(self) -> None:
-        """Let tasks that failed be tried again."""
-        with self._transaction() as db:
-            db.execute("DELETE FROM tasks WHERE status = 'failed'")
-
     def results(self) -> Iterator[tuple[str, TaskResult]]:
         """Give all tasks that have ended, in the order in which they did."""
-        with self._lock:
-            rows = self._db.execute(
-                "SELECT path, status, attempts, error, output FROM tasks ORDER BY ended, path"
-            )
-            rows = rows.fetchall()  # type: ignore[assignment]
-        for path, *row in rows:
-            yield path, _result(*row)
+        number = -1
+        while True:
+            # One at a time: all of them may be more than fits into memory.
+            with self._lock:
+                row = self._db.execute(
+                    "SELECT number, path, status, tolerated, attempts, error, output FROM tasks"
+                    " WHERE number > ? ORDER BY number LIMIT 1",
+                    (number,),
+                ).fetchone()
+            if row is None:
+                return
+            number, path, *rest = row
+            yield path, _result(*rest)
 
     def tokens(self) -> set[str]:
         """Return the tokens that the run's outputs refer to."""
@@ -199,9 +246,9 @@ class RunState:
             self.record(path, TaskResult.from_dict(values))
 
 
-def _result(status: str, attempts: int, error: str | None, output: str | None) -> TaskResult:
+def _result(status: str, tolerated: int, attempts: int, error: str | None, output: str | None) -> TaskResult:
     parsed = None if output is None else TaskOutput.from_dict(json.loads(output))
-    return TaskResult(status, parsed, attempts=attempts, error=error)
+    return TaskResult(status, parsed, attempts=attempts, error=error, tolerated=bool(tolerated))
 
 
 def list_runs(folder: str) -> list[str]:

@@ -72,6 +72,8 @@ impl Reader {
     }
 
     /// Write the bytes from `start` to before `end` to `target`; return `crc` carried on over them.
+    // The name is the caller's text as the system wants it, made for this call.
+    #[allow(clippy::needless_pass_by_value)]
     #[pyo3(signature = (target, start, end, name, /, *, crc = 0))]
     fn copy_to(
         &mut self,

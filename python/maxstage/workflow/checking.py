@@ -1,0 +1,316 @@
+"""What no single field of a workflow file can tell: names that must exist, cycles, programs that must be there."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import shutil
+from graphlib import CycleError, TopologicalSorter
+from typing import TYPE_CHECKING, NamedTuple
+
+from maxstage.output.limits import Limits
+from maxstage.workflow import references, scripts
+from maxstage.workflow.agents import command_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from collections.abc import Set as AbstractSet
+    from typing import Any
+
+    from maxstage.workflow import schema
+    from maxstage.workflow.agents import Provider
+    from maxstage.workflow.loading import Checked
+    from maxstage.workflow.yaml_source import Path
+
+LANGUAGES = {"bash": "bash", "python": "python3", "javascript": "node", "ruby": "ruby", "perl": "perl"}
+"""The program that runs a script of each language."""
+
+
+class Names(NamedTuple):
+    """What can be referred to at some place.
+
+    Attributes:
+        inputs: The inputs.
+        tasks: The tasks, each with its path like ``build.compile``.
+        local: What the loops around give.
+    """
+
+    inputs: AbstractSet[str]
+    tasks: Mapping[str, str]
+    local: AbstractSet[str] = frozenset()
+
+
+class Checker:
+    """Checks a file whose every field is good by itself."""
+
+    def __init__(
+        self, checked: Checked, spec: schema.WorkflowSpec, providers: Mapping[str, Provider]
+    ) -> None:
+        self._checked = checked
+        self._spec = spec
+        self._providers = providers
+
+    def check(self) -> None:
+        """Note all problems, and what waits for what."""
+        spec = self._spec
+        for name, agent in spec.agents.items():
+            self._check_agent(("agents", name), agent)
+        self._check_limits(("limits",), spec.limits)
+        names = Names(set(spec.inputs), {path: path for path, _ in walk(spec.tasks)})
+        self._check_level(spec.tasks, "", ("tasks",), names)
+        for name, text in spec.outputs.items():
+            self._check_text(("outputs", name), text, names)
+        before = Names(names.inputs, {})
+        for name, text in spec.env.items():
+            self._check_text(("env", name), text, before)
+        for kind in ("pre_workflow", "post_workflow", "post_task", "on_error"):
+            for number, text in enumerate(getattr(spec.hooks, kind)):
+                self._check_script(("hooks", kind, number), "bash", text, before)
+
+    def _check_agent(self, path: Path, agent: schema.Agent) -> None:
+        if agent.provider is not None and agent.provider not in self._providers:
+            hint = _nearest(agent.provider, self._providers) or f"; known are {', '.join(self._providers)}"
+            self._checked.add((*path, "provider"), f"unknown provider {agent.provider!r}{hint}")
+            return
+        install = "" if agent.provider is None else self._providers[agent.provider].install
+        field = "command" if agent.provider is None else "provider"
+        self._check_program((*path, field), command_of(agent, self._providers)[0], install)
+
+    def _check_program(self, path: Path, program: str, install: str = "") -> None:
+        if "{{" in program or "${" in program or "/" in program or shutil.which(program) is not None:
+            return
+        hint = f"; install it with: {install}" if install else ""
+        self._checked.add(path, f"{program!r} is not installed, or not on the PATH{hint}")
+
+    def _check_limits(self, path: Path, limits: Mapping[str, Any]) -> None:
+        for text in Limits.parse(limits).warnings():
+            self._checked.add((*path, text.split(" ", 1)[0]), text, warning=True)
+
+    def _check_level(self, tasks: Mapping[str, schema.Task], prefix: str, path: Path, names: Names) -> None:
+        """Check tasks that are siblings."""
+        names = names._replace(tasks={**names.tasks, **{name: f"{prefix}{name}" for name in tasks}})
+        graph = {}
+        for name, task in tasks.items():
+            here = (*path, name)
+            inner = names._replace(
+                inputs=names.inputs | set(task.inputs), local=names.local | _loop_names(task)
+            )
+            self._check_task(here, task, inner, names)
+            for field in ("depends_on", "parallel_with"):
+                for number, other in enumerate(getattr(task, field)):
+                    self._check_sibling((*here, field, number), other, name, tasks, prefix)
+            # What is referred to must be there first, whether or not depends_on says so.
+            used = [*task.depends_on, *_tasks_used(task)]
+            firsts = (names.tasks.get(other, "").removeprefix(prefix).split(".")[0] for other in used)
+            own = [other for other in firsts if other in tasks and other != name]
+            graph[name] = list(dict.fromkeys(own))
+            if task.subtasks is not None:
+                self._check_level(task.subtasks, f"{prefix}{name}.", (*here, "subtasks"), inner)
+        self._check_order(graph, tasks, prefix, path)
+
+    def _check_order(
+        self, graph: dict[str, list[str]], tasks: Mapping[str, schema.Task], prefix: str, path: Path
+    ) -> None:
+        for name, others in _start_together(graph, tasks).items():
+            self._checked.dependencies[f"{prefix}{name}"] = others
+        for wanted, hint in (
+            (graph, ""),
+            (_start_together(graph, tasks), " (those of parallel_with start together)"),
+        ):
+            try:
+                TopologicalSorter(wanted).prepare()
+            except CycleError as error:
+                cycle = list(reversed(error.args[1]))
+                text = f"tasks wait for each other: {' -> '.join(cycle)}{hint}"
+                self._checked.add((*path, cycle[0]), text)
+                return
+
+    def _check_sibling(
+        self, path: Path, other: str, name: str, tasks: Mapping[str, schema.Task], prefix: str
+    ) -> None:
+        if other == name:
+            self._checked.add(path, f"{name!r} names itself")
+        elif other not in tasks:
+            where = f" among the subtasks of {prefix.rstrip('.')!r}" if prefix else ""
+            self._checked.add(path, f"there is no task {other!r}{where}{_nearest(other, tasks)}")
+
+    def _check_task(self, path: Path, task: schema.Task, inner: Names, names: Names) -> None:
+        self._check_limits((*path, "limits"), task.limits)
+        if task.agent is not None and task.agent not in self._spec.agents:
+            hint = _nearest(task.agent, self._spec.agents)
+            self._checked.add((*path, "agent"), f"there is no agent {task.agent!r}{hint}")
+        if task.script is not None:
+            self._check_program((*path, "script", "language"), LANGUAGES[task.script.language])
+            if task.script.content is not None:
+                where = (*path, "script", "content")
+                self._check_script(where, task.script.language, task.script.content, inner)
+        if task.command is not None:
+            self._check_program((*path, "command", "executable"), task.command.executable)
+        if task.stdin_from is not None and task.agent is not None:
+            self._checked.add(
+                (*path, "stdin_from"), "an agent reads its prompt on stdin; put the token into it"
+            )
+        self._check_tasks_named(path, task, inner)
+        for inside, text in texts(task):
+            self._check_text((*path, *inside), text, inner)
+        for inside, text in _given(task):
+            self._check_text((*path, *inside), text, names)
+
+    def _check_tasks_named(self, path: Path, task: schema.Task, names: Names) -> None:
+        named = [((where,), name) for where, condition in _conditions(task) for name in condition.tasks()]
+        named += [(("stdin_from",), task.stdin_from)] if task.stdin_from is not None else []
+        for field in ("include_tasks", "exclude_tasks"):
+            named += [(("context",), name) for name in getattr(task.context, field)]
+        for where, name in named:
+            if name not in names.tasks:
+                self._checked.add((*path, *where), f"there is no task {name!r}{_nearest(name, names.tasks)}")
+        if task.stdin_from is not None and task.stdin_from in names.tasks:
+            self._checked.streamed.add(names.tasks[task.stdin_from])
+
+        for inside, condition in _conditions(task):
+            for key in condition.state_keys():
+                self._check_key((*path, inside), key, names)
+
+    def _check_key(self, path: Path, key: str, names: Names) -> None:
+        reference = references.parse(key)
+        if reference is None:
+            text = f"unknown key {key!r}; known are an input, a variable of the loop, and tasks.NAME.output"
+            self._checked.add(path, text)
+        elif reference.kind != "local" or reference.name not in names.inputs:
+            problem = self._problem_of(reference, names)
+            if problem is not None:
+                self._checked.add(path, problem)
+
+    def _check_script(self, path: Path, language: str, text: str, names: Names) -> None:
+        self._check_text(path, text, names)
+        for problem in scripts.problems(language, text):
+            self._checked.add(path, problem)
+
+    def _check_text(self, path: Path, text: str, names: Names) -> None:
+        try:
+            found = references.find(text)
+        except ValueError as error:
+            self._checked.add(path, str(error))
+            return
+        for reference in found:
+            problem = self._problem_of(reference, names)
+            if problem is not None:
+                self._checked.add(path, problem)
+            elif reference.kind == "tasks" and reference.field == "token":
+                self._checked.tokens_wanted.add(names.tasks[reference.name])
+
+    def _problem_of(self, reference: references.Reference, names: Names) -> str | None:
+        what, known = {
+            "inputs": ("input", names.inputs),
+            "tasks": ("task", names.tasks.keys()),
+            "local": ("variable", names.local),
+            "env": ("environment variable", {*os.environ, *self._spec.env, *self._spec.secrets}),
+        }[reference.kind]
+        if reference.name in known:
+            return None
+        return f"there is no {what} {reference.name!r}{_nearest(reference.name, known)}"
+
+
+def _nearest(name: str, known: Mapping[str, object] | AbstractSet[str]) -> str:
+    near = difflib.get_close_matches(name, known, 1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _start_together(graph: dict[str, list[str]], tasks: Mapping[str, schema.Task]) -> dict[str, list[str]]:
+    """Let those of ``parallel_with`` wait for the same tasks, so that they start together."""
+    group = {name: {name} for name in tasks}
+    for name, task in tasks.items():
+        for other in task.parallel_with:
+            if other in group:
+                joined = group[name] | group[other]
+                group.update(dict.fromkeys(joined, joined))
+    return {
+        name: list(
+            dict.fromkeys(other for member in tasks if member in group[name] for other in graph[member])
+        )
+        for name in tasks
+    }
+
+
+def walk(tasks: Mapping[str, schema.Task], prefix: str = "") -> Iterator[tuple[str, schema.Task]]:
+    """Give every task with its path, like ``build.compile``."""
+    for name, task in tasks.items():
+        yield f"{prefix}{name}", task
+        if task.subtasks is not None:
+            yield from walk(task.subtasks, f"{prefix}{name}.")
+
+
+def _loop_names(task: schema.Task) -> set[str]:
+    if task.loop is None:
+        return set()
+    return {"iteration", *({task.loop.for_each.iterator, "item"} if task.loop.for_each else ())}
+
+
+def _conditions(task: schema.Task) -> Iterator[tuple[str, schema.Condition]]:
+    control, loop = task.loop_control, task.loop
+    turns = None if loop is None else loop.while_ or loop.repeat_until
+    found = (
+        ("condition", task.condition),
+        ("loop_control", control.break_condition),
+        ("loop_control", control.continue_condition),
+        ("loop", turns and turns.condition),
+    )
+    yield from ((where, condition) for where, condition in found if condition)
+
+
+def texts(task: schema.Task) -> Iterator[tuple[Path, str]]:
+    """Give the texts of a task that may have references, scripts excepted, each with its path."""
+    if task.description is not None and task.agent is not None:
+        yield ("description",), task.description
+    if task.output is not None:
+        yield ("output",), task.output
+    part = task.script or task.command
+    if part is not None:
+        kind = "script" if task.script else "command"
+        if task.command is not None:
+            yield (kind, "executable"), task.command.executable
+            yield from (((kind, "args", number), text) for number, text in enumerate(task.command.args))
+        yield from (((kind, "env", name), text) for name, text in part.env.items())
+        if part.working_dir is not None:
+            yield (kind, "working_dir"), part.working_dir
+    if task.script is not None and task.script.file is not None:
+        yield ("script", "file"), task.script.file
+
+
+def _given(task: schema.Task) -> Iterator[tuple[Path, str]]:
+    """Give the texts that are filled in before its loop begins."""
+    yield from ((("inputs", name), text) for name, text in task.inputs.items() if isinstance(text, str))
+    if task.loop is not None and task.loop.for_each is not None:
+        collection = task.loop.for_each.collection
+        for field in ("path", "token"):
+            text = getattr(collection, field)
+            if text is not None:
+                yield ("loop", "for_each", "collection", field), text
+
+
+def _tasks_used(task: schema.Task) -> list[str]:
+    """Return the tasks that a task refers to, in its texts and conditions, its subtasks included."""
+    used = [name for _, condition in _conditions(task) for name in condition.tasks()]
+    used += [task.stdin_from] if task.stdin_from is not None else []
+    used += [*task.context.include_tasks] if task.inject_context else []
+    found = [text for _, text in (*texts(task), *_given(task))]
+    if task.script is not None and task.script.content is not None:
+        found.append(task.script.content)
+    for text in found:
+        used += _tasks_in(text)
+    if task.loop is not None and task.loop.for_each is not None:
+        key = references.parse(task.loop.for_each.collection.key or "")
+        used += [key.name] if key is not None and key.kind == "tasks" else []
+    for _, condition in _conditions(task):
+        keys = (references.parse(key) for key in condition.state_keys())
+        used += [key.name for key in keys if key is not None and key.kind == "tasks"]
+    for inner in (task.subtasks or {}).values():
+        used += _tasks_used(inner)
+    return used
+
+
+def _tasks_in(text: str) -> list[str]:
+    try:
+        return [reference.name for reference in references.find(text) if reference.kind == "tasks"]
+    except ValueError:
+        return []  # told by the check of the text
