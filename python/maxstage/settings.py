@@ -26,6 +26,7 @@ class Settings:
         max_item_bytes: The most that one item may take, in bytes as staged; None for no limit.
         max_store_bytes: The most that all items may take on disk, in bytes; None for no limit.
         limits: The limits of output (`maxstage.output.limits.Limits`) that differ from their defaults.
+        providers: Agents that workflows know by name (`maxstage.workflow.agents`).
     """
 
     __slots__ = (
@@ -33,6 +34,7 @@ class Settings:
         "limits",
         "max_item_bytes",
         "max_store_bytes",
+        "providers",
         "sync",
         "token_bytes",
         "ttl_minutes",
@@ -48,6 +50,7 @@ class Settings:
         max_item_bytes: int | None = None,
         max_store_bytes: int | None = None,
         limits: "dict[str, Any] | None" = None,
+        providers: "dict[str, Any] | None" = None,
     ) -> None:
         self.ttl_minutes = ttl_minutes
         self.token_bytes = token_bytes
@@ -56,6 +59,7 @@ class Settings:
         self.max_item_bytes = max_item_bytes
         self.max_store_bytes = max_store_bytes
         self.limits = limits or {}
+        self.providers = providers or {}
 
 
 def _integer(least: int, most: int) -> "Callable[[object], int]":
@@ -109,7 +113,7 @@ _PARSERS: "dict[str, Callable[[object], Any]]" = {
     "max_item_bytes": _size,
     "max_store_bytes": _size,
 }
-_TABLES: "dict[str, Callable[[object], Any]]" = {"limits": _table}
+_TABLES: "dict[str, Callable[[object], Any]]" = {"limits": _table, "providers": _table}
 """What only the file can say."""
 
 

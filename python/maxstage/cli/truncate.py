@@ -6,22 +6,14 @@ import sys
 
 import click
 
-from maxstage._backend import core
 from maxstage.cli.common import SizeType, common_limits, dir_option, find_store, limits_of, warn, write_all
 from maxstage.cli.run import closed_at_start
 from maxstage.errors import NoProject
+from maxstage.output.bound import bound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-    from maxstage.output.external import External
-    from maxstage.output.limits import Limits
-    from maxstage.output.run import Keep
-    from maxstage.store.store import Store
-
-_READ = 256 * 1024
-"""Bytes read at a time."""
 
 
 @click.command(
@@ -57,23 +49,7 @@ def truncate(ctx: click.Context, /, file: str | None, folder: str | None, **opti
         else:
             fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
             stack.callback(os.close, fd)
-        _cut(fd, limits, store, keep)
-
-
-def _cut(fd: int, limits: "Limits", store: "Store | None", keep: "Keep") -> None:
-    """Pump a stream through a capture: it is that of a command which has only stdout."""
-    from maxstage.output.run import Externals
-
-    externals = Externals(limits, store, keep=keep, source="truncate", owner=None)
-    size = limits.max_stdout_bytes
-    stream = (limits.truncation_strategy, size, limits.max_lines, externals.above)
-    capture = core.Capture(fd, -1, -1, stream, stream, size)
-    with contextlib.ExitStack() as stack:
-        stack.callback(externals.discard)
-        externals.pump(capture)
-        externals.publish()
-    external: External | None = externals.of(0)
-    cut = capture.render(0, size, None if external is None else external.hint)
-    write_all(1, cut.content, "<stdout>")
-    for problem in externals.problems:
-        warn(problem)
+        done = bound(fd, limits, store, keep=keep, task_id="truncate")
+        write_all(1, done.content, "<stdout>")
+        for problem in done.warnings:
+            warn(problem)

@@ -21,6 +21,7 @@ from maxstage.errors import Error
 from maxstage.output.external import External, store_for
 from maxstage.output.limits import Limits
 from maxstage.output.task_output import OutputType, TaskOutput
+from maxstage.store.reading import OpenItem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from maxstage.store.store import Store
 
-    Stdin = bytes | str | os.PathLike[str] | int | IO[bytes] | None
+    Stdin = bytes | str | os.PathLike[str] | int | IO[bytes] | OpenItem | None
 
 Keep = Literal["always", "truncated", "never"]
 
@@ -81,7 +82,8 @@ def run(
         argv: The program and its arguments.
         limits: Limits, or a mapping of them.
         stdin: What the command reads: None is nothing; bytes; a path; a token like ``max:a1b2c3d4``, whose data
-            is streamed; an open binary file or a descriptor (0 is our own stdin).
+            is streamed; an item that is open, which is closed then; an open binary file or a descriptor (0 is
+            our own stdin).
         timeout: Seconds until it is ended.
         cwd: Its working directory.
         env: Its environment; None is ours.
@@ -508,19 +510,23 @@ def _open_stdin(stdin: Stdin, store: Store | None) -> Iterator[_Feed]:
     elif isinstance(stdin, str) and stdin.lower().startswith("max:"):
         from maxstage.store.store import Store
 
-        # Not closed here: the thread may outlast the command for a moment, and closes it when it is done.
-        opened = (store or Store.find()).open_item(stdin)
-
-        def copy(fd: int) -> None:
-            with opened:
-                opened.copy_to(fd, "<stdin of the command>")
-
-        yield _pipe_from(copy)
+        yield _from_item((store or Store.find()).open_item(stdin))
     elif isinstance(stdin, str | os.PathLike):
         with open(stdin, "rb") as file:
             yield _Feed(file.fileno())
+    elif isinstance(stdin, OpenItem):
+        yield _from_item(stdin)
     else:
         yield _Feed(stdin.fileno())
+
+
+def _from_item(opened: OpenItem) -> _Feed:
+    # Closed by the thread that reads it: that may outlast the command for a moment.
+    def copy(fd: int) -> None:
+        with opened:
+            opened.copy_to(fd, "<stdin of the command>")
+
+    return _pipe_from(copy)
 
 
 def _pipe_from(write: Callable[[int], None]) -> _Feed:

@@ -67,8 +67,8 @@ class Condition(Model):
     status: Literal["completed", "failed", "skipped"] | None = None
     key: str | None = None
     value: Any = None
-    and_: Annotated[list[Condition], Field(alias="and", min_length=1)] | None = None
-    or_: Annotated[list[Condition], Field(alias="or", min_length=1)] | None = None
+    and_: Annotated[list[Condition] | None, Field(alias="and", min_length=1)] = None
+    or_: Annotated[list[Condition] | None, Field(alias="or", min_length=1)] = None
     not_: Annotated[Condition | None, Field(alias="not")] = None
 
     @model_validator(mode="after")

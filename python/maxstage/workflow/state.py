@@ -20,6 +20,8 @@ from maxstage.output.task_output import TaskOutput
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from maxstage.store.store import Store
+
 VERSION = 1
 """The version of the tables; `_MIGRATIONS` has a step from each to the next."""
 
@@ -86,6 +88,17 @@ class TaskResult:
             "output": output,
         }
 
+    def summary(self) -> dict[str, Any]:
+        """Return what is known of it but for the content, as JSON can hold it."""
+        values: dict[str, Any] = {"status": self.status, "attempts": self.attempts, "error": self.error}
+        if self.tolerated:
+            values["tolerated"] = True
+        if self.output is not None:
+            values["bytes"] = self.output.original_size
+            for name in ("exit_code", "truncated", "token", "external_path", "duration"):
+                values[name] = getattr(self.output, name)
+        return values
+
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TaskResult:
         """Read what `to_dict` returned."""
@@ -140,6 +153,27 @@ class RunState:
             fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise WorkflowError(f"Run {self.run_id} is running already, in another process") from None
+
+    def is_live(self) -> bool:
+        """Whether some process runs it."""
+        try:
+            fd = os.open(self._lock_path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(fd)
+        return False
+
+    def delete(self) -> None:
+        """Close it, and delete it."""
+        self.close()
+        for suffix in (".db-wal", ".db-shm", ".db", ".lock"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._path.removesuffix(".db") + suffix)
 
     def close(self) -> None:
         """Close it, and let others run it."""
@@ -251,6 +285,11 @@ def _result(status: str, tolerated: int, attempts: int, error: str | None, outpu
     return TaskResult(status, parsed, attempts=attempts, error=error, tolerated=bool(tolerated))
 
 
+def runs_folder(store: Store) -> str:
+    """Return the folder that a project's runs lie in."""
+    return os.path.join(os.path.dirname(store.layout.root), "runs")
+
+
 def list_runs(folder: str) -> list[str]:
     """Return the ids of all runs, newest first: an id begins with the time."""
     try:
@@ -258,6 +297,16 @@ def list_runs(folder: str) -> list[str]:
     except FileNotFoundError:
         return []
     return sorted((name.removesuffix(".db") for name in names if name.endswith(".db")), reverse=True)
+
+
+def find_runs(folder: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give all runs, newest first, each with what is known of it."""
+    for run_id in list_runs(folder):
+        state = RunState(folder, run_id)
+        try:
+            yield run_id, state.facts() | {"live": state.is_live()}
+        finally:
+            state.close()
 
 
 def new_run_id() -> str:

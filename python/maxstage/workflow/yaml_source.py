@@ -30,9 +30,11 @@ class Source:
     Attributes:
         data: Its plain data.
         problems: What is wrong with it, each with its position.
+        text: The text itself.
     """
 
     def __init__(self, text: str) -> None:
+        self.text = text
         self.data: Any = None
         self.problems: list[tuple[Position, str]] = []
         self._positions: dict[Path, Position] = {(): (1, 1)}
@@ -90,10 +92,11 @@ class Source:
 
 def _scalar(node: Any) -> Any:
     text = str(node.value)
-    if node.style is not None or node.tag == "tag:yaml.org,2002:str":
-        explicit = node.style is not None
-        if explicit or not (text in _WORDS or _INTEGER.match(text)):
-            return text
+    # Quoted, a block, or said to be text: else the parser had not taken a number or a word for it. (PyYAML gives a
+    # plain one the style None, libyaml gives it "".)
+    looks_other = text in _WORDS or text in _NULLS or _INTEGER.match(text)
+    if node.style or (looks_other and node.tag == "tag:yaml.org,2002:str"):
+        return text
     if text in _NULLS:
         return None
     if text in _WORDS:

@@ -1,0 +1,59 @@
+"""Bounding data that comes from somewhere else than a command of ours, on the same rules."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from maxstage._backend import core
+from maxstage.output.run import Externals
+from maxstage.output.task_output import TaskOutput
+
+if TYPE_CHECKING:
+    from maxstage.output.limits import Limits
+    from maxstage.output.run import Keep
+    from maxstage.store.store import Store
+
+
+def bound(
+    fd: int,
+    limits: Limits,
+    store: Store | None,
+    *,
+    keep: Keep = "truncated",
+    task_id: str,
+    owner: str | None = None,
+) -> TaskOutput:
+    """Read a descriptor to its end; return the text within the limits of stdout, and keep the whole if need be.
+
+    Args:
+        fd: What is read.
+        limits: The limits.
+        store: Where the whole goes; None is the project's store, if there is a project.
+        keep: When the whole is kept.
+        task_id: What to call it.
+        owner: Who owns the kept item: it is pinned then.
+    """
+    externals = Externals(limits, store, keep=keep, source=task_id, owner=owner)
+    size = limits.max_stdout_bytes
+    stream = (limits.truncation_strategy, size, limits.max_lines, externals.above)
+    capture = core.Capture(fd, -1, -1, stream, stream, size)
+    with contextlib.ExitStack() as stack:
+        stack.callback(externals.discard)
+        externals.pump(capture)
+        externals.publish()
+    external = externals.of(0)
+    cut = capture.render(0, size, None if external is None else external.hint)
+    return TaskOutput(
+        task_id,
+        "stdout",
+        cut.content,
+        cut.original_size,
+        truncated=cut.truncated,
+        truncation_strategy=limits.truncation_strategy if cut.truncated else None,
+        dropped_bytes=cut.dropped_bytes,
+        dropped_lines=cut.dropped_lines,
+        external_path=None if external is None else external.path,
+        token=None if external is None else external.token,
+        warnings=tuple(externals.problems),
+    )

@@ -1,0 +1,193 @@
+"""The scheduler: one thread decides, a few run programs.
+
+All that is decided (what starts, what is retried, what a loop does next) happens in the thread that called
+`Engine.run`, so that nothing needs locks and the order is the same each time: what is ready starts in the order of
+its key, which is priority and then place in the file, level by level.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import signal
+import threading
+import time
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from maxstage.errors import WorkflowError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+Key = tuple[int, ...]
+
+_TICK = 0.25
+"""Seconds between two looks at an event of the caller's that cancels."""
+
+
+class Job(NamedTuple):
+    """Work for one of the threads.
+
+    Attributes:
+        prepare: Returns the work; it is called where jobs are decided on, right before the start.
+        done: Is given what the work returned or raised; None where it never started.
+        wanted: Whether it still is to be started.
+        always: Whether it is started although the run stops, unless it is to stop now.
+    """
+
+    prepare: Callable[[], Callable[[], Any]]
+    done: Callable[[Any], None]
+    wanted: Callable[[], bool]
+    always: bool
+
+
+class Engine:
+    """Runs jobs, at most so many at once, and calls back in order.
+
+    Attributes:
+        stopping: Whether nothing new is to be started.
+        cancel: Set once what runs is to be ended now.
+        ended_by: The signal that ended the run, or None.
+    """
+
+    def __init__(self, jobs: int, cancel: threading.Event, on_stopping: Callable[[bool], None]) -> None:
+        self.stopping = False
+        self.cancel = cancel
+        self.ended_by: int | None = None
+        self._jobs = jobs
+        self._on_stopping = on_stopping
+        self._ready: list[tuple[Key, int, Job]] = []
+        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._soon: deque[Callable[[], None]] = deque()
+        self._running = 0
+        self._number = 0
+        # SimpleQueue, since handlers of signals put into it: its put may interrupt its get.
+        self._events: SimpleQueue[tuple[Job, Any] | int] = SimpleQueue()
+
+    def submit(
+        self,
+        key: Key,
+        prepare: Callable[[], Callable[[], Any]],
+        done: Callable[[Any], None],
+        wanted: Callable[[], bool] = lambda: True,
+        *,
+        always: bool = False,
+    ) -> None:
+        """Let work be done when it is its turn. The arguments are those of `Job`."""
+        self._number += 1
+        heapq.heappush(self._ready, (key, self._number, Job(prepare, done, wanted, always)))
+
+    def soon(self, callback: Callable[[], None]) -> None:
+        """Call back from the main loop: chains of thousands of tasks must not nest."""
+        self._soon.append(callback)
+
+    def after(self, seconds: float, callback: Callable[[], None]) -> None:
+        """Call back after some seconds; earlier if the run stops."""
+        self._number += 1
+        heapq.heappush(self._timers, (time.monotonic() + seconds, self._number, callback))
+
+    def run(self) -> None:
+        """Go on until nothing is left to do.
+
+        Raises:
+            WorkflowError: The state can't be written. What ran was ended.
+        """
+        with ThreadPoolExecutor(self._jobs, thread_name_prefix="max-task") as pool, self._signals():
+            try:
+                while self._step(pool):
+                    pass
+            except BaseException:
+                self.stopping = True
+                self.cancel.set()
+                raise
+
+    def _step(self, pool: ThreadPoolExecutor) -> bool:
+        while self._soon:
+            self._soon.popleft()()
+        while self._timers and (self.stopping or self._timers[0][0] <= time.monotonic()):
+            heapq.heappop(self._timers)[2]()
+        if self._soon:
+            return True
+        self._start(pool)
+        if self._soon:
+            return True
+        if not self._running and not self._timers:
+            return bool(self._ready)
+        self._wait()
+        return True
+
+    def _start(self, pool: ThreadPoolExecutor) -> None:
+        while self._ready and (self.stopping or self._running < self._jobs):
+            _, _, job = heapq.heappop(self._ready)
+            stopped = self.cancel.is_set() if job.always else self.stopping
+            if stopped or not job.wanted():
+                job.done(None)
+                continue
+            try:
+                work = job.prepare()
+            except (WorkflowError, OSError) as error:
+                job.done(error)
+                continue
+            self._running += 1
+            pool.submit(self._work, job, work)
+
+    def _work(self, job: Job, work: Callable[[], Any]) -> None:
+        try:
+            result = work()
+        except BaseException as error:  # noqa: BLE001 - it is raised where it can be handled
+            result = error
+        self._events.put((job, result))
+
+    def _wait(self) -> None:
+        timeout = self._timers[0][0] - time.monotonic() if self._timers else None
+        if not self.stopping:
+            timeout = _TICK if timeout is None else min(timeout, _TICK)
+        try:
+            event = self._events.get(timeout=None if timeout is None else max(0.0, timeout))
+        except Empty:
+            if self.cancel.is_set() and not self.stopping:
+                self._stop(now=True)
+            return
+        if isinstance(event, int):
+            self._interrupted(event)
+            return
+        job, result = event
+        self._running -= 1
+        job.done(result)
+
+    def _interrupted(self, number: int) -> None:
+        self.ended_by = number if self.ended_by is None else self.ended_by
+        # Ctrl-C once: what runs may end by itself. Twice, or SIGTERM: now.
+        self._stop(now=self.stopping or number != signal.SIGINT)
+
+    def _stop(self, *, now: bool) -> None:
+        self.stopping = True
+        if now:
+            self.cancel.set()
+        self._on_stopping(now)
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Take signals that ask to end as events: raised anywhere, they would leave things half done."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        old: dict[int, Any] = {}
+
+        def note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+            self._events.put(number)
+
+        for asked in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            handler = signal.getsignal(asked)
+            if handler is not signal.SIG_IGN:
+                old[asked] = handler
+                signal.signal(asked, note)
+        try:
+            yield
+        finally:
+            for number, handler in old.items():
+                signal.signal(number, handler)

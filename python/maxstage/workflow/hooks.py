@@ -1,0 +1,96 @@
+"""Hooks: commands that run beside the tasks, each a line for bash.
+
+They are told what it is about by their environment: MAX_RUN, MAX_WORKFLOW, and where it applies MAX_TASK, MAX_STATUS,
+MAX_EXIT_CODE, MAX_TOKEN and MAX_ERROR. One that fails is a warning, except before the workflow.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from typing import TYPE_CHECKING
+
+from maxstage.errors import Error
+from maxstage.output.run import run
+from maxstage.workflow import scripts
+from maxstage.workflow.leaf import project_of
+from maxstage.workflow.state import FAILED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from maxstage.workflow import schema
+    from maxstage.workflow.engine import Engine
+    from maxstage.workflow.leaf import Given
+    from maxstage.workflow.nodes import Place
+    from maxstage.workflow.scope import Scope
+    from maxstage.workflow.state import TaskResult
+
+_LIMITS = {"max_stdout_bytes": "4KiB", "max_stderr_bytes": "4KiB", "truncation_strategy": "tail"}
+"""What is kept of a hook's output: enough for its error."""
+
+
+class Hooks:
+    """The hooks of a run."""
+
+    def __init__(
+        self, spec: schema.Hooks, given: Given, scope: Scope, engine: Engine, emit: Callable[..., None]
+    ) -> None:
+        self._spec = spec
+        self._given = given
+        self._scope = scope
+        self._engine = engine
+        self._emit = emit
+
+    def before(self) -> str | None:
+        """Run those before the workflow; return why it can't begin, if it can't."""
+        for text in self._spec.pre_workflow:
+            problem = self._run(text, {})
+            if problem is not None:
+                return f"pre_workflow: {problem}"
+        return None
+
+    def after(self, status: str) -> None:
+        """Run those after the workflow."""
+        for text in self._spec.post_workflow:
+            self._tell("post_workflow", self._run(text, {"MAX_STATUS": status}))
+
+    def task_ended(self, place: Place, result: TaskResult) -> None:
+        """Let those after a task run; an iteration of a loop is none."""
+        if place.iteration is not None:
+            return
+        output = result.output
+        known = {
+            "MAX_TASK": place.path,
+            "MAX_STATUS": result.status,
+            "MAX_EXIT_CODE": "" if output is None or output.exit_code is None else str(output.exit_code),
+            "MAX_TOKEN": "" if output is None else output.token or "",
+            "MAX_ERROR": result.error or "",
+        }
+        texts = [("post_task", text) for text in self._spec.post_task]
+        texts += [("on_error", text) for text in self._spec.on_error] if result.status == FAILED else []
+        for kind, text in texts:
+            work = functools.partial(self._run, text, known)
+            # Before what is ready: they belong to what is done. Also where nothing new is started.
+            self._engine.submit((), lambda work=work: work, functools.partial(self._tell, kind), always=True)  # type: ignore[misc]
+
+    def _run(self, text: str, known: dict[str, str]) -> str | None:
+        """Run one; return what went wrong."""
+        given = self._given
+        env = {**os.environ, **self._scope.env, **known}
+        env |= {"MAX_RUN": given.run_id, "MAX_WORKFLOW": given.spec.name, "MAX_DIR": project_of(given.store)}
+        try:
+            argv = ["bash", "-c", scripts.fill("bash", text, self._scope.value)]
+            done = run(argv, limits=_LIMITS, cwd=given.folder, env=env, keep="never", cancel=given.cancel)
+        except (Error, OSError) as error:
+            return str(error)
+        if done.ok:
+            return None
+        last = (done.stderr.text if done.stderr is not None else "").strip().splitlines()
+        return f"{text!r} ended with {done.exit_code}" + (f": {last[-1]}" if last else "")
+
+    def _tell(self, kind: str, problem: str | BaseException | None) -> None:
+        if isinstance(problem, BaseException):
+            raise problem
+        if problem is not None:
+            self._emit("warning", text=f"{kind}: {problem}")

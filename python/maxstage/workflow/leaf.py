@@ -1,0 +1,300 @@
+"""Running one task that is a program: what it is given, and what becomes of its output."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import signal
+import stat
+import tempfile
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from maxstage.errors import Error, WorkflowError
+from maxstage.output.limits import Limits
+from maxstage.output.run import run
+from maxstage.workflow import scripts
+from maxstage.workflow.agents import command_of, prompt_of
+from maxstage.workflow.checking import LANGUAGES
+from maxstage.workflow.state import COMPLETED, FAILED, TaskResult
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Iterator, Mapping
+
+    from maxstage.output.run import Keep
+    from maxstage.output.task_output import TaskOutput
+    from maxstage.store.reading import OpenItem
+    from maxstage.store.store import Store
+    from maxstage.workflow import schema
+    from maxstage.workflow.agents import Provider
+    from maxstage.workflow.scope import Scope
+
+_FLAGS = {"bash": "-c", "python": "-c", "javascript": "-e", "ruby": "-e", "perl": "-e"}
+"""How each interpreter takes a script as an argument."""
+_LONGEST_ARGUMENT = 100 * 1024
+"""Bytes; a longer script goes through a file. Linux takes 128 KiB in one argument."""
+_TOLD = 200
+"""Characters of a failed task's last line of stderr that its error quotes."""
+
+
+class Given(NamedTuple):
+    """What all tasks of a run share.
+
+    Attributes:
+        run_id: The run.
+        spec: The workflow.
+        store: Where whole outputs go.
+        providers: The agents known by name.
+        folder: The working directory; relative paths start there.
+        cancel: Once it is set, what runs is ended.
+    """
+
+    run_id: str
+    spec: schema.WorkflowSpec
+    store: Store
+    providers: Mapping[str, Provider]
+    folder: str
+    cancel: threading.Event
+
+
+class Leaf(NamedTuple):
+    """A program that is ready to run.
+
+    Attributes:
+        path: The task's path.
+        argv: The program and its arguments.
+        script: A script that is too long for an argument: it goes through a file, whose name is added to `argv`.
+        stdin: What it reads.
+        cwd: Its working directory.
+        env: Its environment.
+        timeout: Seconds until it is ended, or None.
+        limits: Its limits.
+        keep: When its whole output is kept.
+        output: The file that its output is written to, or None.
+    """
+
+    path: str
+    argv: list[str]
+    script: str | None
+    stdin: bytes | TaskOutput | None
+    cwd: str
+    env: dict[str, str]
+    timeout: float | None
+    limits: Limits
+    keep: Keep
+    output: str | None
+
+
+def prepare(
+    given: Given,
+    task: schema.Task,
+    path: str,
+    scope: Scope,
+    *,
+    limits: Limits,
+    keep: Keep,
+    deadline: float | None,
+) -> Leaf:
+    """Fill in the references of a task.
+
+    Args:
+        given: The run.
+        task: A task that has no subtasks.
+        path: Its path.
+        scope: What it can refer to.
+        limits: Its limits.
+        keep: When its whole output is kept.
+        deadline: When the loop around it must be over, as `time.monotonic` tells it.
+
+    Raises:
+        WorkflowError: Something that it refers to is not there.
+    """
+    part = task.script or task.command
+    folder = given.folder
+    env = {
+        **os.environ,
+        **scope.env,
+        "MAX_RUN": given.run_id,
+        "MAX_TASK": path,
+        "MAX_DIR": project_of(given.store),
+    }
+    timeout = None
+    if part is not None:
+        env.update((name, scope.render(text)) for name, text in part.env.items())
+        folder = os.path.join(folder, scope.render(part.working_dir or ""))
+        timeout = part.timeout_secs
+    argv, script = _command_line(given, task, scope)
+    if deadline is not None:
+        left = max(0.01, deadline - time.monotonic())
+        timeout = left if timeout is None else min(left, timeout)
+    return Leaf(
+        path,
+        argv,
+        script,
+        _stdin(given, task, scope),
+        folder,
+        env,
+        timeout,
+        limits,
+        keep,
+        None if task.output is None else os.path.join(given.folder, scope.render(task.output)),
+    )
+
+
+def _command_line(given: Given, task: schema.Task, scope: Scope) -> tuple[list[str], str | None]:
+    if task.agent is not None:
+        return command_of(given.spec.agents[task.agent], given.providers), None
+    if task.command is not None:
+        return [scope.render(text) for text in (task.command.executable, *task.command.args)], None
+    assert task.script is not None  # noqa: S101 - a task that is none of these has subtasks
+    language = task.script.language
+    if task.script.content is None:
+        file = os.path.join(given.folder, scope.render(task.script.file or ""))
+        if not os.path.isfile(file):
+            raise WorkflowError(f"the script file {file} does not exist")
+        return [LANGUAGES[language], file], None
+    text = scripts.fill(language, task.script.content, scope.value)
+    if len(text.encode("utf-8", "surrogateescape")) > _LONGEST_ARGUMENT:
+        return [LANGUAGES[language]], text
+    return [LANGUAGES[language], _FLAGS[language], text], None
+
+
+def _stdin(given: Given, task: schema.Task, scope: Scope) -> bytes | TaskOutput | None:
+    if task.agent is not None:
+        prompt = prompt_of(given.spec.agents[task.agent], scope.render(task.description or ""))
+        return prompt.encode("utf-8", "surrogateescape")
+    if task.stdin_from is None:
+        return None
+    source = scope.task(task.stdin_from)
+    if source is None or source.output is None:
+        return b""  # it was skipped
+    output = source.output
+    if output.token is None and output.truncated:
+        why = "; ".join(output.warnings) or "it was not kept whole"
+        raise WorkflowError(f"the output of {task.stdin_from!r} can't be read in full: {why}")
+    return output.content if output.token is None else output
+
+
+def execute(given: Given, leaf: Leaf) -> TaskResult:
+    """Run a program to its end. Whatever goes wrong is told by the result."""
+    try:
+        with contextlib.ExitStack() as stack:
+            argv = leaf.argv
+            if leaf.script is not None:
+                argv = [*argv, stack.enter_context(_script_file(leaf.script))]
+            stdin = leaf.stdin
+            output = run(
+                argv,
+                limits=leaf.limits,
+                stdin=stdin if stdin is None or isinstance(stdin, bytes) else open_whole(given.store, stdin),
+                timeout=leaf.timeout,
+                cwd=leaf.cwd,
+                env=leaf.env,
+                store=given.store,
+                keep=leaf.keep,
+                cancel=given.cancel,
+                task_id=leaf.path,
+                owner=given.run_id,
+            )
+        error = _why_failed(output, leaf)
+        if error is None and leaf.output is not None:
+            _write_file(given.store, output, leaf.output)
+    except OSError as problem:
+        where = problem.filename if problem.filename is not None else leaf.argv[0]
+        return TaskResult(FAILED, error=f"{problem.strerror or problem}: {os.fsdecode(where)}")
+    except Error as problem:
+        return TaskResult(FAILED, error=str(problem))
+    return TaskResult(COMPLETED if error is None else FAILED, output, error=error)
+
+
+@contextlib.contextmanager
+def _script_file(text: str) -> Iterator[str]:
+    with tempfile.NamedTemporaryFile("w", prefix="max-script-", errors="surrogateescape") as file:
+        file.write(text)
+        file.flush()
+        yield file.name
+
+
+def _why_failed(output: TaskOutput, leaf: Leaf) -> str | None:
+    if output.ok:
+        return None
+    if output.timed_out:
+        text = f"took longer than {leaf.timeout:g} s"
+    elif output.signal is not None:
+        text = f"ended by {signal.Signals(output.signal).name}"
+    else:
+        text = f"exit status {output.exit_code}"
+    lines = (output.stderr.text if output.stderr is not None else "").strip().splitlines()
+    return f"{text}: {lines[-1][:_TOLD]}" if lines else text
+
+
+def project_of(store: Store) -> str:
+    """Return the folder of a store's project."""
+    return os.path.dirname(os.path.dirname(store.layout.root))
+
+
+def store_of(store: Store, output: TaskOutput) -> Store:
+    """Return the store that the whole of an output lies in: the project's, or that of an external_storage_dir."""
+    if output.external_path is None or os.path.dirname(output.external_path) == store.layout.root:
+        return store
+    # DIR/.max/staging/FILE
+    return type(store).open_dir(os.path.dirname(os.path.dirname(os.path.dirname(output.external_path))))
+
+
+def open_whole(store: Store, output: TaskOutput) -> OpenItem:
+    """Open the whole of an output that is kept under a token."""
+    return store_of(store, output).open_item(output.token or "")
+
+
+def unstage(store: Store, output: TaskOutput | None) -> None:
+    """Delete what is kept of an output that nothing will refer to."""
+    for part in (output, None if output is None else output.stderr):
+        if part is not None and part.token is not None:
+            store_of(store, part).unstage(part.token)
+
+
+def _write_file(store: Store, output: TaskOutput, path: str) -> None:
+    """Write all that a task printed to a file, which is there whole or not at all."""
+    if output.truncated and output.token is None:
+        raise WorkflowError(
+            f"{path} can't be written: the whole output was not kept: {'; '.join(output.warnings)}"
+        )
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    fd, temporary = tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", dir=os.path.dirname(path) or ".")
+    try:
+        with open(fd, "wb") as file:
+            if output.token is None:
+                file.write(output.content)
+            else:
+                with open_whole(store, output) as opened:
+                    opened.copy_to(file.fileno(), path)
+        mode = os.stat(path).st_mode if os.path.exists(path) else 0o666 & ~_umask()
+        os.chmod(temporary, stat.S_IMODE(mode))
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+
+
+def _umask() -> int:
+    """Return the umask without changing it: other threads create files meanwhile."""
+    with contextlib.suppress(OSError), open("/proc/self/status", encoding="ascii") as file:
+        for line in file:
+            if line.startswith("Umask:"):
+                return int(line.split()[1], 8)
+    return 0o022
+
+
+def limits_of(values: Mapping[str, Any]) -> Limits:
+    """Return the limits that a part of the file gives; they were checked when it was read."""
+    return Limits.parse(values)
+
+
+def keeping(limits: Limits) -> Limits:
+    """Return limits under which what is cut is kept whole, since another task wants it."""
+    if limits.external_storage_threshold is not None:
+        return limits
+    return dataclasses.replace(limits, external_storage_threshold=Limits().external_storage_threshold)

@@ -1,0 +1,170 @@
+"""The collections that a for_each goes over; large ones are streamed."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import os
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
+
+from maxstage.errors import WorkflowError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from maxstage.store.store import Store
+    from maxstage.workflow.schema import Collection
+    from maxstage.workflow.scope import Scope
+
+_READ = 64 * 1024
+"""Characters read at a time from a JSON array."""
+
+_FORMATS = {"ndjson": "json_lines", "json": "json", "text": "lines"}
+"""How a staged item of each content type is read, unless the format is given."""
+
+
+class Records(NamedTuple):
+    """Items to go over.
+
+    Attributes:
+        items: The items.
+        total: How many there are, where that is known before.
+    """
+
+    items: Iterator[Any]
+    total: int | None
+
+    def close(self) -> None:
+        """Close what is read."""
+        if isinstance(self.items, Generator):
+            self.items.close()
+
+
+def open_records(collection: Collection, scope: Scope, folder: str, store: Store) -> Records:
+    """Open a collection.
+
+    Args:
+        collection: What the file says.
+        scope: What it can refer to.
+        folder: Where relative paths start.
+        store: Where tokens are looked up.
+
+    Raises:
+        WorkflowError: There is no such value, or it is no list.
+        OSError, Error: The file or the staged data can't be read.
+    """
+    if collection.type == "inline":
+        return _of_list(collection.items or [])
+    if collection.type == "range":
+        numbers = range(collection.start, collection.end or 0, collection.step)
+        return Records(iter(numbers), len(numbers))
+    if collection.type == "state":
+        return _of_list(_list_of(collection.key or "", scope))
+    if collection.type == "file":
+        path = os.path.join(folder, scope.render(collection.path or ""))
+        file = open(path, encoding="utf-8", errors="surrogateescape", newline="")  # noqa: SIM115 - `_read` closes it
+        return Records(_read(file, collection.format, path), None)
+    token = scope.render(collection.token or "")
+    item = store.info(token)
+    kind = collection.format if "format" in collection.model_fields_set else _FORMATS[item.content_type]
+    # A CSV's first line are its columns, and a JSON array's lines say nothing.
+    total = item.record_count if kind in {"lines", "json_lines"} else None
+    raw = store.open(token)
+    return Records(_read(io.TextIOWrapper(raw, "utf-8", "surrogateescape", newline=""), kind, token), total)
+
+
+def _of_list(items: list[Any]) -> Records:
+    return Records(iter(items), len(items))
+
+
+def _list_of(key: str, scope: Scope) -> list[Any]:
+    value = scope.state(key)
+    if isinstance(value, str):
+        # A task's output: a JSON array, or lines.
+        with contextlib.suppress(ValueError):
+            parsed = json.loads(value)
+            return parsed if isinstance(parsed, list) else value.splitlines()
+        return value.splitlines()
+    if not isinstance(value, list):
+        raise WorkflowError(
+            f"{key!r} is no list to go over" if value is not None else f"{key!r} has no value"
+        )
+    return value
+
+
+def _read(file: TextIO, kind: str, name: str) -> Iterator[Any]:
+    with file:
+        if kind == "csv":
+            yield from _csv(file, name)
+        elif kind == "json":
+            yield from _json(file, name)
+        else:
+            for number, line in enumerate(file, 1):
+                text = line.removesuffix("\n").removesuffix("\r")
+                if kind == "lines":
+                    yield text
+                elif text.strip():
+                    try:
+                        yield json.loads(text)
+                    except ValueError as error:
+                        raise WorkflowError(f"{name}, line {number} is not JSON: {error}") from None
+
+
+def _csv(file: TextIO, name: str) -> Iterator[dict[str, str]]:
+    reader = csv.DictReader(file, strict=True)
+    try:
+        for row in reader:
+            yield {key: value for key, value in row.items() if isinstance(key, str)}
+    except csv.Error as error:
+        raise WorkflowError(f"{name}, line {reader.line_num} is not CSV: {error}") from None
+
+
+def _json(file: TextIO, name: str) -> Iterator[Any]:
+    """Give the elements of a JSON array one by one, holding a few of them at most; any other value is one record."""
+    text = file.read(_READ).lstrip()
+    if not text.startswith("["):
+        try:
+            yield json.loads(text + file.read())
+        except ValueError as error:
+            raise WorkflowError(f"{name} is not JSON: {error}") from None
+        return
+    at, wanted = 1, "value or ]"
+    while True:
+        at = len(text) - len(text[at:].lstrip(_BLANK))
+        value, end = _element(text, at, wanted)
+        if end is None or end == len(text):
+            # What is there is cut off, or a number that may go on.
+            more = file.read(max(_READ, len(text)))
+            if more:
+                text, at = text[at:] + more, 0
+                continue
+            if end is None:
+                raise WorkflowError(f"{name} is not JSON: a {wanted} was expected at: {text[at : at + 20]!r}")
+        if value is _END:
+            return
+        if value is not _COMMA:
+            yield value
+        wanted = ", or ]" if value is not _COMMA else "value"
+        at = end or 0
+        if at > _READ:
+            text, at = text[at:], 0
+
+
+_BLANK = " \t\r\n"
+_END, _COMMA = object(), object()
+_decoder = json.JSONDecoder()
+
+
+def _element(text: str, at: int, wanted: str) -> tuple[Any, int | None]:
+    """Return what stands at a place in an array and where it ends; None where it is not whole, or not as wanted."""
+    if text[at : at + 1] == "]" and wanted != "value":
+        return _END, at + 1
+    if wanted == ", or ]":
+        return (_COMMA, at + 1) if text[at : at + 1] == "," else (None, None)
+    try:
+        return _decoder.raw_decode(text, at)
+    except ValueError:
+        return None, None

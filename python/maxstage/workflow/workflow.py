@@ -1,0 +1,365 @@
+"""Workflows from Python: load one, run it, look at what came out."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import threading
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from maxstage.errors import WorkflowError
+from maxstage.output.limits import Limits
+from maxstage.store.store import Store
+from maxstage.workflow import leaf, loading, nodes
+from maxstage.workflow.agents import PROVIDERS, providers_from
+from maxstage.workflow.checking import walk
+from maxstage.workflow.engine import Engine
+from maxstage.workflow.hooks import Hooks
+from maxstage.workflow.leftovers import end_leftovers, sweep_orphans
+from maxstage.workflow.scope import Scope
+from maxstage.workflow.state import (
+    COMPLETED,
+    FAILED,
+    INTERRUPTED,
+    RUNNING,
+    RunState,
+    TaskResult,
+    find_runs,
+    new_run_id,
+    runs_folder,
+)
+from maxstage.workflow.yaml_source import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from maxstage.workflow.loading import Checked, Problem
+
+
+class Event(NamedTuple):
+    """Something that happened in a run.
+
+    Attributes:
+        kind: ``run_started``, ``task_started``, ``task_retried``, ``task_finished``, ``loop_started``,
+            ``loop_progress``, ``warning``, ``stopping`` or ``run_finished``.
+        time: When, Unix time in seconds.
+        task: The task's path, or None.
+        data: What else is known; for ``task_finished`` its ``result``.
+    """
+
+    kind: str
+    time: float
+    task: str | None
+    data: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON can hold it; of a result the content is left out."""
+        values: dict[str, Any] = {"event": self.kind, "time": round(self.time, 3), "task": self.task}
+        for name, value in self.data.items():
+            if isinstance(value, TaskResult):
+                values |= value.summary()
+            else:
+                values[name] = value
+        return {name: value for name, value in values.items() if value is not None}
+
+
+class RunResult:
+    """What came out of a run.
+
+    Attributes:
+        run_id: The run.
+        status: ``completed``, ``failed`` or ``interrupted``.
+        outputs: The workflow's outputs.
+        error: Why it failed.
+        seconds: How long it took, this time.
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        run_id: str,
+        status: str,
+        outputs: dict[str, str],
+        error: str | None,
+        seconds: float,
+    ) -> None:
+        self._folder = folder
+        self.run_id = run_id
+        self.status = status
+        self.outputs = outputs
+        self.error = error
+        self.seconds = seconds
+
+    @property
+    def ok(self) -> bool:
+        """Whether all of it succeeded."""
+        return self.status == COMPLETED
+
+    @functools.cached_property
+    def tasks(self) -> dict[str, TaskResult]:
+        """How each task ended, by its path like ``build.compile``, and each iteration, like ``build[2]``."""
+        state = RunState(self._folder, self.run_id)
+        try:
+            return dict(state.results())
+        finally:
+            state.close()
+
+    def __repr__(self) -> str:
+        return f"RunResult({self.run_id!r}, {self.status!r})"
+
+
+class RunInterrupted(KeyboardInterrupt):
+    """Ctrl-C, while a workflow ran: what had ended is kept, and `result` tells the run that can be resumed."""
+
+    def __init__(self, result: RunResult) -> None:
+        super().__init__()
+        self.result = result
+
+
+class Workflow:
+    """A workflow that was read and found good.
+
+    >>> workflow = Workflow.from_dict({
+    ...     "name": "two", "version": "1",
+    ...     "tasks": {
+    ...         "one": {"command": {"executable": "echo", "args": ["a & b"]}},
+    ...         "two": {"script": {"content": "echo got {{ tasks.one.output }}"}},
+    ...     },
+    ... })
+    >>> workflow.order()
+    ['one', 'two']
+    """
+
+    def __init__(self, checked: Checked) -> None:
+        if checked.spec is None:
+            raise WorkflowError("\n".join(str(problem) for problem in checked.errors))
+        self.checked = checked
+        self.spec = checked.spec
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], *, store: Store | None = None) -> Workflow:
+        """Read a workflow file.
+
+        Args:
+            path: The YAML file.
+            store: The project whose settings name further providers; None: the one around, if there is one.
+
+        Raises:
+            WorkflowError: It is no good; the message has a line for each error, with file, line and column.
+            OSError: It can't be read.
+        """
+        return cls(loading.load(os.fspath(path), _providers(store)))
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], *, store: Store | None = None) -> Workflow:
+        """Take a workflow from plain data, of the same form as the file. Raises as `load` does."""
+        # YAML is a superset of JSON, and so errors have their place here as well.
+        text = json.dumps(values, indent=2, ensure_ascii=False)
+        return cls(loading.check(Source(text), "<workflow>", _providers(store)))
+
+    @property
+    def warnings(self) -> list[Problem]:
+        """What is doubtful in the file."""
+        return self.checked.problems
+
+    def order(self) -> list[str]:
+        """Return the tasks of the first level in an order in which they could run one by one."""
+        left = dict(self.spec.tasks)
+        found: list[str] = []
+        while left:
+            name = min(
+                (name for name in left if not set(self.checked.dependencies[name]) & set(left)),
+                key=lambda name: self.spec.tasks[name].priority,
+            )
+            del left[name]
+            found.append(name)
+        return found
+
+    def run(
+        self,
+        *,
+        inputs: Mapping[str, Any] | None = None,
+        jobs: int | None = None,
+        on_event: Callable[[Event], None] | None = None,
+        store: Store | None = None,
+        resume: str | bool = False,
+        folder: str | os.PathLike[str] | None = None,
+        cancel: threading.Event | None = None,
+    ) -> RunResult:
+        """Run it.
+
+        Args:
+            inputs: Values for its inputs; the others have their defaults.
+            jobs: Programs that run at once; None: as many as there are processors.
+            on_event: Called with each event, in the calling thread. What it raises ends the run.
+            store: The project; None: found as `Store.find` does it.
+            resume: The id of a run to go on with, or True for the newest of this file that has not completed.
+            folder: Where relative paths start, and ``cwd`` of the file too; None is the working directory.
+            cancel: Once it is set, the run is stopped and what runs is ended.
+
+        Returns:
+            How it ended. A failed task makes no exception.
+
+        Raises:
+            WorkflowError: An input is missing or unknown, there is nothing to resume, or the run is running already.
+            RunInterrupted: Ctrl-C. The run can be resumed.
+        """
+        store = store or Store.find()
+        start = _Start(self, store, on_event or (lambda _: None), jobs or os.cpu_count() or 1)
+        state, values, where = start.open_state(inputs or {}, resume, os.path.abspath(folder or "."))
+        try:
+            return start.run(state, values, where, cancel or threading.Event())
+        finally:
+            state.close()
+
+
+def _providers(store: Store | None) -> Any:
+    from maxstage.errors import NoProject
+
+    try:
+        store = store or Store.find()
+    except NoProject:
+        return PROVIDERS
+    return providers_from(store.settings.providers)
+
+
+class _Start:
+    """One start of a run, its first or a later one."""
+
+    def __init__(
+        self, workflow: Workflow, store: Store, on_event: Callable[[Event], None], jobs: int
+    ) -> None:
+        self._workflow = workflow
+        self._spec = workflow.spec
+        self._store = store
+        self._on_event = on_event
+        self._jobs = jobs
+        self._folder = runs_folder(store)
+        self._file = os.path.abspath(workflow.checked.file)
+
+    def emit(self, kind: str, task: str | None = None, **data: Any) -> None:
+        self._on_event(Event(kind, time.time(), task, data))
+
+    def open_state(
+        self, inputs: Mapping[str, Any], resume: str | bool, folder: str
+    ) -> tuple[RunState, dict[str, Any], str]:
+        """Return the state, the inputs and the working directory of a new run, or of one that is resumed."""
+        missing = [name for name in self._spec.secrets if not os.environ.get(name)]
+        if missing:
+            raise WorkflowError(
+                f"the environment has no {', '.join(missing)}, which the workflow names as secrets"
+            )
+        fingerprint = hashlib.sha256(self._workflow.checked.source.text.encode()).hexdigest()
+        if not resume:
+            state = RunState(self._folder, new_run_id(), create=True)
+            state.acquire()
+            try:
+                values = self._inputs(inputs)
+                where = os.path.join(folder, self._spec.cwd or "")
+                state.set_facts(
+                    workflow=self._spec.name,
+                    file=self._file,
+                    sha256=fingerprint,
+                    inputs=values,
+                    folder=where,
+                    stores=self._directories(),
+                    started=time.time(),
+                    status=RUNNING,
+                )
+            except BaseException:
+                state.delete()
+                raise
+            return state, values, where
+        state = RunState(self._folder, self._newest() if resume is True else str(resume))
+        try:
+            state.acquire()
+            facts = state.facts()
+            if facts.get("sha256") != fingerprint:
+                self.emit(
+                    "warning",
+                    text="the file has changed since the run began; what has ended is not done again",
+                )
+            if inputs and self._inputs(inputs) != facts["inputs"]:
+                raise WorkflowError(f"run {state.run_id} was started with other inputs; start a new one")
+            end_leftovers(state.run_id)
+            sweep_orphans(self._store, state)
+            state.set_facts(status=RUNNING)
+        except BaseException:
+            state.close()
+            raise
+        return state, facts["inputs"], facts["folder"]
+
+    def _directories(self) -> list[str]:
+        """Return the folders beside the project's store that whole outputs may go to."""
+        parts = [self._store.settings.limits, self._spec.limits]
+        parts += [task.limits for _, task in walk(self._spec.tasks)]
+        found = {part["external_storage_dir"] for part in parts if part.get("external_storage_dir")}
+        return sorted(os.path.abspath(path) for path in found)
+
+    def _newest(self) -> str:
+        for run_id, facts in find_runs(self._folder):
+            if facts.get("file") == self._file:
+                if facts.get("status") == COMPLETED:
+                    break
+                return run_id
+        raise WorkflowError(f"there is no unfinished run of {self._workflow.checked.file} to resume")
+
+    def _inputs(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        declared = self._spec.inputs
+        unknown = sorted(set(given) - set(declared))
+        if unknown:
+            known = ", ".join(declared) or "none"
+            raise WorkflowError(f"the workflow has no input {unknown[0]!r}; it has: {known}")
+        missing = [
+            name
+            for name, one in declared.items()
+            if one.required and name not in given and one.default is None
+        ]
+        if missing:
+            raise WorkflowError(f"the workflow wants a value for: {', '.join(missing)}")
+        return {name: given.get(name, one.default) for name, one in declared.items()}
+
+    def run(self, state: RunState, inputs: dict[str, Any], folder: str, cancel: threading.Event) -> RunResult:
+        started = time.monotonic()
+        spec = self._spec
+        if not os.path.isdir(folder):
+            raise WorkflowError(f"the working directory {folder} does not exist")
+        given = leaf.Given(
+            state.run_id, spec, self._store, providers_from(self._store.settings.providers), folder, cancel
+        )
+        before = Scope(inputs, os.environ, state.find)
+        env = {name: before.render(text) for name, text in spec.env.items()}
+        scope = Scope(inputs, env, state.find)
+        engine = Engine(self._jobs, cancel, lambda now: self.emit("stopping", now=now))
+        hooks = Hooks(spec.hooks, given, scope, engine, self.emit)
+        self.emit("run_started", run=state.run_id, workflow=spec.name, tasks=len(spec.tasks))
+        run = nodes.Run(engine, state, self._workflow.checked, given, self._jobs, self.emit, hooks.task_ended)
+        status, error = INTERRUPTED, None
+        problem = hooks.before()
+        if problem is not None:
+            status, error = FAILED, problem
+        else:
+            ended: list[tuple[bool | None, str | None]] = []
+            limits = Limits.parse(self._store.settings.limits).override(Limits.parse(spec.limits))
+            top = nodes.Place("", "", "", (), limits, None, lambda: True)
+            level = nodes.Level(run, spec.tasks, top, scope, lambda good, why: ended.append((good, why)))
+            engine.soon(level.start)
+            engine.run()
+            good, error = ended[0] if ended else (None, None)
+            status = INTERRUPTED if good is None else COMPLETED if good else FAILED
+        outputs = {}
+        if status == COMPLETED:
+            outputs = {name: scope.render(text) for name, text in spec.outputs.items()}
+        result = RunResult(self._folder, state.run_id, status, outputs, error, time.monotonic() - started)
+        state.set_facts(status=status, error=error, ended=time.time(), outputs=outputs)
+        if status != INTERRUPTED:
+            hooks.after(status)
+        self.emit(
+            "run_finished", run=state.run_id, status=status, error=error, seconds=round(result.seconds, 3)
+        )
+        if status == INTERRUPTED and engine.ended_by is not None:
+            raise RunInterrupted(result)
+        return result
