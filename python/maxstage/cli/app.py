@@ -20,12 +20,20 @@ COMMANDS = {
     "unstage": ("unstage", "Delete staged data."),
     "exec": ("exec", "Run a command with its output within bounds."),
     "truncate": ("truncate", "Cut text to a size, and keep the whole."),
+    "run": ("workflow_run", "Run a workflow."),
+    "validate": ("validate", "Check a workflow file."),
+    "template": ("template", "Print a workflow to start from."),
+    "runs": ("runs", "List the runs of workflows."),
+    "runs show": ("runs", "Show one run, with its tasks."),
+    "runs export": ("runs", "Print the state of a run as JSON."),
+    "runs import": ("runs", "Take over a state that was exported."),
+    "runs clean": ("runs", "Delete runs and their outputs."),
 }
 """Each command's file and the line that the overview shows: so the overview imports none of them."""
 
 
 class App(click.Group):
-    """The program. ``stage`` is a command of its own and the first word of others, as ``git stash`` is."""
+    """The program. ``stage`` and ``runs`` are commands of their own and the first word of others."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """Return all names, in the order of the overview."""

@@ -1,1 +1,7 @@
 """Workflows: YAML in, tasks run, state that survives anything."""
+
+from importlib.util import find_spec
+
+for _name in ("pydantic", "yaml"):
+    if find_spec(_name) is None:
+        raise ImportError(f'Workflows need the package {_name}: pip install "maxstage[workflow]"')

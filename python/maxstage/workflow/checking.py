@@ -84,7 +84,7 @@ class Checker:
 
     def _check_limits(self, path: Path, limits: Mapping[str, Any]) -> None:
         for text in Limits.parse(limits).warnings():
-            self._checked.add((*path, text.split(" ", 1)[0]), text, warning=True)
+            self._checked.warn_of_limit((*path, text.split(" ", 1)[0]), text)
 
     def _check_level(self, tasks: Mapping[str, schema.Task], prefix: str, path: Path, names: Names) -> None:
         """Check tasks that are siblings."""

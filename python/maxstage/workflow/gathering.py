@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import os
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from maxstage.output.bound import bound
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from maxstage.workflow.nodes import Place, Run
 
 
-def gather(run: Run, place: Place, paths: Iterator[str], *, keep: Keep, whole: bool, ok: bool) -> TaskOutput:
+def gather(
+    run: Run, place: Place, paths: Iterator[str], *, keep: Keep, whole: bool, ok: bool, started: float
+) -> TaskOutput:
     """Return the outputs at `paths` as one, within the limits.
 
     Args:
@@ -29,6 +32,7 @@ def gather(run: Run, place: Place, paths: Iterator[str], *, keep: Keep, whole: b
         keep: When all of it is kept.
         whole: Whether each part is taken whole, and not within its limits.
         ok: Whether the task succeeded.
+        started: When it began, as `time.monotonic` tells it.
     """
     parts = _Parts(run, paths, whole=whole)
     theirs, ours = os.pipe()
@@ -50,7 +54,7 @@ def gather(run: Run, place: Place, paths: Iterator[str], *, keep: Keep, whole: b
         dropped_bytes=output.dropped_bytes + parts.dropped_bytes,
         dropped_lines=output.dropped_lines + parts.dropped_lines,
         exit_code=0 if ok else 1,
-        duration=parts.seconds,
+        duration=time.monotonic() - started,
     )
 
 
@@ -64,7 +68,6 @@ class _Parts:
         self.problem: Exception | None = None
         self.truncated = False
         self.size = self.dropped_bytes = self.dropped_lines = 0
-        self.seconds = 0.0
 
     def write(self, fd: int) -> None:
         """Write all of them, and close the pipe."""
@@ -81,7 +84,6 @@ class _Parts:
 
     def _write_one(self, fd: int, output: TaskOutput) -> None:
         self.size += output.original_size
-        self.seconds += output.duration or 0.0
         if self._whole and output.token is not None:
             with leaf.open_whole(self._run.given.store, output) as opened:
                 opened.copy_to(fd, output.task_id)

@@ -261,10 +261,12 @@ class Body:
             self._done(None)
             return
         paths = (f"{self._place.path}.{name}" for name in self._task.subtasks or {})
-        keep, whole = self._keep(), self._keeps()
+        keep, whole, started = self._keep(), self._keeps(), self._started
 
         def work() -> TaskResult:
-            output = gather(self._run, self._place, paths, keep=keep, whole=whole, ok=succeeded)
+            output = gather(
+                self._run, self._place, paths, keep=keep, whole=whole, ok=succeeded, started=started
+            )
             return TaskResult(COMPLETED if succeeded else FAILED, output, error=error)
 
         self._run.engine.submit(self._place.key, lambda: work, self._attempted, always=True)
@@ -325,7 +327,8 @@ class Loop:
         self._closed = False
         self._error: str | None = None
         timeout = task.loop_control.timeout_secs
-        self._deadline = None if timeout is None else time.monotonic() + timeout
+        self._started = time.monotonic()
+        self._deadline = None if timeout is None else self._started + timeout
 
     def start(self) -> None:
         """Begin.
@@ -447,11 +450,13 @@ class Loop:
         checked = self._run.checked
         wanted = self._place.spec_path in checked.tokens_wanted
         whole = wanted or self._place.spec_path in checked.streamed
-        error = self._error
+        error, started = self._error, self._started
 
         def work() -> TaskResult:
             keep: Keep = "always" if wanted else "truncated"
-            output = gather(self._run, self._place, paths, keep=keep, whole=whole, ok=error is None)
+            output = gather(
+                self._run, self._place, paths, keep=keep, whole=whole, ok=error is None, started=started
+            )
             tolerated = error is not None and self._task.on_error.continue_
             status = COMPLETED if error is None else FAILED
             return TaskResult(status, output, attempts=self._finished, error=error, tolerated=tolerated)

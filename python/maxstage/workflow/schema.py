@@ -290,6 +290,12 @@ class WorkflowSpec(Limited):
     env: dict[str, str] = {}
     cwd: str | None = None
 
+    @field_validator("version", mode="before")
+    @classmethod
+    def _version_as_text(cls, value: Any) -> Any:
+        """Take ``version: 1.0``, which YAML reads as a number."""
+        return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
     @field_validator("inputs", mode="before")
     @classmethod
     def _plain_inputs(cls, value: Any) -> Any:

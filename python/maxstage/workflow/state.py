@@ -312,3 +312,24 @@ def find_runs(folder: str) -> Iterator[tuple[str, dict[str, Any]]]:
 def new_run_id() -> str:
     """Return an id for a run: when it began, and random digits."""
     return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + os.urandom(3).hex()
+
+
+def import_run(folder: str, exported: Any, name: str) -> RunState:
+    """Make a run of what `RunState.export` returned, or of the older form ``{"task_results": {name: text}}``.
+
+    Raises:
+        WorkflowError: It has neither form, or there is a run of that name.
+    """
+    known = isinstance(exported, dict) and ("task_results" in exported or "task_outputs" in exported)
+    if not known:
+        raise WorkflowError(f"{name} is no state of a run: it has neither task_outputs nor task_results")
+    run_id = str(exported.get("run") or new_run_id())
+    if run_id in list_runs(folder):
+        raise WorkflowError(f"There is a run {run_id} already")
+    state = RunState(folder, run_id, create=True)
+    try:
+        state.restore(exported)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        state.delete()
+        raise WorkflowError(f"{name} is no state of a run: {error!r}") from None
+    return state

@@ -112,11 +112,17 @@ class RunResult:
 
 
 class RunInterrupted(KeyboardInterrupt):
-    """Ctrl-C, while a workflow ran: what had ended is kept, and `result` tells the run that can be resumed."""
+    """Ctrl-C, or another signal that asks to end, while a workflow ran. What had ended is kept.
 
-    def __init__(self, result: RunResult) -> None:
+    Attributes:
+        result: Tells the run, which can be resumed.
+        number: The signal.
+    """
+
+    def __init__(self, result: RunResult, number: int) -> None:
         super().__init__()
         self.result = result
+        self.number = number
 
 
 class Workflow:
@@ -205,7 +211,7 @@ class Workflow:
 
         Raises:
             WorkflowError: An input is missing or unknown, there is nothing to resume, or the run is running already.
-            RunInterrupted: Ctrl-C. The run can be resumed.
+            RunInterrupted: Ctrl-C or SIGTERM. The run can be resumed.
         """
         store = store or Store.find()
         start = _Start(self, store, on_event or (lambda _: None), jobs or os.cpu_count() or 1)
@@ -361,5 +367,5 @@ class _Start:
             "run_finished", run=state.run_id, status=status, error=error, seconds=round(result.seconds, 3)
         )
         if status == INTERRUPTED and engine.ended_by is not None:
-            raise RunInterrupted(result)
+            raise RunInterrupted(result, engine.ended_by)
         return result

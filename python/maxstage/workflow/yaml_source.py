@@ -31,10 +31,12 @@ class Source:
         data: Its plain data.
         problems: What is wrong with it, each with its position.
         text: The text itself.
+        is_whole: Whether `data` is all of it, though a key may be given twice.
     """
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self.is_whole = False
         self.data: Any = None
         self.problems: list[tuple[Position, str]] = []
         self._positions: dict[Path, Position] = {(): (1, 1)}
@@ -50,6 +52,7 @@ class Source:
             self._problem((1, 1), " ".join(str(error).split()))
         else:
             self.data = None if node is None else self._value(node, (), [])
+            self.is_whole = self._values <= _MOST_VALUES
 
     def position(self, path: Path) -> Position:
         """Return line and column of what lies at `path`, or of the nearest thing around it."""

@@ -1,0 +1,130 @@
+"""What a person sees of a run: plain lines as it goes, and a table at its end."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from maxstage.store.wording import format_size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from maxstage.workflow.state import TaskResult
+    from maxstage.workflow.workflow import Event
+
+_EVERY = 5.0
+"""Seconds between two lines on a loop that goes on."""
+
+
+class Watcher(Protocol):
+    """Follows a run."""
+
+    def __call__(self, event: Event) -> None:
+        """Take notice of an event."""
+
+    def close(self) -> None:
+        """End, before anything else is printed."""
+
+
+def format_seconds(seconds: float) -> str:
+    """Return a time in words: ``0.25 s``, ``12.3 s``, ``3 m 05 s``, ``2 h 05 m``."""
+    if seconds < 10:  # noqa: PLR2004 - two digits tell something up to there
+        return f"{seconds:.2f} s"
+    if seconds < 60:  # noqa: PLR2004
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes} m {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} m"  # noqa: PLR2004
+
+
+def is_iteration(path: str) -> bool:
+    """Whether a path is that of a loop's iteration, or of a task within one."""
+    return "[" in path
+
+
+def state_of(result: TaskResult) -> str:
+    """Return in a word or two how a task ended."""
+    return f"{result.status}, tolerated" if result.tolerated else result.status
+
+
+def remarks(result: TaskResult) -> str:
+    """Return what else is to be said: why it failed, what is missing of its output and where that is."""
+    parts = [result.error] if result.error else []
+    output = result.output
+    if output is not None and output.truncated:
+        parts.append(f"truncated, whole: {output.token}" if output.token else "truncated")
+    elif output is not None and output.token is not None:
+        parts.append(output.token)
+    return "; ".join(parts)
+
+
+def table(rows: Iterable[tuple[str, TaskResult]]) -> list[str]:
+    """Return the final table, a line a task."""
+    cells = [("TASK", "STATE", "TIME", "OUTPUT", "")]
+    for path, result in rows:
+        output = result.output
+        seconds = "" if output is None or output.duration is None else format_seconds(output.duration)
+        size = "" if output is None else format_size(output.original_size)
+        cells.append((path, state_of(result), seconds, size, remarks(result)))
+    widths = [max(len(row[column]) for row in cells) for column in range(4)]
+    return [
+        f"{path:<{widths[0]}}  {state:<{widths[1]}}  {seconds:>{widths[2]}}  {size:>{widths[3]}}  {rest}".rstrip()
+        for path, state, seconds, size, rest in cells
+    ]
+
+
+class PlainWatcher:
+    """A line for each task that begins or ends, for logs."""
+
+    def __init__(self) -> None:
+        self._next: dict[str, float] = {}
+
+    def __call__(self, event: Event) -> None:
+        """Print a line, if the event is worth one."""
+        line = self._line(event)
+        if line is not None and sys.stderr is not None:
+            sys.stderr.write(" ".join(line.split("\n")) + "\n")
+            sys.stderr.flush()
+
+    def close(self) -> None:
+        """Do nothing: every line is out."""
+
+    def _line(self, event: Event) -> str | None:
+        task, data = event.task or "", event.data
+        if event.kind == "loop_progress":
+            return self._progress(task, data["done"], data["total"])
+        if event.kind == "task_finished":
+            return self._finished(task, data["result"], resumed=data.get("resumed", False))
+        lines = {
+            "run_started": "run {run} of {workflow}",
+            "warning": "warning: {text}",
+            "task_retried": "retried    {task}  in {delay:g} s, after: {error}",
+            "task_started": None if is_iteration(task) else "started    {task}",
+            "stopping": stopping_text(now=data.get("now", False)),
+        }
+        line = lines.get(event.kind)
+        return None if line is None else line.format(task=task, **data)
+
+    def _progress(self, task: str, done: int, total: int | None) -> str | None:
+        now = time.monotonic()
+        if now < self._next.setdefault(task, now + _EVERY):
+            return None
+        self._next[task] = now + _EVERY
+        return f"running    {task}  {done:,}{'' if total is None else f' of {total:,}'} iterations"
+
+    def _finished(self, task: str, result: TaskResult, *, resumed: bool) -> str | None:
+        if is_iteration(task) and result.status != "failed":
+            return None
+        size = "" if result.output is None else f"  {format_size(result.output.original_size)}"
+        rest = remarks(result)
+        return (
+            f"{result.status:<10} {task}{' (earlier)' if resumed else ''}{size}{f'  {rest}' if rest else ''}"
+        )
+
+
+def stopping_text(*, now: bool) -> str:
+    """Return what is said when a run is asked to stop."""
+    if now:
+        return "stopping now: what runs is ended"
+    return "stopping: what runs may end by itself; Ctrl-C again ends it now"

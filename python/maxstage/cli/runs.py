@@ -1,0 +1,166 @@
+"""``max runs`` and what follows it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from maxstage.cli.common import Store, confirm, output_option, pass_store, print_json, write_out
+from maxstage.cli.run_report import format_seconds, is_iteration, table
+from maxstage.errors import WorkflowError
+from maxstage.store.wording import format_size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from maxstage.workflow.state import RunState, TaskResult
+
+
+def _status(facts: dict[str, Any]) -> str:
+    status = str(facts.get("status", "unknown"))
+    return "killed" if status == "running" and not facts["live"] else status
+
+
+def _when(seconds: float | None) -> str:
+    return "" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
+@click.command("runs", epilog="\b\nExamples:\n  max runs\n  max runs show 20261121-094500-a1b2c3")
+@output_option
+@pass_store
+def runs(store: Store, output: str) -> None:
+    """List the runs of workflows, newest first. One that is killed or interrupted can be resumed."""
+    from maxstage.workflow.state import find_runs, runs_folder
+
+    found = [(run_id, facts) for run_id, facts in find_runs(runs_folder(store))]
+    if output == "json":
+        print_json([_described(run_id, facts) for run_id, facts in found])
+        return
+    for run_id, facts in found:
+        write_out(
+            f"{run_id}  {_status(facts):<11}  {_when(facts.get('started'))}  {facts.get('workflow', '')}"
+        )
+    if not found:
+        write_out("No runs.")
+
+
+def _described(run_id: str, facts: dict[str, Any]) -> dict[str, Any]:
+    names = ("workflow", "file", "inputs", "folder", "started", "ended", "error", "outputs")
+    return {"run": run_id, "status": _status(facts), **{name: facts.get(name) for name in names}}
+
+
+@click.command("runs show", epilog="\b\nExample:\n  max runs show 20261121-094500-a1b2c3 --iterations")
+@click.argument("run_id", metavar="RUN")
+@click.option("--iterations", is_flag=True, help="Also each iteration of loops.")
+@output_option
+@pass_store
+def runs_show(store: Store, run_id: str, iterations: bool, output: str) -> None:
+    """Show one run: its tasks, how they ended, sizes, tokens and errors."""
+    state = _open(store, run_id)
+    try:
+        facts = state.facts() | {"live": state.is_live()}
+        if output == "json":
+            tasks = {path: result.summary() for path, result in _results(state, iterations=iterations)}
+            print_json({**_described(run_id, facts), "tasks": tasks})
+            return
+        write_out(f"Run:      {run_id}")
+        write_out(f"Workflow: {facts.get('workflow', '')} ({facts.get('file', '')})")
+        write_out(f"Status:   {_status(facts)}" + (f": {facts['error']}" if facts.get("error") else ""))
+        write_out(f"Started:  {_when(facts.get('started'))}")
+        if facts.get("ended") is not None and facts.get("started") is not None:
+            write_out(f"Took:     {format_seconds(facts['ended'] - facts['started'])}")
+        for name, value in (facts.get("inputs") or {}).items():
+            write_out(f"Input:    {name} = {json.dumps(value, ensure_ascii=False)}")
+        write_out("")
+        for line in table(_results(state, iterations=iterations)):
+            write_out(line)
+        kept = [item for item in store.list() if item.extra.get("owner") == run_id]
+        write_out(
+            f"\n{len(kept)} outputs kept whole, {format_size(sum(item.stored_size for item in kept))} on disk"
+        )
+    finally:
+        state.close()
+
+
+def _results(state: RunState, *, iterations: bool) -> Iterator[tuple[str, TaskResult]]:
+    for path, result in state.results():
+        if iterations or not is_iteration(path) or result.status == "failed":
+            yield path, result
+
+
+def _open(store: Store, run_id: str) -> RunState:
+    from maxstage.workflow.state import RunState, runs_folder
+
+    return RunState(runs_folder(store), run_id)
+
+
+@click.command("runs export", epilog="\b\nExample:\n  max runs export 20261121-094500-a1b2c3 > run.json")
+@click.argument("run_id", metavar="RUN")
+@pass_store
+def runs_export(store: Store, run_id: str) -> None:
+    """Print the state of a run as JSON."""
+    state = _open(store, run_id)
+    try:
+        print_json(state.export())
+    finally:
+        state.close()
+
+
+@click.command("runs import", epilog="\b\nExample:\n  max runs import run.json")
+@click.argument("file", type=click.Path())
+@pass_store
+def runs_import(store: Store, file: str) -> None:
+    """Take over a state that was exported, also one of the older form ``{"task_results": {NAME: TEXT}}``.
+
+    Prints the id of the run, which "max run FILE --run-id RUN" goes on with.
+    """
+    from maxstage.workflow.state import import_run, runs_folder
+
+    try:
+        with sys.stdin.buffer if file == "-" else open(file, "rb") as source:
+            exported = json.load(source)
+    except ValueError as error:
+        raise WorkflowError(f"{file} is not JSON: {error}") from None
+    state: RunState = import_run(runs_folder(store), exported, file)
+    write_out(state.run_id)
+    state.close()
+
+
+@click.command(
+    "runs clean",
+    epilog="\b\nExamples:\n  max runs clean 20261121-094500-a1b2c3\n  max runs clean --completed --yes",
+)
+@click.argument("run_ids", nargs=-1, metavar="[RUN]...")
+@click.option("--completed", is_flag=True, help="All that have completed.")
+@click.option("--all", "everything", is_flag=True, help="All that nobody runs at the moment.")
+@click.option("-y", "--yes", is_flag=True, help="Don't ask.")
+@pass_store
+def runs_clean(store: Store, run_ids: tuple[str, ...], completed: bool, everything: bool, yes: bool) -> None:
+    """Delete runs: their state, and the outputs that are kept for them."""
+    from maxstage.workflow.leftovers import delete_run
+    from maxstage.workflow.state import find_runs, runs_folder
+
+    if not run_ids and not completed and not everything:
+        raise click.UsageError("Name a RUN, or use --completed or --all")
+    chosen = list(dict.fromkeys(run_ids))
+    if completed or everything:
+        chosen += [
+            run_id
+            for run_id, facts in find_runs(runs_folder(store))
+            if not facts["live"]
+            and (everything or facts.get("status") == "completed")
+            and run_id not in chosen
+        ]
+        confirm(f"Delete {len(chosen)} runs and their outputs?", yes=yes)
+    for run_id in chosen:
+        state = _open(store, run_id)
+        try:
+            state.acquire()
+            count = delete_run(store, state)
+        finally:
+            state.close()
+        write_out(f"Deleted run {run_id} and {count} output{'' if count == 1 else 's'}")

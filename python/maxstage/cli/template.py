@@ -1,0 +1,31 @@
+"""``max template``."""
+
+from importlib.resources import files
+
+import click
+
+from maxstage.cli.common import write_out
+
+TEMPLATES = {
+    "starter": "tasks, references, a loop, a retry",
+    "agents": "agents that hand data over by token",
+    "fan-out": "the shards of a staged token, side by side",
+}
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  max template > flow.yaml && max run flow.yaml
+  max template agents"""
+)
+@click.argument("name", required=False, default="starter", type=click.Choice(list(TEMPLATES)))
+@click.option("-l", "--list", "list_them", is_flag=True, help="List the templates.")
+def template(name: str, list_them: bool) -> None:
+    """Print a workflow to start from, with comments; it runs as it is."""
+    if list_them:
+        for known, text in TEMPLATES.items():
+            write_out(f"{known:<10} {text}")
+        return
+    text = (files("maxstage.workflow") / "templates" / f"{name}.yaml").read_text(encoding="utf-8")
+    write_out(text.rstrip("\n"))

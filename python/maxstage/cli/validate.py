@@ -1,0 +1,75 @@
+"""``max validate``."""
+
+import click
+
+from maxstage.cli.common import dir_option, find_store, output_option, print_json, write_out
+from maxstage.cli.run import warn
+from maxstage.errors import NoProject
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from maxstage.workflow.agents import Provider
+
+
+def known_providers(ctx: click.Context, folder: str | None) -> "Mapping[str, Provider]":
+    """Return the providers of the project; without a project those that need no settings."""
+    from maxstage.workflow.agents import PROVIDERS, providers_from
+
+    try:
+        return providers_from(find_store(ctx, folder).settings.providers)
+    except NoProject:
+        if folder is not None:
+            raise
+        return PROVIDERS
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  max validate flow.yaml
+  max validate --validate-limits -o json flow.yaml
+  max validate --schema > workflow.schema.json"""
+)
+@click.argument("file", required=False, type=click.Path())
+@click.option("--validate-limits", is_flag=True, help="Say only what is doubtful in the limits.")
+@click.option("--schema", is_flag=True, help="Print the JSON Schema of the format.")
+@output_option
+@dir_option
+@click.pass_context
+def validate(
+    ctx: click.Context,
+    /,
+    file: str | None,
+    validate_limits: bool,
+    schema: bool,
+    output: str,
+    folder: str | None,
+) -> None:
+    """Check a workflow FILE: all that is wrong with it, each with file, line and column.
+
+    Exits with 0 where it is good, with or without warnings, and with 1 where it is not.
+    """
+    from maxstage.workflow import loading
+
+    if schema:
+        print_json(loading.json_schema())
+        return
+    if file is None:
+        raise click.UsageError("Name a workflow FILE, or --schema")
+    checked = loading.load(file, known_providers(ctx, folder))
+    problems = checked.problems
+    if validate_limits:
+        problems = [problem for problem in problems if problem.of_limits or not problem.warning]
+    if output == "json":
+        print_json([problem.to_dict() for problem in problems])
+    else:
+        for problem in problems:
+            warn(str(problem))
+        if checked.spec is not None:
+            warnings = f", {len(problems)} warning{'' if len(problems) == 1 else 's'}" if problems else ""
+            count = len(checked.dependencies)
+            write_out(f"{file} is good: {count} task{'' if count == 1 else 's'}{warnings}")
+    if checked.spec is None:
+        ctx.exit(1)

@@ -1,0 +1,229 @@
+"""``max run``."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from maxstage.cli.common import dir_option, find_store, output_option, print_json, write_all, write_out
+from maxstage.cli.run import warn
+from maxstage.cli.run_report import PlainWatcher, format_seconds, is_iteration, table
+from maxstage.errors import WorkflowError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from maxstage.cli.run_report import Watcher
+    from maxstage.store.store import Store
+    from maxstage.workflow.loading import Checked
+    from maxstage.workflow.schema import WorkflowSpec
+    from maxstage.workflow.state import TaskResult
+    from maxstage.workflow.workflow import Event, RunResult
+
+
+def _parse_inputs(_ctx: click.Context, _param: click.Parameter, values: Sequence[str]) -> dict[str, str]:
+    inputs = {}
+    for text in values:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise click.BadParameter(f"{text!r} wants to be NAME=VALUE")
+        inputs[name] = value
+    return inputs
+
+
+@click.command(
+    "run",
+    epilog="""\b
+Examples:
+  max template > flow.yaml && max run flow.yaml
+  max run flow.yaml --input city=Graz --jobs 4
+  max run flow.yaml --resume
+  max run flow.yaml --events | jq -r 'select(.event == "task_finished") | .task'""",
+)
+@click.argument("file", type=click.Path())
+@click.option(
+    "--input", "inputs", multiple=True, metavar="NAME=VALUE", callback=_parse_inputs, help="An input."
+)
+@click.option("-j", "--jobs", type=click.IntRange(min=1), help="Programs at once (as many as processors).")
+@click.option("--resume", is_flag=True, help="Go on with the newest run of FILE that has not completed.")
+@click.option("--run-id", metavar="RUN", help="Go on with this run.")
+@click.option("--dry-run", is_flag=True, help="Print what would be done.")
+@click.option("--graph", type=click.Choice(["mermaid", "dot"]), help="Print the graph of the tasks.")
+@click.option("--validate-limits", is_flag=True, help="Only check FILE and its limits.")
+@click.option("--show-task-outputs", is_flag=True, help="Print what each task printed, at the end.")
+@click.option(
+    "--show-external-storage", is_flag=True, help="List the outputs that are kept whole, at the end."
+)
+@click.option("--events", is_flag=True, help="Print each event as a line of JSON.")
+@output_option
+@dir_option
+@click.pass_context
+def run(ctx: click.Context, /, file: str, inputs: dict[str, str], folder: str | None, **options: Any) -> None:
+    """Run a workflow FILE: its tasks, each when what it depends on has ended, some side by side.
+
+    Its state is kept: a run that was stopped, or killed, goes on with --resume where it was. Exits with 0 where
+    all succeeded, with 1 where a task failed, with 130 after Ctrl-C.
+    """
+    from maxstage.cli.validate import known_providers
+    from maxstage.workflow import loading
+
+    checked = loading.load(file, known_providers(ctx, folder))
+    for problem in checked.problems:
+        warn(str(problem))
+    if checked.spec is None:
+        ctx.exit(1)
+    if options["validate_limits"]:
+        write_out(f"{file} is good")
+        return
+    if options["dry_run"] or options["graph"]:
+        _show_plan(ctx, checked, checked.spec, options, folder)
+        return
+    _run(ctx, checked, find_store(ctx, folder), _typed(inputs, checked.spec), options)
+
+
+def _typed(inputs: dict[str, str], spec: WorkflowSpec) -> dict[str, Any]:
+    """Return inputs of the command line as what the file declares: where a default is no text, as JSON."""
+    values: dict[str, Any] = {}
+    for name, text in inputs.items():
+        default = spec.inputs[name].default if name in spec.inputs else None
+        values[name] = text
+        if default is not None and not isinstance(default, str):
+            try:
+                values[name] = json.loads(text)
+            except ValueError:
+                kind = "true or false" if isinstance(default, bool) else f"JSON, like {json.dumps(default)}"
+                raise WorkflowError(f"input {name} wants {kind}, not {text!r}") from None
+    return values
+
+
+def _show_plan(
+    ctx: click.Context, checked: Checked, spec: WorkflowSpec, options: dict[str, Any], folder: str | None
+) -> None:
+    from maxstage.cli.validate import known_providers
+    from maxstage.workflow import plan
+
+    if options["graph"]:
+        write_out(plan.graph(checked, spec, options["graph"]))
+        return
+    entries = plan.plan(checked, spec, known_providers(ctx, folder))
+    if options["output"] == "json":
+        print_json(entries)
+        return
+    for entry in entries:
+        indent = "  " * entry["task"].count(".")
+        write_out(f"{indent}{entry['task']}: {entry['kind']}  {entry['does']}")
+        for name in ("after", "when", "loop", "retries"):
+            if entry.get(name):
+                value = ", ".join(entry[name]) if name == "after" else entry[name]
+                write_out(f"{indent}    {name}: {value}")
+
+
+def _run(
+    ctx: click.Context, checked: Checked, store: Store, inputs: dict[str, Any], options: dict[str, Any]
+) -> None:
+    from maxstage.workflow.workflow import RunInterrupted, Workflow
+
+    quiet = options["events"] or options["output"] == "json"
+    watcher: Watcher | None = None if quiet else _watcher()
+
+    def notice(event: Event) -> None:
+        if options["events"]:
+            print_json(event.to_dict(), indent=None)
+        if watcher is not None:
+            watcher(event)
+
+    stopped = 0
+    try:
+        result = Workflow(checked).run(
+            inputs=inputs,
+            jobs=options["jobs"],
+            on_event=notice,
+            store=store,
+            resume=options["run_id"] or options["resume"],
+        )
+    except RunInterrupted as error:
+        result, stopped = error.result, error.number
+    finally:
+        if watcher is not None:
+            watcher.close()
+    if not options["events"]:
+        _report(result, checked, options)
+    if stopped:
+        warn(f"Stopped. To go on: max run {checked.file} --run-id {result.run_id}")
+        ctx.exit(128 + stopped)
+    ctx.exit(0 if result.ok else 1)
+
+
+def _watcher() -> Watcher:
+    # TERM=dumb: a terminal, or an editor's, that can't go back a line.
+    if sys.stderr is None or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        return PlainWatcher()
+    try:
+        from maxstage.cli.run_live import LiveWatcher
+    except ModuleNotFoundError:
+        return PlainWatcher()
+    return LiveWatcher()
+
+
+def in_file_order(tasks: Mapping[str, TaskResult], checked: Checked) -> dict[str, TaskResult]:
+    """Return the tasks in the order of the file, each before its iterations and subtasks."""
+    order = {path: number for number, path in enumerate(checked.paths)}
+
+    def key(path: str) -> tuple[int, list[int]]:
+        parts = re.split(r"\[(\d+)\]", path)
+        return order.get("".join(parts[::2]), len(order)), [int(number) for number in parts[1::2]]
+
+    return {path: tasks[path] for path in sorted(tasks, key=key)}
+
+
+def _report(result: RunResult, checked: Checked, options: dict[str, Any]) -> None:
+    ended = in_file_order(result.tasks, checked)
+    if options["output"] == "json":
+        tasks = {path: task.summary() for path, task in ended.items()}
+        known = {
+            "run": result.run_id,
+            "status": result.status,
+            "error": result.error,
+            "seconds": result.seconds,
+        }
+        print_json({**known, "outputs": result.outputs, "tasks": tasks})
+        return
+    shown = [
+        (path, task) for path, task in ended.items() if not is_iteration(path) or task.status == "failed"
+    ]
+    for line in table(shown):
+        write_out(line)
+    if options["show_task_outputs"]:
+        for path, task in shown:
+            _show_output(path, task)
+    if options["show_external_storage"]:
+        _show_external(ended)
+    for name, text in result.outputs.items():
+        write_out(f"{name}: {text}")
+    seconds = format_seconds(result.seconds)
+    why = f": {result.error}" if result.error else ""
+    write_out(f"run {result.run_id} {result.status} in {seconds}{why}")
+
+
+def _show_output(path: str, task: TaskResult) -> None:
+    if task.output is None:
+        return
+    mark = f", truncated; whole: {task.output.token}" if task.output.truncated else ""
+    write_out(f"--- {path} ({task.status}{mark})")
+    for part in (task.output, task.output.stderr):
+        if part is not None and part.content:
+            write_all(1, part.content if part.content.endswith(b"\n") else part.content + b"\n", "<stdout>")
+
+
+def _show_external(ended: Mapping[str, TaskResult]) -> None:
+    for path, task in ended.items():
+        for part in (task.output, task.output.stderr if task.output is not None else None):
+            if part is not None and part.token is not None:
+                write_out(
+                    f"{part.token}  {path} {part.output_type}  {part.original_size:,} bytes  {part.external_path}"
+                )
