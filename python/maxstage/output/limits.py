@@ -231,3 +231,26 @@ def _check(values: Mapping[str, Any]) -> dict[str, Any]:
     if problems:
         raise LimitsError(problems)
     return checked
+
+
+def limits_schema(schema: dict[str, Any]) -> None:
+    """Put the limits into a part of a JSON Schema, for editors."""
+    size = {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string"}]}
+    count = {"type": "integer", "minimum": 1}
+    kinds: dict[str, dict[str, Any]] = {
+        "truncation_strategy": {"enum": list(STRATEGIES)},
+        "external_storage_dir": {"type": "string"},
+        "compress_external": {"type": "boolean"},
+        "cleanup_strategy": {
+            "type": "object",
+            "properties": {"type": {"enum": list(CLEANUP_TYPES)}, "keep_count": count},
+            "additionalProperties": False,
+        },
+    }
+    schema["properties"] = {}
+    for name, default in Limits().to_dict().items():
+        kind = size if name in _SIZES else kinds.get(name, count)
+        optional = name in {"external_storage_threshold", "external_storage_dir", "max_context_tokens"}
+        schema["properties"][name] = {"anyOf": [kind, {"type": "null"}]} if optional else kind
+        schema["properties"][name] |= {"default": default}
+    schema["additionalProperties"] = False

@@ -233,4 +233,16 @@ def _field_names() -> set[str]:
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of the format."""
     made = schema.WorkflowSpec.model_json_schema(by_alias=True)
+    # What the format takes as well, and turns into the form that is described.
+    made["properties"]["version"] = {"type": ["string", "number"]}
+    definitions = made["$defs"]
+    plain = {"type": ["string", "number", "boolean", "array", "null"], "description": "The default."}
+    definitions["Input"] = {"anyOf": [definitions["Input"], plain]}
+    one = {
+        "type": "object",
+        "additionalProperties": {"$ref": "#/$defs/Task"},
+        "minProperties": 1,
+        "maxProperties": 1,
+    }
+    definitions["Task"]["properties"]["subtasks"]["anyOf"].append({"type": "array", "items": one})
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made}

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from maxstage.output.limits import Limits, LimitsError
+from maxstage.output.limits import Limits, LimitsError, limits_schema
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -182,7 +182,7 @@ class Context(Model):
 class Limited(Model):
     """What may have limits."""
 
-    limits: dict[str, Any] = {}
+    limits: Annotated[dict[str, Any], Field(json_schema_extra=limits_schema)] = {}
 
     @field_validator("limits")
     @classmethod

@@ -20,8 +20,12 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
 _WORDS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _NULLS = {"", "~", "null", "Null", "NULL"}
 
-_MOST_VALUES = 1_000_000
+_MOST_VALUES = 200_000
 """Lists and mappings at most: aliases of aliases make a file of ten lines fill the memory."""
+
+
+class _TooManyError(Exception):
+    """There are more."""
 
 
 class Source:
@@ -51,8 +55,13 @@ class Source:
         except yaml.YAMLError as error:
             self._problem((1, 1), " ".join(str(error).split()))
         else:
-            self.data = None if node is None else self._value(node, (), [])
-            self.is_whole = self._values <= _MOST_VALUES
+            try:
+                self.data = None if node is None else self._value(node, (), [])
+                self.is_whole = True
+            except _TooManyError:
+                self._problem(
+                    (1, 1), f"the file has more than {_MOST_VALUES:,} values, or aliases that make them"
+                )
 
     def position(self, path: Path) -> Position:
         """Return line and column of what lies at `path`, or of the nearest thing around it."""
@@ -73,9 +82,7 @@ class Source:
             return None
         self._values += 1
         if self._values > _MOST_VALUES:
-            if self._values == _MOST_VALUES + 1:
-                self._problem(here, f"aliases make more than {_MOST_VALUES:,} values of it")
-            return None
+            raise _TooManyError
         above = [*above, node]
         if isinstance(node, yaml.SequenceNode):
             return [self._value(item, (*path, number), above) for number, item in enumerate(node.value)]

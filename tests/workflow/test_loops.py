@@ -1,0 +1,216 @@
+"""Loops: the four kinds, what they go over, and when they end."""
+
+import json
+import time
+
+import pytest
+
+PEOPLE = [{"name": "Anna", "age": 7}, {"name": 'O\'Neil "x"', "age": 9}]
+
+
+def bash(content, **task):
+    return {"script": {"content": content}, **task}
+
+
+def each(collection, **rest):
+    return {"for_each": {"collection": collection, **rest}}
+
+
+def text_of(result, path):
+    return result.tasks[path].output.text
+
+
+@pytest.mark.parametrize(
+    ("collection", "expected"),
+    [
+        (
+            {"type": "inline", "items": ["a", 1, None, ["x"], {"k": True}]},
+            ["a", "1", "", '["x"]', '{"k": true}'],
+        ),
+        ({"type": "inline", "items": []}, []),
+        ({"type": "range", "end": 3}, ["0", "1", "2"]),
+        ({"type": "range", "start": 9, "end": 3, "step": -3}, ["9", "6"]),
+        ({"type": "state", "key": "inputs.list"}, ["p", "q"]),
+        ({"type": "state", "key": "tasks.lines.output"}, ["l 1", "l 2"]),
+        ({"type": "state", "key": "tasks.array.output"}, ["1", "two"]),
+    ],
+)
+def test_collections_in_the_file_and_the_state(flow, collection, expected):
+    tasks = {
+        "a": bash("printf '%s\\n' {{ item }}", loop=each(collection)),
+        "lines": bash("printf 'l 1\\nl 2\\n'"),
+        "array": bash("""echo '[1, "two"]'"""),
+    }
+    result = flow(tasks, inputs={"list": {"default": ["p", "q"]}})
+    assert text_of(result, "a").splitlines() == expected
+
+
+@pytest.mark.parametrize("kind", ["file", "token"])
+@pytest.mark.parametrize(
+    ("form", "content"),
+    [
+        ("json", json.dumps(PEOPLE, indent=2)),
+        ("json_lines", "".join(json.dumps(one) + "\n" for one in PEOPLE)),
+        ("csv", 'name,age\nAnna,7\n"O\'Neil ""x""",9\n'),
+    ],
+)
+def test_records_of_files_and_of_staged_data(flow, kind, form, content):
+    if kind == "file":
+        (flow.folder / "people").write_text(content)
+        collection = {"type": "file", "path": "{{ inputs.where }}", "format": form}
+        where = "people"
+    else:
+        collection = {"type": "token", "token": "{{ inputs.where }}"}
+        collection |= {"format": form} if form == "csv" else {}
+        where = flow.store.stage(content.encode(), compress=True).token
+    task = bash("echo {{ person.name }} is {{ person.age }}", loop=each(collection, iterator="person"))
+    result = flow({"a": task}, inputs={"where": where})
+    assert text_of(result, "a").splitlines() == ["Anna is 7", 'O\'Neil "x" is 9']
+
+
+def test_lines_are_bytes_as_they_were(flow):
+    (flow.folder / "names").write_bytes(b"caf\xe9\r\nno newline")
+    loop = each({"type": "file", "path": "names"})
+    result = flow({"a": {"command": {"executable": "printf", "args": ["%s|", "{{ item }}"]}, "loop": loop}})
+    assert result.tasks["a"].output.content == b"caf\xe9|no newline|"
+
+
+@pytest.mark.parametrize(
+    ("collection", "error"),
+    [
+        ({"type": "file", "path": "gone"}, "No such file or directory"),
+        ({"type": "file", "path": "bad", "format": "json_lines"}, "bad, line 2 is not JSON"),
+        ({"type": "file", "path": "bad", "format": "json"}, "bad is not JSON"),
+        ({"type": "token", "token": "max:00000000"}, "max:00000000"),
+        ({"type": "state", "key": "inputs.number"}, "'inputs.number' is no list to go over"),
+        ({"type": "state", "key": "inputs.nothing"}, "'inputs.nothing' has no value"),
+    ],
+)
+def test_what_cannot_be_gone_over(flow, collection, error):
+    (flow.folder / "bad").write_text('{"a": 1}\n{"a"\n')
+    tasks = {"a": bash("true", loop=each(collection))}
+    result = flow(tasks, check=False, inputs={"number": 5, "nothing": None})
+    assert error in result.error
+
+
+def test_repeat(flow):
+    result = flow({"a": bash("echo {{ iteration }}", loop={"repeat": {"count": 3}})})
+    assert text_of(result, "a") == "0\n1\n2\n"
+    assert result.tasks["a[1]"].output.text == "1\n"
+    assert result.tasks["a"].attempts == 3
+
+
+def test_while_and_until_see_the_last_iteration(flow):
+    until = {"repeat_until": {"condition": {"type": "state_equals", "key": "tasks.a.output", "value": 3}}}
+    result = flow({"a": bash("echo {{ iteration }}", loop=until)})
+    assert text_of(result, "a") == "0\n1\n2\n3\n"
+    more = {"not": {"type": "state_equals", "key": "tasks.b.x.output", "value": "stop"}}
+    tasks = {
+        "b": {
+            "subtasks": {"x": bash("echo x >> n; test $(wc -l < n) -ge 3 && echo stop || echo go")},
+            "loop": {"while": {"condition": more, "delay_between_secs": 0.1}},
+        }
+    }
+    started = time.monotonic()
+    result = flow(tasks)
+    assert time.monotonic() - started > 0.3
+    assert text_of(result, "b") == "go\ngo\nstop\n"
+
+
+def test_a_condition_that_never_changes_is_a_failure(flow):
+    always = {"condition": {"type": "always"}, "max_iterations": 3}
+    result = flow({"a": bash("echo x >> n", loop={"while": always})}, check=False)
+    assert result.error == "a: the condition still holds after 3 iterations (max_iterations)"
+    assert (flow.folder / "n").read_text() == "x\n" * 3
+
+
+def test_break_and_continue(flow):
+    control = {
+        "break_condition": {"type": "state_equals", "key": "item", "value": 7},
+        "continue_condition": {"type": "state_equals", "key": "item", "value": 3},
+    }
+    task = bash("echo {{ item }}", loop=each({"type": "range", "end": 10}), loop_control=control)
+    result = flow({"a": task})
+    assert text_of(result, "a").split() == ["0", "1", "2", "4", "5", "6"]
+    assert result.tasks["a[3]"].status == "skipped"
+
+
+def test_a_loop_takes_only_its_time(flow):
+    task = bash("sleep 0.2", loop={"repeat": {"count": 50}}, loop_control={"timeout_secs": 0.5})
+    started = time.monotonic()
+    result = flow({"a": task}, check=False)
+    assert time.monotonic() - started < 4
+    assert "took longer than" in result.error
+
+
+def test_an_iteration_that_fails(flow):
+    fails = "test {{ item }} -ne 1"
+    loop = each({"type": "range", "end": 3})
+    result = flow({"a": bash(fails, loop=loop)}, check=False)
+    assert result.error == "a: iteration 1: exit status 1"
+    assert "a[2]" not in result.tasks
+    result = flow({"a": bash(fails, loop=loop, on_error={"continue": True})})
+    assert [result.tasks[f"a[{number}]"].status for number in range(3)] == [
+        "completed",
+        "failed",
+        "completed",
+    ]
+    once = "test -e seen{{ item }} || { touch seen{{ item }}; exit 1; }"
+    result = flow({"a": bash(once, loop=loop, on_error={"retry": 1})})
+    assert result.tasks["a[2]"].attempts == 2
+
+
+def test_iterations_side_by_side(flow):
+    loop = each({"type": "range", "end": 8}, parallel=True, max_parallel=4)
+    started = time.monotonic()
+    result = flow({"a": bash("sleep 0.3; echo {{ item }}", loop=loop)}, jobs=8)
+    assert 0.6 <= time.monotonic() - started < 2
+    assert text_of(result, "a").split() == [str(number) for number in range(8)]
+
+
+def test_nested_loops(flow):
+    tasks = {
+        "outer": {
+            "loop": each({"type": "inline", "items": ["x", "y"]}, iterator="row"),
+            "subtasks": {
+                "inner": bash(
+                    "echo {{ row }}{{ item }}{{ iteration }} {{ tasks.first.output }}",
+                    loop=each({"type": "range", "start": 5, "end": 7}),
+                ),
+                "last": bash("echo {{ tasks.inner.output }} | wc -w"),
+                "first": bash("echo {{ row }}"),
+            },
+        }
+    }
+    result = flow(tasks)
+    assert text_of(result, "outer") == "x50 x\nx61 x\n4\nx\ny50 y\ny61 y\n4\ny\n"
+    assert text_of(result, "outer[1].inner[0]") == "y50 y\n"
+
+
+def test_a_loop_s_output_is_bounded(flow):
+    loop = {"repeat": {"count": 20}}
+    result = flow({"a": bash("seq 1000", loop=loop, limits={"max_stdout_bytes": 2000})})
+    output = result.tasks["a"].output
+    assert len(output.content) <= 2000
+    assert output.truncated
+    assert output.original_size == 20 * 3893
+
+
+def test_checkpoints_are_written_every_so_often(flow):
+    task = bash("true", loop={"repeat": {"count": 10}}, loop_control={"checkpoint_interval": 4})
+    assert len(flow({"a": task}).tasks) == 11
+
+
+def test_memory_stays_flat(flow):
+    # Records are streamed, outputs lie in the state: what a loop of 2,000 keeps in memory is what one of 20 keeps.
+    import resource
+
+    def peak():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    task = {"command": {"executable": "printf", "args": ["%20000s"]}}
+    flow({"a": task | {"loop": {"repeat": {"count": 20}}}})
+    before = peak()
+    flow({"a": task | {"loop": {"repeat": {"count": 600}}}})
+    flow.events.clear()
+    assert peak() - before < 20 * 1024  # KiB; all outputs together are 12 MB, thrice in base64 and JSON

@@ -1,0 +1,119 @@
+"""Values in scripts: data can't become code, wherever the reference stands."""
+
+import subprocess
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from maxstage.workflow.scripts import fill, problems
+
+PROGRAMS = {
+    "bash": ["bash", "-c"],
+    "python": ["python3", "-c"],
+    "javascript": ["node", "-e"],
+    "perl": ["perl", "-e"],
+}
+EVIL = "a\"b'c $(touch pwned) `touch pwned` ; \\ \n x* ${HOME} {{ x }} \u20ac"
+
+
+def run(language, script, folder, value=EVIL):
+    text = fill(language, script, lambda _: value)
+    done = subprocess.run([*PROGRAMS[language], text], capture_output=True, cwd=folder)
+    assert not (folder / "pwned").exists()
+    return done.stdout.decode("utf-8", "replace")
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "printf %s {{ item }}",
+        'printf %s "{{ item }}"',
+        "printf %s '{{ item }}'",
+        'printf %s "$(printf %s {{ item }})"',
+        'printf %s "$(printf %s "{{ item }}")"',
+        "printf %s $(true)'{{ item }}'",
+        "cat <<END\n{{ item }}\nEND\n",
+        "cat <<-END\n\t{{ item }}\n\tEND\n",
+        "# it's \" here\nprintf %s {{ item }}",
+        'printf %s%s "a # b" {{ item }}',
+        "printf %s%s $'it\\'s' {{ item }}",
+        "cat <<'END' >/dev/null; printf %s {{ item }}\nbody' \"\nEND",
+        "x=${1:-'}'}; printf %s \"{{ item }}\"",
+        'printf %s \\"{{ item }}',
+    ],
+)
+def test_bash(script, tmp_path):
+    assert EVIL in run("bash", script, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("language", "script"),
+    [
+        ("python", "print({{ item }})"),
+        ("python", 'print("x {{ item }}")'),
+        ("python", "print('''x {{ item }}''')"),
+        ("python", "print(f'{1}{{ item }}')"),
+        ("python", "# don't\nprint({{ item }})"),
+        ("javascript", "console.log({{ item }})"),
+        ("javascript", "console.log('{{ item }}')"),
+        ("javascript", "console.log(`{{ item }}`) // it's"),
+        ("perl", "binmode STDOUT, ':utf8'; print {{ item }}"),
+        ("perl", "binmode STDOUT, ':utf8'; print \"{{ item }}\""),
+    ],
+)
+def test_other_languages(language, script, tmp_path):
+    import shutil
+
+    if shutil.which(PROGRAMS[language][0]) is None:
+        pytest.skip(f"{language} is not installed")
+    assert EVIL in run(language, script, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (3, "3 int"),
+        (2.5, "2.5 float"),
+        (True, "True bool"),
+        (None, "None NoneType"),
+        ([1, "a"], "[1, 'a'] list"),
+    ],
+)
+def test_values_keep_their_type_in_python(value, expected, tmp_path):
+    script = "x = {{ item }}\nprint(x, type(x).__name__)"
+    assert run("python", script, tmp_path, value).strip() == expected
+
+
+def test_a_quoted_here_document_is_refused():
+    assert problems("bash", "cat <<'E'\n{{ item }}\nE") == [
+        "{{ item }} stands in a here-document whose end is quoted; write <<END without quotes"
+    ]
+    assert problems("bash", "cat <<'E'\nx\nE\necho {{ item }}") == []
+    assert "double quotes" in problems("perl", "print '{{ item }}'")[0]
+
+
+pieces = st.lists(
+    st.sampled_from(["'", '"', "`", "$(", ")", "\\", "\n", "#", " ", "x", "<<E", "<<'E'", "E", "$'", ";"])
+)
+
+
+@settings(deadline=None, max_examples=60)
+@example(["'", '"'], ["$("])
+@given(pieces, pieces)
+def test_no_place_lets_data_become_code(tmp_path_factory, before, after):
+    folder = tmp_path_factory.getbasetemp()
+    script = f"{''.join(before)}{{{{ item }}}}{''.join(after)}"
+    for value in (
+        "'; touch pwned; '",
+        '"; touch pwned; "',
+        "$(touch pwned)",
+        "`touch pwned`",
+        "\nE\ntouch pwned\n",
+    ):
+        if not problems("bash", script):
+            text = fill("bash", script, lambda _, value=value: value)
+            subprocess.run(
+                ["bash", "-c", text], capture_output=True, cwd=folder, stdin=subprocess.DEVNULL, timeout=10
+            )
+            assert not (folder / "pwned").exists(), text

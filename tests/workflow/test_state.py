@@ -1,0 +1,281 @@
+"""The state of a run: what it keeps, and that it survives anything."""
+
+import json
+import os
+import random
+import re
+import signal
+import sqlite3
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from maxstage import WorkflowError
+from maxstage.workflow.state import RunState, TaskResult, import_run, list_runs, runs_folder
+
+
+def bash(content, **task):
+    return {"script": {"content": content}, **task}
+
+
+def export_of(store, run_id):
+    state = RunState(runs_folder(store), run_id)
+    try:
+        return state.export()
+    finally:
+        state.close()
+
+
+def test_export_and_import_round_trip(flow, tmp_path_factory):
+    result = flow(
+        {
+            "a": bash("printf '\\xff'; echo err >&2; seq 5000", limits={"max_stdout_bytes": 1024}),
+            "b": bash("exit 1", on_error={"continue": True}),
+        }
+    )
+    exported = json.loads(json.dumps(export_of(flow.store, result.run_id)))
+    folder = str(tmp_path_factory.mktemp("runs"))
+    state = import_run(folder, exported, "x")
+    assert state.export() == exported
+    state.close()
+    with pytest.raises(WorkflowError, match="is a run"):
+        import_run(folder, exported, "x")
+
+
+def test_the_older_form_is_read(flow, tmp_path):
+    state = import_run(runs_folder(flow.store), {"task_results": {"a": "what a said\n"}}, "old.json")
+    run_id = state.run_id
+    state.set_facts(inputs={}, folder=str(tmp_path))
+    state.close()
+    result = flow({"a": bash("exit 9"), "b": bash("echo got {{ tasks.a.output }}")}, resume=run_id)
+    assert result.tasks["b"].output.text == "got what a said\n"
+
+
+@pytest.mark.parametrize("content", [{}, [], {"task_outputs": {"a": 5}}, {"task_results": 5}])
+def test_what_is_no_state_is_refused(flow, content):
+    with pytest.raises(WorkflowError, match="is no state of a run"):
+        import_run(runs_folder(flow.store), content, "x.json")
+    assert list_runs(runs_folder(flow.store)) == []
+
+
+def test_a_state_of_a_newer_version_or_a_damaged_one_is_refused(flow):
+    result = flow({"a": bash("true")})
+    path = Path(runs_folder(flow.store)) / f"{result.run_id}.db"
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    with pytest.raises(WorkflowError, match="newer maxstage"):
+        flow({"a": bash("true")}, resume=result.run_id)
+    path.write_bytes(b"not a database" * 100)
+    with pytest.raises(WorkflowError, match="can't be read"):
+        flow({"a": bash("true")}, resume=result.run_id)
+    with pytest.raises(WorkflowError, match="There is no run"):
+        flow({"a": bash("true")}, resume="nope")
+
+
+def test_tables_are_migrated_step_by_step(tmp_path):
+    state = RunState(str(tmp_path), "r", create=True)
+    state.record("a", TaskResult("completed"))
+    state.close()
+    assert sqlite3.connect(tmp_path / "r.db").execute("PRAGMA user_version").fetchone() == (1,)
+
+
+def test_one_run_is_run_once_at_a_time(flow):
+    result = flow({"a": bash("exit 1")}, check=False)
+    state = RunState(runs_folder(flow.store), result.run_id)
+    state.acquire()
+    try:
+        with pytest.raises(WorkflowError, match="running already, in another process"):
+            flow({"a": bash("true")}, resume=result.run_id)
+    finally:
+        state.close()
+
+
+def test_resuming_does_what_failed_again_and_nothing_else(flow):
+    tasks = {"a": bash("echo a >> ran"), "b": bash("echo b >> ran; test -e go"), "c": bash("echo c >> ran")}
+    tasks["b"]["depends_on"], tasks["c"]["depends_on"] = ["a"], ["b"]
+    failed = flow(tasks, check=False)
+    assert failed.status == "failed"
+    (flow.folder / "go").touch()
+    result = flow(tasks, resume=failed.run_id)
+    assert (flow.folder / "ran").read_text().split() == ["a", "b", "b", "c"]
+    assert [result.tasks[name].status for name in "abc"] == ["completed"] * 3
+
+
+def test_a_changed_file_and_changed_inputs(flow):
+    failed = flow({"a": bash("echo {{ inputs.n }}; exit 1")}, inputs={"n": 1}, given={"n": 2}, check=False)
+    with pytest.raises(WorkflowError, match="was started with other inputs"):
+        flow({"a": bash("echo {{ inputs.n }}")}, inputs={"n": 1}, given={"n": 3}, resume=failed.run_id)
+    result = flow({"a": bash("echo {{ inputs.n }}")}, inputs={"n": 1}, resume=failed.run_id)
+    assert result.tasks["a"].output.text == "2\n"
+    assert "file has changed" in flow.events[0].data["text"]
+
+
+def test_a_full_disk_stops_the_run_with_what_was_done(program):
+    # What a task prints fits within the limit of the file's size; what the state would grow to does not.
+    (program.folder / "flow.yaml").write_text(
+        "name: full\nversion: 1\nlimits: {external_storage_threshold: null}\ntasks:\n"
+        "  a: {script: {content: head -c 200000 /dev/zero}, loop: {repeat: {count: 50}}}\n"
+    )
+    script = "ulimit -f 4000; exec " + " ".join(program.command) + " run flow.yaml"
+    done = subprocess.run(["bash", "-c", script], cwd=program.folder, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "can't be written" in done.stderr.splitlines()[-1]
+    again = program("run", "flow.yaml", "--resume", check=0)
+    assert b"completed" in again.stdout
+
+
+FLOW = """\
+name: survivor
+version: 1
+limits: {max_stdout_bytes: 2000}
+tasks:
+  first:
+    script: {content: "echo first $MAX_TASK >> log; seq 3000"}
+  loop:
+    loop: {for_each: {collection: {type: range, end: 14}, parallel: true, max_parallel: 2}}
+    script: {content: "echo $MAX_TASK >> log; sleep 0.03; echo item {{ item }}; seq {{ item }}000"}
+    on_error: {retry: 2}
+  flaky:
+    loop: {repeat: {count: 6}}
+    script:
+      content: |
+        echo $MAX_TASK >> log; seq 2000; sleep 0.02
+        test -e seen{{ iteration }} || { touch seen{{ iteration }}; exit 1; }
+    on_error: {retry: 1}
+  build:
+    subtasks:
+      x: {script: {content: "echo $MAX_TASK >> log; sleep 0.05; seq 2500"}}
+      y: {script: {content: "echo $MAX_TASK >> log; sleep 0.05; md5sum"}, stdin_from: x}
+      z: {script: {content: "echo $MAX_TASK >> log; echo {{ tasks.y.output }} {{ tasks.first.exit_code }}"}}
+  until:
+    loop: {repeat_until: {condition: {type: state_equals, key: tasks.until.output, value: 5}}}
+    script: {content: "echo $MAX_TASK >> log; sleep 0.02; echo {{ iteration }}"}
+  last:
+    depends_on: [flaky, until]
+    script: {content: "echo $MAX_TASK >> log; cat | md5sum; echo {{ tasks.build.output }}"}
+    stdin_from: loop
+outputs: {last: "{{ tasks.last.output }}"}
+"""
+
+
+def finished(state_path):
+    """The tasks that a state says have ended."""
+    db = sqlite3.connect(f"file:{state_path}?mode=ro", uri=True)
+    try:
+        return {path for (path,) in db.execute("SELECT path FROM tasks")}
+    except sqlite3.OperationalError:
+        return set()  # killed before its tables were there
+    finally:
+        db.close()
+
+
+def outcome(exported):
+    """What came out, but for what no two runs share: times, tokens, attempts that a kill cut short."""
+    text = {
+        path: (
+            task["status"],
+            task["output"] and re.sub(r"max:[0-9a-f]+", "max:x", task["output"]["content"]),
+            task["output"] and task["output"]["original_size"],
+            task["output"] and task["output"]["token"] is not None,
+        )
+        for path, task in exported["task_outputs"].items()
+    }
+    return text, re.sub(r"max:[0-9a-f]+", "max:x", json.dumps(exported["facts"]["outputs"]))
+
+
+def read(path):
+    return path.read_text().splitlines() if path.exists() else []
+
+
+@pytest.mark.timeout(300)
+def test_kill_9_at_any_instant(program, store):
+    (program.folder / "flow.yaml").write_text(FLOW)
+    program("run", "flow.yaml", "--jobs", "3")
+    whole = next(iter(list_runs(runs_folder(store))))
+    expected = outcome(export_of(store, whole))
+    chance = random.Random(os.environ.get("MAX_TEST_SEED", "kill"))
+    kills = rounds = 0
+    log = program.folder / "log"
+    while kills < 50:
+        rounds += 1
+        for path in [log, *program.folder.glob("seen*")]:
+            path.unlink(missing_ok=True)
+        known = set(list_runs(runs_folder(store)))
+        run_id, args = None, ["flow.yaml"]
+        while True:
+            before = len(read(log))
+            done = set() if run_id is None else finished(Path(runs_folder(store)) / f"{run_id}.db")
+            child = program.start("run", *args, "--jobs", "3", start_new_session=True)
+            try:
+                child.communicate(timeout=chance.uniform(0.25, 0.75))
+            except subprocess.TimeoutExpired:
+                child.kill()
+                kills += 1
+                child.communicate()
+            # What had ended was not begun again.
+            assert not done & set(read(log)[before:])
+            if child.returncode == 0:
+                break
+            assert child.returncode == -signal.SIGKILL
+            new = set(list_runs(runs_folder(store))) - known
+            if new:
+                run_id = new.pop() if run_id is None else run_id
+                if "folder" in facts_of(store, run_id):
+                    args = ["flow.yaml", "--run-id", run_id]
+        if run_id is None:
+            (run_id,) = set(list_runs(runs_folder(store))) - known
+        exported = export_of(store, run_id)
+        assert outcome(exported) == expected
+        referred = {
+            output["token"]
+            for task in exported["task_outputs"].values()
+            for output in (task["output"], task["output"] and task["output"]["stderr"])
+            if output and output["token"]
+        }
+        owned = {item.token for item in store.list() if item.extra.get("owner") == run_id}
+        assert owned == referred
+        for token in owned:
+            store.verify(token)
+    print(f"{kills} kills in {rounds} runs")  # noqa: T201 - shown where it fails
+
+
+def facts_of(store, run_id):
+    try:
+        state = RunState(runs_folder(store), run_id)
+    except WorkflowError:
+        return {}
+    try:
+        return state.facts()
+    finally:
+        state.close()
+
+
+def test_what_a_killed_run_left_running_is_ended_before_it_is_done_again(program, store):
+    (program.folder / "flow.yaml").write_text(
+        "name: x\nversion: 1\ntasks:\n"
+        "  a: {script: {content: 'echo $$ >> pids; test -e go && exit; trap \"\" TERM; sleep 67'}}\n"
+    )
+    child = program.start("run", "flow.yaml")
+    deadline = time.monotonic() + 10
+    while not read(program.folder / "pids"):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    child.kill()
+    child.communicate()
+    (pid,) = read(program.folder / "pids")
+    assert runs(pid)
+    (program.folder / "go").touch()
+    program("run", "flow.yaml", "--resume")
+    assert not runs(pid)
+
+
+def runs(pid):
+    """Whether a process runs: one that has ended and that nobody waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

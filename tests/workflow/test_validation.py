@@ -1,0 +1,188 @@
+"""What is wrong with a workflow file: all of it at once, each with its place."""
+
+import json
+import re
+from importlib.resources import files
+
+import jsonschema
+import pytest
+
+from maxstage.workflow import loading
+from maxstage.workflow.yaml_source import Source
+
+GOOD = """\
+name: good
+version: 1.0
+tasks:
+  a: {script: {content: echo a}}
+"""
+
+
+def problems(text):
+    return [
+        str(problem).removeprefix("flow.yaml:")
+        for problem in loading.check(Source(text), "flow.yaml").problems
+    ]
+
+
+def with_tasks(*lines):
+    return "name: x\nversion: '1'\ninputs: {n: 1}\ntasks:\n" + "".join(f"  {line}\n" for line in lines)
+
+
+def test_a_good_file():
+    assert problems(GOOD) == []
+
+
+def test_all_errors_at_once():
+    text = """\
+name: bad
+taks: {}
+inputs: {a: 1}
+limits: {max_stdot_bytes: 3}
+agents:
+  x: {provider: claud}
+  y: {command: [no-such-program]}
+tasks:
+  one: {script: {content: "echo {{ inputs.b }} {{ tasks.tow.output }} {{ foo.bar }} {{ item }} {{ in puts }}"}}
+  two: {depends_on: [one, on], command: {executable: ls}, on_error: {retry: x}}
+  three: {script: {languge: bash, content: x}}
+  three: {script: {content: x}}
+  four: {agent: q, description: hi, stdin_from: one}
+  five: {script: {content: "cat <<'E'\\n{{ inputs.a }}\\nE"}, loop: {}}
+  six: {}
+  seven: {script: {content: "echo {{ tasks.six.output }}"}, condition: {type: task_status, task: nine, status: failed}}
+  eight: 5
+  ni ne: {script: {content: "x"}}
+  ten: {subtasks: {a: {script: {}}, b: {script: {content: "{{ tasks.a.output }} {{ tasks.c.output }}"}}}}
+"""
+    expected = """\
+1:1: field 'version' is missing
+2:1: unknown field 'taks'; did you mean 'tasks'?
+4:1: limits: unknown limit 'max_stdot_bytes'; did you mean 'max_stdout_bytes'?
+6:7: unknown provider 'claud'; did you mean 'claude'?
+7:7: 'no-such-program' is not installed, or not on the PATH
+9:18: unknown reference '{{ in puts }}'; known are inputs.NAME
+10:27: there is no task 'on'; did you mean 'one'?
+10:70: retry: wants to be a whole number
+12:3: 'three' is given twice
+13:10: there is no agent 'q'
+13:37: an agent reads its prompt on stdin; put the token into it
+14:19: {{ inputs.a }} stands in a here-document whose end is quoted
+14:61: loop: a loop has exactly one of for_each, repeat, while, repeat_until
+15:3: six: a task has exactly one of script, command, agent, subtasks; this has none
+16:61: there is no task 'nine'
+17:3: eight: wants to be a mapping
+18:3: ni ne: a name has letters, digits, _ and -, and does not begin with a digit
+19:24: script: a script has either content or file
+19:50: there is no task 'c'
+""".splitlines()
+    found = problems(text)
+    assert [line[: len(want)] for line, want in zip(found, expected, strict=True)] == expected
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (["a: {depends_on: [b], script: {content: x}}", "b: {depends_on: [c], script: {content: x}}",
+          "c: {depends_on: [a], script: {content: x}}"], "tasks wait for each other: a -> b -> c -> a"),
+        (["a: {script: {content: 'echo {{ tasks.b.output }}'}}", "b: {stdin_from: a, command: {executable: cat}}"],
+         "tasks wait for each other: a -> b -> a"),
+        (["a: {depends_on: [a], script: {content: x}}"], "'a' names itself"),
+        (["a: {parallel_with: [b], script: {content: x}}", "b: {depends_on: [a], script: {content: x}}"],
+         "(those of parallel_with start together)"),
+        (["a: {script: {content: 'echo {{ tasks.a.output }} {{ inputs.m }}'}}"], "there is no input 'm'"),
+        (["a: {script: {content: 'echo {{ iteration }}'}}"], "there is no variable 'iteration'"),
+        (["a: {script: {content: x}, condition: {type: state_equals, key: inputs.q, value: 1}}"], "no input 'q'"),
+        (["a: {script: {content: x}, condition: {type: state_equals}}"], "state_equals wants key"),
+        (["a: {script: {content: x}, loop: {for_each: {collection: {type: range}}}}"], "range wants end"),
+        (["a: {script: {content: x}, context: {include_tasks: [zz]}}"], "there is no task 'zz'"),
+        (["a: {script: {content: x, language: cobol}}"], "language: Input should be 'bash', 'python'"),
+        (["a: {script: {content: x, timeout_secs: -1}}"], "timeout_secs: Input should be greater than 0"),
+        (["a: {agent: b}"], "an agent's task wants a description: it is the prompt"),
+    ],
+)  # fmt: skip
+def test_single_errors(lines, expected):
+    found = problems(with_tasks(*lines))
+    assert any(expected in line for line in found), found
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "1:1: a workflow wants to be a mapping"),
+        ("- a", "1:1: a workflow wants to be a mapping"),
+        ("a: [", "2:1: did not find expected node content"),
+        ("name: x\ntasks:\n\ta: 1", "3:1: found character '\\t' that cannot start any token"),
+        ("name: &a [*a]", "1:7: an alias contains itself"),
+        ("? [a]\n: b", "1:3: a key must be a name"),
+    ],
+)
+def test_what_is_no_workflow_at_all(text, expected):
+    found = problems(text)
+    # The two parsers of PyYAML word it differently; the place is the same.
+    assert any(line.startswith(expected) or line.split(" ")[0] == expected.split(" ")[0] for line in found), (
+        found
+    )
+
+
+def test_aliases_of_aliases_do_not_fill_the_memory():
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
+    assert any("or aliases that make them" in line for line in problems("\n".join(lines)))
+
+
+def test_limits_that_are_doubtful():
+    text = with_tasks("a: {script: {content: x}, limits: {max_stdout_bytes: 100, max_stderr_bytes: 200MiB}}")
+    checked = loading.check(Source(text), "flow.yaml")
+    assert checked.spec is not None
+    assert [problem.to_dict()["severity"] for problem in checked.problems] == ["warning", "warning"]
+    assert re.match(r"flow.yaml:5:\d+: warning: max_stdout_bytes", str(checked.problems[0]))
+
+
+def test_yaml_scalars_are_those_of_yaml_1_2():
+    source = Source(
+        "a: 010\nb: on\nc: 1e3\nd: ~\ne: '1'\nf: !!str 12\ng: true\nh: 1_000\ni: 2026-01-01\nj: -.5\n"
+    )
+    assert source.data == {
+        "a": 10, "b": "on", "c": 1000.0, "d": None, "e": "1", "f": "12", "g": True, "h": "1_000", "i": "2026-01-01",
+        "j": -0.5,
+    }  # fmt: skip
+
+
+def test_upstream_forms_are_read():
+    text = """\
+name: upstream
+version: "1.0"
+tasks:
+  build:
+    description: Build
+    subtasks:
+      - compile: {script: {language: bash, content: "echo ${workflow.n}"}}
+      - link: {depends_on: [compile], script: {language: bash, content: "echo ${task.compile.output}"}}
+inputs: {n: {default: 1, required: false, description: how many}}
+"""
+    checked = loading.check(Source(text), "flow.yaml")
+    assert problems(text) == []
+    assert checked.dependencies == {"build": [], "build.compile": [], "build.link": ["compile"]}
+
+
+def test_the_json_schema_is_that_of_the_format():
+    schema = json.loads(json.dumps(loading.json_schema()))
+    assert schema["required"] == ["name", "version", "tasks"]
+    assert {"depends_on", "on_error", "loop", "limits", "stdin_from"} <= set(
+        schema["$defs"]["Task"]["properties"]
+    )
+    assert {"and", "or", "not"} <= set(schema["$defs"]["Condition"]["properties"])
+    assert "continue" in schema["$defs"]["OnError"]["properties"]
+    limits = schema["$defs"]["Task"]["properties"]["limits"]
+    assert "max_stdout_bytes" in limits["properties"]
+    assert limits["additionalProperties"] is False
+
+
+@pytest.mark.parametrize("name", ["starter", "agents", "fan-out"])
+def test_templates_are_good_and_follow_the_schema(name):
+    text = (files("maxstage.workflow") / "templates" / f"{name}.yaml").read_text()
+    assert problems(text) == []
+    jsonschema.validate(Source(text).data, loading.json_schema())
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**Source(text).data, "taks": {}}, loading.json_schema())
