@@ -310,8 +310,9 @@ def find_runs(folder: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def new_run_id() -> str:
-    """Return an id for a run: when it began, and random digits."""
-    return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + os.urandom(3).hex()
+    """Return an id for a run: when it began, to the millisecond, and random digits."""
+    now = time.time()
+    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now))}-{int(now % 1 * 1000):03}{os.urandom(2).hex()}"
 
 
 def import_run(folder: str, exported: Any, name: str) -> RunState:

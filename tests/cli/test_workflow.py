@@ -1,0 +1,267 @@
+"""``max run``, ``validate``, ``runs`` and ``template`` through the real program."""
+
+import json
+import os
+import pty
+import re
+import signal
+import time
+
+import pytest
+
+FLOW = """\
+name: small
+version: 1
+inputs: {who: you, n: 2}
+tasks:
+  hello: {script: {content: "echo hello {{ inputs.who }}"}}
+  numbers: {script: {content: "seq 10000"}, limits: {max_stdout_bytes: 2KiB}}
+  loop: {loop: {repeat: {count: 3}}, script: {content: "echo {{ iteration }}"}, depends_on: [hello]}
+outputs: {greeting: "{{ tasks.hello.output }}"}
+"""
+FAILS = """\
+name: f
+version: 1
+tasks:
+  a: {script: {content: 'echo why >&2; exit 3'}}
+  b: {script: {content: x}, depends_on: [a]}
+"""
+
+
+@pytest.fixture
+def flow(program):
+    (program.folder / "flow.yaml").write_text(FLOW)
+    return program
+
+
+def test_a_run_ends_with_a_table(flow):
+    done = flow("run", "flow.yaml", "--input", "who=the world")
+    lines = done.stdout.decode().splitlines()
+    assert re.fullmatch(r"TASK +STATE +TIME +OUTPUT", lines[0])
+    assert [line.split()[0] for line in lines[1:4]] == ["hello", "numbers", "loop"]
+    assert re.search(r"completed +[\d.]+ s +48.9 KB  truncated, whole: max:[0-9a-f]{8}$", lines[2])
+    assert lines[4] == "greeting: hello the world"
+    assert re.fullmatch(r"run \d{8}-\d{6}-[0-9a-f]{7} completed in [\d.]+ s", lines[5])
+    log = done.stderr.decode().splitlines()
+    assert {"started    hello", "completed  hello  16 B", "completed  loop  6 B"} <= set(log)
+    assert "\x1b" not in done.stderr.decode()
+
+
+def test_events_are_a_line_of_json_each(flow):
+    done = flow("run", "flow.yaml", "--events")
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert events[0]["event"] == "run_started"
+    assert events[-1]["event"] == "run_finished"
+    assert events[-1]["status"] == "completed"
+    ended = {event["task"]: event for event in events if event["event"] == "task_finished"}
+    assert set(ended) == {"hello", "numbers", "loop", "loop[0]", "loop[1]", "loop[2]"}
+    assert ended["numbers"]["truncated"]
+    assert flow("retrieve", ended["numbers"]["token"]).stdout.count(b"\n") == 10000
+    assert done.stderr == b""
+
+
+def test_json(flow):
+    result = json.loads(flow.text("run", "flow.yaml", "-o", "json"))
+    assert (result["status"], result["outputs"]) == ("completed", {"greeting": "hello you"})
+    assert list(result["tasks"]) == ["hello", "numbers", "loop", "loop[0]", "loop[1]", "loop[2]"]
+    assert result["tasks"]["hello"]["bytes"] == 10
+
+
+def test_what_is_shown_on_request(flow):
+    out = flow.text("run", "flow.yaml", "--show-task-outputs", "--show-external-storage")
+    assert "--- hello (completed)\nhello you\n" in out
+    assert re.search(r"--- numbers \(completed, truncated; whole: max:[0-9a-f]{8}\)", out)
+    assert re.search(r"^max:[0-9a-f]{8}  numbers stdout  48,894 bytes  /.*\.gz$", out, re.MULTILINE)
+
+
+def test_inputs_have_the_type_of_their_default(flow):
+    (flow.folder / "t.yaml").write_text(
+        "name: t\nversion: 1\ninputs: {n: 2, s: x}\ntasks:\n"
+        "  a: {script: {language: python, content: 'print({{ inputs.n }} + 1, {{ inputs.s }} + \"y\")'}}\n"
+        "outputs: {sum: '{{ tasks.a.output }}'}\n"
+    )
+    assert "sum: 6 7y" in flow.text("run", "t.yaml", "--input", "n=5", "--input", "s=7")
+    bad = flow("run", "t.yaml", "--input", "n=many", check=1)
+    assert bad.stderr == b"input n wants JSON, like 2, not 'many'\n"
+    assert b"has no input 'm'" in flow("run", "t.yaml", "--input", "m=1", check=1).stderr
+    assert b"wants to be NAME=VALUE" in flow("run", "t.yaml", "--input", "m", check=2).stderr
+
+
+def test_a_failure(program):
+    (program.folder / "f.yaml").write_text(FAILS)
+    done = program("run", "f.yaml", check=1)
+    assert done.stdout.decode().splitlines()[-1].endswith(
+        "failed in 0.00 s: a: exit status 3: why"
+    ) or re.search(r"failed in [\d.]+ s: a: exit status 3: why$", done.stdout.decode().splitlines()[-1])
+    assert b"Traceback" not in done.stderr
+
+
+def test_files_that_are_no_good(program):
+    (program.folder / "bad.yaml").write_text(FAILS.replace("depends_on: [a]", "depends_on: [c], lop: 1"))
+    for command in ("validate", "run"):
+        done = program(command, "bad.yaml", check=1)
+        lines = done.stderr.decode().splitlines()
+        assert len(lines) == 2
+        assert lines[0].startswith("bad.yaml:5:") or lines[1].startswith("bad.yaml:5:")
+        assert any("unknown field 'lop'; did you mean 'loop'?" in line for line in lines)
+    found = json.loads(program.text("validate", "bad.yaml", "-o", "json", check=1))
+    assert {problem["line"] for problem in found} == {5}
+    assert program("run", "gone.yaml", check=1).stderr == b"No such file or directory: gone.yaml\n"
+    assert program("validate", check=2).stderr.startswith(b"Name a workflow FILE")
+
+
+def test_validating(flow):
+    assert flow.text("validate", "flow.yaml") == "flow.yaml is good: 3 tasks\n"
+    (flow.folder / "w.yaml").write_text(FLOW.replace("2KiB", "100"))
+    done = flow("validate", "w.yaml", "--validate-limits")
+    assert done.stdout == b"w.yaml is good: 3 tasks, 1 warning\n"
+    assert re.match(rb"w.yaml:6:\d+: warning: max_stdout_bytes", done.stderr)
+    assert flow.text("run", "w.yaml", "--validate-limits") == "w.yaml is good\n"
+    assert json.loads(flow.text("validate", "--schema"))["title"] == "WorkflowSpec"
+
+
+def test_plan_and_graph(flow):
+    plan = flow.text("run", "flow.yaml", "--dry-run")
+    assert "loop: script  bash: echo {{ iteration }}\n    after: hello\n    loop: 3 times\n" in plan
+    assert [
+        entry["task"] for entry in json.loads(flow.text("run", "flow.yaml", "--dry-run", "-o", "json"))
+    ] == [
+        "hello",
+        "numbers",
+        "loop",
+    ]
+    assert "  t_hello --> t_loop" in flow.text("run", "flow.yaml", "--graph", "mermaid")
+    assert '  "hello" -> "loop";' in flow.text("run", "flow.yaml", "--graph", "dot")
+    assert flow.text("runs") == "No runs.\n"
+
+
+@pytest.mark.parametrize("name", ["starter", "agents", "fan-out"])
+def test_templates_run_as_they_are(program, name):
+    text = program.text("template", name)
+    assert text.startswith("# ")
+    (program.folder / "flow.yaml").write_text(text)
+    program("run", "flow.yaml")
+    assert name in program.text("template", "--list")
+
+
+def test_runs(flow):
+    flow("run", "flow.yaml")
+    (flow.folder / "f.yaml").write_text(FAILS)
+    flow("run", "f.yaml", check=1)
+    newest, oldest = flow.text("runs").splitlines()
+    assert re.fullmatch(r"\S+  failed       \d{4}-\d\d-\d\d \d\d:\d\d:\d\d  f", newest)
+    assert "completed" in oldest
+    run_id = oldest.split()[0]
+    shown = flow.text("runs", "show", run_id)
+    assert f"Run:      {run_id}\nWorkflow: small (" in shown
+    assert 'Input:    who = "you"' in shown
+    assert "1 outputs kept whole" in shown
+    assert "loop[1]" in flow.text("runs", "show", run_id, "--iterations")
+    assert (
+        json.loads(flow.text("runs", "show", run_id, "-o", "json"))["tasks"]["hello"]["status"] == "completed"
+    )
+    exported = flow.text("runs", "export", run_id)
+    assert flow.text("runs", "clean", run_id) == f"Deleted run {run_id} and 1 output\n"
+    assert flow.text("stage", "list") == "No staged data.\n"
+    assert flow.text("runs", "import", "-", stdin=exported.encode()).strip() == run_id
+    assert b"There is a run" in flow("runs", "import", "-", stdin=exported.encode(), check=1).stderr
+    assert (
+        flow("runs", "show", "nope", check=1).stderr
+        == b'There is no run nope; "max runs" shows what there is\n'
+    )
+    flow("runs", "clean", "--all", "--yes")
+    assert flow.text("runs") == "No runs.\n"
+    assert flow("runs", "clean", check=2).stderr.startswith(b"Name a RUN")
+
+
+def test_ctrl_c_tells_how_to_go_on(program):
+    (program.folder / "flow.yaml").write_text(
+        "name: s\nversion: 1\ntasks:\n  a: {script: {content: touch started; sleep 0.5; echo a}}\n"
+        "  b: {script: {content: echo b}, depends_on: [a]}\n"
+    )
+    child = program.start("run", "flow.yaml")
+    wait_for(program.folder / "started")
+    child.send_signal(signal.SIGINT)
+    _, stderr = child.communicate(timeout=20)
+    assert child.returncode == 130
+    assert b"stopping: what runs may end by itself; Ctrl-C again ends it now\n" in stderr
+    hint = stderr.decode().splitlines()[-1]
+    assert hint.startswith("Stopped. To go on: max run flow.yaml --run-id ")
+    done = program(*hint.partition("max ")[2].split())
+    assert b"completed  a (earlier)  2 B\n" in done.stderr
+    assert b"started    b\n" in done.stderr
+    assert (
+        b"there is no unfinished run of flow.yaml" in program("run", "flow.yaml", "--resume", check=1).stderr
+    )
+
+
+@pytest.mark.parametrize("numbers", [(signal.SIGINT, signal.SIGINT), (signal.SIGTERM,)])
+def test_what_ends_a_run_now(program, numbers):
+    (program.folder / "flow.yaml").write_text(
+        "name: s\nversion: 1\ntasks:\n  a: {script: {content: 'touch started; seq 5000; sleep 61'}}\n"
+    )
+    child = program.start("run", "flow.yaml")
+    wait_for(program.folder / "started")
+    for number in numbers:
+        time.sleep(0.2)
+        child.send_signal(number)
+    started = time.monotonic()
+    child.communicate(timeout=20)
+    assert time.monotonic() - started < 5
+    assert child.returncode == 128 + numbers[0]
+    assert program.text("stage", "list") == "No staged data.\n"
+    assert "interrupted" in program.text("runs")
+
+
+def wait_for(path):
+    deadline = time.monotonic() + 20
+    while not path.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_the_same_run_twice_at_once(program):
+    (program.folder / "flow.yaml").write_text(
+        "name: s\nversion: 1\ntasks:\n  a: {script: {content: 'touch started; test -e go || sleep 61'}}\n"
+    )
+    child = program.start("run", "flow.yaml")
+    wait_for(program.folder / "started")
+    second = program("run", "flow.yaml", "--resume", check=1)
+    assert re.fullmatch(rb"Run \S+ is running already, in another process\n", second.stderr)
+    assert "running" in program.text("runs")
+    assert b"running already" in program("runs", "clean", program.text("runs").split()[0], check=1).stderr
+    child.kill()
+    child.communicate()
+    assert "killed" in program.text("runs")
+    (program.folder / "go").touch()
+    program("run", "flow.yaml", "--resume")
+
+
+def test_a_terminal_sees_it_live(flow):
+    child, terminal = pty.fork()
+    if child == 0:
+        os.chdir(flow.folder)
+        os.environ.update(TERM="xterm", COLUMNS="100", LINES="30", NO_COLOR="1")
+        os.execv(flow.command[0], [*flow.command, "run", "flow.yaml"])
+    seen = b""
+    while True:
+        try:
+            part = os.read(terminal, 65536)
+        except OSError:
+            break
+        if not part:
+            break
+        seen += part
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    text = seen.decode()
+    assert "✓" in text
+    assert "greeting: hello you" in text
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9]m", text)  # NO_COLOR
+
+
+def test_outside_of_a_project(program, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("elsewhere")
+    (folder / "flow.yaml").write_text(FLOW)
+    program.folder = folder
+    assert b"max init" in program("run", "flow.yaml", check=1).stderr
+    assert program.text("validate", "flow.yaml") == "flow.yaml is good: 3 tasks\n"
