@@ -25,11 +25,12 @@ if TYPE_CHECKING:
         WorkflowError,
     )
     from maxstage.output.limits import CleanupStrategy, Limits, LimitsError
-    from maxstage.output.run import run
+    from maxstage.output.run import capture, run
     from maxstage.output.task_output import TaskOutput
     from maxstage.output.truncation import Truncation, truncate, truncate_stream
     from maxstage.store.metadata import Item
     from maxstage.store.store import Store
+    from maxstage.workflow.workflow import Workflow
 
 _HOMES = {
     "backend": "maxstage._backend",
@@ -39,6 +40,8 @@ _HOMES = {
     "Limits": "maxstage.output.limits",
     "LimitsError": "maxstage.output.limits",
     "TaskOutput": "maxstage.output.task_output",
+    "Workflow": "maxstage.workflow.workflow",
+    "capture": "maxstage.output.run",
     "Truncation": "maxstage.output.truncation",
     "run": "maxstage.output.run",
     "truncate": "maxstage.output.truncation",
@@ -71,9 +74,11 @@ __all__ = [
     "Store",
     "TaskOutput",
     "Truncation",
+    "Workflow",
     "WorkflowError",
     "__version__",
     "backend",
+    "capture",
     "run",
     "truncate",
     "truncate_stream",

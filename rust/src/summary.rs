@@ -157,8 +157,12 @@ impl Summary {
             self.keep(CONTEXT, self.number, line);
         }
         self.after = if score == CERTAINLY { AFTER } else { self.after.saturating_sub(1) };
-        self.before.truncate(BEFORE - 1);
-        self.before.push_front(line.to_vec());
+        // The oldest buffer is used again: nothing is allocated for a line that does not matter.
+        let oldest = if self.before.len() < BEFORE { None } else { self.before.pop_back() };
+        let mut text = oldest.unwrap_or_default();
+        text.clear();
+        text.extend_from_slice(line);
+        self.before.push_front(text);
         self.number += 1;
     }
 

@@ -306,3 +306,22 @@ def test_combined_output_is_within_the_limit_of_stdout(store):
     done = sh("seq 1000; seq 1000 >&2", store=store, limits=SMALL, combine=True)
     assert (done.output_type, done.truncated) == ("combined", True)
     assert len(done.content) <= SMALL["max_stdout_bytes"]
+
+
+def test_capturing_a_process_of_somebody_else(store):
+    process = subprocess.Popen(["sh", "-c", "seq 5000; echo err >&2; exit 3"], stdout=-1, stderr=-1)
+    done = maxstage.capture(process, limits=SMALL, store=store, task_id="mine", owner="me")
+    assert (done.task_id, done.exit_code, done.stderr.content) == ("mine", 3, b"err\n")
+    assert len(done.content) <= 2000
+    assert store.open(done.token).read().count(b"\n") == 5000
+    assert store.info(done.token).pinned
+    with pytest.raises(ValueError, match="no pipe for its stdout"):
+        maxstage.capture(subprocess.Popen(["true"]))
+
+
+@pytest.mark.parametrize("session", [True, False])
+def test_capturing_with_a_timeout_ends_the_process(session):
+    process = subprocess.Popen(["sleep", "63"], stdout=subprocess.PIPE, start_new_session=session)
+    done = maxstage.capture(process, timeout=0.2, keep="never")
+    assert done.timed_out
+    assert process.returncode == -signal.SIGTERM

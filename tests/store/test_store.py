@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -356,3 +357,16 @@ print(sorted(heavy & set(sys.modules)))
     run = [sys.executable, "-I", "-c", script]
     done = subprocess.run(run, capture_output=True, text=True, check=True, env={})
     assert done.stdout.strip() == "[]"
+
+
+def test_many_make_the_same_project_at_once(tmp_path):
+    for attempt in range(20):
+        barrier = threading.Barrier(8)
+
+        def make(attempt=attempt, barrier=barrier):
+            barrier.wait()
+            return Store.init(tmp_path / str(attempt)).stage(b"x").token
+
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            tokens = [future.result() for future in [pool.submit(make) for _ in range(8)]]
+        assert len(set(tokens)) == 8

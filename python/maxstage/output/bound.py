@@ -6,12 +6,12 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from maxstage._backend import core
-from maxstage.output.run import Externals
+from maxstage.output.external import Externals
 from maxstage.output.task_output import TaskOutput
 
 if TYPE_CHECKING:
+    from maxstage.output.external import Keep
     from maxstage.output.limits import Limits
-    from maxstage.output.run import Keep
     from maxstage.store.store import Store
 
 

@@ -1,9 +1,9 @@
-"""Keeping an output whole, beside its cut text: as an item of a store, from its first byte."""
+"""Keeping outputs whole, beside their cut text: as items of a store, from the first byte."""
 
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from maxstage.errors import Error
 from maxstage.store.store import Store
@@ -12,6 +12,12 @@ if TYPE_CHECKING:
     from maxstage._backend import core
     from maxstage.output.limits import Limits
     from maxstage.store.draft import Draft
+
+
+Keep = Literal["always", "truncated", "never"]
+
+_TICK_MS = 250
+"""Milliseconds between two looks at the quota."""
 
 
 class External:
@@ -103,3 +109,100 @@ def store_for(limits: Limits, store: Store | None) -> Store | None:
         return Store.find()
     except NoProject:
         return None
+
+
+class Externals:
+    """The whole outputs of both streams of a capture, as far as they must be kept.
+
+    Attributes:
+        above: Above how many bytes a stream is kept whole even if it was not cut; None: never.
+        problems: What could not be kept, and why.
+    """
+
+    def __init__(
+        self, limits: Limits, store: Store | None, *, keep: Keep, source: str, owner: str | None
+    ) -> None:
+        threshold = limits.external_storage_threshold
+        self._store = None if keep == "never" or threshold is None else store_for(limits, store)
+        self._missing = self._store is None and keep != "never" and threshold is not None
+        if self._missing and keep == "always":
+            raise Error('There is no store to keep the output in. Run "max init" first.')
+        self.above = None if keep == "never" or threshold is None else 0 if keep == "always" else threshold
+        self._limits = limits
+        self._source = source
+        self._owner = owner
+        self._streams: dict[int, External] = {}
+        self.problems: list[str] = []
+
+    def pump(self, capture: core.Capture) -> None:
+        """Let a capture go on to the end of its streams."""
+        while self.step(capture, _TICK_MS) != "end":
+            pass
+
+    def step(self, capture: core.Capture, wait_ms: int) -> str:
+        """Let a capture go on until something happens; give it the writers that it asks for."""
+        try:
+            event, stream = capture.pump(wait_ms)
+        except OSError as error:
+            # A writer failed. The capture has all that was read, and goes on without it.
+            failed = self.fail(error)
+            if not failed:
+                raise
+        else:
+            failed = self._keep(capture, stream) if event == "keep" else []
+            failed += self.check_quota() if event == "timeout" else []
+        for stream in failed:
+            capture.never_keep(stream)
+        return "failed" if failed else event
+
+    def _keep(self, capture: core.Capture, stream: int) -> list[int]:
+        """Keep a stream whole from now on; return it where that is not possible."""
+        if self._store is None:
+            if self._missing and not self.problems:
+                self.problems.append(
+                    'the whole output was not kept: not in a Max project; run "max init" first'
+                )
+            return [stream]
+        external = External(self._store, self._limits, source=self._source, owner=self._owner)
+        self._streams[stream] = external
+        try:
+            capture.keep(stream, external.open())
+        except (OSError, Error) as error:
+            return self.fail(error, stream)
+        return []
+
+    def of(self, stream: int) -> External | None:
+        """Return the whole output of a stream, if it is kept."""
+        return self._streams.get(stream)
+
+    def fail(self, error: Exception, stream: int | None = None) -> list[int]:
+        """Give up the item of a stream, or of all that write; return which."""
+        failed = [number for number in self._streams if stream in (None, number)]
+        for number in failed:
+            external = self._streams.pop(number)
+            external.fail(error)
+            self.problems.append(external.problem or "")
+        return failed
+
+    def check_quota(self) -> list[int]:
+        """Give up what grew beyond the quota; return which streams that are."""
+        failed = []
+        for stream, external in list(self._streams.items()):
+            try:
+                external.check_quota()
+            except Error as error:
+                failed += self.fail(error, stream)
+        return failed
+
+    def publish(self) -> None:
+        """Make visible what is kept."""
+        for stream, external in list(self._streams.items()):
+            external.publish()
+            if external.problem is not None:
+                self.problems.append(external.problem)
+                del self._streams[stream]
+
+    def discard(self) -> None:
+        """Leave nothing behind of what was not published."""
+        for external in self._streams.values():
+            external.discard()

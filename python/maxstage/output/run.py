@@ -11,27 +11,23 @@ import contextlib
 import os
 import signal
 import subprocess
-import threading
 import time
 from datetime import UTC, datetime
-from typing import IO, TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from maxstage._backend import core
-from maxstage.errors import Error
-from maxstage.output.external import External, store_for
+from maxstage.output.external import Externals, Keep
+from maxstage.output.feed import Feed, open_stdin
 from maxstage.output.limits import Limits
 from maxstage.output.task_output import OutputType, TaskOutput
-from maxstage.store.reading import OpenItem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    import threading
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
+    from maxstage.output.feed import Stdin
     from maxstage.store.store import Store
-
-    Stdin = bytes | str | os.PathLike[str] | int | IO[bytes] | OpenItem | None
-
-Keep = Literal["always", "truncated", "never"]
 
 GRACE = 2.0
 """Seconds between SIGTERM and SIGKILL: enough to flush and remove temporary files."""
@@ -110,40 +106,92 @@ def run(
     >>> output.stderr.text
     'done\\n'
     """
-    limits = limits if isinstance(limits, Limits) else Limits.parse(limits or {})
     words = [os.fspath(word) for word in argv]
-    with contextlib.ExitStack() as stack:
-        feed = stack.enter_context(_open_stdin(stdin, store))
-        stack.callback(feed.close)
-        externals = Externals(
-            limits, store, keep=keep, source=f"exec/{os.path.basename(words[0])}", owner=owner
-        )
-        stack.callback(externals.discard)
-        started = time.monotonic()
+    with open_stdin(stdin, store) as feed:
         # Not preexec_fn: it forks the slow way. A session of its own makes a process group of its own.
-        process = subprocess.Popen(
-            words,
-            stdin=feed.fd,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT if combine else subprocess.PIPE,
-            cwd=cwd,
-            env=env,
-            start_new_session=True,
-        )
-        running = _Running(
-            process, limits, externals, feed, combine=combine, cancel=cancel, on_output=on_output
-        )
-        stack.callback(running.close)
-        feed.start()
-        interrupted = running.capture(None if timeout is None else started + timeout)
-        if interrupted is not None and not isinstance(interrupted, KeyboardInterrupt):
-            raise interrupted
-        output = running.result(
-            task_id=task_id or os.path.basename(words[0]), duration=time.monotonic() - started
-        )
-    if interrupted is not None:
-        raise Interrupted(output) from None
-    return output
+        started = time.monotonic()
+        try:
+            externals = Externals(
+                _limits(limits), store, keep=keep, source=f"exec/{os.path.basename(words[0])}", owner=owner
+            )
+            process = subprocess.Popen(
+                words,
+                stdin=feed.fd,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT if combine else subprocess.PIPE,
+                cwd=cwd,
+                env=env,
+                start_new_session=True,
+            )
+            feed.start()
+            running = _Running(
+                process, _limits(limits), externals, feed, combine=combine, cancel=cancel, on_output=on_output
+            )
+            deadline = None if timeout is None else started + timeout
+            return running.finish(deadline, task_id or os.path.basename(words[0]), started)
+        finally:
+            feed.close()
+
+
+def capture(
+    process: subprocess.Popen[bytes],
+    *,
+    limits: Limits | Mapping[str, Any] | None = None,
+    timeout: float | None = None,
+    store: Store | None = None,
+    keep: Keep = "truncated",
+    cancel: threading.Event | None = None,
+    on_output: Callable[[int, bytes], None] | None = None,
+    task_id: str | None = None,
+    owner: str | None = None,
+) -> TaskOutput:
+    """Capture the output of a process that was started elsewhere, to its end, as `run` does.
+
+    Args:
+        process: A process whose stdout is a pipe, and whose stderr may be. Started with ``start_new_session=True``
+            what it starts can be ended with it; else it alone is ended.
+        limits: As for `run`, as are all others.
+        timeout: Seconds from now.
+        store: See there.
+        keep: See there.
+        cancel: See there.
+        on_output: See there.
+        task_id: What to call it; None is the program's name.
+        owner: See there.
+
+    Returns:
+        As `run` does.
+
+    Raises:
+        ValueError: Its stdout is no pipe.
+        Interrupted, LimitsError: As `run` does.
+
+    >>> import subprocess
+    >>> process = subprocess.Popen(["seq", "100000"], stdout=subprocess.PIPE, start_new_session=True)
+    >>> output = capture(process, limits={"max_stdout_bytes": "1KiB"}, keep="never")
+    >>> output.original_size, len(output.content) <= 1024
+    (588895, True)
+    """
+    if process.stdout is None:
+        raise ValueError("the process has no pipe for its stdout; start it with stdout=subprocess.PIPE")
+    words = process.args if isinstance(process.args, list | tuple) else [process.args]
+    name = task_id or os.path.basename(os.fsdecode(words[0]))  # type: ignore[arg-type]
+    started = time.monotonic()
+    externals = Externals(_limits(limits), store, keep=keep, source=f"exec/{name}", owner=owner)
+    running = _Running(
+        process,
+        _limits(limits),
+        externals,
+        Feed(subprocess.DEVNULL),
+        combine=False,
+        cancel=cancel,
+        on_output=on_output,
+    )
+    return running.finish(None if timeout is None else started + timeout, name, started)
+
+
+def _limits(limits: Limits | Mapping[str, Any] | None) -> Limits:
+    return limits if isinstance(limits, Limits) else Limits.parse(limits or {})
 
 
 class _Running:
@@ -154,7 +202,7 @@ class _Running:
         process: subprocess.Popen[bytes],
         limits: Limits,
         externals: Externals,
-        feed: _Feed,
+        feed: Feed,
         *,
         combine: bool,
         cancel: threading.Event | None,
@@ -170,6 +218,8 @@ class _Running:
         self._shown = [0, 0]
         self._warnings: list[str] = []
         self._timed_out = False
+        # Somebody else's process may be in our group: then it alone is ended.
+        self._has_group = _is_leader(process.pid)
         self._exit_fd = _open_pidfd(process.pid)
         first = (
             min(limits.max_stdout_bytes, limits.max_combined_bytes) if combine else limits.max_stdout_bytes
@@ -190,7 +240,24 @@ class _Running:
         )
         self._strategy = strategy
 
-    def capture(self, deadline: float | None) -> BaseException | None:
+    def finish(self, deadline: float | None, task_id: str, started: float) -> TaskOutput:
+        """Capture to the end, and return what was printed.
+
+        Raises:
+            Interrupted: Ctrl-C.
+        """
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._externals.discard)
+            stack.callback(self.close)
+            interrupted = self._capture(deadline)
+            if interrupted is not None and not isinstance(interrupted, KeyboardInterrupt):
+                raise interrupted
+            output = self.result(task_id=task_id, duration=time.monotonic() - started)
+        if interrupted is not None:
+            raise Interrupted(output) from None
+        return output
+
+    def _capture(self, deadline: float | None) -> BaseException | None:
         """Capture to the end; return what interrupted it, if anything did."""
         interrupted: BaseException | None = None
         try:
@@ -297,7 +364,10 @@ class _Running:
     def _signal(self, number: int) -> bool:
         """Send a signal to the group; false where nobody is left in it."""
         try:
-            os.killpg(self._process.pid, number)
+            if self._has_group:
+                os.killpg(self._process.pid, number)
+            else:
+                self._process.send_signal(number)
         except (ProcessLookupError, PermissionError):
             return False
         return True
@@ -355,197 +425,19 @@ class _Running:
             os.close(self._exit_fd)
 
 
-class Externals:
-    """The whole outputs of both streams of a capture, as far as they must be kept.
-
-    Attributes:
-        above: Above how many bytes a stream is kept whole even if it was not cut; None: never.
-        problems: What could not be kept, and why.
-    """
-
-    def __init__(
-        self, limits: Limits, store: Store | None, *, keep: Keep, source: str, owner: str | None
-    ) -> None:
-        threshold = limits.external_storage_threshold
-        self._store = None if keep == "never" or threshold is None else store_for(limits, store)
-        self._missing = self._store is None and keep != "never" and threshold is not None
-        if self._missing and keep == "always":
-            raise Error('There is no store to keep the output in. Run "max init" first.')
-        self.above = None if keep == "never" or threshold is None else 0 if keep == "always" else threshold
-        self._limits = limits
-        self._source = source
-        self._owner = owner
-        self._streams: dict[int, External] = {}
-        self.problems: list[str] = []
-
-    def pump(self, capture: core.Capture) -> None:
-        """Let a capture go on to the end of its streams."""
-        while self.step(capture, _TICK_MS) != "end":
-            pass
-
-    def step(self, capture: core.Capture, wait_ms: int) -> str:
-        """Let a capture go on until something happens; give it the writers that it asks for."""
-        try:
-            event, stream = capture.pump(wait_ms)
-        except OSError as error:
-            # A writer failed. The capture has all that was read, and goes on without it.
-            failed = self.fail(error)
-            if not failed:
-                raise
-        else:
-            failed = self._keep(capture, stream) if event == "keep" else []
-            failed += self.check_quota() if event == "timeout" else []
-        for stream in failed:
-            capture.never_keep(stream)
-        return "failed" if failed else event
-
-    def _keep(self, capture: core.Capture, stream: int) -> list[int]:
-        """Keep a stream whole from now on; return it where that is not possible."""
-        if self._store is None:
-            if self._missing and not self.problems:
-                self.problems.append(
-                    'the whole output was not kept: not in a Max project; run "max init" first'
-                )
-            return [stream]
-        external = External(self._store, self._limits, source=self._source, owner=self._owner)
-        self._streams[stream] = external
-        try:
-            capture.keep(stream, external.open())
-        except (OSError, Error) as error:
-            return self.fail(error, stream)
-        return []
-
-    def of(self, stream: int) -> External | None:
-        """Return the whole output of a stream, if it is kept."""
-        return self._streams.get(stream)
-
-    def fail(self, error: Exception, stream: int | None = None) -> list[int]:
-        """Give up the item of a stream, or of all that write; return which."""
-        failed = [number for number in self._streams if stream in (None, number)]
-        for number in failed:
-            external = self._streams.pop(number)
-            external.fail(error)
-            self.problems.append(external.problem or "")
-        return failed
-
-    def check_quota(self) -> list[int]:
-        """Give up what grew beyond the quota; return which streams that are."""
-        failed = []
-        for stream, external in list(self._streams.items()):
-            try:
-                external.check_quota()
-            except Error as error:
-                failed += self.fail(error, stream)
-        return failed
-
-    def publish(self) -> None:
-        """Make visible what is kept."""
-        for stream, external in list(self._streams.items()):
-            external.publish()
-            if external.problem is not None:
-                self.problems.append(external.problem)
-                del self._streams[stream]
-
-    def discard(self) -> None:
-        """Leave nothing behind of what was not published."""
-        for external in self._streams.values():
-            external.discard()
-
-
-class _Feed:
-    """What the command reads: a descriptor, and for data of ours a thread that writes it."""
-
-    def __init__(self, fd: int, write: Callable[[int], None] | None = None, ours: int = -1) -> None:
-        self.fd = fd
-        self._write = write
-        self._ours = ours
-        self._problem: Exception | None = None
-        self._ended = threading.Event()
-
-    def start(self) -> None:
-        """Begin to write, now that the command is there to read."""
-        if self._write is not None:
-            os.close(self.fd)
-            self.fd = -1
-            # A daemon: a grandchild that holds the pipe and never reads must not keep us alive.
-            threading.Thread(target=self._run, args=(self._write,), daemon=True).start()
-
-    def _run(self, write: Callable[[int], None]) -> None:
-        # A command that reads no more than it wants is no error.
-        try:
-            with contextlib.suppress(BrokenPipeError):
-                write(self._ours)
-        except Exception as error:  # noqa: BLE001 - it is raised in `check`, where somebody can catch it
-            # The pipe stays open: the command must not take the end of damaged data for the end of all of it.
-            self._problem = error
-            self._ended.wait()
-        finally:
-            os.close(self._ours)
-
-    def check(self) -> None:
-        """Raise what kept the data from the command.
-
-        Raises:
-            Corrupt, OSError: The staged data is damaged, or can't be read.
-        """
-        if self._problem is not None:
-            raise self._problem
-
-    def close(self) -> None:
-        """Let go of the pipe: the command has ended, or never began."""
-        self._ended.set()
-        if self.fd >= 0 and self._write is not None:
-            os.close(self.fd)
-            os.close(self._ours)
-
-
-@contextlib.contextmanager
-def _open_stdin(stdin: Stdin, store: Store | None) -> Iterator[_Feed]:
-    if stdin is None:
-        yield _Feed(subprocess.DEVNULL)
-    elif isinstance(stdin, int):
-        yield _Feed(stdin)
-    elif isinstance(stdin, bytes):
-        yield _pipe_from(lambda fd: _write_all(fd, stdin))
-    elif isinstance(stdin, str) and stdin.lower().startswith("max:"):
-        from maxstage.store.store import Store
-
-        yield _from_item((store or Store.find()).open_item(stdin))
-    elif isinstance(stdin, str | os.PathLike):
-        with open(stdin, "rb") as file:
-            yield _Feed(file.fileno())
-    elif isinstance(stdin, OpenItem):
-        yield _from_item(stdin)
-    else:
-        yield _Feed(stdin.fileno())
-
-
-def _from_item(opened: OpenItem) -> _Feed:
-    # Closed by the thread that reads it: that may outlast the command for a moment.
-    def copy(fd: int) -> None:
-        with opened:
-            opened.copy_to(fd, "<stdin of the command>")
-
-    return _pipe_from(copy)
-
-
-def _pipe_from(write: Callable[[int], None]) -> _Feed:
-    theirs, ours = os.pipe()
-    return _Feed(theirs, write, ours)
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(fd, rest) :]
-
-
 def _open_pidfd(pid: int) -> int:
     """Return a descriptor that is readable once the process has ended; -1 where the system has none."""
     try:
         return os.pidfd_open(pid)
     except (AttributeError, OSError):
         return -1
+
+
+def _is_leader(pid: int) -> bool:
+    try:
+        return os.getpgid(pid) == pid
+    except ProcessLookupError:
+        return True  # it has ended: whoever is left would be in its group
 
 
 def _group_lives(group: int) -> bool:

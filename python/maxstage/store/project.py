@@ -50,7 +50,12 @@ def _make_directory(path: str) -> bool:
     if os.path.isdir(path):
         return False
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-    os.mkdir(path, 0o700)
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        if not os.path.isdir(path):
+            raise
+        return False  # somebody else has made it this moment
     return True
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Iterator, Mapping
 
-    from maxstage.output.run import Keep
+    from maxstage.output.external import Keep
     from maxstage.output.task_output import TaskOutput
     from maxstage.store.reading import OpenItem
     from maxstage.store.store import Store
@@ -288,9 +288,12 @@ def _umask() -> int:
     return 0o022
 
 
-def limits_of(values: Mapping[str, Any]) -> Limits:
-    """Return the limits that a part of the file gives; they were checked when it was read."""
-    return Limits.parse(values)
+def limits_of(values: Mapping[str, Any], folder: str) -> Limits:
+    """Return the limits that a part of the file gives; paths in them start at `folder`."""
+    limits = Limits.parse(values)
+    if limits.external_storage_dir is None:
+        return limits
+    return dataclasses.replace(limits, external_storage_dir=os.path.join(folder, limits.external_storage_dir))
 
 
 def keeping(limits: Limits) -> Limits:

@@ -19,8 +19,8 @@ from maxstage.workflow.state import COMPLETED, FAILED, SKIPPED, TaskResult
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from maxstage.output.external import Keep
     from maxstage.output.limits import Limits
-    from maxstage.output.run import Keep
     from maxstage.workflow.engine import Engine, Key
     from maxstage.workflow.loading import Checked
     from maxstage.workflow.schema import Task, While
@@ -122,7 +122,7 @@ class Level:
             f"{outer.spec_path}.{name}" if outer.spec_path else name,
             name,
             (*outer.key, *self._order[name]),
-            outer.limits.override(leaf.limits_of(task.limits)),
+            outer.limits.override(leaf.limits_of(task.limits, self._run.given.folder)),
             outer.deadline,
             self._wanted,
         )

@@ -124,6 +124,7 @@ class RunState:
         self._lock = threading.Lock()
         self._lock_path = os.path.join(folder, f"{run_id}.lock")
         self._lock_fd = -1
+        self._closed = False
         try:
             # isolation_level None: we say where a transaction begins.
             self._db = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
@@ -177,6 +178,9 @@ class RunState:
 
     def close(self) -> None:
         """Close it, and let others run it."""
+        if self._closed:
+            return
+        self._closed = True
         if self._db.in_transaction:
             self._db.execute("COMMIT")
         self._db.close()

@@ -264,14 +264,14 @@ class _Start:
             state.acquire()
             try:
                 values = self._inputs(inputs)
-                where = os.path.join(folder, self._spec.cwd or "")
+                where = os.path.normpath(os.path.join(folder, self._spec.cwd or ""))
                 state.set_facts(
                     workflow=self._spec.name,
                     file=self._file,
                     sha256=fingerprint,
                     inputs=values,
                     folder=where,
-                    stores=self._directories(),
+                    stores=self._directories(where),
                     started=time.time(),
                     status=RUNNING,
                 )
@@ -298,12 +298,12 @@ class _Start:
             raise
         return state, facts["inputs"], facts["folder"]
 
-    def _directories(self) -> list[str]:
+    def _directories(self, folder: str) -> list[str]:
         """Return the folders beside the project's store that whole outputs may go to."""
         parts = [self._store.settings.limits, self._spec.limits]
         parts += [task.limits for _, task in walk(self._spec.tasks)]
         found = {part["external_storage_dir"] for part in parts if part.get("external_storage_dir")}
-        return sorted(os.path.abspath(path) for path in found)
+        return sorted(os.path.join(folder, path) for path in found)
 
     def _newest(self) -> str:
         for run_id, facts in find_runs(self._folder):
@@ -349,7 +349,7 @@ class _Start:
             status, error = FAILED, problem
         else:
             ended: list[tuple[bool | None, str | None]] = []
-            limits = Limits.parse(self._store.settings.limits).override(Limits.parse(spec.limits))
+            limits = Limits.parse(self._store.settings.limits).override(leaf.limits_of(spec.limits, folder))
             top = nodes.Place("", "", "", (), limits, None, lambda: True)
             level = nodes.Level(run, spec.tasks, top, scope, lambda good, why: ended.append((good, why)))
             engine.soon(level.start)
