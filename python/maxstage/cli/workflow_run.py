@@ -16,7 +16,7 @@ from maxstage.cli.run_report import PlainWatcher, format_seconds, is_iteration, 
 from maxstage.errors import WorkflowError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from maxstage.cli.run_report import Watcher
     from maxstage.store.store import Store
@@ -170,39 +170,45 @@ def _watcher() -> Watcher:
     return LiveWatcher()
 
 
-def in_file_order(tasks: Mapping[str, TaskResult], checked: Checked) -> dict[str, TaskResult]:
-    """Return the tasks in the order of the file, each before its iterations and subtasks."""
+def in_file_order(paths: Iterable[str], checked: Checked) -> list[str]:
+    """Return the paths of tasks in the order of the file, each before its iterations and subtasks."""
     order = {path: number for number, path in enumerate(checked.paths)}
 
     def key(path: str) -> tuple[int, list[int]]:
         parts = re.split(r"\[(\d+)\]", path)
         return order.get("".join(parts[::2]), len(order)), [int(number) for number in parts[1::2]]
 
-    return {path: tasks[path] for path in sorted(tasks, key=key)}
+    return sorted(paths, key=key)
 
 
 def _report(result: RunResult, checked: Checked, options: dict[str, Any]) -> None:
-    ended = in_file_order(result.tasks, checked)
+    tasks = result.tasks
+    ended = in_file_order(tasks, checked)
     if options["output"] == "json":
-        tasks = {path: task.summary() for path, task in ended.items()}
         known = {
             "run": result.run_id,
             "status": result.status,
             "error": result.error,
             "seconds": result.seconds,
         }
-        print_json({**known, "outputs": result.outputs, "tasks": tasks})
+        summaries = {path: tasks[path].summary() for path in ended}
+        print_json({**known, "outputs": result.outputs, "tasks": summaries})
         return
-    shown = [
-        (path, task) for path, task in ended.items() if not is_iteration(path) or task.status == "failed"
-    ]
-    for line in table(shown):
+
+    def shown() -> Iterator[tuple[str, TaskResult]]:
+        # One by one: all outputs together may be more than fits into memory.
+        for path in ended:
+            task = tasks[path]
+            if not is_iteration(path) or task.status == "failed":
+                yield path, task
+
+    for line in table(shown()):
         write_out(line)
     if options["show_task_outputs"]:
-        for path, task in shown:
+        for path, task in shown():
             _show_output(path, task)
     if options["show_external_storage"]:
-        _show_external(ended)
+        _show_external((path, tasks[path]) for path in ended)
     for name, text in result.outputs.items():
         write_out(f"{name}: {text}")
     seconds = format_seconds(result.seconds)
@@ -220,8 +226,8 @@ def _show_output(path: str, task: TaskResult) -> None:
             write_all(1, part.content if part.content.endswith(b"\n") else part.content + b"\n", "<stdout>")
 
 
-def _show_external(ended: Mapping[str, TaskResult]) -> None:
-    for path, task in ended.items():
+def _show_external(ended: Iterable[tuple[str, TaskResult]]) -> None:
+    for path, task in ended:
         for part in (task.output, task.output.stderr if task.output is not None else None):
             if part is not None and part.token is not None:
                 write_out(

@@ -7,13 +7,12 @@ MAX_EXIT_CODE, MAX_TOKEN and MAX_ERROR. One that fails is a warning, except befo
 from __future__ import annotations
 
 import functools
-import os
 from typing import TYPE_CHECKING
 
 from maxstage.errors import Error
 from maxstage.output.run import run
 from maxstage.workflow import scripts
-from maxstage.workflow.leaf import project_of
+from maxstage.workflow.leaf import environment, project_of
 from maxstage.workflow.state import FAILED
 
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ class Hooks:
     def _run(self, text: str, known: dict[str, str]) -> str | None:
         """Run one; return what went wrong."""
         given = self._given
-        env = {**os.environ, **self._scope.env, **known}
+        env = {**environment(), **self._scope.env, **known}
         env |= {"MAX_RUN": given.run_id, "MAX_WORKFLOW": given.spec.name, "MAX_DIR": project_of(given.store)}
         try:
             argv = ["bash", "-c", scripts.fill("bash", text, self._scope.value)]

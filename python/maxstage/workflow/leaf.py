@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import shutil
 import signal
 import stat
+import sys
 import tempfile
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -114,7 +116,7 @@ def prepare(
     part = task.script or task.command
     folder = given.folder
     env = {
-        **os.environ,
+        **environment(),
         **scope.env,
         "MAX_RUN": given.run_id,
         "MAX_TASK": path,
@@ -286,6 +288,15 @@ def _umask() -> int:
             if line.startswith("Umask:"):
                 return int(line.split()[1], 8)
     return 0o022
+
+
+def environment() -> dict[str, str]:
+    """Return our environment; where ``max`` is not on the PATH, our own is added, since tasks are to hand data over."""
+    env = dict(os.environ)
+    ours = os.path.dirname(sys.executable)
+    if shutil.which("max") is None and os.path.exists(os.path.join(ours, "max")):
+        env["PATH"] = os.pathsep.join(part for part in (env.get("PATH"), ours) if part)
+    return env
 
 
 def limits_of(values: Mapping[str, Any], folder: str) -> Limits:

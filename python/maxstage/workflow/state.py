@@ -255,6 +255,11 @@ class RunState:
             number, path, *rest = row
             yield path, _result(*rest)
 
+    def paths(self) -> list[str]:
+        """Return the paths of all tasks that have ended, in the order in which they did."""
+        with self._lock:
+            return [path for (path,) in self._db.execute("SELECT path FROM tasks ORDER BY number")]
+
     def tokens(self) -> set[str]:
         """Return the tokens that the run's outputs refer to."""
         found = set()

@@ -8,6 +8,7 @@ import json
 import os
 import threading
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from maxstage.errors import WorkflowError
@@ -34,7 +35,7 @@ from maxstage.workflow.state import (
 from maxstage.workflow.yaml_source import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator
 
     from maxstage.workflow.loading import Checked, Problem
 
@@ -64,6 +65,30 @@ class Event(NamedTuple):
             else:
                 values[name] = value
         return {name: value for name, value in values.items() if value is not None}
+
+
+class Results(Mapping[str, TaskResult]):
+    """How the tasks of a run ended, in the order in which they did."""
+
+    def __init__(self, folder: str, run_id: str) -> None:
+        self._state = RunState(folder, run_id)
+        self._paths = self._state.paths()
+
+    def __getitem__(self, path: str) -> TaskResult:
+        found = self._state.find(path)
+        if found is None:
+            raise KeyError(path)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __del__(self) -> None:
+        if hasattr(self, "_state"):  # it could be opened
+            self._state.close()
 
 
 class RunResult:
@@ -99,13 +124,12 @@ class RunResult:
         return self.status == COMPLETED
 
     @functools.cached_property
-    def tasks(self) -> dict[str, TaskResult]:
-        """How each task ended, by its path like ``build.compile``, and each iteration, like ``build[2]``."""
-        state = RunState(self._folder, self.run_id)
-        try:
-            return dict(state.results())
-        finally:
-            state.close()
+    def tasks(self) -> Mapping[str, TaskResult]:
+        """How each task ended, by its path like ``build.compile``, and each iteration, like ``build[2]``.
+
+        Looked up where it is asked for: all outputs together may be more than fits into memory.
+        """
+        return Results(self._folder, self.run_id)
 
     def __repr__(self) -> str:
         return f"RunResult({self.run_id!r}, {self.status!r})"
