@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -138,6 +139,7 @@ def _run(
             watcher(event)
 
     stopped = 0
+    _use_one_arena()
     try:
         result = Workflow(checked).run(
             inputs=inputs,
@@ -157,6 +159,18 @@ def _run(
         warn(f"Stopped. To go on: max run {checked.file} --run-id {result.run_id}")
         ctx.exit(128 + stopped)
     ctx.exit(0 if result.ok else 1)
+
+
+def _use_one_arena() -> None:
+    """Keep glibc from reserving 64 MiB of addresses for each thread: ours wait, most of the time.
+
+    Under a limit of the address space (``ulimit -v``) there would be none left for anything else.
+    """
+    import ctypes
+
+    option_arena_max = -8  # M_ARENA_MAX, <malloc.h>
+    with contextlib.suppress(AttributeError, OSError):  # not glibc
+        ctypes.CDLL(None).mallopt(option_arena_max, 1)
 
 
 def _watcher() -> Watcher:

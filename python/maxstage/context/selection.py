@@ -1,0 +1,381 @@
+"""Putting the outputs that matter into one text, within a budget of bytes, tokens and tasks."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from maxstage._backend import core
+from maxstage.context.relevance import MOST_RECENT, NONE, Relevance, relevances
+from maxstage.output.task_output import TaskOutput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from maxstage.output.limits import Strategy
+
+Mode = Literal["automatic", "manual", "none"]
+State = Literal["kept", "cut", "dropped"]
+
+LEAST_CUT = 256
+"""Bytes that must be left for an output to be cut to them; of less it is left out."""
+BYTES_PER_TOKEN = 4
+"""The usual estimate for English text and code; `select_context` takes a tokenizer for more."""
+_NOTE = 256
+"""Bytes set aside for the line that says what was left out, once something is."""
+
+_TITLE = b"# Outputs of earlier tasks\n"
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What may be put into a prompt.
+
+    Attributes:
+        mode: ``automatic``: what is relevant; ``manual``: the tasks of `include`; ``none``: nothing.
+        include: Tasks that are considered whatever their relevance.
+        exclude: Tasks that are not.
+        min_relevance: What is below this is not considered.
+        max_bytes: Bytes of all of it, headings included.
+        max_tokens: The same in tokens; None for no limit.
+        max_tasks: Outputs at most.
+        time_window: Only what completed in the last so many seconds; None for all.
+        packing: ``greedy``: the most relevant first, each as much as it wants. ``fair``: those of the same relevance
+            share what there is, so that one that is large can't starve the others.
+    """
+
+    mode: Mode = "automatic"
+    include: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    min_relevance: float = 0.4
+    max_bytes: int = 100 * 1024
+    max_tokens: int | None = None
+    max_tasks: int = 10
+    time_window: float | None = None
+    packing: Literal["greedy", "fair"] = "greedy"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An output that was considered.
+
+    Attributes:
+        task: The task.
+        relevance: From 0 to 1.
+        why: Why it is as relevant as that.
+        size: Bytes of its output, as far as it is within its own limits; None where it was not looked at.
+        used: Bytes of it in the text, heading included.
+        state: ``kept``, ``cut`` or ``dropped``.
+        reason: Why it was cut or dropped.
+        token: The token of its whole output, or None.
+    """
+
+    task: str
+    relevance: float
+    why: str
+    size: int | None
+    used: int
+    state: State
+    reason: str = ""
+    token: str | None = None
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a task is given.
+
+    Attributes:
+        content: The text, within the budget.
+        candidates: All that were considered, the most relevant first.
+        tokens: Its tokens: counted where there is a tokenizer, else estimated.
+    """
+
+    content: bytes
+    candidates: tuple[Candidate, ...]
+    tokens: int
+
+    @property
+    def text(self) -> str:
+        """The content as text; bytes that are not UTF-8 are shown as U+FFFD."""
+        return self.content.decode("utf-8", "replace")
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """The tasks whose outputs are in it."""
+        return tuple(candidate.task for candidate in self.candidates if candidate.state != "dropped")
+
+
+def estimate_tokens(text: bytes) -> int:
+    """Return about how many tokens a text takes."""
+    return math.ceil(len(text) / BYTES_PER_TOKEN)
+
+
+def select_context(
+    task: str,
+    graph: Mapping[str, Iterable[str]],
+    outputs: Mapping[str, TaskOutput | str | bytes],
+    budget: Budget | None = None,
+    *,
+    agents: Mapping[str, str] | None = None,
+    completed: Mapping[str, datetime] | None = None,
+    now: datetime | None = None,
+    strategy: Strategy = "tail",
+    count_tokens: Callable[[str], int] | None = None,
+) -> Selection:
+    """Choose what a task is given of the outputs of others.
+
+    The same arguments give the same bytes. Outputs are looked up only as far as they are considered.
+
+    Args:
+        task: The task that asks.
+        graph: For each task those that it depends on directly.
+        outputs: The outputs there are.
+        budget: What may be put in.
+        agents: The agent of each task that has one.
+        completed: When each output was completed, where `outputs` does not tell; else they count in their order.
+        now: What the time window ends with; None: when the last output was completed.
+        strategy: How an output is cut to fit.
+        count_tokens: A tokenizer; None for an estimate.
+
+    >>> outputs = {"fetch": "3 records\\n", "plan": "first fetch, then write\\n", "other": "nothing to do with it\\n"}
+    >>> selection = select_context("write", {"write": ["fetch"], "fetch": ["plan"]}, outputs)
+    >>> print(selection.text, end="")
+    # Outputs of earlier tasks
+    <BLANKLINE>
+    ## fetch (direct dependency)
+    3 records
+    <BLANKLINE>
+    ## plan (dependency at depth 2)
+    first fetch, then write
+    """
+    budget = budget or Budget()
+    if budget.mode == "none":
+        return Selection(b"", (), 0)
+    ages = _Ages(outputs, completed)
+    ranked = _rank(task, graph, ages, budget, agents or {}, now)
+    packer = _Packer(ranked, outputs, budget, strategy)
+    if budget.max_tokens is None:
+        content, candidates = packer.pack(budget.max_bytes)
+    elif count_tokens is None:
+        content, candidates = packer.pack(min(budget.max_bytes, budget.max_tokens * BYTES_PER_TOKEN))
+    else:
+        content, candidates = _pack_tokens(packer, budget, count_tokens)
+    tokens = (
+        estimate_tokens(content) if count_tokens is None else count_tokens(content.decode("utf-8", "replace"))
+    )
+    return Selection(content, tuple(candidates), tokens)
+
+
+class _Ages:
+    """In which order outputs were completed."""
+
+    def __init__(
+        self, outputs: Mapping[str, TaskOutput | str | bytes], completed: Mapping[str, datetime] | None
+    ) -> None:
+        self.names = list(outputs)
+        if (
+            completed is None
+            and outputs
+            and all(isinstance(output, TaskOutput) for output in outputs.values())
+        ):
+            completed = {name: output.completed_at for name, output in outputs.items()}  # type: ignore[union-attr]
+        self.completed = completed
+        # The newest first; among those of one moment the names decide.
+        if completed is not None:
+            times = completed
+            self.names.sort()
+            self.names.sort(key=lambda name: times[name].timestamp(), reverse=True)
+        else:
+            self.names.reverse()
+        self.rank = {name: number for number, name in enumerate(self.names)}
+
+    def within(self, seconds: float | None, now: datetime | None) -> Callable[[str], bool]:
+        times = self.completed
+        if seconds is None or times is None or not self.names:
+            return lambda _: True
+        end = (now or times[self.names[0]]).timestamp()
+        return lambda name: end - times[name].timestamp() <= seconds
+
+
+def _rank(
+    task: str,
+    graph: Mapping[str, Iterable[str]],
+    ages: _Ages,
+    budget: Budget,
+    agents: Mapping[str, str],
+    now: datetime | None,
+) -> list[tuple[str, Relevance]]:
+    """Return what is considered: the most relevant first, then the newest, then by name."""
+    least = 0.0 if budget.include or budget.mode == "manual" else budget.min_relevance
+    found = relevances(task, graph, agents=agents, recent=ages.names[:MOST_RECENT], least=least)
+    include, exclude = set(budget.include), {*budget.exclude, task}
+    is_within = ages.within(budget.time_window, now)
+    if budget.mode == "manual":
+        names = [name for name in include if name in ages.rank]
+    else:
+        wanted = {
+            name for name, relevance in found.items() if relevance.score >= max(budget.min_relevance, 1e-9)
+        }
+        names = [name for name in wanted | include if name in ages.rank]
+    names = [name for name in names if name not in exclude and (name in include or is_within(name))]
+    names.sort(key=lambda name: (-found.get(name, NONE).score, ages.rank[name], name))
+    return [(name, found.get(name, NONE)) for name in names]
+
+
+class _Packer:
+    """Puts outputs one after the other, as long as there is room."""
+
+    def __init__(
+        self,
+        ranked: list[tuple[str, Relevance]],
+        outputs: Mapping[str, TaskOutput | str | bytes],
+        budget: Budget,
+        strategy: Strategy,
+    ) -> None:
+        self._ranked = ranked
+        self._outputs = outputs
+        self._budget = budget
+        self._strategy = strategy
+        self._loaded: dict[str, TaskOutput] = {}
+
+    def pack(self, room: int) -> tuple[bytes, list[Candidate]]:
+        """Return the text, at most `room` bytes, and what became of each."""
+        content, candidates = self._pack(room, note=0)
+        if any(candidate.state == "dropped" for candidate in candidates):
+            # Again, with room for the line that says so; unless the room is too small to spare it.
+            if room >= len(_TITLE) + _NOTE + LEAST_CUT:
+                content, candidates = self._pack(room, note=_NOTE)
+            content += self._note(candidates, room - len(content))
+        return content, candidates
+
+    def _pack(self, room: int, *, note: int) -> tuple[bytes, list[Candidate]]:
+        parts: list[bytes] = [_TITLE]
+        left = room - len(_TITLE) - note
+        candidates: list[Candidate] = []
+        used = 0
+        shares = self._shares(left)
+        for name, relevance in self._ranked:
+            if used >= self._budget.max_tasks:
+                reason = f"{self._budget.max_tasks} tasks at most (max_tasks)"
+                token = self._loaded[name].token if name in self._loaded else None
+                candidates.append(
+                    Candidate(name, relevance.score, relevance.why, None, 0, "dropped", reason, token)
+                )
+                continue
+            output = self._load(name)
+            part, state, reason = self._fit(name, relevance, output, left, shares.get(name, left))
+            candidates.append(
+                Candidate(
+                    name,
+                    relevance.score,
+                    relevance.why,
+                    len(output.content),
+                    len(part),
+                    state,
+                    reason,
+                    output.token,
+                )
+            )
+            if state != "dropped":
+                parts.append(part)
+                left -= len(part)
+                used += 1
+        return (b"".join(parts) if used else b""), candidates
+
+    def _load(self, name: str) -> TaskOutput:
+        if name not in self._loaded:
+            output = self._outputs[name]
+            if not isinstance(output, TaskOutput):
+                content = output.encode() if isinstance(output, str) else output
+                output = TaskOutput(name, "stdout", content, len(content))
+            self._loaded[name] = output
+        return self._loaded[name]
+
+    def _shares(self, room: int) -> dict[str, int]:
+        """For fair packing: how many bytes each may take, found by filling those of one relevance evenly."""
+        if self._budget.packing != "fair":
+            return {}
+        shares: dict[str, int] = {}
+        chosen = self._ranked[: self._budget.max_tasks]
+        for score in dict.fromkeys(relevance.score for _, relevance in chosen):
+            group = [(name, relevance) for name, relevance in chosen if relevance.score == score]
+            sizes = {name: len(_part(name, relevance, self._load(name).content)) for name, relevance in group}
+            waiting = sorted(sizes, key=lambda name: (sizes[name], name))
+            while waiting:
+                even = room // len(waiting)
+                name = waiting.pop(0)
+                shares[name] = min(sizes[name], even)
+                room -= shares[name]
+        return shares
+
+    def _fit(
+        self, name: str, relevance: Relevance, output: TaskOutput, left: int, share: int
+    ) -> tuple[bytes, State, str]:
+        whole = _part(name, relevance, output.content)
+        room = min(left, share)
+        if len(whole) <= room:
+            return whole, "kept", ""
+        if room < LEAST_CUT:
+            return b"", "dropped", f"only {max(0, room):,} bytes were left"
+        for_content = room - len(_part(name, relevance, b""))
+        if for_content <= 0:
+            return b"", "dropped", f"only {room:,} bytes were left"
+        part = _part(name, relevance, self._cut(output, for_content))
+        return part, "cut", f"{room:,} bytes were left"
+
+    def _cut(self, output: TaskOutput, room: int) -> bytes:
+        """Cut an output, once more where it was cut before: the marker tells what is missing of all of it."""
+        content = output.content
+        hint = None if output.token is None else f"max retrieve {output.token}"
+        limits = (self._strategy, room, max(1, content.count(b"\n") + 1), hint)
+        if not output.truncated or self._strategy == "summary":
+            return core.truncate(content, *limits).content
+        lines = content.count(b"\n") + output.dropped_lines
+        return core.truncate_ends(content, content, output.original_size, lines, *limits).content
+
+    def _note(self, candidates: list[Candidate], room: int) -> bytes:
+        dropped = [candidate for candidate in candidates if candidate.state == "dropped"]
+        names: list[str] = []
+        text = b""
+        for candidate in dropped:
+            names.append(
+                candidate.task if candidate.token is None else f"{candidate.task} ({candidate.token})"
+            )
+            more = len(dropped) - len(names)
+            line = f"\nLeft out: {', '.join(names)}{f' and {more:,} more' if more else ''}\n".encode()
+            if len(line) > min(room, _NOTE):
+                break
+            text = line
+        if not text:
+            text = f"\nLeft out: {len(dropped):,} more\n".encode()
+        return text if len(text) <= room else b""
+
+
+def _part(name: str, relevance: Relevance, content: bytes) -> bytes:
+    newline = b"" if content.endswith(b"\n") else b"\n"
+    return b"".join((f"\n## {name} ({relevance.why})\n".encode(), content, newline))
+
+
+def _pack_tokens(
+    packer: _Packer, budget: Budget, count_tokens: Callable[[str], int]
+) -> tuple[bytes, list[Candidate]]:
+    """Find the most bytes whose tokens are within the budget: a tokenizer's parts don't add up to its whole."""
+    most = budget.max_tokens or 0
+    low, high = 0, budget.max_bytes
+    best: tuple[bytes, list[Candidate]] = packer.pack(0)
+    while low <= high:
+        middle = (low + high + 1) // 2
+        packed = packer.pack(middle)
+        if count_tokens(packed[0].decode("utf-8", "replace")) <= most:
+            best, low = packed, middle + 1
+        else:
+            high = middle - 1
+    return best
+
+
+def with_relevance(output: TaskOutput, relevance: float) -> TaskOutput:
+    """Return an output with its relevance noted."""
+    return dataclasses.replace(output, relevance_score=relevance)
