@@ -13,6 +13,7 @@ from maxstage._version import __version__
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from maxstage._backend import backend
+    from maxstage.context.selection import ContextBudget, select_context
     from maxstage.errors import (
         ConfigError,
         Corrupt,
@@ -40,6 +41,8 @@ _HOMES = {
     "Limits": "maxstage.output.limits",
     "LimitsError": "maxstage.output.limits",
     "TaskOutput": "maxstage.output.task_output",
+    "ContextBudget": "maxstage.context.selection",
+    "select_context": "maxstage.context.selection",
     "Workflow": "maxstage.workflow.workflow",
     "capture": "maxstage.output.run",
     "Truncation": "maxstage.output.truncation",
@@ -61,6 +64,7 @@ _HOMES = {
 __all__ = [
     "CleanupStrategy",
     "ConfigError",
+    "ContextBudget",
     "Corrupt",
     "Error",
     "Expired",
@@ -80,6 +84,7 @@ __all__ = [
     "backend",
     "capture",
     "run",
+    "select_context",
     "truncate",
     "truncate_stream",
 ]

@@ -131,7 +131,7 @@ def test_a_full_disk_stops_the_run_with_what_was_done(program):
 FLOW = """\
 name: survivor
 version: 1
-limits: {max_stdout_bytes: 2000}
+limits: {max_stdout_bytes: 2000, prune_every_tasks: 1000}
 tasks:
   first:
     script: {content: "echo first $MAX_TASK >> log; seq 3000"}

@@ -27,7 +27,9 @@ COMMANDS = {
     "runs show": ("runs", "Show one run, with its tasks."),
     "runs export": ("runs", "Print the state of a run as JSON."),
     "runs import": ("runs", "Take over a state that was exported."),
+    "runs prune": ("runs", "Drop outputs that a run no longer needs."),
     "runs clean": ("runs", "Delete runs and their outputs."),
+    "context": ("context", "Show which outputs an agent's task gets, and why."),
 }
 """Each command's file and the line that the overview shows: so the overview imports none of them."""
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from maxstage.workflow.state import RunState, TaskResult
 
 
+STRATEGIES = ("most_recent", "highest_relevance", "lru", "direct_dependencies")
+
+
 def _status(facts: dict[str, Any]) -> str:
     status = str(facts.get("status", "unknown"))
     return "killed" if status == "running" and not facts["live"] else status
@@ -75,6 +78,12 @@ def runs_show(store: Store, run_id: str, iterations: bool, output: str) -> None:
             write_out(f"Took:     {format_seconds(facts['ended'] - facts['started'])}")
         for name, value in (facts.get("inputs") or {}).items():
             write_out(f"Input:    {name} = {json.dumps(value, ensure_ascii=False)}")
+        if facts.get("metrics"):
+            from maxstage.workflow.metrics import lines
+
+            write_out("")
+            for line in lines(facts["metrics"]):
+                write_out(line)
         write_out("")
         for line in table(_results(state, iterations=iterations)):
             write_out(line)
@@ -128,6 +137,26 @@ def runs_import(store: Store, file: str) -> None:
     state: RunState = import_run(runs_folder(store), exported, file)
     write_out(state.run_id)
     state.close()
+
+
+@click.command("runs prune", epilog="\b\nExample:\n  max runs prune 20261121-094500-123a1b2 --keep 5")
+@click.argument("run_id", metavar="RUN")
+@click.option("--keep", type=click.IntRange(min=1), help="Outputs that are kept (as the workflow says).")
+@click.option("--strategy", type=click.Choice(STRATEGIES), help="Which are kept (as the workflow says).")
+@pass_store
+def runs_prune(store: Store, run_id: str, keep: int | None, strategy: str | None) -> None:
+    """Drop the outputs of a run that nothing depends on any more, and what is kept of them outside."""
+    from maxstage.workflow.books import prune_by_hand
+
+    state = _open(store, run_id)
+    try:
+        state.acquire()
+        before = sum(one.size for one in state.ended().values())
+        count = prune_by_hand(store, state, keep, strategy)
+        after = sum(one.size for one in state.ended().values())
+    finally:
+        state.close()
+    write_out(f"Dropped {count} output{'' if count == 1 else 's'}, {format_size(before - after)}")
 
 
 @click.command(

@@ -60,6 +60,10 @@ Examples:
 @click.option(
     "--show-external-storage", is_flag=True, help="List the outputs that are kept whole, at the end."
 )
+@click.option("--show-context-metrics", is_flag=True, help="Tell what outputs and prompts took, at the end.")
+@click.option(
+    "--metrics-file", type=click.Path(), metavar="FILE", help="Write metrics for Prometheus to FILE."
+)
 @click.option("--events", is_flag=True, help="Print each event as a line of JSON.")
 @output_option
 @dir_option
@@ -153,6 +157,8 @@ def _run(
     finally:
         if watcher is not None:
             watcher.close()
+    if options["metrics_file"]:
+        _write_metrics(result, checked, options["metrics_file"])
     if not options["events"]:
         _report(result, checked, options)
     if stopped:
@@ -196,38 +202,57 @@ def in_file_order(paths: Iterable[str], checked: Checked) -> list[str]:
 
 
 def _report(result: RunResult, checked: Checked, options: dict[str, Any]) -> None:
-    tasks = result.tasks
-    ended = in_file_order(tasks, checked)
+    ended = in_file_order(result.tasks, checked)
     if options["output"] == "json":
-        known = {
-            "run": result.run_id,
-            "status": result.status,
-            "error": result.error,
-            "seconds": result.seconds,
-        }
-        summaries = {path: tasks[path].summary() for path in ended}
-        print_json({**known, "outputs": result.outputs, "tasks": summaries})
+        _report_json(result, ended, whole=options["show_task_outputs"])
         return
-
-    def shown() -> Iterator[tuple[str, TaskResult]]:
-        # One by one: all outputs together may be more than fits into memory.
-        for path in ended:
-            task = tasks[path]
-            if not is_iteration(path) or task.status == "failed":
-                yield path, task
-
-    for line in table(shown()):
+    for line in table(_shown(result, ended)):
         write_out(line)
     if options["show_task_outputs"]:
-        for path, task in shown():
+        for path, task in _shown(result, ended):
             _show_output(path, task)
     if options["show_external_storage"]:
-        _show_external((path, tasks[path]) for path in ended)
+        _show_external((path, result.tasks[path]) for path in ended)
+    if options["show_context_metrics"]:
+        from maxstage.workflow.metrics import lines
+
+        for line in lines(result.metrics):
+            write_out(line)
     for name, text in result.outputs.items():
         write_out(f"{name}: {text}")
     seconds = format_seconds(result.seconds)
     why = f": {result.error}" if result.error else ""
     write_out(f"run {result.run_id} {result.status} in {seconds}{why}")
+
+
+def _report_json(result: RunResult, ended: list[str], *, whole: bool) -> None:
+    tasks = {}
+    for path in ended:
+        task = result.tasks[path]
+        tasks[path] = task.summary()
+        if whole:
+            tasks[path]["output"] = None if task.output is None else task.output.to_dict()
+    known = {"run": result.run_id, "status": result.status, "error": result.error, "seconds": result.seconds}
+    print_json({**known, "outputs": result.outputs, "metrics": result.metrics, "tasks": tasks})
+
+
+def _shown(result: RunResult, ended: list[str]) -> Iterator[tuple[str, TaskResult]]:
+    """Give what is shown, one by one: all outputs together may be more than fits into memory."""
+    for path in ended:
+        task = result.tasks[path]
+        if not is_iteration(path) or task.status == "failed":
+            yield path, task
+
+
+def _write_metrics(result: RunResult, checked: Checked, path: str) -> None:
+    from maxstage.workflow.metrics import prometheus
+
+    name = checked.spec.name if checked.spec is not None else ""
+    # By rename: a collector must not read half of it.
+    temporary = f"{path}.{os.getpid()}"
+    with open(temporary, "w", encoding="utf-8") as file:
+        file.write(prometheus(result.metrics, result.run_id, name))
+    os.replace(temporary, path)
 
 
 def _show_output(path: str, task: TaskResult) -> None:

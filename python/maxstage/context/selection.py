@@ -24,6 +24,8 @@ LEAST_CUT = 256
 """Bytes that must be left for an output to be cut to them; of less it is left out."""
 BYTES_PER_TOKEN = 4
 """The usual estimate for English text and code; `select_context` takes a tokenizer for more."""
+_LEAST_WEIGHT = 0.1
+"""The weight of what was named and is not relevant by itself, where what there is is shared."""
 _NOTE = 256
 """Bytes set aside for the line that says what was left out, once something is."""
 
@@ -31,7 +33,7 @@ _TITLE = b"# Outputs of earlier tasks\n"
 
 
 @dataclass(frozen=True)
-class Budget:
+class ContextBudget:
     """What may be put into a prompt.
 
     Attributes:
@@ -43,8 +45,8 @@ class Budget:
         max_tokens: The same in tokens; None for no limit.
         max_tasks: Outputs at most.
         time_window: Only what completed in the last so many seconds; None for all.
-        packing: ``greedy``: the most relevant first, each as much as it wants. ``fair``: those of the same relevance
-            share what there is, so that one that is large can't starve the others.
+        packing: ``greedy``: the most relevant first, each as much as it wants. ``fair``: all share what there is by
+            their relevance, so that one that is large can't starve the others.
     """
 
     mode: Mode = "automatic"
@@ -117,13 +119,14 @@ def select_context(
     task: str,
     graph: Mapping[str, Iterable[str]],
     outputs: Mapping[str, TaskOutput | str | bytes],
-    budget: Budget | None = None,
+    budget: ContextBudget | None = None,
     *,
     agents: Mapping[str, str] | None = None,
     completed: Mapping[str, datetime] | None = None,
     now: datetime | None = None,
-    strategy: Strategy = "tail",
+    strategy: Strategy | Callable[[str], Strategy] = "tail",
     count_tokens: Callable[[str], int] | None = None,
+    keep: Callable[[str, TaskOutput], str | None] | None = None,
 ) -> Selection:
     """Choose what a task is given of the outputs of others.
 
@@ -137,8 +140,9 @@ def select_context(
         agents: The agent of each task that has one.
         completed: When each output was completed, where `outputs` does not tell; else they count in their order.
         now: What the time window ends with; None: when the last output was completed.
-        strategy: How an output is cut to fit.
+        strategy: How outputs are cut to fit, or what returns it for a task. One that was cut before is cut likewise.
         count_tokens: A tokenizer; None for an estimate.
+        keep: Called for an output that does not fit and has no token; returns one under which it keeps the whole.
 
     >>> outputs = {"fetch": "3 records\\n", "plan": "first fetch, then write\\n", "other": "nothing to do with it\\n"}
     >>> selection = select_context("write", {"write": ["fetch"], "fetch": ["plan"]}, outputs)
@@ -151,12 +155,12 @@ def select_context(
     ## plan (dependency at depth 2)
     first fetch, then write
     """
-    budget = budget or Budget()
+    budget = budget or ContextBudget()
     if budget.mode == "none":
         return Selection(b"", (), 0)
     ages = _Ages(outputs, completed)
     ranked = _rank(task, graph, ages, budget, agents or {}, now)
-    packer = _Packer(ranked, outputs, budget, strategy)
+    packer = _Packer(ranked, outputs, budget, strategy, keep)
     if budget.max_tokens is None:
         content, candidates = packer.pack(budget.max_bytes)
     elif count_tokens is None:
@@ -204,7 +208,7 @@ def _rank(
     task: str,
     graph: Mapping[str, Iterable[str]],
     ages: _Ages,
-    budget: Budget,
+    budget: ContextBudget,
     agents: Mapping[str, str],
     now: datetime | None,
 ) -> list[tuple[str, Relevance]]:
@@ -232,9 +236,11 @@ class _Packer:
         self,
         ranked: list[tuple[str, Relevance]],
         outputs: Mapping[str, TaskOutput | str | bytes],
-        budget: Budget,
-        strategy: Strategy,
+        budget: ContextBudget,
+        strategy: Strategy | Callable[[str], Strategy],
+        keep: Callable[[str, TaskOutput], str | None] | None,
     ) -> None:
+        self._keep = keep
         self._ranked = ranked
         self._outputs = outputs
         self._budget = budget
@@ -265,8 +271,8 @@ class _Packer:
                     Candidate(name, relevance.score, relevance.why, None, 0, "dropped", reason, token)
                 )
                 continue
+            part, state, reason = self._fit(name, relevance, left, shares.get(name, left))
             output = self._load(name)
-            part, state, reason = self._fit(name, relevance, output, left, shares.get(name, left))
             candidates.append(
                 Candidate(
                     name,
@@ -295,43 +301,49 @@ class _Packer:
         return self._loaded[name]
 
     def _shares(self, room: int) -> dict[str, int]:
-        """For fair packing: how many bytes each may take, found by filling those of one relevance evenly."""
+        """For fair packing: how many bytes each may take."""
         if self._budget.packing != "fair":
             return {}
         shares: dict[str, int] = {}
-        chosen = self._ranked[: self._budget.max_tasks]
-        for score in dict.fromkeys(relevance.score for _, relevance in chosen):
-            group = [(name, relevance) for name, relevance in chosen if relevance.score == score]
-            sizes = {name: len(_part(name, relevance, self._load(name).content)) for name, relevance in group}
-            waiting = sorted(sizes, key=lambda name: (sizes[name], name))
-            while waiting:
-                even = room // len(waiting)
-                name = waiting.pop(0)
-                shares[name] = min(sizes[name], even)
-                room -= shares[name]
+        chosen = dict(self._ranked[: self._budget.max_tasks])
+        sizes = {name: len(_part(name, one, self._load(name).content)) for name, one in chosen.items()}
+        weights = {name: max(one.score, _LEAST_WEIGHT) for name, one in chosen.items()}
+        # Those that want less than their share leave the rest of it to the others.
+        waiting = sorted(chosen, key=lambda name: (sizes[name] / weights[name], name))
+        for number, name in enumerate(waiting):
+            share = int(room * weights[name] / sum(weights[other] for other in waiting[number:]))
+            shares[name] = min(sizes[name], share)
+            room -= shares[name]
         return shares
 
-    def _fit(
-        self, name: str, relevance: Relevance, output: TaskOutput, left: int, share: int
-    ) -> tuple[bytes, State, str]:
-        whole = _part(name, relevance, output.content)
+    def _fit(self, name: str, relevance: Relevance, left: int, share: int) -> tuple[bytes, State, str]:
+        whole = _part(name, relevance, self._load(name).content)
         room = min(left, share)
         if len(whole) <= room:
             return whole, "kept", ""
-        if room < LEAST_CUT:
-            return b"", "dropped", f"only {max(0, room):,} bytes were left"
+        self._ensure_token(name)
         for_content = room - len(_part(name, relevance, b""))
-        if for_content <= 0:
-            return b"", "dropped", f"only {room:,} bytes were left"
-        part = _part(name, relevance, self._cut(output, for_content))
+        if room < LEAST_CUT or for_content <= 0:
+            return b"", "dropped", f"only {max(0, room):,} bytes were left"
+        part = _part(name, relevance, self._cut(name, for_content))
         return part, "cut", f"{room:,} bytes were left"
 
-    def _cut(self, output: TaskOutput, room: int) -> bytes:
+    def _ensure_token(self, name: str) -> None:
+        """Let the whole of an output that does not fit be there for who wants it."""
+        output = self._load(name)
+        if output.token is None and not output.truncated and self._keep is not None:
+            self._loaded[name] = dataclasses.replace(output, token=self._keep(name, output))
+
+    def _cut(self, name: str, room: int) -> bytes:
         """Cut an output, once more where it was cut before: the marker tells what is missing of all of it."""
+        output = self._load(name)
         content = output.content
+        strategy = output.truncation_strategy
+        if strategy is None:
+            strategy = self._strategy(name) if callable(self._strategy) else self._strategy
         hint = None if output.token is None else f"max retrieve {output.token}"
-        limits = (self._strategy, room, max(1, content.count(b"\n") + 1), hint)
-        if not output.truncated or self._strategy == "summary":
+        limits = (strategy, room, max(1, content.count(b"\n") + 1), hint)
+        if not output.truncated or strategy == "summary":
             return core.truncate(content, *limits).content
         lines = content.count(b"\n") + output.dropped_lines
         return core.truncate_ends(content, content, output.original_size, lines, *limits).content
@@ -360,7 +372,7 @@ def _part(name: str, relevance: Relevance, content: bytes) -> bytes:
 
 
 def _pack_tokens(
-    packer: _Packer, budget: Budget, count_tokens: Callable[[str], int]
+    packer: _Packer, budget: ContextBudget, count_tokens: Callable[[str], int]
 ) -> tuple[bytes, list[Candidate]]:
     """Find the most bytes whose tokens are within the budget: a tokenizer's parts don't add up to its whole."""
     most = budget.max_tokens or 0

@@ -74,6 +74,7 @@ def command_of(agent: Agent, providers: Mapping[str, Provider]) -> list[str]:
     return [*provider.command, *(word.replace("{model}", agent.model) for word in provider.model)]
 
 
-def prompt_of(agent: Agent, description: str) -> str:
-    """Return the prompt for a task: what the agent is told of itself, then the task."""
-    return "\n\n".join(part.rstrip("\n") for part in (agent.system_prompt, description) if part) + "\n"
+def prompt_of(agent: Agent, description: str, context: str = "") -> str:
+    """Return the prompt for a task: what the agent is told of itself, what it is given, then the task."""
+    parts = (agent.system_prompt, context, description)
+    return "\n\n".join(part.rstrip("\n") for part in parts if part) + "\n"

@@ -92,6 +92,10 @@ class Checker:
         graph = {}
         for name, task in tasks.items():
             here = (*path, name)
+            if task.agent is not None:
+                self._checked.agents[f"{prefix}{name}"] = task.agent
+            if task.loop is not None and task.loop.for_each is not None and task.loop.for_each.parallel:
+                self._checked.parallel_loops.add(f"{prefix}{name}")
             inner = names._replace(
                 inputs=names.inputs | set(task.inputs), local=names.local | _loop_names(task)
             )

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from maxstage.workflow.scope import Scope
     from maxstage.workflow.state import TaskResult
 
+CHECKPOINT = "checkpoint_and_prune"
+"""A hook after a task that is ours: it prunes what is no longer needed. (The state is written after each task.)"""
+
 _LIMITS = {"max_stdout_bytes": "4KiB", "max_stderr_bytes": "4KiB", "truncation_strategy": "tail"}
 """What is kept of a hook's output: enough for its error."""
 
@@ -33,13 +36,20 @@ class Hooks:
     """The hooks of a run."""
 
     def __init__(
-        self, spec: schema.Hooks, given: Given, scope: Scope, engine: Engine, emit: Callable[..., None]
+        self,
+        spec: schema.Hooks,
+        given: Given,
+        scope: Scope,
+        engine: Engine,
+        emit: Callable[..., None],
+        checkpoint: Callable[[], None],
     ) -> None:
         self._spec = spec
         self._given = given
         self._scope = scope
         self._engine = engine
         self._emit = emit
+        self._checkpoint = checkpoint
 
     def before(self) -> str | None:
         """Run those before the workflow; return why it can't begin, if it can't."""
@@ -69,6 +79,9 @@ class Hooks:
         texts = [("post_task", text) for text in self._spec.post_task]
         texts += [("on_error", text) for text in self._spec.on_error] if result.status == FAILED else []
         for kind, text in texts:
+            if text.strip() == CHECKPOINT:
+                self._checkpoint()
+                continue
             work = functools.partial(self._run, text, known)
             # Before what is ready: they belong to what is done. Also where nothing new is started.
             self._engine.submit((), lambda work=work: work, functools.partial(self._tell, kind), always=True)  # type: ignore[misc]

@@ -98,6 +98,7 @@ def prepare(
     limits: Limits,
     keep: Keep,
     deadline: float | None,
+    context: bytes = b"",
 ) -> Leaf:
     """Fill in the references of a task.
 
@@ -109,6 +110,7 @@ def prepare(
         limits: Its limits.
         keep: When its whole output is kept.
         deadline: When the loop around it must be over, as `time.monotonic` tells it.
+        context: What an agent is given of other outputs.
 
     Raises:
         WorkflowError: Something that it refers to is not there.
@@ -135,7 +137,7 @@ def prepare(
         path,
         argv,
         script,
-        _stdin(given, task, scope),
+        _stdin(given, task, scope, context),
         folder,
         env,
         timeout,
@@ -163,9 +165,10 @@ def _command_line(given: Given, task: schema.Task, scope: Scope) -> tuple[list[s
     return [LANGUAGES[language], _FLAGS[language], text], None
 
 
-def _stdin(given: Given, task: schema.Task, scope: Scope) -> bytes | TaskOutput | None:
+def _stdin(given: Given, task: schema.Task, scope: Scope, context: bytes) -> bytes | TaskOutput | None:
     if task.agent is not None:
-        prompt = prompt_of(given.spec.agents[task.agent], scope.render(task.description or ""))
+        known = context.decode("utf-8", "surrogateescape")
+        prompt = prompt_of(given.spec.agents[task.agent], scope.render(task.description or ""), known)
         return prompt.encode("utf-8", "surrogateescape")
     if task.stdin_from is None:
         return None

@@ -69,6 +69,8 @@ class Checked:
         problems: Errors and warnings, in the order of the file.
         dependencies: For each task, by its path like ``build.compile``, what it waits for among its siblings.
         tokens_wanted: The tasks whose token is referred to: their whole output is always kept.
+        agents: The agent of each task that has one, by its path.
+        parallel_loops: The tasks whose iterations may run side by side.
         streamed: The tasks whose output another one reads: it is kept whole wherever it is cut.
     """
 
@@ -80,11 +82,17 @@ class Checked:
         self.dependencies: dict[str, list[str]] = {}
         self.tokens_wanted: set[str] = set()
         self.streamed: set[str] = set()
+        self.agents: dict[str, str] = {}
+        self.parallel_loops: set[str] = set()
+
+    def tasks(self) -> list[tuple[str, schema.Task]]:
+        """Return all tasks with their paths."""
+        return [] if self.spec is None else list(walk(self.spec.tasks))
 
     @property
     def paths(self) -> list[str]:
         """All tasks, in the order of the file, each before its subtasks."""
-        return [] if self.spec is None else [path for path, _ in walk(self.spec.tasks)]
+        return [path for path, _ in self.tasks()]
 
     @property
     def errors(self) -> list[Problem]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from maxstage.workflow.loading import Checked
     from maxstage.workflow.schema import Task, While
     from maxstage.workflow.scope import Scope
-    from maxstage.workflow.state import RunState
+    from maxstage.workflow.state import Ended, RunState
 
     Done = Callable[[TaskResult | None], None]
 
@@ -40,7 +40,10 @@ class Run(NamedTuple):
         given: What programs are given.
         jobs: How many programs may run at once.
         emit: Tells whoever watches: an event's name and what is known.
+        known: All that have ended, by path, without their outputs.
         ended: Is told that a task, or an iteration, has ended.
+        context: Returns what an agent's task is given of other outputs.
+        checkpoint: Is told that the state is about to be written, of a loop with checkpoints.
     """
 
     engine: Engine
@@ -49,7 +52,10 @@ class Run(NamedTuple):
     given: leaf.Given
     jobs: int
     emit: Callable[..., None]
+    known: dict[str, Ended]
     ended: Callable[[Place, TaskResult], None]
+    context: Callable[[Place, Task, Scope], bytes]
+    checkpoint: Callable[[], None]
 
 
 class Place(NamedTuple):
@@ -245,6 +251,7 @@ class Body:
             limits=leaf.keeping(place.limits) if self._keeps() else place.limits,
             keep=self._keep(),
             deadline=place.deadline,
+            context=run.context(place, self._task, self._scope) if self._task.inject_context else b"",
         )
         return functools.partial(leaf.execute, run.given, ready)
 
@@ -290,6 +297,8 @@ class Body:
                 return
         result.attempts = self._attempts
         result.tolerated = result.status == FAILED and task.on_error.continue_
+        if task.loop_control.checkpoint_interval is not None and self._commits():
+            run.checkpoint()
         record(run, place, result, seconds=time.monotonic() - self._started, commit=self._commits())
         self._done(result)
 
@@ -482,6 +491,6 @@ def record(
     run: Run, place: Place, result: TaskResult, *, seconds: float | None = None, commit: bool = True
 ) -> None:
     """Note that a task, or an iteration, has ended, and tell."""
-    run.state.record(place.path, result, commit=commit)
+    run.known[place.path] = run.state.record(place.path, result, commit=commit)
     run.emit("task_finished", place.path, result=result, seconds=seconds)
     run.ended(place, result)

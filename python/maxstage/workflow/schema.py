@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from maxstage.output.limits import Limits, LimitsError, limits_schema
+from maxstage.sizes import parse_size
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -177,6 +178,14 @@ class Context(Model):
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     max_tasks: Annotated[int, Field(ge=1)] | None = None
     time_window_secs: Seconds | None = None
+    packing: Literal["greedy", "fair"] = "greedy"
+
+    @field_validator("max_bytes")
+    @classmethod
+    def _good_size(cls, value: int | str | None) -> int | str | None:
+        if value is not None:
+            parse_size(value)
+        return value
 
 
 class Limited(Model):
@@ -252,6 +261,8 @@ class Task(Limited):
             raise ValueError(
                 f"a task has exactly one of script, command, agent, subtasks; this has {given or 'none'}"
             )
+        if self.inject_context and self.agent is None:
+            raise ValueError("inject_context is for tasks of agents: their prompt takes it")
         if self.agent is not None and self.description is None:
             raise ValueError("an agent's task wants a description: it is the prompt")
         return self

@@ -105,6 +105,11 @@ class Scope:
         output = result.output
         if output is None:
             return None
+        if result.pruned and reference.field != "exit_code":
+            raise WorkflowError(
+                f"the {reference.field} of task {reference.name!r} was pruned; name it in depends_on, or raise "
+                "keep_count of cleanup_strategy in the limits"
+            )
         if reference.field == "output":
             # As `$(...)` in a shell does it: a newline at the end is no part of the value.
             return output.text.rstrip("\n")

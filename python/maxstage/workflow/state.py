@@ -6,19 +6,20 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import fcntl
 import json
 import os
 import sqlite3
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from maxstage.errors import WorkflowError
 from maxstage.output.task_output import TaskOutput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from maxstage.store.store import Store
 
@@ -30,8 +31,10 @@ _MIGRATIONS = {
     CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE tasks (
         number INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, status TEXT NOT NULL, tolerated INTEGER NOT NULL,
-        attempts INTEGER NOT NULL, error TEXT, output TEXT, ended REAL NOT NULL
+        attempts INTEGER NOT NULL, error TEXT, output TEXT, ended REAL NOT NULL, size INTEGER NOT NULL,
+        accessed REAL NOT NULL, pruned INTEGER NOT NULL DEFAULT 0
     );
+    CREATE TABLE contexts (path TEXT PRIMARY KEY, given TEXT NOT NULL) WITHOUT ROWID;
     """
 }
 
@@ -50,9 +53,10 @@ class TaskResult:
         attempts: How often it was tried.
         error: Why it failed.
         tolerated: Whether it failed and the run goes on (``on_error: {continue: true}``).
+        pruned: Whether its output was dropped since.
     """
 
-    __slots__ = ("attempts", "error", "output", "status", "tolerated")
+    __slots__ = ("attempts", "error", "output", "pruned", "status", "tolerated")
 
     def __init__(
         self,
@@ -62,7 +66,9 @@ class TaskResult:
         attempts: int = 0,
         error: str | None = None,
         tolerated: bool = False,
+        pruned: bool = False,
     ) -> None:
+        self.pruned = pruned
         self.status = status
         self.output = output
         self.attempts = attempts
@@ -85,14 +91,16 @@ class TaskResult:
             "attempts": self.attempts,
             "error": self.error,
             "tolerated": self.tolerated,
+            "pruned": self.pruned,
             "output": output,
         }
 
     def summary(self) -> dict[str, Any]:
         """Return what is known of it but for the content, as JSON can hold it."""
         values: dict[str, Any] = {"status": self.status, "attempts": self.attempts, "error": self.error}
-        if self.tolerated:
-            values["tolerated"] = True
+        for name in ("tolerated", "pruned"):
+            if getattr(self, name):
+                values[name] = True
         if self.output is not None:
             values["bytes"] = self.output.original_size
             for name in ("exit_code", "truncated", "token", "external_path", "duration"):
@@ -109,7 +117,24 @@ class TaskResult:
             attempts=values["attempts"],
             error=values["error"],
             tolerated=values["tolerated"],
+            pruned=values["pruned"],
         )
+
+
+class Ended(NamedTuple):
+    """What is known of a task that has ended, without its output.
+
+    Attributes:
+        time: When it ended, Unix time in seconds.
+        accessed: When its output was used last.
+        size: Bytes of its output that are held; 0 once it is pruned.
+        has_output: Whether it has one that is not pruned.
+    """
+
+    time: float
+    accessed: float
+    size: int
+    has_output: bool
 
 
 class RunState:
@@ -214,7 +239,7 @@ class RunState:
             rows = self._db.execute("SELECT name, value FROM facts").fetchall()
         return {name: json.loads(value) for name, value in rows}
 
-    def record(self, path: str, result: TaskResult, *, commit: bool = True) -> None:
+    def record(self, path: str, result: TaskResult, *, commit: bool = True) -> Ended:
         """Note that a task has ended: one transaction.
 
         Args:
@@ -223,19 +248,77 @@ class RunState:
             commit: False lets it wait for the next one that is committed.
         """
         output = None if result.output is None else json.dumps(result.output.to_dict())
-        row = (path, result.status, result.tolerated, result.attempts, result.error, output, time.time())
+        ended = Ended(time.time(), time.time(), held_bytes(result.output), result.output is not None)
+        row = (path, result.status, result.tolerated, result.attempts, result.error, output, *ended[:3])
         with self._transaction(commit=commit) as db:
             db.execute(
-                "INSERT OR REPLACE INTO tasks (path, status, tolerated, attempts, error, output, ended)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO tasks (path, status, tolerated, attempts, error, output, ended, accessed, size)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 row,
             )
+        return ended
+
+    def ended(self) -> dict[str, Ended]:
+        """Return all tasks that have ended, in the order in which they did, without their outputs."""
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT path, ended, accessed, size, output IS NOT NULL AND NOT pruned FROM tasks ORDER BY number"
+            ).fetchall()
+        return {
+            path: Ended(ended, accessed, size, bool(there)) for path, ended, accessed, size, there in rows
+        }
+
+    def record_context(self, path: str, given: dict[str, Any], used: Iterable[str]) -> float:
+        """Note what an agent's task is given, and that those outputs were used; return when."""
+        now = time.time()
+        with self._transaction() as db:
+            db.execute("INSERT OR REPLACE INTO contexts VALUES (?, ?)", (path, json.dumps(given)))
+            db.executemany("UPDATE tasks SET accessed = ? WHERE path = ?", [(now, one) for one in used])
+        return now
+
+    def set_output(self, path: str, output: TaskOutput) -> None:
+        """Replace the output of a task that has ended: by the same one, with a token."""
+        with self._transaction() as db:
+            db.execute("UPDATE tasks SET output = ? WHERE path = ?", (json.dumps(output.to_dict()), path))
+
+    def mentions(self, token: str) -> bool:
+        """Whether an output that is held names a token, or is kept under it."""
+        with self._lock:
+            row = self._db.execute(
+                "SELECT 1 FROM tasks WHERE NOT pruned AND instr(output, ?) LIMIT 1", (token,)
+            ).fetchone()
+        return row is not None
+
+    def contexts(self) -> dict[str, dict[str, Any]]:
+        """Return what each agent's task was given."""
+        with self._lock:
+            rows = self._db.execute("SELECT path, given FROM contexts ORDER BY path").fetchall()
+        return {path: json.loads(given) for path, given in rows}
+
+    def prune(self, paths: Iterable[str]) -> None:
+        """Drop the outputs of tasks, but for what is known of them: one transaction."""
+        with self._transaction() as db:
+            for path in paths:
+                row = db.execute("SELECT output FROM tasks WHERE path = ?", (path,)).fetchone()
+                if row is None or row[0] is None:
+                    continue
+                output = TaskOutput.from_dict(json.loads(row[0]))
+                stderr = output.stderr and dataclasses.replace(
+                    output.stderr, content=b"", token=None, external_path=None
+                )
+                output = dataclasses.replace(
+                    output, content=b"", token=None, external_path=None, stderr=stderr
+                )
+                db.execute(
+                    "UPDATE tasks SET output = ?, size = 0, pruned = 1 WHERE path = ?",
+                    (json.dumps(output.to_dict()), path),
+                )
 
     def find(self, path: str) -> TaskResult | None:
         """Return how a task ended, if it has."""
         with self._lock:
             row = self._db.execute(
-                "SELECT status, tolerated, attempts, error, output FROM tasks WHERE path = ?", (path,)
+                "SELECT status, tolerated, attempts, error, output, pruned FROM tasks WHERE path = ?", (path,)
             ).fetchone()
         return None if row is None else _result(*row)
 
@@ -246,7 +329,7 @@ class RunState:
             # One at a time: all of them may be more than fits into memory.
             with self._lock:
                 row = self._db.execute(
-                    "SELECT number, path, status, tolerated, attempts, error, output FROM tasks"
+                    "SELECT number, path, status, tolerated, attempts, error, output, pruned FROM tasks"
                     " WHERE number > ? ORDER BY number LIMIT 1",
                     (number,),
                 ).fetchone()
@@ -272,7 +355,13 @@ class RunState:
     def export(self) -> dict[str, Any]:
         """Return all of it as JSON can hold it."""
         tasks = {path: result.to_dict() for path, result in self.results()}
-        return {"version": VERSION, "run": self.run_id, "facts": self.facts(), "task_outputs": tasks}
+        return {
+            "version": VERSION,
+            "run": self.run_id,
+            "facts": self.facts(),
+            "task_outputs": tasks,
+            "contexts": self.contexts(),
+        }
 
     def restore(self, exported: dict[str, Any]) -> None:
         """Take over what `export` returned, or the older form ``{"task_results": {name: text}}``."""
@@ -287,11 +376,25 @@ class RunState:
         self.set_facts(**exported["facts"])
         for path, values in exported["task_outputs"].items():
             self.record(path, TaskResult.from_dict(values))
+        self.prune([path for path, values in exported["task_outputs"].items() if values["pruned"]])
+        for path, given in exported["contexts"].items():
+            self.record_context(path, given, ())
 
 
-def _result(status: str, tolerated: int, attempts: int, error: str | None, output: str | None) -> TaskResult:
+def held_bytes(output: TaskOutput | None) -> int:
+    """Return the bytes of an output's content, with that of stderr."""
+    if output is None:
+        return 0
+    return len(output.content) + (0 if output.stderr is None else len(output.stderr.content))
+
+
+def _result(
+    status: str, tolerated: int, attempts: int, error: str | None, output: str | None, pruned: int
+) -> TaskResult:
     parsed = None if output is None else TaskOutput.from_dict(json.loads(output))
-    return TaskResult(status, parsed, attempts=attempts, error=error, tolerated=bool(tolerated))
+    return TaskResult(
+        status, parsed, attempts=attempts, error=error, tolerated=bool(tolerated), pruned=bool(pruned)
+    )
 
 
 def runs_folder(store: Store) -> str:

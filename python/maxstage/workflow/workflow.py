@@ -16,6 +16,7 @@ from maxstage.output.limits import Limits
 from maxstage.store.store import Store
 from maxstage.workflow import leaf, loading, nodes
 from maxstage.workflow.agents import PROVIDERS, providers_from
+from maxstage.workflow.books import Books
 from maxstage.workflow.checking import walk
 from maxstage.workflow.engine import Engine
 from maxstage.workflow.hooks import Hooks
@@ -122,6 +123,16 @@ class RunResult:
     def ok(self) -> bool:
         """Whether all of it succeeded."""
         return self.status == COMPLETED
+
+    @functools.cached_property
+    def metrics(self) -> dict[str, Any]:
+        """What outputs took, and what was put into prompts: see `maxstage.workflow.metrics`."""
+        state = RunState(self._folder, self.run_id)
+        try:
+            found: dict[str, Any] = state.facts().get("metrics", {})
+        finally:
+            state.close()
+        return found
 
     @functools.cached_property
     def tasks(self) -> Mapping[str, TaskResult]:
@@ -363,28 +374,46 @@ class _Start:
         before = Scope(inputs, os.environ, state.find)
         env = {name: before.render(text) for name, text in spec.env.items()}
         scope = Scope(inputs, env, state.find)
+        limits = Limits.parse(self._store.settings.limits).override(leaf.limits_of(spec.limits, folder))
         engine = Engine(self._jobs, cancel, lambda now: self.emit("stopping", now=now))
-        hooks = Hooks(spec.hooks, given, scope, engine, self.emit)
+        books = Books(self._workflow.checked, spec, state, self._store, limits, self.emit)
+        hooks = Hooks(spec.hooks, given, scope, engine, self.emit, books.checkpoint)
         self.emit("run_started", run=state.run_id, workflow=spec.name, tasks=len(spec.tasks))
-        run = nodes.Run(engine, state, self._workflow.checked, given, self._jobs, self.emit, hooks.task_ended)
+
+        def ended(place: nodes.Place, result: TaskResult) -> None:
+            books.task_ended(result)
+            hooks.task_ended(place, result)
+
+        run = nodes.Run(
+            engine,
+            state,
+            self._workflow.checked,
+            given,
+            self._jobs,
+            self.emit,
+            books.known,
+            ended,
+            books.context,
+            books.checkpoint,
+        )
         status, error = INTERRUPTED, None
         problem = hooks.before()
         if problem is not None:
             status, error = FAILED, problem
         else:
-            ended: list[tuple[bool | None, str | None]] = []
-            limits = Limits.parse(self._store.settings.limits).override(leaf.limits_of(spec.limits, folder))
+            outcome: list[tuple[bool | None, str | None]] = []
             top = nodes.Place("", "", "", (), limits, None, lambda: True)
-            level = nodes.Level(run, spec.tasks, top, scope, lambda good, why: ended.append((good, why)))
+            level = nodes.Level(run, spec.tasks, top, scope, lambda good, why: outcome.append((good, why)))
             engine.soon(level.start)
             engine.run()
-            good, error = ended[0] if ended else (None, None)
+            good, error = outcome[0] if outcome else (None, None)
             status = INTERRUPTED if good is None else COMPLETED if good else FAILED
         outputs = {}
         if status == COMPLETED:
             outputs = {name: scope.render(text) for name, text in spec.outputs.items()}
         result = RunResult(self._folder, state.run_id, status, outputs, error, time.monotonic() - started)
-        state.set_facts(status=status, error=error, ended=time.time(), outputs=outputs)
+        metrics = books.close()
+        state.set_facts(status=status, error=error, ended=time.time(), outputs=outputs, metrics=metrics)
         if status != INTERRUPTED:
             hooks.after(status)
         self.emit(

@@ -1,0 +1,131 @@
+"""``max context``."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from maxstage.cli.common import dir_option, find_store, output_option, print_json, write_out
+from maxstage.errors import WorkflowError
+from maxstage.store.wording import format_size
+
+if TYPE_CHECKING:
+    from maxstage.store.store import Store
+    from maxstage.workflow.loading import Checked
+    from maxstage.workflow.state import RunState
+
+
+@click.command(
+    "context",
+    epilog="""\b
+Examples:
+  max context 20261121-094500-123a1b2 write
+  max context flow.yaml write -o json""",
+)
+@click.argument("run_or_file", metavar="RUN|FILE")
+@click.argument("task")
+@output_option
+@dir_option
+@click.pass_context
+def context(ctx: click.Context, /, run_or_file: str, task: str, output: str, folder: str | None) -> None:
+    """Show which outputs an agent's TASK gets, or got, with their relevance, and what was cut or dropped and why.
+
+    For a RUN: what it got, or what it would get now. For a FILE that has not run: what would be considered; sizes are
+    not known yet.
+    """
+    given = _of_file(ctx, run_or_file, task, folder) if os.path.isfile(run_or_file) else None
+    if given is None:
+        given = _of_run(find_store(ctx, folder), run_or_file, task)
+    if output == "json":
+        print_json(given)
+        return
+    verb = "got" if given["ended"] else "would get"
+    size = "" if given["bytes"] is None else f": {given['bytes']:,} bytes, about {given['tokens']:,} tokens"
+    write_out(f"{task} {verb}{size}")
+    rows = [("TASK", "RELEVANCE", "SIZE", "", "WHY")]
+    for one in given["candidates"]:
+        known = "" if one["size"] is None else format_size(one["size"])
+        why = one["why"] + (f"; {one['reason']}" if one["reason"] else "")
+        rows.append((one["task"], f"{one['relevance']:.2f}", known, one["state"], why))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    for row in rows:
+        cells = [f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)]
+        write_out("  ".join([*cells, row[4]]).rstrip())
+    if len(rows) == 1:
+        write_out("(nothing is relevant)")
+
+
+def _check_task(checked: Checked, task: str) -> None:
+    from maxstage.workflow.injection import spec_path
+
+    if spec_path(task) not in checked.agents:
+        known = ", ".join(checked.agents) or "none"
+        raise WorkflowError(f"{task!r} is no task of an agent; those are: {known}")
+
+
+def _load(path: str, providers: Any) -> Checked:
+    from maxstage.workflow.loading import load
+
+    checked = load(path, providers)
+    if checked.spec is None:
+        raise WorkflowError(str(checked.errors[0]))
+    return checked
+
+
+def _of_file(ctx: click.Context, file: str, task: str, folder: str | None) -> dict[str, Any]:
+    """Return what would be considered if every other task had ended."""
+    from maxstage.cli.validate import known_providers
+    from maxstage.context.relevance import relevances
+    from maxstage.workflow.injection import RunGraph
+
+    checked = _load(file, known_providers(ctx, folder))
+    _check_task(checked, task)
+    found = relevances(task, RunGraph(checked), agents=checked.agents)
+    ranked = sorted(found.items(), key=lambda pair: (-pair[1].score, pair[0]))
+    candidates = [
+        {"task": name, "relevance": one.score, "why": one.why, "size": None, "state": "", "reason": ""}
+        for name, one in ranked
+    ]
+    return {"task": task, "ended": False, "bytes": None, "tokens": None, "candidates": candidates}
+
+
+def _of_run(store: Store, run_id: str, task: str) -> dict[str, Any]:
+    from maxstage.workflow.agents import providers_from
+    from maxstage.workflow.state import RunState, runs_folder
+
+    state = RunState(runs_folder(store), run_id)
+    try:
+        given = state.contexts().get(task)
+        if given is not None:
+            return {"task": task, "ended": True, **given}
+        checked = _load(state.facts()["file"], providers_from(store.settings.providers))
+        _check_task(checked, task)
+        return _would_get(store, state, checked, task)
+    finally:
+        state.close()
+
+
+def _would_get(store: Store, state: RunState, checked: Checked, task: str) -> dict[str, Any]:
+    from maxstage.output.limits import Limits
+    from maxstage.workflow.injection import budget_of, context_for, spec_path
+
+    spec = checked.spec
+    assert spec is not None  # noqa: S101 - `_load` has seen to it
+    found = dict(checked.tasks())[spec_path(task)]
+    limits = Limits.parse(store.settings.limits).override(Limits.parse(spec.limits))
+    own = limits.override(Limits.parse(found.limits))
+    ended = state.ended()
+    budget = budget_of(found, spec.context, own, lambda name: name if name in ended else None)
+    selection = context_for(checked, task, budget, ended, state.find, limits=limits)
+    candidates = [dataclasses.asdict(candidate) for candidate in selection.candidates]
+    content = selection.content
+    return {
+        "task": task,
+        "ended": False,
+        "bytes": len(content),
+        "tokens": selection.tokens,
+        "candidates": candidates,
+    }
