@@ -318,7 +318,8 @@ class _Packer:
 
     def _fit(self, name: str, relevance: Relevance, left: int, share: int) -> tuple[bytes, State, str]:
         whole = _part(name, relevance, self._load(name).content)
-        room = min(left, share)
+        # A share that nothing fits into is of no use: then what matters more goes before.
+        room = min(left, max(share, LEAST_CUT))
         if len(whole) <= room:
             return whole, "kept", ""
         self._ensure_token(name)
