@@ -88,6 +88,9 @@ stress: $(VENV)/installed ## The slow tests: many gigabytes, many processes
 bench: $(VENV)/installed ## Compare with named peers
 	$(BIN)/python -m pip install --quiet --group bench
 	$(BIN)/python benches/run.py
+	$(BIN)/python benches/capture.py
+	$(BIN)/python benches/workflow.py
+	$(BIN)/python benches/context.py
 
 clean: ## Delete what was built
 	rm -rf $(VENV) dist build target .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis
