@@ -25,6 +25,7 @@ COMMANDS = {
     "template": ("template", "Print a workflow to start from."),
     "runs": ("runs", "List the runs of workflows."),
     "runs show": ("runs", "Show one run, with its tasks."),
+    "runs report": ("runs", "Write a page of HTML about a run."),
     "runs export": ("runs", "Print the state of a run as JSON."),
     "runs import": ("runs", "Take over a state that was exported."),
     "runs prune": ("runs", "Drop outputs that a run no longer needs."),

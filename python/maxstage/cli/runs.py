@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -105,6 +106,38 @@ def _open(store: Store, run_id: str) -> RunState:
     from maxstage.workflow.state import RunState, runs_folder
 
     return RunState(runs_folder(store), run_id)
+
+
+@click.command(
+    "runs report", epilog="\b\nExample:\n  max runs report 20261121-094500-123a1b2 --html report.html"
+)
+@click.argument("run_id", metavar="RUN")
+@click.option(
+    "--html", "file", required=True, type=click.Path(), metavar="FILE", help="Where to; - is stdout."
+)
+@pass_store
+def runs_report(store: Store, run_id: str, file: str) -> None:
+    """Write one page of HTML about a run: graph, timeline, sizes, what was cut, what agents were given.
+
+    It needs nothing else: no network, and no script.
+    """
+    from maxstage.workflow.agents import providers_from
+    from maxstage.workflow.loading import load
+    from maxstage.workflow.report import render
+
+    state = _open(store, run_id)
+    try:
+        name = state.facts().get("file", "")
+        checked = load(name, providers_from(store.settings.providers)) if os.path.isfile(name) else None
+        page = render(state, checked if checked is not None and checked.spec is not None else None)
+    finally:
+        state.close()
+    if file == "-":
+        write_out(page.rstrip("\n"))
+        return
+    with open(file, "w", encoding="utf-8", errors="replace") as target:
+        target.write(page)
+    write_out(f"Wrote {file}")
 
 
 @click.command("runs export", epilog="\b\nExample:\n  max runs export 20261121-094500-a1b2c3 > run.json")
