@@ -88,3 +88,26 @@ def test_an_executor_of_one_s_own(tmp_path):
 @pytest.mark.parametrize("name", sorted(path.stem for path in FLOWS.glob("*.yaml")))
 def test_every_example_is_good(program, name):
     program("validate", str(FLOWS / f"{name}.yaml"))
+
+
+def test_smart_context(program):
+    assert "\nread: 1\n" in run(program, "smart-context")
+    prompt = (program.folder / "prompt.txt").read_text()
+    assert "## facts (direct dependency)\nfact 1: water boils at 100 degrees\n" in prompt
+    assert "whole output: max retrieve max:" in prompt
+    assert "it rains" not in prompt  # it depends on it, and leaves it out
+    assert len(prompt) <= 4096 + len("\n\nWrite a paragraph.\n")
+
+
+def test_cleanup(program):
+    out = run(program, "cleanup", "-o", "json")
+    assert '"base": "10"' in out
+    assert '"pruned": true' in out
+
+
+def test_choosing_context_oneself():
+    script = EXAMPLES / "context.py"
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
+    assert "## count (direct dependency)\nGraz 2000\n" in done.stdout
+    assert "fetch: cut, relevance 0.40" in done.stdout
+    assert "It rains" not in done.stdout
