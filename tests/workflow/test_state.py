@@ -44,10 +44,9 @@ def test_export_and_import_round_trip(flow, tmp_path_factory):
         import_run(folder, exported, "x")
 
 
-def test_the_older_form_is_read(flow, tmp_path):
+def test_the_older_form_is_read(flow):
     state = import_run(runs_folder(flow.store), {"task_results": {"a": "what a said\n"}}, "old.json")
     run_id = state.run_id
-    state.set_facts(inputs={}, folder=str(tmp_path))
     state.close()
     result = flow({"a": bash("exit 9"), "b": bash("echo got {{ tasks.a.output }}")}, resume=run_id)
     assert result.tasks["b"].output.text == "got what a said\n"

@@ -293,23 +293,11 @@ class _Start:
             raise WorkflowError(
                 f"the environment has no {', '.join(missing)}, which the workflow names as secrets"
             )
-        fingerprint = hashlib.sha256(self._workflow.checked.source.text.encode()).hexdigest()
         if not resume:
             state = RunState(self._folder, new_run_id(), create=True)
             state.acquire()
             try:
-                values = self._inputs(inputs)
-                where = os.path.normpath(os.path.join(folder, self._spec.cwd or ""))
-                state.set_facts(
-                    workflow=self._spec.name,
-                    file=self._file,
-                    sha256=fingerprint,
-                    inputs=values,
-                    folder=where,
-                    stores=self._directories(where),
-                    started=time.time(),
-                    status=RUNNING,
-                )
+                values, where = self._begin(state, inputs, folder)
             except BaseException:
                 state.delete()
                 raise
@@ -318,20 +306,45 @@ class _Start:
         try:
             state.acquire()
             facts = state.facts()
-            if facts.get("sha256") != fingerprint:
-                self.emit(
-                    "warning",
-                    text="the file has changed since the run began; what has ended is not done again",
-                )
-            if inputs and self._inputs(inputs) != facts["inputs"]:
-                raise WorkflowError(f"run {state.run_id} was started with other inputs; start a new one")
-            end_leftovers(state.run_id)
-            sweep_orphans(self._store, state)
-            state.set_facts(status=RUNNING)
+            if "inputs" not in facts:
+                # Imported from the older form: nothing is known but what some tasks said.
+                values, where = self._begin(state, inputs, folder)
+            else:
+                values, where = facts["inputs"], facts["folder"]
+                self._go_on(state, facts, inputs)
         except BaseException:
             state.close()
             raise
-        return state, facts["inputs"], facts["folder"]
+        return state, values, where
+
+    @property
+    def _fingerprint(self) -> str:
+        return hashlib.sha256(self._workflow.checked.source.text.encode()).hexdigest()
+
+    def _begin(self, state: RunState, inputs: Mapping[str, Any], folder: str) -> tuple[dict[str, Any], str]:
+        values = self._inputs(inputs)
+        where = os.path.normpath(os.path.join(folder, self._spec.cwd or ""))
+        state.set_facts(
+            workflow=self._spec.name,
+            file=self._file,
+            sha256=self._fingerprint,
+            inputs=values,
+            folder=where,
+            stores=self._directories(where),
+            started=time.time(),
+            status=RUNNING,
+        )
+        return values, where
+
+    def _go_on(self, state: RunState, facts: Mapping[str, Any], inputs: Mapping[str, Any]) -> None:
+        if facts.get("sha256") != self._fingerprint:
+            text = "the file has changed since the run began; what has ended is not done again"
+            self.emit("warning", text=text)
+        if inputs and self._inputs(inputs) != facts["inputs"]:
+            raise WorkflowError(f"run {state.run_id} was started with other inputs; start a new one")
+        end_leftovers(state.run_id)
+        sweep_orphans(self._store, state)
+        state.set_facts(status=RUNNING)
 
     def _directories(self, folder: str) -> list[str]:
         """Return the folders beside the project's store that whole outputs may go to."""
