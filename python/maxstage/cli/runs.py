@@ -25,7 +25,8 @@ STRATEGIES = ("most_recent", "highest_relevance", "lru", "direct_dependencies")
 
 
 def _status(facts: dict[str, Any]) -> str:
-    status = str(facts.get("status", "unknown"))
+    # One that was killed in its first moments has none.
+    status = str(facts.get("status", "running"))
     return "killed" if status == "running" and not facts["live"] else status
 
 
