@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from maxstage.cli.run import warn
+from maxstage.cli.printing import print_json, warn, write_all, write_out
 from maxstage.store.store import Store
 
 TYPE_CHECKING = False
@@ -134,29 +134,6 @@ def check_text(text: str) -> str:
     if not text.isprintable():
         raise click.BadParameter(f"{text!a} has characters that can't be printed")
     return text
-
-
-def print_json(value: object, *, indent: int | None = 2) -> None:
-    """Print JSON: indented, or as one line."""
-    import json
-
-    write_out(json.dumps(value, indent=indent, ensure_ascii=False))
-
-
-def write_out(text: str) -> None:
-    """Print text to stdout now, so that an error of the disk or the reader is seen here and not at exit."""
-    sys.stdout.flush()
-    write_all(1, (text + "\n").encode("utf-8", "surrogateescape"), "<stdout>")
-
-
-def write_all(fd: int, data: bytes, name: str) -> None:
-    """Write all of `data` to a descriptor, called `name` in errors."""
-    rest = memoryview(data)
-    while rest:
-        try:
-            rest = rest[os.write(fd, rest) :]
-        except OSError as error:
-            raise type(error)(error.errno, error.strerror, name) from None
 
 
 def common_limits(function: "Callable[..., Any]") -> "Callable[..., Any]":

@@ -15,7 +15,7 @@ from maxstage.cli.common import (
     print_json,
     write_all,
 )
-from maxstage.cli.run import warn
+from maxstage.cli.printing import warn
 from maxstage.errors import NoProject
 from maxstage.output.run import Interrupted, run
 

@@ -1,23 +1,11 @@
 """``max retrieve``."""
 
-import contextlib
-import os
 import re
-import stat
 
 import click
 
-from maxstage.cli.common import STRATEGIES, SizeType, Store, TokenType, pass_store, write_all
-from maxstage.cli.progress import Progress
-from maxstage.errors import Corrupt
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from maxstage.store.reading import OpenItem
-
-    Range = tuple[int, int]
+from maxstage.cli import transfer
+from maxstage.cli.common import STRATEGIES, SizeType, Store, TokenType, pass_store
 
 
 def _parse_lines(
@@ -71,73 +59,6 @@ def retrieve(
         raise click.UsageError("--head, --tail and --lines exclude each other")
     if strategy is not None and max_bytes is None:
         raise click.UsageError("--strategy goes with --max-bytes")
-    # All are opened before the first byte is written: a mistyped token spoils nothing.
-    with contextlib.ExitStack() as stack:
-        opened = [stack.enter_context(store.open_item(token)) for token in tokens]
-        fd, name = stack.enter_context(_open_target(target))
-        for item in opened:
-            part = _slice(item, head, tail, lines)
-            if max_bytes is None:
-                _send(item, part, fd, name)
-            else:
-                _send_cut(item, part, fd, name, (strategy or "tail", max_bytes, max_lines))
-    store.sweep_if_due()
-
-
-def _slice(
-    opened: "OpenItem", head: int | None, tail: int | None, lines: "tuple[int, int | None] | None"
-) -> "Range":
-    if head is not None:
-        return opened.head(head) if head else (0, 0)
-    if tail is not None:
-        return opened.tail(tail)
-    if lines is not None:
-        return opened.lines(*lines)
-    return 0, opened.item.byte_size
-
-
-def _send(opened: "OpenItem", part: "Range", fd: int, name: str) -> None:
-    with Progress("retrieved", part[1] - part[0]) as progress:
-        try:
-            opened.copy_to(fd, name, *part, progress=progress if fd != 1 or not os.isatty(1) else None)
-        except Corrupt as error:
-            raise Corrupt(f"{error} (what was written so far is not to be trusted)") from None
-
-
-def _send_cut(opened: "OpenItem", part: "Range", fd: int, name: str, limits: tuple[str, int, int]) -> None:
-    from maxstage.output.truncation import truncate_item
-
-    strategy, max_bytes, _ = limits
-    if part[1] - part[0] <= max_bytes and strategy not in {"head_lines", "tail_lines"}:
-        _send(opened, part, fd, name)
-    else:
-        write_all(fd, truncate_item(opened, part, *limits).content, name)
-
-
-@contextlib.contextmanager
-def _open_target(target: str | None) -> "Iterator[tuple[int, str]]":
-    """Give a descriptor to write to, and its name in errors.
-
-    A file appears under its name when it is complete; a device or a pipe is written as it is.
-    """
-    if target is None or target == "-":
-        yield 1, "<stdout>"
-        return
-    if os.path.exists(target) and not stat.S_ISREG(os.stat(target).st_mode):
-        fd = os.open(target, os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            yield fd, target
-        finally:
-            os.close(fd)
-        return
-    real = os.path.realpath(target)
-    part = f"{os.path.dirname(real)}/.{os.path.basename(real)}.max-{os.getpid()}"
-    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-    try:
-        yield fd, target
-        os.rename(part, real)
-    except BaseException:
-        os.unlink(part)
-        raise
-    finally:
-        os.close(fd)
+    part = transfer.Part(head, tail, lines)
+    cut = None if max_bytes is None else (strategy or "tail", max_bytes, max_lines)
+    transfer.retrieve(store, tokens, part, cut=cut, target=target)

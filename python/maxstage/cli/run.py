@@ -2,10 +2,9 @@
 
 import os
 import signal
-import sys
 
-import click
-
+from maxstage.cli.printing import warn
+from maxstage.cli.quick import quick
 from maxstage.errors import Error, InvalidToken
 
 TYPE_CHECKING = False
@@ -45,38 +44,18 @@ def run(args: list[str]) -> int:
     except (Error, OSError, ImportError) as error:
         # ImportError: a wrong MAXSTAGE_BACKEND, or a compiled module of another version.
         return _fail(_describe(error), USAGE if isinstance(error, InvalidToken) else FAILED)
-    except (KeyboardInterrupt, click.Abort, Terminated) as error:
+    except (KeyboardInterrupt, Terminated) as error:
         _forget_stdout()
         return _BY_SIGNAL + (error.number if isinstance(error, Terminated) else signal.SIGINT)
 
 
 def _run_command(args: list[str]) -> int:
-    from maxstage.cli.app import app
+    code = quick(args)
+    if code is None:
+        from maxstage.cli.dispatch import dispatch
 
-    program = _program()
-    if f"_{program.replace('-', '_').upper()}_COMPLETE" in os.environ:
-        app.main(args, prog_name=program)
-    try:
-        with app.make_context(program, args) as context:
-            app.invoke(context)
-        sys.stdout.flush()
-    except click.exceptions.Exit as error:
-        sys.stdout.flush()
-        return error.exit_code
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        return USAGE
-    except click.UsageError as error:
-        path = error.ctx.command_path if error.ctx is not None else program
-        return _fail(f'{error.format_message().rstrip(".")}. See "{path} --help".', USAGE)
-    except click.ClickException as error:
-        return _fail(error.format_message(), error.exit_code)
-    return OK
-
-
-def _program() -> str:
-    name = os.path.basename(sys.argv[0])
-    return "python -m maxstage" if name == "__main__.py" else name
+        code = dispatch(args)
+    return code
 
 
 def _terminate(number: int, frame: "FrameType | None") -> None:  # noqa: ARG001
@@ -109,10 +88,3 @@ def _describe(error: Exception) -> str:
 def _fail(message: str, code: int) -> int:
     warn(message)
     return code
-
-
-def warn(message: str) -> None:
-    """Print one line to stderr."""
-    if sys.stderr is not None:
-        sys.stderr.write(" ".join(message.split("\n")) + "\n")
-        sys.stderr.flush()

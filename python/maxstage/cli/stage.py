@@ -1,34 +1,20 @@
 """``max stage``."""
 
-import os
 import sys
 
 import click
 
+from maxstage.cli import transfer
 from maxstage.cli.app import COMMANDS
-from maxstage.cli.common import (
-    MinutesType,
-    Store,
-    output_option,
-    parse_labels,
-    parse_source,
-    pass_store,
-    print_json,
-    write_out,
-)
-from maxstage.cli.progress import Progress
+from maxstage.cli.common import MinutesType, Store, output_option, parse_labels, parse_source, pass_store
 from maxstage.cli.run import closed_at_start
-from maxstage.errors import Error
+from maxstage.cli.transfer import STDIN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from click.shell_completion import CompletionItem
-
-    from maxstage.store.metadata import Item
-
-STDIN = "-"
 
 
 class FileOrVerb(click.Path):
@@ -88,22 +74,9 @@ def stage(
     """
     if split is not None and split_lines is not None:
         raise click.UsageError("--split and --split-lines exclude each other")
-    for name in files or (STDIN,):
-        if name == STDIN:
-            _check_stdin()
-        for item in _stage_one(store, name, split, split_lines, options):
-            _announce(item, output)
-    store.sweep_if_due()
-
-
-def _stage_one(
-    store: Store, name: str, split: int | None, split_lines: int | None, options: "dict[str, Any]"
-) -> "list[Item]":
-    data: Any = sys.stdin.fileno() if name == STDIN else name
-    with Progress("staged", _size_of(name)) as progress:
-        if split is None and split_lines is None:
-            return [store.stage(data, progress=progress, **options)]
-        return store.split(data, parts=split, lines=split_lines, progress=progress, **options)
+    if STDIN in (files or (STDIN,)):
+        _check_stdin()
+    transfer.stage(store, files or (STDIN,), output, split=split, split_lines=split_lines, **options)
 
 
 def _check_stdin() -> None:
@@ -111,24 +84,3 @@ def _check_stdin() -> None:
         raise click.ClickException("Standard input is closed: there is nothing to stage")
     if sys.stdin.isatty():
         raise click.UsageError("Nothing to stage: pipe data in, like: producer | max stage, or name a FILE")
-
-
-def _size_of(name: str) -> int | None:
-    try:
-        status = os.fstat(0) if name == STDIN else os.stat(name)
-    except OSError:
-        return None  # opening it will tell
-    return status.st_size
-
-
-def _announce(item: "Item", output: str) -> None:
-    try:
-        if output == "json":
-            print_json(item.to_dict(), indent=None)
-        else:
-            write_out(item.token)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        # The data is safe, and this line is the only place that can still say where.
-        raise Error(f"Staged as {item.token}, but stdout could not be written: {error.strerror}") from None

@@ -3,7 +3,7 @@
 import click
 
 from maxstage.cli.common import dir_option, find_store, output_option, print_json, write_out
-from maxstage.cli.run import warn
+from maxstage.cli.printing import warn
 from maxstage.errors import NoProject
 
 TYPE_CHECKING = False

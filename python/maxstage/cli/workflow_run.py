@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from maxstage.cli.common import dir_option, find_store, output_option, print_json, write_all, write_out
-from maxstage.cli.run import warn
+from maxstage.cli.printing import warn
 from maxstage.cli.run_report import PlainWatcher, format_seconds, is_iteration, table
 from maxstage.errors import WorkflowError
 

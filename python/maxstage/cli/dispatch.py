@@ -1,0 +1,46 @@
+"""Finding and running a command with click."""
+
+import os
+import sys
+
+import click
+
+from maxstage.cli.app import app
+from maxstage.cli.printing import warn
+
+OK, USAGE = 0, 2
+
+
+def dispatch(args: list[str]) -> int:
+    """Run the command that `args` name; return the exit code."""
+    program = _program()
+    if f"_{program.replace('-', '_').upper()}_COMPLETE" in os.environ:
+        app.main(args, prog_name=program)
+    try:
+        with app.make_context(program, args) as context:
+            app.invoke(context)
+        sys.stdout.flush()
+    except click.exceptions.Exit as error:
+        sys.stdout.flush()
+        return error.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return USAGE
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx is not None else program
+        return _fail(f'{error.format_message().rstrip(".")}. See "{path} --help".', USAGE)
+    except click.Abort:
+        raise KeyboardInterrupt from None
+    except click.ClickException as error:
+        return _fail(error.format_message(), error.exit_code)
+    return OK
+
+
+def _program() -> str:
+    name = os.path.basename(sys.argv[0])
+    return "python -m maxstage" if name == "__main__.py" else name
+
+
+def _fail(message: str, code: int) -> int:
+    warn(message)
+    return code

@@ -1,0 +1,169 @@
+"""Staging and retrieving, once the options are known. Without the command-line library: see `maxstage.cli.quick`."""
+
+import contextlib
+import os
+import stat
+import sys
+
+from maxstage.cli.printing import print_json, write_all, write_out
+from maxstage.cli.progress import Progress
+from maxstage.errors import Corrupt, Error
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Any
+
+    from maxstage.store.metadata import Item
+    from maxstage.store.reading import OpenItem
+    from maxstage.store.store import Store
+
+    Range = tuple[int, int]
+
+STDIN = "-"
+
+
+def stage(
+    store: "Store",
+    files: "Sequence[str]",
+    output: str,
+    *,
+    split: int | None = None,
+    split_lines: int | None = None,
+    **options: "Any",
+) -> None:
+    """Stage each file, or stdin for ``-``, and print its tokens; the options are those of `Store.stage`."""
+    for name in files:
+        for item in _stage_one(store, name, split, split_lines, options):
+            _announce(item, output)
+    store.sweep_if_due()
+
+
+def _stage_one(
+    store: "Store", name: str, split: int | None, split_lines: int | None, options: "dict[str, Any]"
+) -> "list[Item]":
+    data: Any = sys.stdin.fileno() if name == STDIN else name
+    with Progress("staged", _size_of(name)) as progress:
+        if split is None and split_lines is None:
+            return [store.stage(data, progress=progress, **options)]
+        return store.split(data, parts=split, lines=split_lines, progress=progress, **options)
+
+
+def _size_of(name: str) -> int | None:
+    try:
+        status = os.fstat(0) if name == STDIN else os.stat(name)
+    except OSError:
+        return None  # opening it will tell
+    return status.st_size
+
+
+def _announce(item: "Item", output: str) -> None:
+    try:
+        if output == "json":
+            print_json(item.to_dict(), indent=None)
+        else:
+            write_out(item.token)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # The data is safe, and this line is the only place that can still say where.
+        raise Error(f"Staged as {item.token}, but stdout could not be written: {error.strerror}") from None
+
+
+class Part:
+    """Which part of an item is wanted: its first lines, its last, a range of lines, or all of it."""
+
+    __slots__ = ("head", "lines", "tail")
+
+    def __init__(
+        self, head: int | None = None, tail: int | None = None, lines: tuple[int, int | None] | None = None
+    ) -> None:
+        self.head = head
+        self.tail = tail
+        self.lines = lines
+
+    def of(self, opened: "OpenItem") -> "Range":
+        """Return from which byte to before which."""
+        if self.head is not None:
+            return opened.head(self.head) if self.head else (0, 0)
+        if self.tail is not None:
+            return opened.tail(self.tail)
+        if self.lines is not None:
+            return opened.lines(*self.lines)
+        return 0, opened.item.byte_size
+
+
+def retrieve(
+    store: "Store",
+    tokens: "Sequence[str]",
+    part: Part,
+    *,
+    cut: tuple[str, int, int] | None = None,
+    target: str | None = None,
+) -> None:
+    """Write items to stdout or a file.
+
+    Args:
+        store: The store.
+        tokens: What to write, one after the other.
+        part: Which part of each.
+        cut: The strategy, bytes and lines that what is written is cut to.
+        target: A file; None or ``-`` is stdout.
+    """
+    # All are opened before the first byte is written: a mistyped token spoils nothing.
+    with contextlib.ExitStack() as stack:
+        opened = [stack.enter_context(store.open_item(token)) for token in tokens]
+        fd, name = stack.enter_context(_open_target(target))
+        for item in opened:
+            if cut is None:
+                _send(item, part.of(item), fd, name)
+            else:
+                _send_cut(item, part.of(item), fd, name, cut)
+    store.sweep_if_due()
+
+
+def _send(opened: "OpenItem", part: "Range", fd: int, name: str) -> None:
+    with Progress("retrieved", part[1] - part[0]) as progress:
+        try:
+            opened.copy_to(fd, name, *part, progress=progress if fd != 1 or not os.isatty(1) else None)
+        except Corrupt as error:
+            raise Corrupt(f"{error} (what was written so far is not to be trusted)") from None
+
+
+def _send_cut(opened: "OpenItem", part: "Range", fd: int, name: str, limits: tuple[str, int, int]) -> None:
+    from maxstage.output.truncation import truncate_item
+
+    strategy, max_bytes, _ = limits
+    if part[1] - part[0] <= max_bytes and strategy not in {"head_lines", "tail_lines"}:
+        _send(opened, part, fd, name)
+    else:
+        write_all(fd, truncate_item(opened, part, *limits).content, name)
+
+
+@contextlib.contextmanager
+def _open_target(target: str | None) -> "Iterator[tuple[int, str]]":
+    """Give a descriptor to write to, and its name in errors.
+
+    A file appears under its name when it is complete; a device or a pipe is written as it is.
+    """
+    if target is None or target == "-":
+        yield 1, "<stdout>"
+        return
+    if os.path.exists(target) and not stat.S_ISREG(os.stat(target).st_mode):
+        fd = os.open(target, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            yield fd, target
+        finally:
+            os.close(fd)
+        return
+    real = os.path.realpath(target)
+    part = f"{os.path.dirname(real)}/.{os.path.basename(real)}.max-{os.getpid()}"
+    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        yield fd, target
+        os.rename(part, real)
+    except BaseException:
+        os.unlink(part)
+        raise
+    finally:
+        os.close(fd)

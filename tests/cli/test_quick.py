@@ -1,0 +1,106 @@
+"""The quick way and the long way give the same answers."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+SHORT = "import sys, maxstage.cli.run as run; sys.argv[0] = 'max'; sys.exit(run.run(sys.argv[1:]))"
+LONG = SHORT.replace("sys.argv[0]", "run.quick = lambda args: None; sys.argv[0]")
+
+
+def both(program, *args, stdin=b""):
+    answers = []
+    for code in (LONG, SHORT):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *args], input=stdin, capture_output=True, cwd=program.folder
+        )
+        answers.append((done.returncode, done.stdout, done.stderr))
+    return answers
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["T"],
+        ["T", "T"],
+        ["T", "--head", "2"],
+        ["T", "--head", "0"],
+        ["T", "--tail", "1"],
+        ["T", "--tail", "99999999999999999999"],
+        ["T", "--tail", "-1"],
+        ["T", "--tail", "x"],
+        ["T", "--tail", "\u0661"],
+        ["T", "--lines", "2:3"],
+        ["T", "--head=1"],
+        ["--head", "1", "T"],
+        ["T", "--", "T"],
+        [],
+        [""],
+        ["max:00000000"],
+        ["T", "max:00000000"],
+        ["max:"],
+        ["../x"],
+        ["a\nb"],
+        ["--help"],
+        ["--no-such-option"],
+    ],
+)
+def test_retrieve(program, args):
+    token = program.stage(b"one\ntwo\nthree\n")
+    long, short = both(program, "retrieve", *(token if arg == "T" else arg for arg in args))
+    assert short == long
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        [],
+        ["--source", "a/b"],
+        ["--source", ""],
+        ["--source", "a\nb"],
+        ["--source"],
+        ["-"],
+        ["gone"],
+        ["list"],
+        ["--ttl", "5"],
+    ],
+)
+def test_stage(program, args):
+    (code, out, err), short = both(program, "stage", *args, stdin=b'{"source": "x", "type": "y"}\n')
+    assert short[0] == code
+    assert short[2] == err
+    assert re.sub(rb"max:[0-9a-f]{8}", b"T", short[1]) == re.sub(rb"max:[0-9a-f]{8}", b"T", out) or args == [
+        "list"
+    ]
+
+
+def test_staged_the_same_way(program):
+    infos = []
+    for code in (LONG, SHORT):
+        done = subprocess.run(
+            [sys.executable, "-c", code, "stage", "--source", "a"],
+            input=b"1\n",
+            capture_output=True,
+            cwd=program.folder,
+        )
+        infos.append(program.text("stage", "info", done.stdout.decode().strip(), "-o", "json"))
+    first, second = (re.sub(r'"(token|path|created\w*|expires\w*)": [^\n]*', "", info) for info in infos)
+    assert re.sub(r"[0-9a-f]{8}", "", first) == re.sub(r"[0-9a-f]{8}", "", second)
+
+
+def test_the_quick_way_does_without_the_command_line_library(program):
+    token = program.stage(b"x\n")
+    code = SHORT.replace("sys.exit(", "code = (") + "; assert code == 0 and 'click' not in sys.modules, code"
+    for args in (["retrieve", token], ["stage"]):
+        subprocess.run(
+            [sys.executable, "-c", code, *args], input=b"x", check=True, cwd=program.folder, stdout=-3
+        )
+
+
+def test_outside_of_a_project(program, tmp_path_factory):
+    program.folder = tmp_path_factory.mktemp("none")
+    long, short = both(program, "stage")
+    assert short == long
+    assert short[0] == 1
