@@ -83,6 +83,59 @@ pub fn write_all(fd: BorrowedFd<'_>, mut data: &[u8], check: Check<'_>) -> Resul
     Ok(())
 }
 
+/// Whether a descriptor is a pipe.
+#[must_use]
+pub fn is_pipe(fd: BorrowedFd<'_>) -> bool {
+    rustix::fs::fstat(fd).is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode).is_fifo())
+}
+
+/// Moves `len` bytes of a file, from `offset`, into a pipe: the kernel passes its pages on instead of copying them.
+/// Returns how many were moved: fewer where the system can't.
+///
+/// # Errors
+/// [`Error::Write`], or what `check` returns.
+#[cfg(target_os = "linux")]
+pub fn splice(
+    file: BorrowedFd<'_>,
+    offset: u64,
+    len: usize,
+    pipe: BorrowedFd<'_>,
+    check: Check<'_>,
+) -> Result<usize> {
+    let mut done = 0;
+    while done < len {
+        let mut at = offset + done as u64;
+        let flags = rustix::pipe::SpliceFlags::empty();
+        match rustix::pipe::splice(file, Some(&mut at), pipe, None, len - done, flags) {
+            Ok(0) | Err(Errno::INVAL | Errno::NOSYS) => break,
+            Ok(count) => {
+                done += count;
+                // The pipe is full, or a signal came: look before a call that may wait for long.
+                if done < len {
+                    check()?;
+                }
+            }
+            Err(errno) => wait(pipe, errno, PollFlags::OUT, Error::Write, check)?,
+        }
+    }
+    Ok(done)
+}
+
+/// Moves nothing: only Linux can.
+///
+/// # Errors
+/// None.
+#[cfg(not(target_os = "linux"))]
+pub fn splice(
+    _file: BorrowedFd<'_>,
+    _offset: u64,
+    _len: usize,
+    _pipe: BorrowedFd<'_>,
+    _check: Check<'_>,
+) -> Result<usize> {
+    Ok(0)
+}
+
 /// Widens a pipe; does nothing to anything else.
 pub fn widen_pipe(fd: BorrowedFd<'_>) {
     // A refusal (no pipe, or the user's pipe memory is spent) leaves a slower pipe, nothing worse.

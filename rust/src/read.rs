@@ -83,6 +83,37 @@ impl Reader {
         }
     }
 
+    /// Writes the data from `start` to before `end`, and carries `crc` on over it.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Damaged`], [`crate::error::Error::Read`], [`crate::error::Error::Write`], what `check`
+    /// returns.
+    pub fn copy_to(
+        &mut self,
+        file: BorrowedFd<'_>,
+        out: BorrowedFd<'_>,
+        (start, end): (u64, u64),
+        crc: &mut crc32fast::Hasher,
+        check: Check<'_>,
+    ) -> Result<()> {
+        // Into a pipe the data is read for the checksum only.
+        let mut splicing = self.packed.is_none() && fd::is_pipe(out);
+        if splicing {
+            fd::widen_pipe(out);
+        }
+        let mut at = start;
+        self.chunks(file, start, end, check, &mut |chunk, check| {
+            crc.update(chunk);
+            let moved = if splicing { fd::splice(file, at, chunk.len(), out, check)? } else { 0 };
+            splicing = splicing && moved == chunk.len();
+            fd::write_all(out, chunk.get(moved..).unwrap_or_default(), check)?;
+            at += chunk.len() as u64;
+            // Before the next write, which may wait for a reader that went for lunch.
+            check()?;
+            Ok(true)
+        })
+    }
+
     /// Returns where line `number` begins (1 is the first); the end of the data where there are fewer lines.
     ///
     /// # Errors

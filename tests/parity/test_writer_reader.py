@@ -4,6 +4,7 @@ import errno
 import gzip
 import os
 import subprocess
+import threading
 import zlib
 
 import pytest
@@ -254,3 +255,36 @@ def test_descriptors_that_are_no_good(core, tmp_path):
         assert (caught.value.errno, caught.value.filename) == (errno.EBADF, name)
         with pytest.raises(OSError, match="Bad file descriptor"):
             core.Writer(fd, name).copy_from(-1, 10, name)
+
+
+@pytest.mark.parametrize("core", BACKENDS)
+@pytest.mark.parametrize("compress", [False, True])
+@pytest.mark.parametrize("blocking", [True, False])
+def test_into_a_pipe_that_is_slow_and_may_not_block(core, compress, blocking, tmp_path):
+    data = os.urandom(3 * MIB + 12345)
+    path = tmp_path / "item"
+    write(core, path, [data], compress=compress)
+    fd = os.open(path, os.O_RDONLY)
+    theirs, ours = os.pipe()
+    os.set_blocking(ours, blocking)
+    got = bytearray()
+
+    def read_slowly():
+        while part := os.read(theirs, 70_000):
+            got.extend(part)
+
+    reading = threading.Thread(target=read_slowly)
+    reading.start()
+    try:
+        reader = core.Reader(
+            fd, str(path), file_size=os.path.getsize(path), compressed=compress, line_index=None
+        )
+        crc = reader.copy_to(ours, 1, 2_000_000, "<pipe>")
+        crc = reader.copy_to(ours, 2_000_000, len(data), "<pipe>", crc=crc)
+    finally:
+        os.close(ours)
+        reading.join()
+        os.close(theirs)
+        os.close(fd)
+    assert got == data[1:]
+    assert crc == zlib.crc32(data[1:])

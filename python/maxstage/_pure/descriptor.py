@@ -1,8 +1,10 @@
 """Reading and writing file descriptors that other people set up: non-blocking, short."""
 
 import contextlib
+import errno
 import os
 import select
+import stat
 
 from maxstage.errors import Corrupt
 
@@ -50,6 +52,35 @@ def write_all(fd: int, data: bytes, name: str) -> None:
             _wait(fd, select.POLLOUT)
         except OSError as error:
             raise _named(error, name) from None
+
+
+def is_pipe(fd: int) -> bool:
+    """Whether a descriptor is a pipe."""
+    try:
+        return stat.S_ISFIFO(os.fstat(fd).st_mode)
+    except OSError:
+        return False
+
+
+def splice(file: int, offset: int, size: int, pipe: int, name: str) -> int:
+    """Move bytes of a file into a pipe without copying them; return how many: fewer where the system can't."""
+    if not hasattr(os, "splice"):
+        return 0
+    done = 0
+    while done < size:
+        try:
+            count = os.splice(file, pipe, size - done, offset_src=offset + done)
+        except BlockingIOError:
+            _wait(pipe, select.POLLOUT)
+        except OSError as error:
+            if error.errno in (errno.EINVAL, errno.ENOSYS):
+                break
+            raise _named(error, name) from None
+        else:
+            if count == 0:
+                break
+            done += count
+    return done
 
 
 def widen_pipe(fd: int) -> None:

@@ -82,9 +82,17 @@ class Reader:
 
     def copy_to(self, target: int, start: int, end: int, name: str, /, *, crc: int = 0) -> int:
         """Write the bytes from `start` to before `end` to `target`; return `crc` carried on over them."""
+        # Into a pipe the kernel passes the file's pages on; they are read for the checksum only.
+        splicing = self._members is None and descriptor.is_pipe(target)
+        if splicing:
+            descriptor.widen_pipe(target)
+        at = start
         for chunk in self._chunks(start, end):
             crc = zlib.crc32(chunk, crc)
-            descriptor.write_all(target, chunk, name)
+            moved = descriptor.splice(self._fd, at, len(chunk), target, name) if splicing else 0
+            splicing = splicing and moved == len(chunk)
+            descriptor.write_all(target, chunk[moved:] if moved else chunk, name)
+            at += len(chunk)
         return crc
 
     def crc32(self, start: int, end: int, /, *, crc: int = 0) -> int:

@@ -6,7 +6,6 @@ use pyo3::types::PyBytes;
 use super::{Names, borrow, detached};
 use crate::copy::LineIndex;
 use crate::error::Check;
-use crate::fd;
 use crate::read;
 
 /// Reads one item from a file descriptor.
@@ -88,13 +87,7 @@ impl Reader {
         let (inner, source) = (&mut self.inner, self.name.as_os_str());
         detached(py, Names { source, target: &name }, |check| {
             let mut crc = crc32fast::Hasher::new_with_initial(crc);
-            inner.chunks(file, start, end, check, &mut |chunk, check| {
-                crc.update(chunk);
-                fd::write_all(out, chunk, check)?;
-                // Before the next write, which may wait for a reader that went for lunch.
-                check()?;
-                Ok(true)
-            })?;
+            inner.copy_to(file, out, (start, end), &mut crc, check)?;
             Ok(crc.finalize())
         })
     }
