@@ -5,11 +5,14 @@ use std::os::fd::BorrowedFd;
 use crate::detect::{self, ContentType};
 use crate::error::{Check, Result};
 use crate::fd::{self, CHUNK};
-use crate::gzip::{Encoder, MEMBER};
+use crate::gzip::{self, Encoder, MEMBER};
 use crate::lines;
 
 /// What is kept of the beginning, to tell the content type and the source from: several records of any usual size.
 pub const PREFIX: usize = 64 * 1024;
+
+/// Threads that compress one item at most: each holds 2 MiB, and more wait for the disk.
+const MOST_WORKERS: usize = 4;
 
 /// How often a copy that never waits asks whether to go on: every 8 MiB, a few milliseconds.
 const CHECK_EVERY: u64 = 8 * 1024 * 1024;
@@ -75,10 +78,16 @@ impl LineIndex {
     }
 }
 
+/// How many members are compressed at once.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).min(MOST_WORKERS)
+}
+
 /// Writes one item.
 pub struct Writer {
-    encoder: Option<Encoder>,
-    /// Data that waits for its member to be full; only where the item is compressed.
+    /// As many as compress side by side; none where the item is not compressed.
+    encoders: Vec<Encoder>,
+    /// Data that waits until all of them have something to do.
     pending: Vec<u8>,
     buffer: Vec<u8>,
     crc: crc32fast::Hasher,
@@ -95,7 +104,11 @@ impl Writer {
     #[must_use]
     pub fn new(compress: bool) -> Self {
         Self {
-            encoder: compress.then(Encoder::default),
+            encoders: if compress {
+                (0..workers()).map(|_| Encoder::default()).collect()
+            } else {
+                Vec::new()
+            },
             pending: Vec::new(),
             buffer: Vec::new(),
             crc: crc32fast::Hasher::new(),
@@ -173,8 +186,8 @@ impl Writer {
     /// [`crate::error::Error::Write`], or what `check` returns.
     pub fn finish(&mut self, out: BorrowedFd<'_>, check: Check<'_>) -> Result<()> {
         // An empty item is one empty member: no bytes at all are not a gzip file.
-        if self.encoder.is_some() && (!self.pending.is_empty() || self.stored_size == 0) {
-            self.store_member(out, check)?;
+        if !self.encoders.is_empty() && (!self.pending.is_empty() || self.stored_size == 0) {
+            self.store_members(out, check)?;
         }
         Ok(())
     }
@@ -191,28 +204,32 @@ impl Writer {
     }
 
     fn store(&mut self, out: BorrowedFd<'_>, mut chunk: &[u8], check: Check<'_>) -> Result<()> {
-        if self.encoder.is_none() {
+        if self.encoders.is_empty() {
             self.stored_size += chunk.len() as u64;
             return fd::write_all(out, chunk, check);
         }
         while !chunk.is_empty() {
-            let (now, later) = chunk.split_at(chunk.len().min(MEMBER - self.pending.len()));
+            let room = MEMBER * self.encoders.len() - self.pending.len();
+            let (now, later) = chunk.split_at(chunk.len().min(room));
             self.pending.extend_from_slice(now);
-            if self.pending.len() == MEMBER {
-                self.store_member(out, check)?;
+            if now.len() == room {
+                self.store_members(out, check)?;
             }
             chunk = later;
         }
         Ok(())
     }
 
-    fn store_member(&mut self, out: BorrowedFd<'_>, check: Check<'_>) -> Result<()> {
-        if let Some(encoder) = &mut self.encoder {
-            let member = encoder.member(&self.pending)?;
+    fn store_members(&mut self, out: BorrowedFd<'_>, check: Check<'_>) -> Result<()> {
+        // An empty item is one member as well.
+        let count = self.pending.len().div_ceil(MEMBER).max(1);
+        gzip::compress(&mut self.encoders, &self.pending)?;
+        for encoder in self.encoders.iter().take(count) {
+            let member = encoder.compressed();
             fd::write_all(out, member, check)?;
             self.stored_size += member.len() as u64;
-            self.pending.clear();
         }
+        self.pending.clear();
         Ok(())
     }
 

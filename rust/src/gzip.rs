@@ -6,6 +6,7 @@
 //! the member's length, its length inflated, and its newlines, as three little-endian `u32`.
 
 use std::os::fd::BorrowedFd;
+use std::sync::{Mutex, PoisonError};
 
 use libdeflater::{CompressionLvl, Compressor, Crc, Decompressor};
 
@@ -46,11 +47,11 @@ impl Default for Encoder {
 }
 
 impl Encoder {
-    /// Compresses `data`, at most [`MEMBER`] bytes, and returns the member.
+    /// Compresses `data`, at most [`MEMBER`] bytes; [`Self::compressed`] has the member then.
     ///
     /// # Errors
     /// [`Error::Write`] where the compressor refuses, which its own bound rules out.
-    pub fn member(&mut self, data: &[u8]) -> Result<&[u8]> {
+    pub fn compress(&mut self, data: &[u8]) -> Result<()> {
         let bound = self.compressor.deflate_compress_bound(data.len());
         self.member.clear();
         self.member.resize(HEADER + bound + TRAILER, 0);
@@ -69,8 +70,40 @@ impl Encoder {
         for (byte, value) in self.member.iter_mut().zip(header) {
             *byte = value;
         }
-        Ok(&self.member)
+        Ok(())
     }
+
+    /// The member that was made last.
+    #[must_use]
+    pub fn compressed(&self) -> &[u8] {
+        &self.member
+    }
+}
+
+/// Compresses `data`, a [`MEMBER`] for each encoder at most, side by side.
+///
+/// # Errors
+/// As [`Encoder::compress`].
+pub fn compress(encoders: &mut [Encoder], data: &[u8]) -> Result<()> {
+    // No data is one member as well.
+    let parts = if data.is_empty() { vec![data] } else { data.chunks(MEMBER).collect() };
+    let helpers = parts.len() - 1;
+    let jobs = Mutex::new(encoders.iter_mut().zip(parts));
+    let work = || {
+        loop {
+            let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some((encoder, part)) = job else { return Ok(()) };
+            encoder.compress(part)?;
+        }
+    };
+    std::thread::scope(|scope| {
+        let start = || std::thread::Builder::new().spawn_scoped(scope, work);
+        // A thread may be refused, by a limit of processes or of memory: the others do its part.
+        let running: Vec<_> = (0..helpers).filter_map(|_| start().ok()).collect();
+        let own = work();
+        let failed = || Err(Error::Write(std::io::Error::other("compression failed")));
+        running.into_iter().map(|helper| helper.join().unwrap_or_else(|_| failed())).fold(own, Result::and)
+    })
 }
 
 /// Where a member lies, in the file and in the data.
@@ -176,9 +209,11 @@ mod tests {
     #[test]
     fn members_are_found_and_inflated() {
         let mut encoder = Encoder::default();
-        let mut stored = encoder.member(b"one\ntwo\n").unwrap().to_vec();
-        stored.extend_from_slice(encoder.member(b"").unwrap());
-        stored.extend_from_slice(encoder.member(b"three").unwrap());
+        let mut stored = Vec::new();
+        for part in [&b"one\ntwo\n"[..], b"", b"three"] {
+            encoder.compress(part).unwrap();
+            stored.extend_from_slice(encoder.compressed());
+        }
         let file = file_with(&stored);
         let members = read_index(file.as_fd(), stored.len() as u64, &mut go_on).unwrap();
         let starts: Vec<_> = members.iter().map(|member| (member.offset, member.newlines_before)).collect();
@@ -190,7 +225,9 @@ mod tests {
 
     #[test]
     fn a_row_that_ends_early_is_damaged() {
-        let stored = Encoder::default().member(b"data").unwrap().to_vec();
+        let mut encoder = Encoder::default();
+        encoder.compress(b"data").unwrap();
+        let stored = encoder.compressed().to_vec();
         for size in 1..stored.len() {
             let file = file_with(&stored[..size]);
             let index = read_index(file.as_fd(), size as u64, &mut go_on);
