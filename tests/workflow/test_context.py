@@ -239,7 +239,9 @@ def test_max_context(program):
     before = program.text("context", "flow.yaml", "ask").splitlines()
     assert before[0] == "ask would get"
     assert re.split(r"\s{2,}", before[2]) == ["b", "1.00", "direct dependency"]
-    program("run", "flow.yaml", "--metrics-file", "m.prom")
+    done = program("run", "flow.yaml", "--metrics-file", "m.prom", "--show-context-metrics")
+    assert re.search(rb"^metrics    3 outputs, .* tokens in 1 prompts$", done.stderr, re.MULTILINE)
+    assert b"\nprompts:   1 with " in done.stdout
     run_id = program.text("runs").split()[0]
     given = json.loads(program.text("context", run_id, "ask", "-o", "json"))
     assert [(one["task"], one["state"]) for one in given["candidates"]] == [("b", "cut"), ("a", "dropped")]

@@ -281,3 +281,21 @@ def runs(pid):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "", "x" * 200, "a\n"])
+def test_an_id_leads_nowhere_else(flow, name, tmp_path):
+    with pytest.raises(WorkflowError, match="is no id of a run"):
+        flow({"a": bash("true")}, resume=name or "..")
+    with pytest.raises(WorkflowError, match="is no id of a run"):
+        import_run(runs_folder(flow.store), {"task_results": {}, "run": name or ".."}, "x.json")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".max"]
+
+
+def test_what_was_doubtful_about_an_output_is_told(program):
+    (program.folder / "flow.yaml").write_text(
+        "name: x\nversion: 1\ntasks: {a: {script: {content: 'sleep 68 & echo begun'}}}\n"
+    )
+    done = program("run", "flow.yaml")
+    assert b"something that it started still holds its output" in done.stdout
+    subprocess.run(["pkill", "-f", "sleep 68"], check=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from maxstage.store.wording import format_size
 
@@ -56,7 +56,7 @@ def remarks(result: TaskResult) -> str:
         parts.append(f"truncated, whole: {output.token}" if output.token else "truncated")
     elif output is not None and output.token is not None:
         parts.append(output.token)
-    return "; ".join(parts)
+    return "; ".join([*parts, *(() if output is None else output.warnings)])
 
 
 def table(rows: Iterable[tuple[str, TaskResult]]) -> list[str]:
@@ -75,10 +75,11 @@ def table(rows: Iterable[tuple[str, TaskResult]]) -> list[str]:
 
 
 class PlainWatcher:
-    """A line for each task that begins or ends, for logs."""
+    """A line for each task that begins or ends, for logs; and the metrics now and then, if they are wanted."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, metrics: bool = False) -> None:
         self._next: dict[str, float] = {}
+        self._metrics = metrics
 
     def __call__(self, event: Event) -> None:
         """Print a line, if the event is worth one."""
@@ -94,6 +95,8 @@ class PlainWatcher:
         task, data = event.task or "", event.data
         if event.kind == "loop_progress":
             return self._progress(task, data["done"], data["total"])
+        if event.kind == "metrics":
+            return f"metrics    {metrics_line(data)}" if self._metrics else None
         if event.kind == "task_finished":
             return self._finished(task, data["result"], resumed=data.get("resumed", False))
         lines = {
@@ -121,6 +124,15 @@ class PlainWatcher:
         return (
             f"{result.status:<10} {task}{' (earlier)' if resumed else ''}{size}{f'  {rest}' if rest else ''}"
         )
+
+
+def metrics_line(metrics: dict[str, Any]) -> str:
+    """Return the metrics of a run in a line."""
+    return (
+        f"{metrics['outputs']:,} outputs, {format_size(metrics['held_bytes'])} held, "
+        f"{metrics['truncated']:,} truncated, {metrics['pruned']:,} pruned, "
+        f"{metrics['context_tokens']:,} tokens in {metrics['prompts']:,} prompts"
+    )
 
 
 def stopping_text(*, now: bool) -> str:

@@ -134,7 +134,7 @@ def _run(
     from maxstage.workflow.workflow import RunInterrupted, Workflow
 
     quiet = options["events"] or options["output"] == "json"
-    watcher: Watcher | None = None if quiet else _watcher()
+    watcher: Watcher | None = None if quiet else _watcher(metrics=options["show_context_metrics"])
 
     def notice(event: Event) -> None:
         if options["events"]:
@@ -179,14 +179,14 @@ def _use_one_arena() -> None:
         ctypes.CDLL(None).mallopt(option_arena_max, 1)
 
 
-def _watcher() -> Watcher:
+def _watcher(*, metrics: bool) -> Watcher:
     # TERM=dumb: a terminal, or an editor's, that can't go back a line.
     if sys.stderr is None or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
-        return PlainWatcher()
+        return PlainWatcher(metrics=metrics)
     try:
         from maxstage.cli.run_live import LiveWatcher
     except ModuleNotFoundError:
-        return PlainWatcher()
+        return PlainWatcher(metrics=metrics)
     return LiveWatcher()
 
 

@@ -103,6 +103,8 @@ def _remarks(result: TaskResult) -> str:
         parts.append(f"<span class='cut'>truncated, {output.dropped_bytes:,} bytes left out</span>{where}")
     elif output is not None and output.token is not None:
         parts.append(f"<code>{_text(output.token)}</code>")
+    if output is not None:
+        parts += [f"<span class='cut'>{_text(warning)}</span>" for warning in output.warnings]
     if result.pruned:
         parts.append("<span class='note'>pruned</span>")
     return "<br>".join(parts)

@@ -10,6 +10,7 @@ import dataclasses
 import fcntl
 import json
 import os
+import re
 import sqlite3
 import threading
 import time
@@ -37,6 +38,8 @@ _MIGRATIONS = {
     CREATE TABLE contexts (path TEXT PRIMARY KEY, given TEXT NOT NULL) WITHOUT ROWID;
     """
 }
+
+_RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 RUNNING, COMPLETED, FAILED, INTERRUPTED = "running", "completed", "failed", "interrupted"
 """How a run is. One that says ``running`` and holds no lock was killed."""
@@ -105,6 +108,8 @@ class TaskResult:
             values["bytes"] = self.output.original_size
             for name in ("exit_code", "truncated", "token", "external_path", "duration"):
                 values[name] = getattr(self.output, name)
+            if self.output.warnings:
+                values["warnings"] = list(self.output.warnings)
         return values
 
     @classmethod
@@ -143,6 +148,9 @@ class RunState:
     def __init__(self, folder: str, run_id: str, *, create: bool = False) -> None:
         self.run_id = run_id
         self._path = os.path.join(folder, f"{run_id}.db")
+        # It becomes the name of a file: one from elsewhere must not lead out of the folder.
+        if not _RUN_ID.fullmatch(run_id):
+            raise WorkflowError(f"{run_id!r} is no id of a run")
         if not create and not os.path.exists(self._path):
             raise WorkflowError(f'There is no run {run_id}; "max runs" shows what there is')
         os.makedirs(folder, mode=0o700, exist_ok=True)
