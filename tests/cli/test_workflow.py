@@ -265,3 +265,24 @@ def test_outside_of_a_project(program, tmp_path_factory):
     program.folder = folder
     assert b"max init" in program("run", "flow.yaml", check=1).stderr
     assert program.text("validate", "flow.yaml") == "flow.yaml is good: 3 tasks\n"
+
+
+def test_a_damaged_run_hides_no_other(flow):
+    flow("run", "flow.yaml")
+    good = flow.text("runs").split()[0]
+    flow("run", "flow.yaml")
+    bad = flow.text("runs").split()[0]
+    path = flow.folder / ".max" / "runs" / f"{bad}.db"
+    whole = path.read_bytes()
+    # Its first page, and one in the middle, which is seen only when it is read.
+    for content in (b"no database" * 500, whole[:4200] + os.urandom(4000) + whole[8200:]):
+        path.write_bytes(content)
+        assert [line.split()[0] for line in flow.text("runs").splitlines()] == [bad, good]
+        for command in ("show", "export"):
+            done = flow("runs", command, bad, check=None)
+            assert b"Traceback" not in done.stderr
+    path.write_bytes(b"no database" * 500)
+    assert f"{bad}  damaged" in flow.text("runs")
+    flow("runs", "clean", bad)
+    assert flow.text("runs").split()[0] == good
+    assert len(json.loads(flow.text("stage", "list", "-o", "json"))) == 1

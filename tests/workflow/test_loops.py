@@ -5,6 +5,8 @@ import time
 
 import pytest
 
+from maxstage.workflow.workflow import Workflow
+
 PEOPLE = [{"name": "Anna", "age": 7}, {"name": 'O\'Neil "x"', "age": 9}]
 
 
@@ -202,15 +204,46 @@ def test_checkpoints_are_written_every_so_often(flow):
 
 
 def test_memory_stays_flat(flow):
-    # Records are streamed, outputs lie in the state: what a loop of 2,000 keeps in memory is what one of 20 keeps.
-    import resource
+    # Outputs lie in the state: what a loop of 600 holds is what one of 100 holds.
+    import tracemalloc
 
-    def peak():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Small limits: else the buffers of what gathers the loop's output are most of it.
+    limits = {"max_stdout_bytes": "32KiB", "external_storage_threshold": "32KiB"}
+    task = {"command": {"executable": "printf", "args": ["%20000s"]}, "limits": limits}
 
-    task = {"command": {"executable": "printf", "args": ["%20000s"]}}
-    flow({"a": task | {"loop": {"repeat": {"count": 20}}}})
-    before = peak()
-    flow({"a": task | {"loop": {"repeat": {"count": 600}}}})
-    flow.events.clear()
-    assert peak() - before < 20 * 1024  # KiB; all outputs together are 12 MB, thrice in base64 and JSON
+    def peak(count):
+        tasks = {"a": task | {"loop": {"repeat": {"count": count}}}}
+        workflow = Workflow.from_dict({"name": "m", "version": "1", "tasks": tasks}, store=flow.store)
+        tracemalloc.start()
+        try:
+            assert workflow.run(store=flow.store, folder=flow.folder, jobs=1).ok
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(20)  # what is imported and allocated once
+    # The 100 fill every buffer on the way; 500 more outputs are 10 MB.
+    assert peak(600) < peak(100) + 3 * 1024 * 1024
+
+
+@pytest.mark.parametrize("extra", [{}, {"external_storage_threshold": None}])
+def test_the_file_of_a_loop_and_of_subtasks_has_all_of_it(flow, extra):
+    limits = {"max_stdout_bytes": 1024, **extra}
+    tasks = {
+        "loop": bash("seq 1000", loop={"repeat": {"count": 3}}, output="loop.txt"),
+        "each": bash(
+            "echo {{ iteration }}", loop={"repeat": {"count": 2}}, output="each-{{ iteration }}.txt"
+        ),
+        "group": {"subtasks": {"x": bash("seq 1000"), "y": bash("echo y")}, "output": "group.txt"},
+        "bad": {
+            "subtasks": {"x": bash("exit 1")},
+            "output": "bad.txt",
+            "on_error": {"continue": True},
+        },
+    }
+    flow(tasks, limits=limits)
+    lines = "".join(f"{number}\n" for number in range(1, 1001))
+    assert (flow.folder / "loop.txt").read_text() == lines * 3
+    assert [(flow.folder / f"each-{number}.txt").read_text() for number in range(2)] == ["0\n", "1\n"]
+    assert (flow.folder / "group.txt").read_text() == lines + "y\n"
+    assert not (flow.folder / "bad.txt").exists()

@@ -422,3 +422,21 @@ def test_lots_of_tasks_and_long_chains(flow):
     again = flow(tasks, resume=result.run_id)
     assert len(again.tasks) == 250
     assert not [event for event in flow.events if event.kind == "task_started"]
+
+
+def test_outputs_that_cannot_be_told_fail_the_run(flow):
+    tasks = {"a": bash("echo a", loop={"repeat": {"count": 2}}), "g": {"subtasks": {"x": bash("echo x")}}}
+    tasks["g"]["loop"] = {"repeat": {"count": 1}}
+    result = flow(tasks, outputs={"x": "{{ tasks.g.x.output }}"}, check=False)
+    assert (result.status, result.tasks["a"].status) == ("failed", "completed")
+    assert result.error == "outputs: task 'g.x' has not ended, so its output is not known"
+
+
+def test_the_order_of_thousands_is_told_at_once():
+    tasks = {
+        f"t{number}": bash("true", depends_on=[f"t{number - 1}"] if number else []) for number in range(3000)
+    }
+    workflow = Workflow.from_dict({"name": "o", "version": "1", "tasks": tasks})
+    started = time.monotonic()
+    assert workflow.order() == list(tasks)
+    assert time.monotonic() - started < 2

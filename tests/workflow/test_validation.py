@@ -98,6 +98,10 @@ tasks:
         (["a: {script: {content: x}, context: {include_tasks: [zz]}}"], "there is no task 'zz'"),
         (["a: {script: {content: x, language: cobol}}"], "language: Input should be 'bash', 'python'"),
         (["a: {script: {content: x, timeout_secs: -1}}"], "timeout_secs: Input should be greater than 0"),
+        (["a: {subtasks: {x: {script: {content: x}}}, stdin_from: b}", "b: {script: {content: x}}"],
+         "subtasks read nothing"),
+        (["a: {loop: {repeat: {count: 2}}, script: {content: x}, condition: {type: state_exists, key: iteration}}"],
+         "there is no variable 'iteration'"),
         (["a: {agent: b}"], "an agent's task wants a description: it is the prompt"),
     ],
 )  # fmt: skip

@@ -111,11 +111,12 @@ def _of_run(store: Store, run_id: str, task: str) -> dict[str, Any]:
 def _would_get(store: Store, state: RunState, checked: Checked, task: str) -> dict[str, Any]:
     from maxstage.output.limits import Limits
     from maxstage.workflow.injection import budget_of, context_for, spec_path
+    from maxstage.workflow.leaf import workflow_limits
 
     spec = checked.spec
     assert spec is not None  # noqa: S101 - `_load` has seen to it
     found = dict(checked.tasks())[spec_path(task)]
-    limits = Limits.parse(store.settings.limits).override(Limits.parse(spec.limits))
+    limits = workflow_limits(store, spec, state.facts()["folder"])
     own = limits.override(Limits.parse(found.limits))
     ended = state.ended()
     budget = budget_of(found, spec.context, own, lambda name: name if name in ended else None)

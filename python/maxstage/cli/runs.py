@@ -204,8 +204,8 @@ def runs_prune(store: Store, run_id: str, keep: int | None, strategy: str | None
 @pass_store
 def runs_clean(store: Store, run_ids: tuple[str, ...], completed: bool, everything: bool, yes: bool) -> None:
     """Delete runs: their state, and the outputs that are kept for them."""
-    from maxstage.workflow.leftovers import delete_run
-    from maxstage.workflow.state import find_runs, runs_folder
+    from maxstage.workflow.leftovers import delete_damaged, delete_run
+    from maxstage.workflow.state import DAMAGED, find_runs, runs_folder
 
     if not run_ids and not completed and not everything:
         raise click.UsageError("Name a RUN, or use --completed or --all")
@@ -219,11 +219,15 @@ def runs_clean(store: Store, run_ids: tuple[str, ...], completed: bool, everythi
             and run_id not in chosen
         ]
         confirm(f"Delete {len(chosen)} runs and their outputs?", yes=yes)
+    damaged = {run_id for run_id, facts in find_runs(runs_folder(store)) if facts.get("status") == DAMAGED}
     for run_id in chosen:
-        state = _open(store, run_id)
-        try:
-            state.acquire()
-            count = delete_run(store, state)
-        finally:
-            state.close()
+        if run_id in damaged:
+            count = delete_damaged(store, run_id)
+        else:
+            state = _open(store, run_id)
+            try:
+                state.acquire()
+                count = delete_run(store, state)
+            finally:
+                state.close()
         write_out(f"Deleted run {run_id} and {count} output{'' if count == 1 else 's'}")

@@ -6,7 +6,8 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from maxstage.errors import Error, WorkflowError
-from maxstage.output.limits import CleanupStrategy, Limits
+from maxstage.output.limits import CleanupStrategy
+from maxstage.workflow import leaf
 from maxstage.workflow.agents import providers_from
 from maxstage.workflow.injection import budget_of, context_for
 from maxstage.workflow.loading import load
@@ -16,6 +17,7 @@ from maxstage.workflow.pruning import Pruner
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from maxstage.output.limits import Limits
     from maxstage.output.task_output import TaskOutput
     from maxstage.store.store import Store
     from maxstage.workflow.loading import Checked
@@ -143,7 +145,7 @@ def prune_by_hand(store: Store, state: RunState, keep: int | None, strategy: str
     checked = load(facts["file"], providers_from(store.settings.providers))
     if checked.spec is None:
         raise WorkflowError("\n".join(str(problem) for problem in checked.errors))
-    limits = Limits.parse(store.settings.limits).override(Limits.parse(checked.spec.limits))
+    limits = leaf.workflow_limits(store, checked.spec, facts["folder"])
     rule = limits.cleanup_strategy
     rule = CleanupStrategy(strategy or rule.type, keep or rule.keep_count)
     limits = dataclasses.replace(limits, cleanup_strategy=rule)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import heapq
 import os
 import shutil
 from graphlib import CycleError, TopologicalSorter
@@ -92,6 +93,8 @@ class Checker:
         graph = {}
         for name, task in tasks.items():
             here = (*path, name)
+            if task.output is not None:
+                self._checked.wanted_whole.add(f"{prefix}{name}")
             if task.agent is not None:
                 self._checked.agents[f"{prefix}{name}"] = task.agent
             if task.loop is not None and task.loop.for_each is not None and task.loop.for_each.parallel:
@@ -154,13 +157,18 @@ class Checker:
             self._checked.add(
                 (*path, "stdin_from"), "an agent reads its prompt on stdin; put the token into it"
             )
-        self._check_tasks_named(path, task, inner)
+        if task.stdin_from is not None and task.subtasks is not None:
+            self._checked.add(
+                (*path, "stdin_from"), "subtasks read nothing; give it to the one that wants it"
+            )
+        self._check_tasks_named(path, task, inner, names)
         for inside, text in texts(task):
             self._check_text((*path, *inside), text, inner)
         for inside, text in _given(task):
             self._check_text((*path, *inside), text, names)
 
-    def _check_tasks_named(self, path: Path, task: schema.Task, names: Names) -> None:
+    def _check_tasks_named(self, path: Path, task: schema.Task, names: Names, before: Names) -> None:
+        """Check the tasks and keys that a task names; `before` is what is known before its loop begins."""
         named = [((where,), name) for where, condition in _conditions(task) for name in condition.tasks()]
         named += [(("stdin_from",), task.stdin_from)] if task.stdin_from is not None else []
         for field in ("include_tasks", "exclude_tasks"):
@@ -169,11 +177,12 @@ class Checker:
             if name not in names.tasks:
                 self._checked.add((*path, *where), f"there is no task {name!r}{_nearest(name, names.tasks)}")
         if task.stdin_from is not None and task.stdin_from in names.tasks:
-            self._checked.streamed.add(names.tasks[task.stdin_from])
+            self._checked.wanted_whole.add(names.tasks[task.stdin_from])
 
         for inside, condition in _conditions(task):
             for key in condition.state_keys():
-                self._check_key((*path, inside), key, names)
+                # Whether it runs at all is asked once, and not for each item.
+                self._check_key((*path, inside), key, before if inside == "condition" else names)
 
     def _check_key(self, path: Path, key: str, names: Names) -> None:
         reference = references.parse(key)
@@ -202,6 +211,7 @@ class Checker:
                 self._checked.add(path, problem)
             elif reference.kind == "tasks" and reference.field == "token":
                 self._checked.tokens_wanted.add(names.tasks[reference.name])
+                self._checked.wanted_whole.add(names.tasks[reference.name])
 
     def _problem_of(self, reference: references.Reference, names: Names) -> str | None:
         what, known = {
@@ -242,6 +252,35 @@ def walk(tasks: Mapping[str, schema.Task], prefix: str = "") -> Iterator[tuple[s
         yield f"{prefix}{name}", task
         if task.subtasks is not None:
             yield from walk(task.subtasks, f"{prefix}{name}.")
+
+
+def in_order(
+    tasks: Mapping[str, schema.Task], dependencies: Mapping[str, list[str]], prefix: str = ""
+) -> list[str]:
+    """Return sibling tasks in the order in which they would run one by one: by priority, then as in the file.
+
+    Args:
+        tasks: The tasks; they wait for each other in no cycle.
+        dependencies: What each waits for among its siblings, by path.
+        prefix: What the paths begin with, like ``build.``.
+    """
+    number = {name: (task.priority, place) for place, (name, task) in enumerate(tasks.items())}
+    waiting = {name: set(dependencies[f"{prefix}{name}"]) for name in tasks}
+    dependents: dict[str, list[str]] = {name: [] for name in tasks}
+    for name, others in waiting.items():
+        for other in others:
+            dependents[other].append(name)
+    ready = [(number[name], name) for name, others in waiting.items() if not others]
+    heapq.heapify(ready)
+    found = []
+    while ready:
+        _, name = heapq.heappop(ready)
+        found.append(name)
+        for other in dependents[name]:
+            waiting[other].discard(name)
+            if not waiting[other]:
+                heapq.heappush(ready, (number[other], other))
+    return found
 
 
 def _loop_names(task: schema.Task) -> set[str]:

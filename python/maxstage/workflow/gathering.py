@@ -9,6 +9,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from maxstage.errors import WorkflowError
 from maxstage.output.bound import bound
 from maxstage.workflow import leaf
 
@@ -88,6 +89,9 @@ class _Parts:
             with leaf.open_whole(self._run.given.store, output) as opened:
                 opened.copy_to(fd, output.task_id)
             return
+        if self._whole and output.truncated:
+            why = "; ".join(output.warnings) or "it was not kept whole"
+            raise WorkflowError(f"the output of {output.task_id!r} can't be read in full: {why}")
         self.truncated |= output.truncated
         self.dropped_bytes += output.dropped_bytes
         self.dropped_lines += output.dropped_lines

@@ -99,6 +99,7 @@ def prepare(
     keep: Keep,
     deadline: float | None,
     context: bytes = b"",
+    output: str | None = None,
 ) -> Leaf:
     """Fill in the references of a task.
 
@@ -111,6 +112,7 @@ def prepare(
         keep: When its whole output is kept.
         deadline: When the loop around it must be over, as `time.monotonic` tells it.
         context: What an agent is given of other outputs.
+        output: The file for all that it prints, or None.
 
     Raises:
         WorkflowError: Something that it refers to is not there.
@@ -143,7 +145,7 @@ def prepare(
         timeout,
         limits,
         keep,
-        None if task.output is None else os.path.join(given.folder, scope.render(task.output)),
+        output,
     )
 
 
@@ -205,7 +207,7 @@ def execute(given: Given, leaf: Leaf) -> TaskResult:
             )
         error = _why_failed(output, leaf)
         if error is None and leaf.output is not None:
-            _write_file(given.store, output, leaf.output)
+            write_file(given.store, output, leaf.output)
     except OSError as problem:
         where = problem.filename if problem.filename is not None else leaf.argv[0]
         return TaskResult(FAILED, error=f"{problem.strerror or problem}: {os.fsdecode(where)}")
@@ -260,7 +262,7 @@ def unstage(store: Store, output: TaskOutput | None) -> None:
             store_of(store, part).unstage(part.token)
 
 
-def _write_file(store: Store, output: TaskOutput, path: str) -> None:
+def write_file(store: Store, output: TaskOutput, path: str) -> None:
     """Write all that a task printed to a file, which is there whole or not at all."""
     if output.truncated and output.token is None:
         raise WorkflowError(
@@ -308,6 +310,11 @@ def limits_of(values: Mapping[str, Any], folder: str) -> Limits:
     if limits.external_storage_dir is None:
         return limits
     return dataclasses.replace(limits, external_storage_dir=os.path.join(folder, limits.external_storage_dir))
+
+
+def workflow_limits(store: Store, spec: schema.WorkflowSpec, folder: str) -> Limits:
+    """Return the limits of a workflow, over those of the project's settings."""
+    return limits_of(store.settings.limits, folder).override(limits_of(spec.limits, folder))
 
 
 def keeping(limits: Limits) -> Limits:

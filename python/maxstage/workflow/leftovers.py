@@ -8,6 +8,8 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
+from maxstage.workflow.state import delete_files, runs_folder
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -78,6 +80,13 @@ def delete_run(store: Store, state: RunState) -> int:
     count = sum(place.unstage(token) for place, token in list(_owned(store, state)))
     state.delete()
     return count
+
+
+def delete_damaged(store: Store, run_id: str) -> int:
+    """Delete a run whose state can't be read, and what it owns in the project's store; return how much that was."""
+    owned = [item.token for item in store.list() if item.extra.get("owner") == run_id]
+    delete_files(runs_folder(store), run_id)
+    return sum(store.unstage(token) for token in owned)
 
 
 def _owned(store: Store, state: RunState) -> Iterator[tuple[Store, str]]:

@@ -71,7 +71,7 @@ class Checked:
         tokens_wanted: The tasks whose token is referred to: their whole output is always kept.
         agents: The agent of each task that has one, by its path.
         parallel_loops: The tasks whose iterations may run side by side.
-        streamed: The tasks whose output another one reads: it is kept whole wherever it is cut.
+        wanted_whole: The tasks whose whole output goes to another one, or to a file: where it is cut it is kept.
     """
 
     def __init__(self, file: str, source: Source) -> None:
@@ -81,7 +81,7 @@ class Checked:
         self.problems: list[Problem] = []
         self.dependencies: dict[str, list[str]] = {}
         self.tokens_wanted: set[str] = set()
-        self.streamed: set[str] = set()
+        self.wanted_whole: set[str] = set()
         self.agents: dict[str, str] = {}
         self.parallel_loops: set[str] = set()
 

@@ -7,11 +7,12 @@ was finished, and that a resumed run has to do it.
 from __future__ import annotations
 
 import functools
+import os
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from maxstage.errors import Error, WorkflowError
-from maxstage.workflow import leaf
+from maxstage.workflow import leaf, references
 from maxstage.workflow.gathering import gather
 from maxstage.workflow.records import Records, open_records
 from maxstage.workflow.state import COMPLETED, FAILED, SKIPPED, TaskResult
@@ -252,12 +253,22 @@ class Body:
             keep=self._keep(),
             deadline=place.deadline,
             context=run.context(place, self._task, self._scope) if self._task.inject_context else b"",
+            output=self._file(),
         )
         return functools.partial(leaf.execute, run.given, ready)
 
+    def _file(self) -> str | None:
+        """Return the file for what is printed here; where the loop writes one for all its iterations, there is none."""
+        if (
+            self._place.iteration is not None
+            and self._task.loop is not None
+            and not names_iteration(self._task)
+        ):
+            return None
+        return file_of(self._run, self._task, self._scope)
+
     def _keeps(self) -> bool:
-        checked = self._run.checked
-        return self._place.spec_path in checked.tokens_wanted or self._place.spec_path in checked.streamed
+        return is_wanted_whole(self._run, self._place)
 
     def _keep(self) -> Keep:
         wanted = self._place.spec_path in self._run.checked.tokens_wanted
@@ -270,13 +281,18 @@ class Body:
         paths = (f"{self._place.path}.{name}" for name in self._task.subtasks or {})
         keep, whole, started = self._keep(), self._keeps(), self._started
 
-        def work() -> TaskResult:
+        def work(file: str | None) -> TaskResult:
             output = gather(
                 self._run, self._place, paths, keep=keep, whole=whole, ok=succeeded, started=started
             )
+            if file is not None and succeeded:
+                leaf.write_file(self._run.given.store, output, file)
             return TaskResult(COMPLETED if succeeded else FAILED, output, error=error)
 
-        self._run.engine.submit(self._place.key, lambda: work, self._attempted, always=True)
+        def prepare() -> Callable[[], TaskResult]:
+            return functools.partial(work, self._file())
+
+        self._run.engine.submit(self._place.key, prepare, self._attempted, always=True)
 
     def _attempted(self, result: TaskResult | BaseException | None) -> None:
         run, task, place = self._run, self._task, self._place
@@ -456,24 +472,48 @@ class Loop:
             self._done(None)
             return
         paths = (f"{self._place.path}[{number}]" for number in range(self._next))
-        checked = self._run.checked
-        wanted = self._place.spec_path in checked.tokens_wanted
-        whole = wanted or self._place.spec_path in checked.streamed
+        keep: Keep = "always" if self._place.spec_path in self._run.checked.tokens_wanted else "truncated"
+        whole = is_wanted_whole(self._run, self._place)
         error, started = self._error, self._started
 
-        def work() -> TaskResult:
-            keep: Keep = "always" if wanted else "truncated"
+        def work(file: str | None) -> TaskResult:
             output = gather(
                 self._run, self._place, paths, keep=keep, whole=whole, ok=error is None, started=started
             )
+            if file is not None and error is None:
+                leaf.write_file(self._run.given.store, output, file)
             tolerated = error is not None and self._task.on_error.continue_
             status = COMPLETED if error is None else FAILED
             return TaskResult(status, output, attempts=self._finished, error=error, tolerated=tolerated)
 
-        self._run.engine.submit(self._place.key, lambda: work, self._gathered, always=True)
+        def prepare() -> Callable[[], TaskResult]:
+            file = None if names_iteration(self._task) else file_of(self._run, self._task, self._scope)
+            return functools.partial(work, file)
+
+        self._run.engine.submit(self._place.key, prepare, self._gathered, always=True)
 
     def _gathered(self, result: TaskResult | BaseException | None) -> None:
         self._done(_failed(result) if isinstance(result, BaseException) else result)
+
+
+def is_wanted_whole(run: Run, place: Place) -> bool:
+    """Whether somebody wants all that is printed here, or by a task around: another task, or a file."""
+    names = place.spec_path.split(".")
+    return any(".".join(names[:count]) in run.checked.wanted_whole for count in range(1, len(names) + 1))
+
+
+def names_iteration(task: Task) -> bool:
+    """Whether the file of a task is another one for each iteration of its loop."""
+    return any(reference.kind == "local" for reference in references.find(task.output or ""))
+
+
+def file_of(run: Run, task: Task, scope: Scope) -> str | None:
+    """Return the path of a task's file, if it has one.
+
+    Raises:
+        WorkflowError: Something that it refers to is not there.
+    """
+    return None if task.output is None else os.path.join(run.given.folder, scope.render(task.output))
 
 
 def _failed(error: BaseException) -> TaskResult:

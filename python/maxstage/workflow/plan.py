@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from maxstage.workflow.agents import command_of
-from maxstage.workflow.checking import LANGUAGES, walk
+from maxstage.workflow.checking import LANGUAGES, in_order, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -42,13 +42,9 @@ def plan(checked: Checked, spec: WorkflowSpec, providers: Mapping[str, Provider]
 
 
 def _in_order(checked: Checked, tasks: Mapping[str, Task], prefix: str) -> Iterator[tuple[str, Task]]:
-    left = dict(tasks)
-    while left:
-        ready = [name for name in left if not set(checked.dependencies[f"{prefix}{name}"]) & set(left)]
-        name = min(ready, key=lambda name: tasks[name].priority)
-        task = left.pop(name)
-        yield f"{prefix}{name}", task
-        yield from _in_order(checked, task.subtasks or {}, f"{prefix}{name}.")
+    for name in in_order(tasks, checked.dependencies, prefix):
+        yield f"{prefix}{name}", tasks[name]
+        yield from _in_order(checked, tasks[name].subtasks or {}, f"{prefix}{name}.")
 
 
 def _what(task: Task, spec: WorkflowSpec, providers: Mapping[str, Provider]) -> tuple[str, str]:

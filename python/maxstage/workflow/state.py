@@ -43,6 +43,8 @@ _RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 RUNNING, COMPLETED, FAILED, INTERRUPTED = "running", "completed", "failed", "interrupted"
 """How a run is. One that says ``running`` and holds no lock was killed."""
+DAMAGED = "damaged"
+"""What is told of a run whose state can't be read."""
 SKIPPED = "skipped"
 """How a task may end beside ``completed`` and ``failed``."""
 
@@ -205,9 +207,7 @@ class RunState:
     def delete(self) -> None:
         """Close it, and delete it."""
         self.close()
-        for suffix in (".db-wal", ".db-shm", ".db", ".lock"):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._path.removesuffix(".db") + suffix)
+        delete_files(os.path.dirname(self._path), self.run_id)
 
     def close(self) -> None:
         """Close it, and let others run it."""
@@ -243,8 +243,7 @@ class RunState:
 
     def facts(self) -> dict[str, Any]:
         """Return what is known of the run."""
-        with self._lock:
-            rows = self._db.execute("SELECT name, value FROM facts").fetchall()
+        rows = self._rows("SELECT name, value FROM facts")
         return {name: json.loads(value) for name, value in rows}
 
     def record(self, path: str, result: TaskResult, *, commit: bool = True) -> Ended:
@@ -268,10 +267,9 @@ class RunState:
 
     def ended(self) -> dict[str, Ended]:
         """Return all tasks that have ended, in the order in which they did, without their outputs."""
-        with self._lock:
-            rows = self._db.execute(
-                "SELECT path, ended, accessed, size, output IS NOT NULL AND NOT pruned FROM tasks ORDER BY number"
-            ).fetchall()
+        rows = self._rows(
+            "SELECT path, ended, accessed, size, output IS NOT NULL AND NOT pruned FROM tasks ORDER BY number"
+        )
         return {
             path: Ended(ended, accessed, size, bool(there)) for path, ended, accessed, size, there in rows
         }
@@ -291,16 +289,11 @@ class RunState:
 
     def mentions(self, token: str) -> bool:
         """Whether an output that is held names a token, or is kept under it."""
-        with self._lock:
-            row = self._db.execute(
-                "SELECT 1 FROM tasks WHERE NOT pruned AND instr(output, ?) LIMIT 1", (token,)
-            ).fetchone()
-        return row is not None
+        return bool(self._rows("SELECT 1 FROM tasks WHERE NOT pruned AND instr(output, ?) LIMIT 1", token))
 
     def contexts(self) -> dict[str, dict[str, Any]]:
         """Return what each agent's task was given."""
-        with self._lock:
-            rows = self._db.execute("SELECT path, given FROM contexts ORDER BY path").fetchall()
+        rows = self._rows("SELECT path, given FROM contexts ORDER BY path")
         return {path: json.loads(given) for path, given in rows}
 
     def prune(self, paths: Iterable[str]) -> None:
@@ -324,32 +317,35 @@ class RunState:
 
     def find(self, path: str) -> TaskResult | None:
         """Return how a task ended, if it has."""
-        with self._lock:
-            row = self._db.execute(
-                "SELECT status, tolerated, attempts, error, output, pruned FROM tasks WHERE path = ?", (path,)
-            ).fetchone()
-        return None if row is None else _result(*row)
+        rows = self._rows(
+            "SELECT status, tolerated, attempts, error, output, pruned FROM tasks WHERE path = ?", path
+        )
+        return _result(*rows[0]) if rows else None
 
     def results(self) -> Iterator[tuple[str, TaskResult]]:
-        """Give all tasks that have ended, in the order in which they did."""
-        number = -1
-        while True:
-            # One at a time: all of them may be more than fits into memory.
-            with self._lock:
-                row = self._db.execute(
-                    "SELECT number, path, status, tolerated, attempts, error, output, pruned FROM tasks"
-                    " WHERE number > ? ORDER BY number LIMIT 1",
-                    (number,),
-                ).fetchone()
-            if row is None:
-                return
-            number, path, *rest = row
-            yield path, _result(*rest)
+        """Give all tasks that have ended, in the order in which they did; one at a time, since they may be large."""
+        for path in self.paths():
+            result = self.find(path)
+            if result is not None:
+                yield path, result
+
+    def _rows(self, query: str, *values: str) -> list[Any]:
+        """Return what a query finds.
+
+        Raises:
+            WorkflowError: The file is damaged, or can't be read.
+        """
+        with self._lock:
+            try:
+                return self._db.execute(query, values).fetchall()
+            except sqlite3.Error as error:
+                raise WorkflowError(
+                    f"The state of run {self.run_id} can't be read: {error}: {self._path}"
+                ) from None
 
     def paths(self) -> list[str]:
         """Return the paths of all tasks that have ended, in the order in which they did."""
-        with self._lock:
-            return [path for (path,) in self._db.execute("SELECT path FROM tasks ORDER BY number")]
+        return [path for (path,) in self._rows("SELECT path FROM tasks ORDER BY number")]
 
     def tokens(self) -> set[str]:
         """Return the tokens that the run's outputs refer to."""
@@ -405,6 +401,13 @@ def _result(
     )
 
 
+def delete_files(folder: str, run_id: str) -> None:
+    """Delete the files of a run, readable or not."""
+    for suffix in (".db-wal", ".db-shm", ".db", ".lock"):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(folder, run_id + suffix))
+
+
 def runs_folder(store: Store) -> str:
     """Return the folder that a project's runs lie in."""
     return os.path.join(os.path.dirname(store.layout.root), "runs")
@@ -422,11 +425,19 @@ def list_runs(folder: str) -> list[str]:
 def find_runs(folder: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Give all runs, newest first, each with what is known of it."""
     for run_id in list_runs(folder):
-        state = RunState(folder, run_id)
         try:
-            yield run_id, state.facts() | {"live": state.is_live()}
+            state = RunState(folder, run_id)
+        except WorkflowError:
+            # One that is damaged must not hide the others.
+            yield run_id, {"status": DAMAGED, "live": False}
+            continue
+        try:
+            facts = state.facts() | {"live": state.is_live()}
+        except WorkflowError:
+            facts = {"status": DAMAGED, "live": False}
         finally:
             state.close()
+        yield run_id, facts
 
 
 def new_run_id() -> str:

@@ -12,12 +12,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from maxstage.errors import WorkflowError
-from maxstage.output.limits import Limits
 from maxstage.store.store import Store
 from maxstage.workflow import leaf, loading, nodes
 from maxstage.workflow.agents import PROVIDERS, providers_from
 from maxstage.workflow.books import Books
-from maxstage.workflow.checking import walk
+from maxstage.workflow.checking import in_order, walk
 from maxstage.workflow.engine import Engine
 from maxstage.workflow.hooks import Hooks
 from maxstage.workflow.leftovers import end_leftovers, sweep_orphans
@@ -208,16 +207,7 @@ class Workflow:
 
     def order(self) -> list[str]:
         """Return the tasks of the first level in an order in which they could run one by one."""
-        left = dict(self.spec.tasks)
-        found: list[str] = []
-        while left:
-            name = min(
-                (name for name in left if not set(self.checked.dependencies[name]) & set(left)),
-                key=lambda name: self.spec.tasks[name].priority,
-            )
-            del left[name]
-            found.append(name)
-        return found
+        return in_order(self.spec.tasks, self.checked.dependencies)
 
     def run(
         self,
@@ -387,7 +377,7 @@ class _Start:
         before = Scope(inputs, os.environ, state.find)
         env = {name: before.render(text) for name, text in spec.env.items()}
         scope = Scope(inputs, env, state.find)
-        limits = Limits.parse(self._store.settings.limits).override(leaf.limits_of(spec.limits, folder))
+        limits = leaf.workflow_limits(self._store, spec, folder)
         engine = Engine(self._jobs, cancel, lambda now: self.emit("stopping", now=now))
         books = Books(self._workflow.checked, spec, state, self._store, limits, self.emit)
         hooks = Hooks(spec.hooks, given, scope, engine, self.emit, books.checkpoint)
@@ -423,7 +413,10 @@ class _Start:
             status = INTERRUPTED if good is None else COMPLETED if good else FAILED
         outputs = {}
         if status == COMPLETED:
-            outputs = {name: scope.render(text) for name, text in spec.outputs.items()}
+            try:
+                outputs = {name: scope.render(text) for name, text in spec.outputs.items()}
+            except WorkflowError as problem_of_outputs:
+                status, error = FAILED, f"outputs: {problem_of_outputs}"
         result = RunResult(self._folder, state.run_id, status, outputs, error, time.monotonic() - started)
         metrics = books.close()
         state.set_facts(status=status, error=error, ended=time.time(), outputs=outputs, metrics=metrics)
