@@ -253,3 +253,11 @@ def test_max_context(program):
     assert re.search(r'^maxstage_run_outputs_total\{run="[^"]+",workflow="c"\} 3$', prom, re.MULTILINE)
     assert "3; 0 truncated" in program.text("runs", "show", run_id)
     assert program.text("runs", "prune", run_id, "--keep", "1").startswith("Dropped 2 outputs")
+
+
+def test_an_output_tells_who_depends_on_it_and_when_it_was_used(flow):
+    tasks = {"a": bash("echo a"), "b": bash("sleep 0.1", depends_on=["a"]), "ask": ask(depends_on=["a", "b"])}
+    result = flow(tasks, agents=READER, jobs=1)
+    output = result.tasks["a"].output
+    assert output.depended_by == ("b", "ask")
+    assert (output.last_accessed - output.completed_at).total_seconds() > 0.1

@@ -387,8 +387,3 @@ def _pack_tokens(
         else:
             high = middle - 1
     return best
-
-
-def with_relevance(output: TaskOutput, relevance: float) -> TaskOutput:
-    """Return an output with its relevance noted."""
-    return dataclasses.replace(output, relevance_score=relevance)

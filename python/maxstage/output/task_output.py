@@ -29,7 +29,8 @@ class TaskOutput:
         dropped_lines: Lines that are: those whose end is.
         external_path: The file that holds the whole, or None.
         token: The token under which the whole is, or None.
-        relevance_score: How relevant it is for the task that asks, 0 to 1.
+        relevance_score: How relevant it is for the task that asks, 0 to 1: for executors that note it. A workflow
+            has it with each prompt, since it is another one for each task (``max context``).
         last_accessed: When it was used last.
         depended_by: The tasks that depend on it.
         completed_at: When the command ended.

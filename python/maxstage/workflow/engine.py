@@ -106,6 +106,9 @@ class Engine:
                 raise
 
     def _step(self, pool: ThreadPoolExecutor) -> bool:
+        if self.cancel.is_set() and not self.stopping:
+            # The caller's doing: before anything else is started.
+            self._stop(now=True)
         while self._soon:
             self._soon.popleft()()
         while self._timers and (self.stopping or self._timers[0][0] <= time.monotonic()):
@@ -149,8 +152,6 @@ class Engine:
         try:
             event = self._events.get(timeout=None if timeout is None else max(0.0, timeout))
         except Empty:
-            if self.cancel.is_set() and not self.stopping:
-                self._stop(now=True)
             return
         if isinstance(event, int):
             self._interrupted(event)

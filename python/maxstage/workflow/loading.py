@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import functools
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
@@ -84,6 +85,17 @@ class Checked:
         self.wanted_whole: set[str] = set()
         self.agents: dict[str, str] = {}
         self.parallel_loops: set[str] = set()
+
+    @functools.cached_property
+    def dependents(self) -> dict[str, tuple[str, ...]]:
+        """For each task that others wait for, those, by path."""
+        found: dict[str, tuple[str, ...]] = {}
+        for path, others in self.dependencies.items():
+            prefix = path.rpartition(".")[0]
+            for other in others:
+                name = f"{prefix}.{other}" if prefix else other
+                found[name] = (*found.get(name, ()), path)
+        return found
 
     def tasks(self) -> list[tuple[str, schema.Task]]:
         """Return all tasks with their paths."""

@@ -6,6 +6,7 @@ was finished, and that a resumed run has to do it.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 import time
@@ -531,6 +532,9 @@ def record(
     run: Run, place: Place, result: TaskResult, *, seconds: float | None = None, commit: bool = True
 ) -> None:
     """Note that a task, or an iteration, has ended, and tell."""
+    if result.output is not None:
+        dependents = run.checked.dependents.get(place.spec_path, ())
+        result.output = dataclasses.replace(result.output, depended_by=dependents)
     run.known[place.path] = run.state.record(place.path, result, commit=commit)
     run.emit("task_finished", place.path, result=result, seconds=seconds)
     run.ended(place, result)

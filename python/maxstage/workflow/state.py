@@ -14,6 +14,7 @@ import re
 import sqlite3
 import threading
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from maxstage.errors import WorkflowError
@@ -255,7 +256,9 @@ class RunState:
             commit: False lets it wait for the next one that is committed.
         """
         output = None if result.output is None else json.dumps(result.output.to_dict())
-        ended = Ended(time.time(), time.time(), held_bytes(result.output), result.output is not None)
+        now = time.time()
+        accessed = now if result.output is None else result.output.last_accessed.timestamp()
+        ended = Ended(now, accessed, held_bytes(result.output), result.output is not None)
         row = (path, result.status, result.tolerated, result.attempts, result.error, output, *ended[:3])
         with self._transaction(commit=commit) as db:
             db.execute(
@@ -318,7 +321,8 @@ class RunState:
     def find(self, path: str) -> TaskResult | None:
         """Return how a task ended, if it has."""
         rows = self._rows(
-            "SELECT status, tolerated, attempts, error, output, pruned FROM tasks WHERE path = ?", path
+            "SELECT status, tolerated, attempts, error, output, pruned, accessed FROM tasks WHERE path = ?",
+            path,
         )
         return _result(*rows[0]) if rows else None
 
@@ -393,9 +397,18 @@ def held_bytes(output: TaskOutput | None) -> int:
 
 
 def _result(
-    status: str, tolerated: int, attempts: int, error: str | None, output: str | None, pruned: int
+    status: str,
+    tolerated: int,
+    attempts: int,
+    error: str | None,
+    output: str | None,
+    pruned: int,
+    accessed: float,
 ) -> TaskResult:
-    parsed = None if output is None else TaskOutput.from_dict(json.loads(output))
+    parsed = None
+    if output is not None:
+        used = datetime.fromtimestamp(accessed, UTC)
+        parsed = dataclasses.replace(TaskOutput.from_dict(json.loads(output)), last_accessed=used)
     return TaskResult(
         status, parsed, attempts=attempts, error=error, tolerated=bool(tolerated), pruned=bool(pruned)
     )
