@@ -377,7 +377,7 @@ def test_a_terminal_with_nothing_piped_in(program):
 
 
 def test_a_backend_that_is_none(program):
-    line = fails(program, "stage", "list", env=os.environ | {"MAXSTAGE_BACKEND": "java"})
+    line = fails(program, "stage", env=os.environ | {"MAXSTAGE_BACKEND": "java"})
     assert line == "MAXSTAGE_BACKEND='java' is not a backend; use one of: rust, python"
 
 

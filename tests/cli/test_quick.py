@@ -33,6 +33,13 @@ def both(program, *args, stdin=b""):
         ["T", "--tail", "x"],
         ["T", "--tail", "\u0661"],
         ["T", "--lines", "2:3"],
+        ["T", "--lines", "3:9"],
+        ["T", "--lines", "3:2"],
+        ["T", "--lines", "0:2"],
+        ["T", "--lines", "2:"],
+        ["T", "--lines", "2"],
+        ["T", "--lines", "1:2:3"],
+        ["T", "--head", "1:2"],
         ["T", "--head=1"],
         ["--head", "1", "T"],
         ["T", "--", "T"],
@@ -63,11 +70,20 @@ def test_retrieve(program, args):
         ["--source"],
         ["-"],
         ["gone"],
+        ["gone.txt"],
+        ["data.txt"],
+        ["./data.txt", "--sync", "--compress"],
+        ["--compress", "data.txt", "data.txt", "--source", "x"],
+        ["data.txt", "--source"],
+        ["data.txt", "--sync=1"],
+        ["data.txt", "gone.txt"],
+        ["./"],
         ["list"],
         ["--ttl", "5"],
     ],
 )
 def test_stage(program, args):
+    (program.folder / "data.txt").write_bytes(b"one\ntwo\n")
     (code, out, err), short = both(program, "stage", *args, stdin=b'{"source": "x", "type": "y"}\n')
     assert short[0] == code
     assert short[2] == err

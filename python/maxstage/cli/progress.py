@@ -3,8 +3,6 @@
 import sys
 import time
 
-from maxstage.store.wording import format_size
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
@@ -49,6 +47,8 @@ class Progress:
             sys.stderr.flush()
 
     def _line(self, now: float) -> str:
+        from maxstage.store.wording import format_size
+
         rate = format_size(int(self._done / max(now - self._started, _EVERY)))
         line = f"{self._verb} {format_size(self._done)}, {rate}/s"
         if not self._total:

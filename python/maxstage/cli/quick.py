@@ -9,6 +9,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
 _LONGEST_NUMBER = 18
 """Digits; a longer one is for the long way to judge."""
@@ -17,7 +18,8 @@ _LONGEST_NUMBER = 18
 def quick(args: "Sequence[str]") -> int | None:
     """Run a command if it is one of these; return its exit code, or None.
 
-    ``stage [--source TEXT]`` from a pipe or a file, and ``retrieve TOKEN... [--head N | --tail N]``.
+    ``stage [--source TEXT] [--sync] [--compress] [FILE...]`` and
+    ``retrieve TOKEN... [--head N | --tail N | --lines A:B]``.
     """
     # Completion in a shell asks by the environment.
     if any(name.endswith("_COMPLETE") for name in os.environ):
@@ -30,39 +32,59 @@ def quick(args: "Sequence[str]") -> int | None:
 
 
 def _stage(args: "Sequence[str]") -> int | None:
-    source = None
-    if args:
-        if len(args) != 2 or args[0] != "--source" or not _is_plain(args[1]):  # noqa: PLR2004
+    files: list[str] = []
+    options: dict[str, Any] = {"source": None}
+    rest = iter(args)
+    for arg in rest:
+        if arg in {"--sync", "--compress"}:
+            options[arg[2:]] = True
+        elif arg == "--source":
+            options["source"] = next(rest, "")
+            if not _is_plain(options["source"]):
+                return None
+        # Not one of the verbs that may follow `stage`: those have neither a dot nor a slash.
+        elif _is_plain(arg) and ("." in arg or "/" in arg):
+            files.append(arg)
+        else:
             return None
-        source = args[1]
     from maxstage.cli.run import closed_at_start
 
-    if 0 in closed_at_start or sys.stdin.isatty():
+    if not files and (0 in closed_at_start or sys.stdin.isatty()):
         return None
     from maxstage.cli import transfer
     from maxstage.store.store import Store
 
-    transfer.stage(Store.find(), (transfer.STDIN,), "text", source=source)
+    transfer.stage(Store.find(), files or (transfer.STDIN,), "text", **options)
     return 0
 
 
 def _retrieve(args: "Sequence[str]") -> int | None:
     tokens = list(args)
-    head = tail = None
-    if len(tokens) > 2 and tokens[-2] in {"--head", "--tail"}:  # noqa: PLR2004
-        number = tokens[-1]
-        if not (number.isascii() and number.isdigit() and len(number) <= _LONGEST_NUMBER):
+    part: dict[str, Any] = {}
+    if len(tokens) > 2 and tokens[-2] in {"--head", "--tail", "--lines"}:  # noqa: PLR2004
+        numbers = tokens[-1].split(":")
+        if not all(map(_is_number, numbers)):
             return None
-        head, tail = (int(number), None) if tokens[-2] == "--head" else (None, int(number))
+        name = tokens[-2][2:]
+        if (name == "lines") != (len(numbers) == 2) or len(numbers) > 2:  # noqa: PLR2004
+            return None
+        first, last = int(numbers[0]), int(numbers[-1])
+        if name == "lines" and not 1 <= first <= last:
+            return None
+        part[name] = (first, last) if name == "lines" else first
         del tokens[-2:]
-    if not tokens or not all(_is_plain(token) for token in tokens):
+    if not tokens or not all(map(_is_plain, tokens)):
         return None
     from maxstage.cli import transfer
     from maxstage.store.store import Store
 
-    transfer.retrieve(Store.find(), tokens, transfer.Part(head, tail))
+    transfer.retrieve(Store.find(), tokens, transfer.Part(**part))
     return 0
 
 
 def _is_plain(text: str) -> bool:
     return bool(text) and not text.startswith("-") and text.isprintable()
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER

@@ -1,6 +1,5 @@
 """Staging and retrieving, once the options are known. Without the command-line library: see `maxstage.cli.quick`."""
 
-import contextlib
 import os
 import stat
 import sys
@@ -11,7 +10,7 @@ from maxstage.errors import Corrupt, Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from typing import Any
 
     from maxstage.store.metadata import Item
@@ -110,15 +109,20 @@ def retrieve(
         cut: The strategy, bytes and lines that what is written is cut to.
         target: A file; None or ``-`` is stdout.
     """
-    # All are opened before the first byte is written: a mistyped token spoils nothing.
-    with contextlib.ExitStack() as stack:
-        opened = [stack.enter_context(store.open_item(token)) for token in tokens]
-        fd, name = stack.enter_context(_open_target(target))
+    opened: list[OpenItem] = []
+    try:
+        # All are opened before the first byte is written: a mistyped token spoils nothing.
+        for token in tokens:
+            opened.append(store.open_item(token))  # noqa: PERF401 - those that were opened are closed
+        with _Target(target) as (fd, name):
+            for item in opened:
+                if cut is None:
+                    _send(item, part.of(item), fd, name)
+                else:
+                    _send_cut(item, part.of(item), fd, name, cut)
+    finally:
         for item in opened:
-            if cut is None:
-                _send(item, part.of(item), fd, name)
-            else:
-                _send_cut(item, part.of(item), fd, name, cut)
+            item.close()
     store.sweep_if_due()
 
 
@@ -140,30 +144,39 @@ def _send_cut(opened: "OpenItem", part: "Range", fd: int, name: str, limits: tup
         write_all(fd, truncate_item(opened, part, *limits).content, name)
 
 
-@contextlib.contextmanager
-def _open_target(target: str | None) -> "Iterator[tuple[int, str]]":
-    """Give a descriptor to write to, and its name in errors.
+class _Target:
+    """What is written to: a descriptor, and its name in errors.
 
     A file appears under its name when it is complete; a device or a pipe is written as it is.
     """
-    if target is None or target == "-":
-        yield 1, "<stdout>"
-        return
-    if os.path.exists(target) and not stat.S_ISREG(os.stat(target).st_mode):
-        fd = os.open(target, os.O_WRONLY | os.O_CLOEXEC)
+
+    def __init__(self, target: str | None) -> None:
+        self._target = "" if target in {None, STDIN} else str(target)
+        self._part = self._real = ""
+        self._fd = 1
+
+    def __enter__(self) -> tuple[int, str]:
+        target = self._target
+        if not target:
+            return 1, "<stdout>"
+        if os.path.exists(target) and not stat.S_ISREG(os.stat(target).st_mode):
+            self._fd = os.open(target, os.O_WRONLY | os.O_CLOEXEC)
+        else:
+            self._real = os.path.realpath(target)
+            folder, name = os.path.split(self._real)
+            self._part = f"{folder}/.{name}.max-{os.getpid()}"
+            # For reading too: what the kernel copied by itself is read back for its checksum.
+            self._fd = os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        return self._fd, target
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if not self._target:
+            return
         try:
-            yield fd, target
+            if self._part and kind is None:
+                os.rename(self._part, self._real)
+                self._part = ""
         finally:
-            os.close(fd)
-        return
-    real = os.path.realpath(target)
-    part = f"{os.path.dirname(real)}/.{os.path.basename(real)}.max-{os.getpid()}"
-    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-    try:
-        yield fd, target
-        os.rename(part, real)
-    except BaseException:
-        os.unlink(part)
-        raise
-    finally:
-        os.close(fd)
+            os.close(self._fd)
+            if self._part:
+                os.unlink(self._part)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING, Any, Literal
 
 from maxstage.errors import Error
@@ -93,6 +92,8 @@ class External:
         """How to get the whole, for the marker."""
         if self.token is None:
             return None
+        import shlex  # only where the output was cut
+
         directory = "" if self._directory is None else f"--dir {shlex.quote(self._directory)} "
         return f"max retrieve {directory}{self.token}"
 

@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -220,6 +219,8 @@ def _check(values: Mapping[str, Any]) -> dict[str, Any]:
     problems: dict[str, str] = {}
     for name, value in values.items():
         if name not in _PARSERS:
+            import difflib  # only for a mistake
+
             near = difflib.get_close_matches(str(name), _PARSERS, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(_PARSERS)}"
             problems[str(name)] = f"unknown limit {name!r}; {hint}"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
+from binascii import a2b_base64, b2a_base64
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -78,7 +78,7 @@ class TaskOutput:
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         values["content"] = self.text
         if self.text.encode() != self.content:
-            values["content_base64"] = base64.b64encode(self.content).decode()
+            values["content_base64"] = b2a_base64(self.content, newline=False).decode()
         for name in ("last_accessed", "completed_at"):
             values[name] = values[name].isoformat()
         values["depended_by"] = list(self.depended_by)
@@ -97,7 +97,7 @@ class TaskOutput:
         known = {field.name for field in dataclasses.fields(cls)}
         given = {name: value for name, value in values.items() if name in known}
         exact = values.get("content_base64")
-        given["content"] = values["content"].encode() if exact is None else base64.b64decode(exact)
+        given["content"] = values["content"].encode() if exact is None else a2b_base64(exact)
         for name in ("last_accessed", "completed_at"):
             if name in given:
                 given[name] = datetime.fromisoformat(given[name])

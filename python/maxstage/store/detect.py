@@ -14,14 +14,14 @@ def detect_source(prefix: bytes, content_type: "ContentType") -> str | None:
     >>> detect_source(b'{"source": "hubspot", "type": "contact"}', "json")
     'hubspot/contact'
     """
-    # Most data names no source, and then `json` need not be imported. An escape may hide the name.
+    # Most data names no source, and then nothing is parsed. An escape may hide the name.
     if content_type == "text" or not (b'"source"' in prefix or b"\\u" in prefix):
         return None
-    import json
+    from maxstage import light_json
 
     lines = prefix.lstrip().split(b"\n", 1)
     try:
-        record = json.loads(lines[0] if content_type == "ndjson" else prefix)
+        record = light_json.loads(lines[0] if content_type == "ndjson" else prefix)
     except (ValueError, RecursionError):
         return None
     if not isinstance(record, dict) or not _is_text(record.get("source")):

@@ -13,6 +13,7 @@ always there. Beside them we write
 Readers ignore keys that they don't know, and do without those of ours that are missing.
 """
 
+from maxstage import light_json
 from maxstage.errors import Corrupt
 from maxstage.store.clock import format_time, parse_time
 from maxstage.store.tokens import format_token
@@ -151,9 +152,7 @@ class Item:
 
     def to_json(self) -> bytes:
         """Return the content of ``<id>.meta.json``: one line, so that a store of many items stays small."""
-        import json
-
-        return json.dumps(self.to_dict(), ensure_ascii=False, separators=(", ", ": ")).encode() + b"\n"
+        return light_json.dumps(self.to_dict()).encode() + b"\n"
 
     def __repr__(self) -> str:
         source = "" if self.source is None else f" from {self.source}"
@@ -166,10 +165,8 @@ def parse_item(content: bytes, item_id: str) -> Item:
     Raises:
         Corrupt: It is not JSON, a key is missing or of the wrong type, or it names another token.
     """
-    import json
-
     try:
-        meta = json.loads(content)
+        meta = light_json.loads(content)
     except (ValueError, RecursionError):
         raise Corrupt("its metadata is not JSON") from None
     if not isinstance(meta, dict):

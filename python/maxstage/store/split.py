@@ -1,6 +1,8 @@
 """Cutting data into several items, between lines, so that several agents can share the work."""
 
+import contextlib
 import os
+import stat
 
 from maxstage._backend import core
 
@@ -8,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from maxstage.store.draft import Draft
+    from maxstage.store.draft import Data, Draft, Progress
     from maxstage.store.metadata import Item
 
     Cutter = Callable[[core.Reader], Iterator[int]]
@@ -53,6 +55,22 @@ def _line_end(reader: "core.Reader", offset: int) -> int:
             return at + newline + 1
         at += len(chunk)
     return min(max(at, 0), reader.size)
+
+
+@contextlib.contextmanager
+def spool(
+    data: "Data", new_draft: "Callable[[], Draft]", progress: "Progress | None"
+) -> "Iterator[tuple[int, str, tuple[int, list[int]] | None]]":
+    """Give data as a regular file, its name and line index: the caller's file, or one that is gone afterwards."""
+    if isinstance(data, str | os.PathLike):
+        with open(data, "rb", buffering=0) as file:
+            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                yield file.fileno(), os.fspath(data), None
+                return
+    with new_draft() as draft:
+        draft.fill(data, progress)
+        with open(draft.part, "rb", buffering=0) as file:
+            yield file.fileno(), draft.part, draft.writer.line_index
 
 
 def publish_parts(

@@ -1,31 +1,26 @@
 """The store: what Python programs and the command line both use."""
 
-import contextlib
-import io
 import os
-import stat
 import time
 
-from maxstage.errors import Corrupt
 from maxstage.settings import MOST_TTL_MINUTES, Settings, load_settings
-from maxstage.store import split as splitting
-from maxstage.store import sweep as sweeping
-from maxstage.store.detect import detect_source
-from maxstage.store.draft import Draft, replace_metadata
-from maxstage.store.layout import META, PROJECT, Layout, Locked, find_project, names_with, open_layout
-from maxstage.store.reading import BUFFER, ItemFile, OpenItem, load_item, read_item
+from maxstage.store.due import expect_expiry, sweep_if_due
+from maxstage.store.layout import META, PROJECT, Layout, find_project, names_with, open_layout
 from maxstage.store.tokens import parse_token
+
+# What only some commands need is imported where it is used: reading one item takes less time than importing all this.
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from datetime import timedelta
     from typing import Any, BinaryIO
 
-    from maxstage.store.draft import Data, Progress
+    from maxstage.store.draft import Data, Draft, Progress
     from maxstage.store.metadata import ContentType, Item
+    from maxstage.store.reading import OpenItem
+    from maxstage.store.sweep import Swept
 
-    LineIndex = tuple[int, list[int]]
     Items = list[Item]  # inside the class, `list` is the method
     Ids = list[str]
 
@@ -115,7 +110,7 @@ class Store:
         with self.draft(compress) as draft:
             draft.fill(data, progress)
             item = draft.publish(**settings)
-        sweeping.expect_expiry(self.layout, item.expires)
+        expect_expiry(self.layout, item.expires)
         return item
 
     def split(
@@ -148,9 +143,11 @@ class Store:
         """
         if (parts is None) == (lines is None) or (parts or lines or 0) < 1:
             raise ValueError("give either parts or lines, at least 1")
+        from maxstage.store import split as splitting
+
         settings = self._publication(ttl, False, source, content_type, labels, sync)
         cutter = splitting.by_size(parts) if parts is not None else splitting.by_lines(lines or 0)
-        with self._spool(data, progress) as (fd, name, line_index):
+        with splitting.spool(data, lambda: self.draft(compress=False), progress) as (fd, name, line_index):
             items = splitting.publish_parts(
                 fd,
                 name,
@@ -161,23 +158,8 @@ class Store:
                 lambda item: self.unstage(item.id),
             )
         for item in items:
-            sweeping.expect_expiry(self.layout, item.expires)
+            expect_expiry(self.layout, item.expires)
         return items
-
-    @contextlib.contextmanager
-    def _spool(
-        self, data: "Data", progress: "Progress | None"
-    ) -> "Iterator[tuple[int, str, LineIndex | None]]":
-        """Give the data as a regular file: that of the caller, or one that is gone afterwards."""
-        if isinstance(data, str | os.PathLike):
-            with open(data, "rb", buffering=0) as file:
-                if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    yield file.fileno(), os.fspath(data), None
-                    return
-        with self.draft(compress=False) as draft:
-            draft.fill(data, progress)
-            with open(draft.part, "rb", buffering=0) as file:
-                yield file.fileno(), draft.part, draft.writer.line_index
 
     def _publication(
         self,
@@ -203,6 +185,8 @@ class Store:
                 raise ValueError(
                     f"a label is two printable texts, the first not empty, not {key!r}: {value!r}"
                 )
+        from maxstage.store.detect import detect_source
+
         return {
             "ttl_minutes": None if pin else self._minutes(ttl),
             "content_type": content_type,
@@ -211,12 +195,14 @@ class Store:
             "sync": self.settings.sync if sync is None else sync,
         }
 
-    def draft(self, compress: bool | None = None) -> Draft:
+    def draft(self, compress: bool | None = None) -> "Draft":
         """Begin an item that is written bit by bit: nobody sees it before `Draft.publish`.
 
         Args:
             compress: Whether to gzip it; None for the setting.
         """
+        from maxstage.store.draft import Draft
+
         return Draft(
             self.layout, self.settings, compress=self.settings.compress if compress is None else compress
         )
@@ -240,14 +226,22 @@ class Store:
             InvalidToken, NotFound, Expired: There is nothing to open.
             Corrupt: It is not what was staged; reading may raise this too.
         """
+        import io
+
+        from maxstage.store.item_file import BUFFER, ItemFile
+
         return io.BufferedReader(ItemFile(self.open_item(token)), BUFFER)
 
-    def open_item(self, token: str) -> OpenItem:
+    def open_item(self, token: str) -> "OpenItem":
         """Open an item for slices of lines or bytes. Raises as `open` does."""
+        from maxstage.store.reading import OpenItem
+
         return OpenItem(self.layout, self.info(token))
 
     def info(self, token: str) -> "Item":
         """Return what is known of an item. Raises as `open` does."""
+        from maxstage.store.finding import read_item
+
         return read_item(self.layout, parse_token(token))
 
     def list(self, *, source: str | None = None, labels: "Mapping[str, str | None] | None" = None) -> "Items":
@@ -263,6 +257,9 @@ class Store:
         self, *, source: str | None = None, labels: "Mapping[str, str | None] | None" = None
     ) -> "tuple[Items, Ids]":
         """Return what `list` returns, and the ids of items with damaged metadata."""
+        from maxstage.errors import Corrupt
+        from maxstage.store.finding import load_item
+
         now = time.time()
         items: Items = []
         damaged: Ids = []
@@ -310,12 +307,16 @@ class Store:
         return self.renew(token, ttl) if item.pinned else item
 
     def _set_expiry(self, token: str, expires: float | None) -> "Item":
+        from maxstage.store.draft import replace_metadata
+        from maxstage.store.finding import read_item
+        from maxstage.store.locking import Locked
+
         item_id = parse_token(token)
         with Locked(self.layout):
             item = read_item(self.layout, item_id)
             item.expires = expires
             replace_metadata(self.layout, item, sync=self.settings.sync)
-        sweeping.expect_expiry(self.layout, expires)
+        expect_expiry(self.layout, expires)
         return item
 
     def unstage(self, token: str) -> bool:
@@ -324,12 +325,16 @@ class Store:
         Raises:
             InvalidToken: `token` is none.
         """
-        return sweeping.delete(self.layout, parse_token(token))
+        from maxstage.store.sweep import delete
+
+        return delete(self.layout, parse_token(token))
 
     def sweep_if_due(self) -> None:
         """Sweep, unless it is too soon, nothing can have expired, or somebody else is sweeping. Never fails."""
-        sweeping.sweep_if_due(self.layout)
+        sweep_if_due(self.layout)
 
-    def cleanup(self, *, dry_run: bool = False) -> sweeping.Swept:
+    def cleanup(self, *, dry_run: bool = False) -> "Swept":
         """Sweep now: expired items and what dead writers left behind."""
-        return sweeping.sweep(self.layout, dry_run=dry_run)
+        from maxstage.store.sweep import sweep
+
+        return sweep(self.layout, dry_run=dry_run)

@@ -9,6 +9,8 @@ import os
 import time
 
 from maxstage.errors import Corrupt
+from maxstage.store.due import INTERVAL
+from maxstage.store.finding import load_item
 from maxstage.store.layout import (
     CLAIM,
     EXPIRED,
@@ -18,13 +20,11 @@ from maxstage.store.layout import (
     SWEEP,
     UPDATE,
     Layout,
-    Locked,
     names_with,
     remove,
-    try_lock,
 )
+from maxstage.store.locking import Locked, try_lock
 from maxstage.store.metadata import EXTENSIONS, Item
-from maxstage.store.reading import load_item
 
 TOMBSTONE_SECONDS = 24 * 3600
 """How long an expired item's token still answers that it expired."""
@@ -32,9 +32,6 @@ TOMBSTONE_SECONDS = 24 * 3600
 ORPHAN_SECONDS = 3600
 """How old a file with no metadata must be: a file system without locks leaves only age to go by, and a
 producer may well pause for minutes."""
-
-INTERVAL = 60
-"""Seconds between two sweeps that happen by themselves."""
 
 _DATA = tuple(extension + end for extension in EXTENSIONS.values() for end in ("", ".gz"))
 
@@ -52,42 +49,6 @@ class Swept:
         self.expired: list[Item] = []
         self.orphans: list[str] = []
         self.freed = 0
-
-
-def sweep_if_due(layout: Layout) -> None:
-    """Sweep, unless it is too soon, nothing can have expired, or somebody is sweeping. Never fails."""
-    path = layout.path(SWEEP)
-    try:
-        if os.stat(path, follow_symlinks=False).st_mtime > time.time():
-            return
-    except FileNotFoundError:
-        pass
-    except OSError:
-        return
-    try:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except OSError:
-        return  # a store that can't be written, say: the command that we follow has its answer already
-    try:
-        if try_lock(fd):
-            os.utime(fd, (time.time() + INTERVAL,) * 2)
-            sweep(layout)
-    except OSError:
-        return  # the next sweep tries again
-    finally:
-        os.close(fd)
-
-
-def expect_expiry(layout: Layout, expires: float | None) -> None:
-    """Note that an item will expire at Unix time `expires`, so that a sweep comes no later than it can be of use."""
-    if expires is None:
-        return
-    path = layout.path(SWEEP)
-    try:
-        if os.stat(path, follow_symlinks=False).st_mtime > expires:
-            os.utime(path, (expires,) * 2, follow_symlinks=False)
-    except OSError:
-        return  # no sweep yet, or not ours to change: the item is not served after its time, swept or not
 
 
 def sweep(layout: Layout, *, dry_run: bool = False, orphan_seconds: float = ORPHAN_SECONDS) -> Swept:
