@@ -16,6 +16,7 @@ __all__ = [
     "__version__",
     "content_type",
     "count_newlines",
+    "sync_file_system",
     "truncate",
     "truncate_ends",
 ]
@@ -23,6 +24,16 @@ __all__ = [
 __version__: str
 
 _ContentType: TypeAlias = Literal["ndjson", "json", "text"]
+
+def sync_file_system(fd: int, /) -> bool:
+    """Wait until all that was written to the file system of a descriptor is on the disk.
+
+    Returns:
+        False where the system, or this backend, can't: then nothing was waited for.
+
+    Raises:
+        OSError: Something could not be written since the descriptor was opened.
+    """
 
 def count_newlines(data: bytes, /) -> int:
     """Count the ``\\n`` bytes in `data`."""
@@ -45,9 +56,10 @@ class Writer:
         fd: Where to write.
         name: What to call it in an error.
         compress: Whether to write gzip.
+        sync: Whether the caller will wait for the disk: then it is told to begin early.
     """
 
-    def __new__(cls, fd: int, name: str, /, *, compress: bool = False) -> Writer: ...
+    def __new__(cls, fd: int, name: str, /, *, compress: bool = False, sync: bool = False) -> Writer: ...
     def write(self, data: bytes, /) -> None:
         """Write `data`."""
 

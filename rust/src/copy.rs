@@ -2,122 +2,40 @@
 
 use std::os::fd::BorrowedFd;
 
-use crate::detect::{self, ContentType};
+use crate::beside::{self, Plan};
 use crate::error::{Check, Result};
 use crate::fd::{self, CHUNK};
-use crate::gzip::{self, Encoder, MEMBER};
-use crate::lines;
-
-/// What is kept of the beginning, to tell the content type and the source from: several records of any usual size.
-pub const PREFIX: usize = 64 * 1024;
-
-/// Threads that compress one item at most: each holds 2 MiB, and more wait for the disk.
-const MOST_WORKERS: usize = 4;
+use crate::observe::Observer;
+use crate::pack::Packer;
 
 /// How often a copy that never waits asks whether to go on: every 8 MiB, a few milliseconds.
 const CHECK_EVERY: u64 = 8 * 1024 * 1024;
 
-/// Newlines per block of the data, so that a line in the middle is found without reading what lies before.
-///
-/// Constant in size: when [`LineIndex::MOST`] blocks are full, neighbours are merged and blocks are twice as long.
-#[derive(Clone, Debug)]
-pub struct LineIndex {
-    /// Bytes in a block.
-    pub block: u64,
-    /// Newlines in each block; the last may be shorter.
-    pub counts: Vec<u64>,
-    filled: u64,
-}
-
-impl Default for LineIndex {
-    fn default() -> Self {
-        Self { block: Self::SMALLEST, counts: Vec::new(), filled: 0 }
-    }
-}
-
-impl LineIndex {
-    /// The first block length: reading it takes less time than starting a process.
-    pub const SMALLEST: u64 = 1024 * 1024;
-    /// Blocks at most: 6 KB of JSON.
-    pub const MOST: usize = 1024;
-
-    /// An index that was stored.
-    #[must_use]
-    pub fn from_parts(block: u64, counts: Vec<u64>) -> Self {
-        Self { block, counts, filled: 0 }
-    }
-
-    /// Counts the newlines of the next `data`.
-    fn count(&mut self, mut data: &[u8]) {
-        while !data.is_empty() {
-            if self.filled == 0 {
-                self.open_block();
-            }
-            let room = usize::try_from(self.block - self.filled).unwrap_or(usize::MAX);
-            let (now, later) = data.split_at(room.min(data.len()));
-            if let Some(last) = self.counts.last_mut() {
-                *last += lines::count_newlines(now);
-            }
-            self.filled = (self.filled + now.len() as u64) % self.block;
-            data = later;
-        }
-    }
-
-    fn open_block(&mut self) {
-        if self.counts.len() == Self::MOST {
-            self.counts = self.counts.chunks(2).map(|pair| pair.iter().sum()).collect();
-            self.block *= 2;
-        }
-        self.counts.push(0);
-    }
-
-    /// All newlines so far.
-    #[must_use]
-    pub fn newlines(&self) -> u64 {
-        self.counts.iter().sum()
-    }
-}
-
-/// How many members are compressed at once.
-fn workers() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from).min(MOST_WORKERS)
-}
+/// Bytes written between two hints to the disk to begin: large enough for long writes, small enough that it is never
+/// idle for long.
+const WRITEBACK_EVERY: u64 = 8 * 1024 * 1024;
 
 /// Writes one item.
 pub struct Writer {
-    /// As many as compress side by side; none where the item is not compressed.
-    encoders: Vec<Encoder>,
-    /// Data that waits until all of them have something to do.
-    pending: Vec<u8>,
+    /// Compresses; `None` where the item is stored as it is.
+    packer: Option<Packer>,
     buffer: Vec<u8>,
-    crc: crc32fast::Hasher,
-    index: LineIndex,
-    prefix: Vec<u8>,
-    last: Option<u8>,
-    last_nonblank: Option<u8>,
-    byte_size: u64,
+    seen: Observer,
     stored_size: u64,
+    /// Where the disk was last told to begin; `None` where nobody will wait for it.
+    synced_upto: Option<u64>,
 }
 
 impl Writer {
-    /// A writer of nothing yet.
+    /// A writer of nothing yet. With `sync`, the disk begins to write early, since the caller will wait for it.
     #[must_use]
-    pub fn new(compress: bool) -> Self {
+    pub fn new(compress: bool, sync: bool) -> Self {
         Self {
-            encoders: if compress {
-                (0..workers()).map(|_| Encoder::default()).collect()
-            } else {
-                Vec::new()
-            },
-            pending: Vec::new(),
+            packer: compress.then(Packer::default),
             buffer: Vec::new(),
-            crc: crc32fast::Hasher::new(),
-            index: LineIndex::default(),
-            prefix: Vec::new(),
-            last: None,
-            last_nonblank: None,
-            byte_size: 0,
+            seen: Observer::default(),
             stored_size: 0,
+            synced_upto: sync.then_some(0),
         }
     }
 
@@ -127,7 +45,7 @@ impl Writer {
     /// [`crate::error::Error::Write`], or what `check` returns.
     pub fn write(&mut self, out: BorrowedFd<'_>, data: &[u8], check: Check<'_>) -> Result<()> {
         for chunk in data.chunks(CHUNK) {
-            self.observe(chunk);
+            self.seen.observe(chunk);
             self.store(out, chunk, check)?;
         }
         Ok(())
@@ -144,12 +62,37 @@ impl Writer {
         limit: u64,
         check: Check<'_>,
     ) -> Result<bool> {
+        let left = limit - self.copy_in_kernel(out, source, limit, check)?;
         fd::widen_pipe(source);
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.resize(CHUNK, 0);
-        let end = self.copy_chunks(out, source, limit, &mut buffer, check);
+        let end = self.copy_chunks(out, source, left, &mut buffer, check);
         self.buffer = buffer;
         end
+    }
+
+    /// Copies what the kernel can copy from file to file by itself; returns how many bytes.
+    fn copy_in_kernel(
+        &mut self,
+        out: BorrowedFd<'_>,
+        source: BorrowedFd<'_>,
+        limit: u64,
+        check: Check<'_>,
+    ) -> Result<u64> {
+        if limit < beside::WORTH_A_THREAD
+            || self.packer.is_some()
+            || !fd::is_regular(source)
+            || !fd::is_regular(out)
+        {
+            return Ok(0);
+        }
+        let Some(reread_at) = fd::position(out).filter(|_| fd::is_readable(out)) else { return Ok(0) };
+        // The copy is read, not the source: that may be changing.
+        let plan = Plan { source, from: None, out, len: limit, reread: out, reread_at };
+        let seen = &mut self.seen;
+        let copied = beside::copy(plan, &mut |chunk| seen.observe(chunk), check)?;
+        self.note_stored(out, copied);
+        Ok(copied)
     }
 
     fn copy_chunks(
@@ -168,7 +111,7 @@ impl Writer {
                 return Ok(true);
             }
             let chunk = buffer.get(..count).unwrap_or_default();
-            self.observe(chunk);
+            self.seen.observe(chunk);
             self.store(out, chunk, check)?;
             left -= count as u64;
             checked += count as u64;
@@ -185,95 +128,43 @@ impl Writer {
     /// # Errors
     /// [`crate::error::Error::Write`], or what `check` returns.
     pub fn finish(&mut self, out: BorrowedFd<'_>, check: Check<'_>) -> Result<()> {
-        // An empty item is one empty member: no bytes at all are not a gzip file.
-        if !self.encoders.is_empty() && (!self.pending.is_empty() || self.stored_size == 0) {
-            self.store_members(out, check)?;
-        }
+        let Some(mut packer) = self.packer.take() else { return Ok(()) };
+        let result = packer.finish(&mut |member| self.write_out(out, member, check));
+        self.packer = Some(packer);
+        result
+    }
+
+    fn store(&mut self, out: BorrowedFd<'_>, chunk: &[u8], check: Check<'_>) -> Result<()> {
+        let Some(mut packer) = self.packer.take() else { return self.write_out(out, chunk, check) };
+        let result = packer.pack(chunk, &mut |member| self.write_out(out, member, check));
+        self.packer = Some(packer);
+        result
+    }
+
+    fn write_out(&mut self, out: BorrowedFd<'_>, data: &[u8], check: Check<'_>) -> Result<()> {
+        fd::write_all(out, data, check)?;
+        self.note_stored(out, data.len() as u64);
         Ok(())
     }
 
-    fn observe(&mut self, chunk: &[u8]) {
-        self.crc.update(chunk);
-        self.index.count(chunk);
-        self.byte_size += chunk.len() as u64;
-        self.last = chunk.last().copied().or(self.last);
-        self.last_nonblank =
-            chunk.iter().rev().copied().find(|byte| !detect::is_blank(*byte)).or(self.last_nonblank);
-        let room = PREFIX.saturating_sub(self.prefix.len()).min(chunk.len());
-        self.prefix.extend_from_slice(chunk.get(..room).unwrap_or_default());
-    }
-
-    fn store(&mut self, out: BorrowedFd<'_>, mut chunk: &[u8], check: Check<'_>) -> Result<()> {
-        if self.encoders.is_empty() {
-            self.stored_size += chunk.len() as u64;
-            return fd::write_all(out, chunk, check);
+    fn note_stored(&mut self, out: BorrowedFd<'_>, count: u64) {
+        self.stored_size += count;
+        if let Some(upto) = self.synced_upto.filter(|upto| self.stored_size - upto >= WRITEBACK_EVERY) {
+            fd::start_writeback(out, upto, self.stored_size - upto);
+            self.synced_upto = Some(self.stored_size);
         }
-        while !chunk.is_empty() {
-            let room = MEMBER * self.encoders.len() - self.pending.len();
-            let (now, later) = chunk.split_at(chunk.len().min(room));
-            self.pending.extend_from_slice(now);
-            if now.len() == room {
-                self.store_members(out, check)?;
-            }
-            chunk = later;
-        }
-        Ok(())
     }
 
-    fn store_members(&mut self, out: BorrowedFd<'_>, check: Check<'_>) -> Result<()> {
-        // An empty item is one member as well.
-        let count = self.pending.len().div_ceil(MEMBER).max(1);
-        gzip::compress(&mut self.encoders, &self.pending)?;
-        for encoder in self.encoders.iter().take(count) {
-            let member = encoder.compressed();
-            fd::write_all(out, member, check)?;
-            self.stored_size += member.len() as u64;
-        }
-        self.pending.clear();
-        Ok(())
-    }
-
-    /// Bytes taken in.
-    #[must_use]
-    pub fn byte_size(&self) -> u64 {
-        self.byte_size
-    }
-
-    /// Bytes written out; less where the item is compressed.
+    /// Bytes written out; less than were taken in where the item is compressed.
     #[must_use]
     pub fn stored_size(&self) -> u64 {
         self.stored_size
     }
 
-    /// Lines taken in; an unterminated last one counts.
+    /// What is told of the bytes taken in.
     #[must_use]
-    pub fn line_count(&self) -> u64 {
-        lines::line_count(self.index.newlines(), self.last)
-    }
-
-    /// CRC-32 (IEEE 802.3, as in gzip) of the bytes taken in.
-    #[must_use]
-    pub fn crc32(&self) -> u32 {
-        self.crc.clone().finalize()
-    }
-
-    /// The first [`PREFIX`] bytes taken in.
-    #[must_use]
-    pub fn prefix(&self) -> &[u8] {
-        &self.prefix
-    }
-
-    /// Newlines per block.
-    #[must_use]
-    pub fn line_index(&self) -> &LineIndex {
-        &self.index
-    }
-
-    /// What the bytes look like.
-    #[must_use]
-    pub fn content_type(&self) -> ContentType {
-        let whole = self.byte_size == self.prefix.len() as u64;
-        detect::content_type(&self.prefix, whole, self.line_count(), self.last_nonblank)
+    pub fn seen(&self) -> &Observer {
+        &self.seen
     }
 }
 
@@ -282,43 +173,33 @@ mod tests {
     use std::os::fd::AsFd;
 
     use super::*;
+    use crate::detect::ContentType;
     use crate::error::Error;
+    use crate::observe::PREFIX;
     use crate::testing::{content, file_with, go_on};
 
     #[test]
     fn copies_counts_and_samples() {
         let data = b"{\"a\": 1}\n{\"a\": 2}\n  \nrest".repeat(30_000);
         let (source, target) = (file_with(&data), file_with(b""));
-        let mut writer = Writer::new(false);
+        let mut writer = Writer::new(false, false);
         assert!(!writer.copy_from(target.as_fd(), source.as_fd(), 100, &mut go_on).unwrap());
-        assert_eq!(writer.byte_size(), 100);
+        assert_eq!(writer.seen().byte_size(), 100);
         assert!(writer.copy_from(target.as_fd(), source.as_fd(), u64::MAX, &mut go_on).unwrap());
         writer.finish(target.as_fd(), &mut go_on).unwrap();
         assert_eq!(content(&target), data);
-        assert_eq!((writer.byte_size(), writer.line_count()), (data.len() as u64, 90_001));
-        assert_eq!(writer.crc32(), crc32fast::hash(&data));
-        assert_eq!(writer.prefix(), &data[..PREFIX]);
-        assert_eq!(writer.content_type(), ContentType::Ndjson);
-    }
-
-    #[test]
-    fn the_index_never_grows_beyond_its_bound() {
-        let mut index = LineIndex { block: 4, counts: Vec::new(), filled: 0 };
-        for _ in 0..LineIndex::MOST * 3 {
-            index.count(b"\n\nxyz");
-        }
-        assert!(index.counts.len() <= LineIndex::MOST);
-        assert_eq!(index.block, 16);
-        assert_eq!(index.newlines(), 2 * 3 * LineIndex::MOST as u64);
-        assert_eq!(index.counts.len(), (5 * 3 * LineIndex::MOST).div_ceil(16));
+        assert_eq!((writer.seen().byte_size(), writer.seen().line_count()), (data.len() as u64, 90_001));
+        assert_eq!(writer.seen().crc32(), crc32fast::hash(&data));
+        assert_eq!(writer.seen().prefix(), &data[..PREFIX]);
+        assert_eq!(writer.seen().content_type(), ContentType::Ndjson);
     }
 
     #[test]
     fn a_check_that_says_stop_ends_the_copy() {
         let (source, _writing_end) = rustix::pipe::pipe().unwrap();
         let target = file_with(b"");
-        let stopped =
-            Writer::new(false).copy_from(target.as_fd(), source.as_fd(), 10, &mut || Err(Error::Stopped));
+        let stopped = Writer::new(false, false)
+            .copy_from(target.as_fd(), source.as_fd(), 10, &mut || Err(Error::Stopped));
         assert!(matches!(stopped, Err(Error::Stopped)));
     }
 }

@@ -3,6 +3,7 @@
 use std::os::fd::BorrowedFd;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use crate::error::{Check, Error, Result};
@@ -134,6 +135,101 @@ pub fn splice(
     _check: Check<'_>,
 ) -> Result<usize> {
     Ok(0)
+}
+
+/// Whether a descriptor is a regular file.
+#[must_use]
+pub fn is_regular(fd: BorrowedFd<'_>) -> bool {
+    rustix::fs::fstat(fd).is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file())
+}
+
+/// Whether a descriptor that is written to can be read as well.
+#[must_use]
+pub fn is_readable(fd: BorrowedFd<'_>) -> bool {
+    rustix::fs::fcntl_getfl(fd).is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::RDWR)
+}
+
+/// Where the next byte is written or read; `None` where there is no such place, as in a pipe.
+#[must_use]
+pub fn position(fd: BorrowedFd<'_>) -> Option<u64> {
+    rustix::fs::seek(fd, rustix::fs::SeekFrom::Current(0)).ok()
+}
+
+/// Copies at most `len` bytes from one file to another inside the kernel, without a copy where the file system shares
+/// blocks. `from` is an offset, or `None` for the file's position. Returns how many: 0 at the end, or where the system
+/// can't.
+///
+/// # Errors
+/// [`Error::Write`], or what `check` returns.
+#[cfg(target_os = "linux")]
+pub fn copy_range(
+    source: BorrowedFd<'_>,
+    mut from: Option<u64>,
+    out: BorrowedFd<'_>,
+    len: usize,
+    check: Check<'_>,
+) -> Result<usize> {
+    loop {
+        match rustix::fs::copy_file_range(source, from.as_mut(), out, None, len) {
+            Ok(count) => return Ok(count),
+            Err(Errno::INTR) => check()?,
+            // The disk is full, the file too large: what a plain write would say too.
+            Err(errno @ (Errno::NOSPC | Errno::FBIG | Errno::DQUOT)) => {
+                return Err(Error::Write(errno.into()));
+            }
+            // Another file system, a file opened for appending, no such call: the plain loop takes over, and says what
+            // else is wrong.
+            Err(_) => return Ok(0),
+        }
+    }
+}
+
+/// Copies nothing: only Linux can.
+///
+/// # Errors
+/// None.
+#[cfg(not(target_os = "linux"))]
+pub fn copy_range(
+    _source: BorrowedFd<'_>,
+    _from: Option<u64>,
+    _out: BorrowedFd<'_>,
+    _len: usize,
+    _check: Check<'_>,
+) -> Result<usize> {
+    Ok(0)
+}
+
+/// Waits until all that was written to the file system of `fd` is on the disk. Returns `false` where the system has no
+/// such call.
+///
+/// # Errors
+/// [`Error::Write`].
+#[cfg(target_os = "linux")]
+pub fn sync_file_system(fd: BorrowedFd<'_>) -> Result<bool> {
+    match rustix::fs::syncfs(fd) {
+        Ok(()) => Ok(true),
+        Err(Errno::NOSYS) => Ok(false),
+        Err(errno) => Err(Error::Write(errno.into())),
+    }
+}
+
+/// Does nothing: only Linux can.
+///
+/// # Errors
+/// None.
+#[cfg(not(target_os = "linux"))]
+pub fn sync_file_system(_fd: BorrowedFd<'_>) -> Result<bool> {
+    Ok(false)
+}
+
+/// Lets the disk begin to write a part of a file, so that a sync at the end has less to wait for.
+pub fn start_writeback(fd: BorrowedFd<'_>, offset: u64, len: u64) {
+    // Advice, which a system may not have or not take: then the sync waits longer, nothing worse. On Linux this one
+    // begins to write what is dirty; what is being written stays cached.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::fs::fadvise(fd, offset, std::num::NonZeroU64::new(len), rustix::fs::Advice::DontNeed);
+    #[cfg(not(target_os = "linux"))]
+    let _ = (fd, offset, len);
 }
 
 /// Widens a pipe; does nothing to anything else.

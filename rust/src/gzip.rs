@@ -6,7 +6,6 @@
 //! the member's length, its length inflated, and its newlines, as three little-endian `u32`.
 
 use std::os::fd::BorrowedFd;
-use std::sync::{Mutex, PoisonError};
 
 use libdeflater::{CompressionLvl, Compressor, Crc, Decompressor};
 
@@ -31,79 +30,49 @@ const LEAD: [u8; 16] = [0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 4, 255, 16, 0, b'M', b'X',
 /// What a member may measure in the file: incompressible data grows by far less than its own size.
 const MEMBER_FILE: std::ops::RangeInclusive<usize> = HEADER + TRAILER..=2 * MEMBER;
 
-const DAMAGED: Error = Error::Damaged("the compressed data is damaged");
+/// The error for what is no row of our members, or has changed.
+pub const DAMAGED: Error = Error::Damaged("the compressed data is damaged");
 
 /// Compresses one member at a time.
 pub struct Encoder {
     compressor: Compressor,
-    member: Vec<u8>,
 }
 
 impl Default for Encoder {
     fn default() -> Self {
-        let level = CompressionLvl::new(LEVEL).unwrap_or_default();
-        Self { compressor: Compressor::new(level), member: Vec::new() }
+        Self { compressor: Compressor::new(CompressionLvl::new(LEVEL).unwrap_or_default()) }
     }
 }
 
 impl Encoder {
-    /// Compresses `data`, at most [`MEMBER`] bytes; [`Self::compressed`] has the member then.
+    /// Makes `member` the member of `data`, which is at most [`MEMBER`] bytes.
     ///
     /// # Errors
     /// [`Error::Write`] where the compressor refuses, which its own bound rules out.
-    pub fn compress(&mut self, data: &[u8]) -> Result<()> {
+    pub fn compress(&mut self, data: &[u8], member: &mut Vec<u8>) -> Result<()> {
         let bound = self.compressor.deflate_compress_bound(data.len());
-        self.member.clear();
-        self.member.resize(HEADER + bound + TRAILER, 0);
-        let body = self.member.get_mut(HEADER..HEADER + bound).unwrap_or_default();
-        let packed = self
-            .compressor
-            .deflate_compress(data, body)
-            .map_err(|_| Error::Write(std::io::Error::other("compression failed")))?;
-        self.member.truncate(HEADER + packed);
+        // What it held is overwritten: nothing is gained by clearing it first.
+        member.resize(HEADER + bound + TRAILER, 0);
+        let body = member.get_mut(HEADER..HEADER + bound).unwrap_or_default();
+        let packed = self.compressor.deflate_compress(data, body).map_err(|_| failed())?;
+        member.truncate(HEADER + packed);
         let mut crc = Crc::new();
         crc.update(data);
-        self.member.extend_from_slice(&crc.sum().to_le_bytes());
-        self.member.extend_from_slice(&to_u32(data.len()).to_le_bytes());
-        let sizes = [to_u32(self.member.len()), to_u32(data.len()), to_u32(count(data))];
+        member.extend_from_slice(&crc.sum().to_le_bytes());
+        member.extend_from_slice(&to_u32(data.len()).to_le_bytes());
+        let sizes = [to_u32(member.len()), to_u32(data.len()), to_u32(count(data))];
         let header = LEAD.into_iter().chain(sizes.into_iter().flat_map(u32::to_le_bytes));
-        for (byte, value) in self.member.iter_mut().zip(header) {
+        for (byte, value) in member.iter_mut().zip(header) {
             *byte = value;
         }
         Ok(())
     }
-
-    /// The member that was made last.
-    #[must_use]
-    pub fn compressed(&self) -> &[u8] {
-        &self.member
-    }
 }
 
-/// Compresses `data`, a [`MEMBER`] for each encoder at most, side by side.
-///
-/// # Errors
-/// As [`Encoder::compress`].
-pub fn compress(encoders: &mut [Encoder], data: &[u8]) -> Result<()> {
-    // No data is one member as well.
-    let parts = if data.is_empty() { vec![data] } else { data.chunks(MEMBER).collect() };
-    let helpers = parts.len() - 1;
-    let jobs = Mutex::new(encoders.iter_mut().zip(parts));
-    let work = || {
-        loop {
-            let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
-            let Some((encoder, part)) = job else { return Ok(()) };
-            encoder.compress(part)?;
-        }
-    };
-    std::thread::scope(|scope| {
-        let start = || std::thread::Builder::new().spawn_scoped(scope, work);
-        // A thread may be refused, by a limit of processes or of memory: the others do its part.
-        let running: Vec<_> = (0..helpers).filter_map(|_| start().ok()).collect();
-        let own = work();
-        let failed = || Err(Error::Write(std::io::Error::other("compression failed")));
-        running.into_iter().map(|helper| helper.join().unwrap_or_else(|_| failed())).fold(own, Result::and)
-    })
+/// The error for what can't happen: the compressor, or a thread of it, gave up.
+#[must_use]
+pub fn failed() -> Error {
+    Error::Write(std::io::Error::other("compression failed"))
 }
 
 /// Where a member lies, in the file and in the data.
@@ -157,36 +126,33 @@ pub fn read_index(file: BorrowedFd<'_>, file_size: u64, check: Check<'_>) -> Res
     if file_offset == file_size { Ok(members) } else { Err(DAMAGED) }
 }
 
-/// Inflates one member at a time into a buffer that it keeps.
+/// Inflates one member at a time.
 #[derive(Default)]
 pub struct Decoder {
     decompressor: Decompressor,
     packed: Vec<u8>,
-    data: Vec<u8>,
-    /// Which member `data` is of, so that many small reads of one inflate it once.
-    current: Option<u64>,
 }
 
 impl Decoder {
-    /// Reads and inflates `member`, whose own checksum is checked.
+    /// Reads and inflates `member`, whose own checksum is checked, into `data`.
     ///
     /// # Errors
     /// [`Error::Damaged`], [`Error::Read`].
-    pub fn inflate(&mut self, file: BorrowedFd<'_>, member: &Member, check: Check<'_>) -> Result<&[u8]> {
-        if self.current != Some(member.file_offset) {
-            self.current = None;
-            self.packed.resize(member.file_len, 0);
-            fd::read_exact_at(file, &mut self.packed, member.file_offset, check)?;
-            self.data.resize(member.len, 0);
-            match self.decompressor.gzip_decompress(&self.packed, &mut self.data) {
-                // The trailer's checksum covers the data; the count of newlines is in nothing but our header.
-                Ok(len) if len == member.len && lines::count_newlines(&self.data) == member.newlines => {
-                    self.current = Some(member.file_offset);
-                }
-                _ => return Err(DAMAGED),
-            }
+    pub fn inflate(
+        &mut self,
+        file: BorrowedFd<'_>,
+        member: &Member,
+        data: &mut Vec<u8>,
+        check: Check<'_>,
+    ) -> Result<()> {
+        self.packed.resize(member.file_len, 0);
+        fd::read_exact_at(file, &mut self.packed, member.file_offset, check)?;
+        data.resize(member.len, 0);
+        match self.decompressor.gzip_decompress(&self.packed, data) {
+            // The trailer's checksum covers the data; the count of newlines is in nothing but our header.
+            Ok(len) if len == member.len && lines::count_newlines(data) == member.newlines => Ok(()),
+            _ => Err(DAMAGED),
         }
-        Ok(&self.data)
     }
 }
 
@@ -208,26 +174,26 @@ mod tests {
 
     #[test]
     fn members_are_found_and_inflated() {
-        let mut encoder = Encoder::default();
-        let mut stored = Vec::new();
+        let (mut encoder, mut member, mut stored) = (Encoder::default(), Vec::new(), Vec::new());
         for part in [&b"one\ntwo\n"[..], b"", b"three"] {
-            encoder.compress(part).unwrap();
-            stored.extend_from_slice(encoder.compressed());
+            encoder.compress(part, &mut member).unwrap();
+            stored.extend_from_slice(&member);
         }
         let file = file_with(&stored);
         let members = read_index(file.as_fd(), stored.len() as u64, &mut go_on).unwrap();
         let starts: Vec<_> = members.iter().map(|member| (member.offset, member.newlines_before)).collect();
         assert_eq!(starts, [(0, 0), (8, 2), (8, 2)]);
-        let mut decoder = Decoder::default();
-        assert_eq!(decoder.inflate(file.as_fd(), &members[2], &mut go_on).unwrap(), b"three");
-        assert_eq!(decoder.inflate(file.as_fd(), &members[0], &mut go_on).unwrap(), b"one\ntwo\n");
+        let (mut decoder, mut data) = (Decoder::default(), Vec::new());
+        for (member, expected) in members.iter().zip([&b"one\ntwo\n"[..], b"", b"three"]).rev() {
+            decoder.inflate(file.as_fd(), member, &mut data, &mut go_on).unwrap();
+            assert_eq!(data, expected);
+        }
     }
 
     #[test]
     fn a_row_that_ends_early_is_damaged() {
-        let mut encoder = Encoder::default();
-        encoder.compress(b"data").unwrap();
-        let stored = encoder.compressed().to_vec();
+        let mut stored = Vec::new();
+        Encoder::default().compress(b"data", &mut stored).unwrap();
         for size in 1..stored.len() {
             let file = file_with(&stored[..size]);
             let index = read_index(file.as_fd(), size as u64, &mut go_on);

@@ -7,6 +7,7 @@
 //! **What a line is**, here and in the twin: the bytes up to and including a `\n` (0x0A). A `\r` before
 //! it belongs to the line. An unterminated rest at the end of the data is a line too.
 
+pub mod beside;
 pub mod capture;
 pub mod copy;
 pub mod detect;
@@ -15,9 +16,12 @@ pub mod fd;
 pub mod gzip;
 pub mod json;
 pub mod lines;
+pub mod observe;
+pub mod pack;
 pub mod read;
 pub mod summary;
 pub mod truncate;
+pub mod unpack;
 
 mod bindings;
 
@@ -37,6 +41,8 @@ mod _core {
     use crate::bindings::copy::Writer;
     #[pymodule_export]
     use crate::bindings::detect::content_type;
+    #[pymodule_export]
+    use crate::bindings::fd::sync_file_system;
     #[pymodule_export]
     use crate::bindings::lines::count_newlines;
     #[pymodule_export]

@@ -5,11 +5,13 @@
 
 use std::os::fd::BorrowedFd;
 
-use crate::copy::LineIndex;
+use crate::beside::{self, Plan};
 use crate::error::{Check, Result};
 use crate::fd::{self, CHUNK};
 use crate::gzip::{self, Decoder, Member};
 use crate::lines;
+use crate::observe::LineIndex;
+use crate::unpack;
 
 /// How the last lines are looked for: from the end, in steps of this many bytes.
 const BACKWARDS: usize = 64 * 1024;
@@ -24,7 +26,16 @@ struct Block {
 pub struct Reader {
     size: u64,
     blocks: Vec<Block>,
-    packed: Option<(Vec<Member>, Decoder)>,
+    packed: Option<Packed>,
+}
+
+/// What a compressed file needs more.
+struct Packed {
+    members: Vec<Member>,
+    decoder: Decoder,
+    /// The member that was inflated last, by its offset: many small reads of one inflate it once.
+    current: Option<u64>,
+    data: Vec<u8>,
 }
 
 impl Reader {
@@ -55,7 +66,11 @@ impl Reader {
             .iter()
             .map(|member| Block { offset: member.offset, newlines_before: member.newlines_before })
             .collect();
-        Ok(Self { size, blocks, packed: Some((members, Decoder::default())) })
+        Ok(Self {
+            size,
+            blocks,
+            packed: Some(Packed { members, decoder: Decoder::default(), current: None, data: Vec::new() }),
+        })
     }
 
     /// Bytes of data.
@@ -79,7 +94,7 @@ impl Reader {
         let end = end.min(self.size);
         match &mut self.packed {
             None => plain_chunks(file, start, end, check, take),
-            Some((members, decoder)) => gzip_chunks(file, members, decoder, start, end, check, take),
+            Some(packed) => gzip_chunks(file, packed, start, end, check, take),
         }
     }
 
@@ -96,6 +111,7 @@ impl Reader {
         crc: &mut crc32fast::Hasher,
         check: Check<'_>,
     ) -> Result<()> {
+        let start = start + self.copy_in_kernel(file, out, (start, end), crc, check)?;
         // Into a pipe the data is read for the checksum only.
         let mut splicing = self.packed.is_none() && fd::is_pipe(out);
         if splicing {
@@ -112,6 +128,23 @@ impl Reader {
             check()?;
             Ok(true)
         })
+    }
+
+    /// Copies what the kernel can copy from file to file by itself; returns how many bytes.
+    fn copy_in_kernel(
+        &self,
+        file: BorrowedFd<'_>,
+        out: BorrowedFd<'_>,
+        (start, end): (u64, u64),
+        crc: &mut crc32fast::Hasher,
+        check: Check<'_>,
+    ) -> Result<u64> {
+        let len = end.min(self.size).saturating_sub(start);
+        if len < beside::WORTH_A_THREAD || self.packed.is_some() || !fd::is_regular(out) {
+            return Ok(0);
+        }
+        let plan = Plan { source: file, from: Some(start), out, len, reread: file, reread_at: start };
+        beside::copy(plan, &mut |chunk| crc.update(chunk), check)
     }
 
     /// Returns where line `number` begins (1 is the first); the end of the data where there are fewer lines.
@@ -190,20 +223,30 @@ fn plain_chunks(
 
 fn gzip_chunks(
     file: BorrowedFd<'_>,
-    members: &[Member],
-    decoder: &mut Decoder,
+    packed: &mut Packed,
     start: u64,
     end: u64,
     check: Check<'_>,
     take: &mut dyn FnMut(&[u8], Check<'_>) -> Result<bool>,
 ) -> Result<()> {
-    let first = members.partition_point(|member| member.offset + member.len as u64 <= start);
-    for member in members.iter().skip(first).take_while(|member| member.offset < end) {
-        let data = decoder.inflate(file, member, check)?;
+    let first = packed.members.partition_point(|member| member.offset + member.len as u64 <= start);
+    let after = packed.members.partition_point(|member| member.offset < end);
+    let members = packed.members.get(first..after).unwrap_or_default();
+    let mut take_part = |member: &Member, data: &[u8], check: Check<'_>| {
         let within =
             |offset: u64| usize::try_from(offset.saturating_sub(member.offset)).unwrap_or(usize::MAX);
-        let part = data.get(within(start)..within(end).min(data.len())).unwrap_or_default();
-        if !take(part, check)? {
+        take(data.get(within(start)..within(end).min(data.len())).unwrap_or_default(), check)
+    };
+    if unpack::inflate(file, members, &mut take_part, check)? {
+        return Ok(());
+    }
+    for member in members {
+        if packed.current != Some(member.offset) {
+            packed.current = None;
+            packed.decoder.inflate(file, member, &mut packed.data, check)?;
+            packed.current = Some(member.offset);
+        }
+        if !take_part(member, &packed.data, check)? {
             break;
         }
     }
@@ -222,14 +265,14 @@ mod tests {
     /// Two and a half megabytes, stored plain and compressed, and readers of each.
     fn stored(data: &[u8]) -> Vec<(File, Reader)> {
         let (plain, packed) = (file_with(b""), file_with(b""));
-        let (mut writer, mut gzip_writer) = (Writer::new(false), Writer::new(true));
+        let (mut writer, mut gzip_writer) = (Writer::new(false, false), Writer::new(true, false));
         for (target, writer) in [(&plain, &mut writer), (&packed, &mut gzip_writer)] {
             writer.write(target.as_fd(), data, &mut go_on).unwrap();
             writer.finish(target.as_fd(), &mut go_on).unwrap();
         }
-        let indexed = Reader::plain(writer.byte_size(), Some(writer.line_index()));
+        let indexed = Reader::plain(writer.seen().byte_size(), Some(writer.seen().line_index()));
         let reader = Reader::gzip(packed.as_fd(), gzip_writer.stored_size(), &mut go_on).unwrap();
-        let bare = Reader::plain(writer.byte_size(), None);
+        let bare = Reader::plain(writer.seen().byte_size(), None);
         vec![(plain.try_clone().unwrap(), indexed), (plain, bare), (packed, reader)]
     }
 

@@ -8,11 +8,14 @@ import time
 
 import pytest
 
+BEGUN = b"x" * 20_000_000
+"""More than is held while it is compressed."""
+
 
 def begin(program, *args: str):
     """Start staging from a producer that has sent something and goes on; wait until it is being written."""
     child = program.start("stage", *args)
-    child.stdin.write(b"x" * 3_000_000)
+    child.stdin.write(BEGUN)
     child.stdin.flush()
     deadline = time.monotonic() + 20
     while not any(path.stat().st_size for path in program.staging.glob(".*.part")):
@@ -70,7 +73,7 @@ def test_a_slow_writer_is_not_swept(program):
         os.utime(path, (0, 0))
     assert program.text("stage", "gc").startswith("Swept: 0 expired, 0 left behind")
     out, _ = child.communicate(b"end\n")
-    assert program("retrieve", out.decode().strip()).stdout == b"x" * 3_000_000 + b"end\n"
+    assert program("retrieve", out.decode().strip()).stdout == BEGUN + b"end\n"
 
 
 @pytest.mark.parametrize("moment", range(10))

@@ -88,6 +88,49 @@ def test_copies_agree(tmp_path_factory, data, limits):
     assert seen[0] == seen[1]
 
 
+FLAGS = {"both": os.O_RDWR, "write only": os.O_WRONLY, "appending": os.O_RDWR | os.O_APPEND}
+
+
+@pytest.mark.parametrize("sync", [False, True])
+@pytest.mark.parametrize("flags", FLAGS.values(), ids=FLAGS)
+def test_files_are_copied_alike_however_they_are_open(tmp_path, flags, sync):
+    """The compiled module lets the kernel copy from file to file, where it can."""
+    data = b"".join(b"line %d\n" % number for number in range(1_300_000)) + b"end"
+    (tmp_path / "in").write_bytes(data)
+    facts = []
+    for core in BACKENDS:
+        (tmp_path / "out").write_bytes(b"")
+        source = os.open(tmp_path / "in", os.O_RDONLY)
+        target = os.open(tmp_path / "out", flags)
+        writer = core.Writer(target, "out", sync=sync)
+        writer.write(b"first\n")
+        ends = [writer.copy_from(source, limit, "in") for limit in (100, 3 * MIB + 5, 9 * MIB, 10**9, 10**9)]
+        writer.finish()
+        assert (tmp_path / "out").read_bytes() == b"first\n" + data
+        facts.append((ends, writer.crc32, writer.line_count, writer.line_index, writer.stored_size))
+        # And back again.
+        back = os.open(tmp_path / "back", flags | os.O_CREAT | os.O_TRUNC)
+        os.write(back, b"begun ")
+        reader = read(core, tmp_path / "out")
+        crc = reader.copy_to(back, 6, reader.size, "back", crc=zlib.crc32(b"first\n"))
+        assert crc == writer.crc32
+        assert (tmp_path / "back").read_bytes() == b"begun " + data
+        for fd in (source, target, back):
+            os.close(fd)
+    assert facts[0] == facts[1]
+
+
+@pytest.mark.parametrize("core", BACKENDS)
+def test_a_file_that_knows_no_size_is_read_to_its_end(core, tmp_path):
+    """What is in /proc has a size of 0, and is no file that the kernel copies."""
+    if not os.path.exists("/proc/filesystems"):
+        pytest.skip("no /proc")
+    with open("/proc/filesystems", "rb") as source, (tmp_path / "out").open("w+b") as out:
+        writer = core.Writer(out.fileno(), "out")
+        assert writer.copy_from(source.fileno(), 10**9, "in")
+        assert writer.byte_size == out.tell() > 0
+
+
 @pytest.fixture(scope="module")
 def big(tmp_path_factory):
     """About 5 MiB of lines of many lengths, plain and compressed by each backend."""

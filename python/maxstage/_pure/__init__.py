@@ -5,6 +5,7 @@ One file for each Rust module; `maxstage._backend` chooses between the two.
 
 from maxstage._pure.capture import Capture
 from maxstage._pure.copy import Writer
+from maxstage._pure.descriptor import sync_file_system
 from maxstage._pure.detect import content_type
 from maxstage._pure.lines import count_newlines
 from maxstage._pure.read import Reader
@@ -20,6 +21,7 @@ __all__ = [
     "__version__",
     "content_type",
     "count_newlines",
+    "sync_file_system",
     "truncate",
     "truncate_ends",
 ]

@@ -17,13 +17,18 @@ _SMALLEST_BLOCK = 1024 * 1024
 _MOST_BLOCKS = 1024
 """Blocks at most (6 KB of JSON); when full, neighbours are merged and blocks are twice as long."""
 
+_WRITEBACK_EVERY = 8 * 1024 * 1024
+"""Bytes written between two hints to the disk to begin: long writes, and it is never idle for long."""
+
 
 class Writer:
     """Writes one item to a file descriptor. See the stub of the compiled module."""
 
-    def __init__(self, fd: int, name: str, /, *, compress: bool = False) -> None:
+    def __init__(self, fd: int, name: str, /, *, compress: bool = False, sync: bool = False) -> None:
         self._fd = fd
         self._name = name
+        # Where the disk was last told to begin; None where nobody will wait for it.
+        self._synced_upto = 0 if sync else None
         self._pending: bytearray | None = bytearray() if compress else None
         self._prefix = bytearray()
         self._last = b""
@@ -77,6 +82,10 @@ class Writer:
     def _store(self, data: bytes) -> None:
         descriptor.write_all(self._fd, data, self._name)
         self.stored_size += len(data)
+        upto = self._synced_upto
+        if upto is not None and self.stored_size - upto >= _WRITEBACK_EVERY:
+            descriptor.start_writeback(self._fd, upto, self.stored_size - upto)
+            self._synced_upto = self.stored_size
 
     def _count(self, data: bytes) -> None:
         at = 0

@@ -83,6 +83,19 @@ def splice(file: int, offset: int, size: int, pipe: int, name: str) -> int:
     return done
 
 
+def sync_file_system(fd: int, /) -> bool:  # noqa: ARG001
+    """Wait for a file system: Python has no such call; `os.sync` is for all of them, and tells no errors."""
+    return False
+
+
+def start_writeback(fd: int, offset: int, size: int) -> None:
+    """Let the disk begin to write a part of a file, so that a sync at the end has less to wait for."""
+    if hasattr(os, "posix_fadvise"):
+        # Advice that may be refused. On Linux it begins to write what is dirty, which stays cached meanwhile.
+        with contextlib.suppress(OSError):
+            os.posix_fadvise(fd, offset, size, os.POSIX_FADV_DONTNEED)
+
+
 def widen_pipe(fd: int) -> None:
     """Widen a pipe; a refusal (no pipe, or the user's pipe memory is spent) leaves a slower one, nothing worse."""
     import fcntl

@@ -71,9 +71,7 @@ class External:
         extra: dict[str, Any] = {} if self._owner is None else {"owner": self._owner}
         minutes = None if self._owner is not None else self._store.settings.ttl_minutes
         try:
-            item = self._draft.publish(
-                ttl_minutes=minutes, source=self._source, sync=self._store.settings.sync, extra=extra
-            )
+            item = self._draft.publish(ttl_minutes=minutes, source=self._source, extra=extra)
         except (OSError, Error) as error:
             self.fail(error)
             return

@@ -29,8 +29,15 @@ class Quota:
         self._settings = settings
         self._leased = 0
 
+    @property
+    def unlimited(self) -> bool:
+        """Whether nothing needs to be leased."""
+        return self._settings.max_item_bytes is None and self._settings.max_store_bytes is None
+
     def lease(self, writer: "core.Writer", wanted: int, *, compress: bool) -> int:
-        """Return how many of `wanted` bytes may be written now, at most `STEP`."""
+        """Return how many of `wanted` bytes may be written now; at most `STEP` where there is a limit."""
+        if self.unlimited:
+            return wanted
         if self._leased < wanted:
             self._leased = self._allowance(writer, compress=compress)
         return min(wanted, self._leased)

@@ -106,7 +106,6 @@ class Books:
                 item = draft.publish(
                     ttl_minutes=None,
                     source=f"context/{path}",
-                    sync=self._store.settings.sync,
                     extra={"owner": self._state.run_id},
                 )
         except (Error, OSError) as error:

@@ -17,9 +17,9 @@ pub struct Writer {
 #[pymethods]
 impl Writer {
     #[new]
-    #[pyo3(signature = (fd, name, /, *, compress = false))]
-    fn new(fd: i32, name: OsString, compress: bool) -> Self {
-        Self { inner: copy::Writer::new(compress), fd, name }
+    #[pyo3(signature = (fd, name, /, *, compress = false, sync = false))]
+    fn new(fd: i32, name: OsString, compress: bool, sync: bool) -> Self {
+        Self { inner: copy::Writer::new(compress, sync), fd, name }
     }
 
     /// Write `data`.
@@ -49,7 +49,7 @@ impl Writer {
 
     #[getter]
     fn byte_size(&self) -> u64 {
-        self.inner.byte_size()
+        self.inner.seen().byte_size()
     }
 
     #[getter]
@@ -59,27 +59,27 @@ impl Writer {
 
     #[getter]
     fn line_count(&self) -> u64 {
-        self.inner.line_count()
+        self.inner.seen().line_count()
     }
 
     #[getter]
     fn crc32(&self) -> u32 {
-        self.inner.crc32()
+        self.inner.seen().crc32()
     }
 
     #[getter]
     fn prefix<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, self.inner.prefix())
+        PyBytes::new(py, self.inner.seen().prefix())
     }
 
     #[getter]
     fn line_index(&self) -> (u64, Vec<u64>) {
-        let index = self.inner.line_index();
+        let index = self.inner.seen().line_index();
         (index.block, index.counts.clone())
     }
 
     #[getter]
     fn content_type(&self) -> &'static str {
-        self.inner.content_type().name()
+        self.inner.seen().content_type().name()
     }
 }

@@ -3,6 +3,7 @@
 pub mod capture;
 pub mod copy;
 pub mod detect;
+pub mod fd;
 pub mod lines;
 pub mod read;
 pub mod truncate;

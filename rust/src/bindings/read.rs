@@ -4,8 +4,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::{Names, borrow, detached};
-use crate::copy::LineIndex;
 use crate::error::Check;
+use crate::observe::LineIndex;
 use crate::read;
 
 /// Reads one item from a file descriptor.

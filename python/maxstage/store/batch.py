@@ -1,0 +1,99 @@
+"""Staging many items at once: where they must survive power loss, they wait for the disk together."""
+
+import itertools
+import os
+
+from maxstage._backend import core
+from maxstage.store.draft import sync_directory
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from maxstage.store.draft import Data, Draft
+    from maxstage.store.layout import Layout
+    from maxstage.store.metadata import Item
+
+_AT_ONCE = 100
+"""Items that are open at once. Each takes two descriptors, and a process may have 256 on macOS, 1,024 on Linux."""
+
+_ERRORS_ARE_TOLD = (5, 8)
+"""The Linux from which on syncing a file system tells of what could not be written."""
+
+
+def publish_many(
+    layout: "Layout",
+    data: "Iterable[Data]",
+    new_draft: "Callable[[], Draft]",
+    settle: "Callable[[Draft], Item]",
+    remove: "Callable[[Item], object]",
+    *,
+    sync: bool,
+) -> "list[Item]":
+    """Publish each of `data` as an item; where one fails, none is left.
+
+    Args:
+        layout: The store.
+        data: What to stage.
+        new_draft: Makes a draft that does not wait for the disk by itself.
+        settle: Settles a draft, with what is to be known of it.
+        remove: Removes an item again.
+        sync: Whether to wait for the disk.
+    """
+    published: list[Item] = []
+    try:
+        for batch in _batches(data):
+            published += _publish_batch(layout, batch, new_draft, settle, sync=sync)
+        if sync:
+            sync_directory(layout.root)
+    except BaseException:
+        for item in published:
+            remove(item)
+        raise
+    return published
+
+
+def _batches(data: "Iterable[Data]") -> "Iterator[list[Data]]":
+    rest = iter(data)
+    while batch := list(itertools.islice(rest, _AT_ONCE)):
+        yield batch
+
+
+def _publish_batch(
+    layout: "Layout",
+    batch: "list[Data]",
+    new_draft: "Callable[[], Draft]",
+    settle: "Callable[[Draft], Item]",
+    *,
+    sync: bool,
+) -> "list[Item]":
+    drafts: list[Draft] = []
+    items = []
+    # Opened before anything is written: it is told of what could not be written since.
+    directory = os.open(layout.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for data in batch:
+            drafts.append(new_draft())
+            drafts[-1].fill(data)
+            items.append(settle(drafts[-1]))
+        if sync and not _sync_file_system(directory):
+            for draft in drafts:
+                draft.sync()
+        for draft in drafts:
+            draft.commit()
+    except BaseException:
+        for draft in drafts:
+            draft.discard()
+        raise
+    finally:
+        os.close(directory)
+    return items
+
+
+def _sync_file_system(directory: int) -> bool:
+    """Wait until all that was written to a file system is on the disk; false where the system can't."""
+    system = os.uname()
+    numbers = system.release.split(".")[:2]
+    if system.sysname != "Linux" or not all(map(str.isdigit, numbers)):
+        return False
+    return tuple(map(int, numbers)) >= _ERRORS_ARE_TOLD and core.sync_file_system(directory)

@@ -1,0 +1,82 @@
+//! Copying inside the kernel, while a second thread reads what was copied: to count it, or for its checksum.
+
+use std::os::fd::BorrowedFd;
+use std::sync::mpsc::{self, Receiver};
+
+use crate::error::{Check, Error, Result};
+use crate::fd::{self, CHUNK};
+
+/// Bytes copied by one call: the reader beside is not much further behind than this, and is seldom woken, which costs.
+const STEP: usize = 4 * 1024 * 1024;
+
+/// Below this a second thread costs more than it saves.
+pub const WORTH_A_THREAD: u64 = 1024 * 1024;
+
+/// What is copied, to where, and where to read it again.
+#[derive(Clone, Copy)]
+pub struct Plan<'fd> {
+    /// What is copied.
+    pub source: BorrowedFd<'fd>,
+    /// From where; `None` for its position, which moves on.
+    pub from: Option<u64>,
+    /// To where, at its position.
+    pub out: BorrowedFd<'fd>,
+    /// Bytes at most.
+    pub len: u64,
+    /// The file that is read beside: of the two, the one that nobody else changes.
+    pub reread: BorrowedFd<'fd>,
+    /// Where in it what is copied begins.
+    pub reread_at: u64,
+}
+
+/// Copies, and gives all that was copied to `observe`, in order. Returns how many bytes: fewer than asked for at the
+/// end of the source, or where the system can't.
+///
+/// # Errors
+/// [`crate::error::Error::Write`], [`crate::error::Error::Read`], or what `check` returns.
+pub fn copy(plan: Plan<'_>, observe: &mut (dyn FnMut(&[u8]) + Send), check: Check<'_>) -> Result<u64> {
+    std::thread::scope(|scope| {
+        let (sender, receiver) = mpsc::channel::<usize>();
+        let reader =
+            std::thread::Builder::new().spawn_scoped(scope, move || reread(plan, &receiver, observe));
+        // A thread may be refused, by a limit of processes or of memory: then the plain loop takes over.
+        let Ok(reader) = reader else { return Ok(0) };
+        let copied = copy_steps(plan, &mut |count| sender.send(count).is_ok(), check);
+        drop(sender);
+        let failed = || Err(Error::Read(std::io::Error::other("the thread that reads beside failed")));
+        let read = reader.join().unwrap_or_else(|_| failed());
+        copied.and_then(|count| read.map(|()| count))
+    })
+}
+
+/// Copies step by step, telling `done` of each, until that returns `false`.
+fn copy_steps(plan: Plan<'_>, done: &mut dyn FnMut(usize) -> bool, check: Check<'_>) -> Result<u64> {
+    let mut copied = 0;
+    while copied < plan.len {
+        let step = usize::try_from(plan.len - copied).unwrap_or(STEP).min(STEP);
+        let from = plan.from.map(|from| from + copied);
+        let count = fd::copy_range(plan.source, from, plan.out, step, check)?;
+        if count == 0 || !done(count) {
+            break;
+        }
+        copied += count as u64;
+        check()?;
+    }
+    Ok(copied)
+}
+
+/// Reads what was copied, as it is told of.
+fn reread(plan: Plan<'_>, counts: &Receiver<usize>, observe: &mut (dyn FnMut(&[u8]) + Send)) -> Result<()> {
+    let (mut buffer, mut at) = (vec![0; CHUNK], plan.reread_at);
+    for mut left in counts {
+        while left > 0 {
+            let part = buffer.get_mut(..left.min(CHUNK)).unwrap_or_default();
+            // Signals are the other thread's to look at.
+            fd::read_exact_at(plan.reread, part, at, &mut || Ok(()))?;
+            observe(part);
+            at += part.len() as u64;
+            left -= part.len();
+        }
+    }
+    Ok(())
+}

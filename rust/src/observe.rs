@@ -1,0 +1,147 @@
+//! What is told of the bytes on their way: counts, the checksum, a sample of the beginning.
+
+use crate::detect::{self, ContentType};
+use crate::lines;
+
+/// What is kept of the beginning, to tell the content type and the source from: several records of any usual size.
+pub const PREFIX: usize = 64 * 1024;
+
+/// Newlines per block of the data, so that a line in the middle is found without reading what lies before.
+///
+/// Constant in size: when [`LineIndex::MOST`] blocks are full, neighbours are merged and blocks are twice as long.
+#[derive(Clone, Debug)]
+pub struct LineIndex {
+    /// Bytes in a block.
+    pub block: u64,
+    /// Newlines in each block; the last may be shorter.
+    pub counts: Vec<u64>,
+    filled: u64,
+}
+
+impl Default for LineIndex {
+    fn default() -> Self {
+        Self { block: Self::SMALLEST, counts: Vec::new(), filled: 0 }
+    }
+}
+
+impl LineIndex {
+    /// The first block length: reading it takes less time than starting a process.
+    pub const SMALLEST: u64 = 1024 * 1024;
+    /// Blocks at most: 6 KB of JSON.
+    pub const MOST: usize = 1024;
+
+    /// An index that was stored.
+    #[must_use]
+    pub fn from_parts(block: u64, counts: Vec<u64>) -> Self {
+        Self { block, counts, filled: 0 }
+    }
+
+    /// Counts the newlines of the next `data`.
+    fn count(&mut self, mut data: &[u8]) {
+        while !data.is_empty() {
+            if self.filled == 0 {
+                self.open_block();
+            }
+            let room = usize::try_from(self.block - self.filled).unwrap_or(usize::MAX);
+            let (now, later) = data.split_at(room.min(data.len()));
+            if let Some(last) = self.counts.last_mut() {
+                *last += lines::count_newlines(now);
+            }
+            self.filled = (self.filled + now.len() as u64) % self.block;
+            data = later;
+        }
+    }
+
+    fn open_block(&mut self) {
+        if self.counts.len() == Self::MOST {
+            self.counts = self.counts.chunks(2).map(|pair| pair.iter().sum()).collect();
+            self.block *= 2;
+        }
+        self.counts.push(0);
+    }
+
+    /// All newlines so far.
+    #[must_use]
+    pub fn newlines(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+}
+
+/// Looks at bytes as they pass by.
+#[derive(Default)]
+pub struct Observer {
+    crc: crc32fast::Hasher,
+    index: LineIndex,
+    prefix: Vec<u8>,
+    last: Option<u8>,
+    last_nonblank: Option<u8>,
+    byte_size: u64,
+}
+
+impl Observer {
+    /// Looks at the next `chunk`.
+    pub fn observe(&mut self, chunk: &[u8]) {
+        self.crc.update(chunk);
+        self.index.count(chunk);
+        self.byte_size += chunk.len() as u64;
+        self.last = chunk.last().copied().or(self.last);
+        self.last_nonblank =
+            chunk.iter().rev().copied().find(|byte| !detect::is_blank(*byte)).or(self.last_nonblank);
+        let room = PREFIX.saturating_sub(self.prefix.len()).min(chunk.len());
+        self.prefix.extend_from_slice(chunk.get(..room).unwrap_or_default());
+    }
+
+    /// Bytes that passed by.
+    #[must_use]
+    pub fn byte_size(&self) -> u64 {
+        self.byte_size
+    }
+
+    /// Lines that did; an unterminated last one counts.
+    #[must_use]
+    pub fn line_count(&self) -> u64 {
+        lines::line_count(self.index.newlines(), self.last)
+    }
+
+    /// Their CRC-32 (IEEE 802.3, as in gzip).
+    #[must_use]
+    pub fn crc32(&self) -> u32 {
+        self.crc.clone().finalize()
+    }
+
+    /// The first [`PREFIX`] of them.
+    #[must_use]
+    pub fn prefix(&self) -> &[u8] {
+        &self.prefix
+    }
+
+    /// Newlines per block.
+    #[must_use]
+    pub fn line_index(&self) -> &LineIndex {
+        &self.index
+    }
+
+    /// What they look like.
+    #[must_use]
+    pub fn content_type(&self) -> ContentType {
+        let whole = self.byte_size == self.prefix.len() as u64;
+        detect::content_type(&self.prefix, whole, self.line_count(), self.last_nonblank)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_index_never_grows_beyond_its_bound() {
+        let mut index = LineIndex { block: 4, counts: Vec::new(), filled: 0 };
+        for _ in 0..LineIndex::MOST * 3 {
+            index.count(b"\n\nxyz");
+        }
+        assert!(index.counts.len() <= LineIndex::MOST);
+        assert_eq!(index.block, 16);
+        assert_eq!(index.newlines(), 2 * 3 * LineIndex::MOST as u64);
+        assert_eq!(index.counts.len(), (5 * 3 * LineIndex::MOST).div_ceil(16));
+    }
+}
