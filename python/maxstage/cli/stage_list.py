@@ -26,7 +26,7 @@ def _parse_filter(
     "stage list",
     epilog="""\b
 Examples:
-  max stage list --source 'hubspot/*'
+  max stage list --source 'hubspot/*' --limit 20
   max stage list -o json | jq -r '.[].token'
   max unstage $(max stage list -q --label job=42)""",
 )
@@ -39,20 +39,26 @@ Examples:
     callback=_parse_filter,
     help="Only those so labelled.",
 )
+@click.option("-n", "--limit", type=click.IntRange(min=0), metavar="N", help="Only the newest N.")
 @click.option("-q", "--quiet", is_flag=True, help="Only tokens.")
 @output_option
 @pass_store
 def stage_list(
-    store: Store, source: str | None, labels: dict[str, str | None], quiet: bool, output: str
+    store: Store,
+    source: str | None,
+    labels: dict[str, str | None],
+    limit: int | None,
+    quiet: bool,
+    output: str,
 ) -> None:
     """List what is staged, newest first."""
     store.sweep_if_due()
-    items, damaged = store.scan(source=source, labels=labels)
+    items, damaged = store.scan(source=source, labels=labels, limit=limit)
     if output == "json":
         print_json([item.to_dict() for item in items])
     elif quiet:
-        for item in items:
-            write_out(item.token)
+        if items:
+            write_out("\n".join(item.token for item in items))
     elif items:
         write_out(_table(items))
     else:

@@ -6,12 +6,13 @@
 import time
 
 _MONTH_DAYS = (0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334)
-# Month, day, hour, minute, second (60 is a leap second).
-_LEAST = (1, 1, 0, 0, 0)
-_MOST = (12, 31, 23, 59, 60)
 _DAY = 86400
 _EPOCH_DAYS = 719162
 """Days from 0001-01-01 to 1970-01-01 in the Gregorian calendar."""
+
+_MOST_DATES = 1000
+"""Dates that are remembered: the items of a store are of few days, and there may be a hundred thousand of them."""
+_dates: dict[str, int] = {}
 
 
 def format_time(seconds: float) -> str:
@@ -32,21 +33,41 @@ def parse_time(text: str) -> float:
     >>> parse_time("2024-01-28T12:00:00Z"), parse_time("2024-01-28T12:00:00.250Z")
     (1706443200.0, 1706443200.25)
     """
-    fields = (text[0:4], text[5:7], text[8:10], text[11:13], text[14:16], text[17:19])
-    fraction = text[19:-1]
-    separators = text[4:5] + text[7:8] + text[10:11] + text[13:14] + text[16:17] + text[-1:]
-    plain = all(field.isascii() and field.isdigit() for field in fields)
-    if separators != "--T::Z" or not plain or (fraction and not _is_fraction(fraction)):
+    date, hour, minute, second, fraction = text[:10], text[11:13], text[14:16], text[17:19], text[19:-1]
+    good = text.isascii() and text[10:11] + text[13:14] + text[16:17] + text[-1:] == "T::Z"
+    good = good and hour.isdigit() and minute.isdigit() and second.isdigit()
+    if not good or not _is_date(date) or (fraction and not _is_fraction(fraction)):
         raise ValueError(f"not a time in UTC like 2024-01-28T12:00:00Z: {text!r}")
-    year, month, day, hour, minute, second = map(int, fields)
-    limits = zip((month, day, hour, minute, second), _LEAST, _MOST, strict=True)
-    if not year or not all(least <= field <= most for field, least, most in limits):
+    # 60 is a leap second.
+    if hour > "23" or minute > "59" or second > "60":
+        raise ValueError(f"no such time: {text!r}")
+    seconds = _seconds(date, text) + int(hour) * 3600 + int(minute) * 60 + int(second)
+    return seconds + float("0" + fraction)
+
+
+def _is_date(text: str) -> bool:
+    if text in _dates:
+        return True
+    year, month, day = text[0:4], text[5:7], text[8:10]
+    return text == f"{year}-{month}-{day}" and (year + month + day).isdigit()
+
+
+def _seconds(date: str, text: str) -> int:
+    """Return the Unix time at which a date begins; `text` is what an error names."""
+    known = _dates.get(date)
+    if known is not None:
+        return known
+    year, month, day = int(date[0:4]), int(date[5:7]), int(date[8:10])
+    if not year or not 1 <= month <= 12 or not 1 <= day <= 31:  # noqa: PLR2004
         raise ValueError(f"no such time: {text!r}")
     leap = month > 2 and year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)  # noqa: PLR2004
     before = year - 1
     days = before * 365 + before // 4 - before // 100 + before // 400 - _EPOCH_DAYS
     days += _MONTH_DAYS[month - 1] + leap + day - 1
-    return days * _DAY + hour * 3600 + minute * 60 + second + float("0" + fraction)
+    if len(_dates) >= _MOST_DATES:
+        _dates.clear()
+    _dates[date] = days * _DAY
+    return _dates[date]
 
 
 def _is_fraction(text: str) -> bool:

@@ -263,13 +263,16 @@ def _chunks(data: "BinaryIO | Iterable[bytes]") -> "Iterable[bytes]":
 
 def replace_metadata(layout: Layout, item: Item, *, sync: bool) -> None:
     """Write an item's metadata anew. The caller holds the store's lock."""
+    from maxstage.store.index import changing
+
     update = layout.hidden(item.id, UPDATE)
     fd = os.open(update, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         _write_all(fd, item.to_json())
         if sync:
             os.fsync(fd)
-        os.rename(update, layout.meta(item.id))
+        with changing(layout, item.id):
+            os.rename(update, layout.meta(item.id))
     except BaseException:
         remove(update)
         raise

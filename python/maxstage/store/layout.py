@@ -15,6 +15,8 @@ and for a while, or after the item's end::
     .a1b2c3d4.expired.json  the metadata of an item that was swept: says for 24 hours that it expired
     .lock                   held (flock) by whoever changes or deletes metadata
     .sweep                  its time of change is when the next sweep is worth while
+
+and beside it, in a store of many items, ``.max/index.sqlite3``: see `maxstage.store.index`.
 """
 
 import os
@@ -36,8 +38,14 @@ LEAVING = ".leaving"
 EXPIRED = ".expired.json"
 LOCK = ".lock"
 SWEEP = ".sweep"
+INDEX = "index.sqlite3"
 
 NO_PROJECT = 'Not in a Max project. Run "max init" first.'
+
+_READING = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+_READ = 64 * 1024
+"""Bytes of metadata that are read at once: all of it, many labels apart."""
 
 _MOST_METADATA = 16 * 1024 * 1024
 """Bytes of metadata that are read: a thousand times what we write; a larger file is no metadata of ours."""
@@ -54,6 +62,11 @@ class Layout:
     def path(self, name: str) -> str:
         """Return the path of a file of the store."""
         return f"{self.root}/{name}"
+
+    @property
+    def index(self) -> str:
+        """The path of the index: beside the staging directory, whose time of change it must not touch."""
+        return f"{os.path.dirname(self.root)}/{INDEX}"
 
     def meta(self, item_id: str) -> str:
         """Return the path of an item's metadata."""
@@ -108,11 +121,11 @@ def open_regular(path: str) -> int:
         Corrupt: It is a symbolic link or anything else but a regular file.
         FileNotFoundError: It is not there.
     """
-    import errno
-
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        fd = os.open(path, _READING)
     except OSError as error:
+        import errno
+
         # ELOOP: a symbolic link; ENXIO: a socket.
         if error.errno in (errno.ELOOP, errno.ENXIO):
             raise Corrupt(f"{path} is not a regular file; it is refused") from None
@@ -126,9 +139,13 @@ def open_regular(path: str) -> int:
 def read_small(path: str) -> bytes:
     """Return the content of a metadata file. Raises as `open_regular` does."""
     fd = open_regular(path)
-    with open(fd, "rb", buffering=0) as file:
-        content: bytes = file.read(_MOST_METADATA)
+    try:
+        content = b""
+        while len(content) < _MOST_METADATA and (more := os.read(fd, _READ)):
+            content += more
         return content
+    finally:
+        os.close(fd)
 
 
 def remove(path: str) -> bool:

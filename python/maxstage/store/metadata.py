@@ -101,6 +101,28 @@ class Item:
         self.line_index = line_index
         self.extra = extra or {}
 
+    @classmethod
+    def from_values(cls, values: "tuple[Any, ...]") -> "Item":
+        """Return an item of these values, in the order of the arguments above; quicker, for many of them."""
+        item = cls.__new__(cls)
+        (
+            item.id,
+            item.created_ns,
+            item.expires,
+            item.record_count,
+            item.byte_size,
+            item.stored_size,
+            item.source,
+            item.content_type,
+            item.compressed,
+            item.crc32,
+            item.labels,
+            item.line_index,
+            item.extra,
+        ) = values
+        item.created = item.created_ns / 1e9
+        return item
+
     @property
     def token(self) -> str:
         """The token, ``max:`` included."""

@@ -298,41 +298,33 @@ class Store:
 
         return read_item(self.layout, parse_token(token))
 
-    def list(self, *, source: str | None = None, labels: "Mapping[str, str | None] | None" = None) -> "Items":
-        """Return all items that have not expired, newest first; those with damaged metadata are left out.
+    def list(
+        self,
+        *,
+        source: str | None = None,
+        labels: "Mapping[str, str | None] | None" = None,
+        limit: int | None = None,
+    ) -> "Items":
+        """Return the items that have not expired, newest first; those with damaged metadata are left out.
 
         Args:
             source: Only those whose source matches this shell pattern.
             labels: Only those that have these labels; a value of None matches any.
+            limit: Only so many, the newest; None for all.
         """
-        return self.scan(source=source, labels=labels)[0]
+        return self.scan(source=source, labels=labels, limit=limit)[0]
 
     def scan(
-        self, *, source: str | None = None, labels: "Mapping[str, str | None] | None" = None
+        self,
+        *,
+        source: str | None = None,
+        labels: "Mapping[str, str | None] | None" = None,
+        limit: int | None = None,
     ) -> "tuple[Items, Ids]":
         """Return what `list` returns, and the ids of items with damaged metadata."""
-        from maxstage.errors import Corrupt
-        from maxstage.store.finding import load_item
+        from maxstage.store.listing import scan
 
-        now = time.time()
-        items: Items = []
-        damaged: Ids = []
-        for item_id in self.ids():
-            try:
-                items.append(load_item(self.layout.meta(item_id), item_id))
-            except FileNotFoundError:
-                continue  # removed since
-            except Corrupt:
-                damaged.append(item_id)
-        items = [item for item in items if not item.is_expired(now)]
-        if source is not None:
-            import fnmatch
-
-            items = [item for item in items if fnmatch.fnmatchcase(item.source or "unknown", source)]
-        for key, value in (labels or {}).items():
-            items = [item for item in items if key in item.labels and value in (None, item.labels[key])]
-        items.sort(key=lambda item: (-item.created_ns, item.id))
-        return items, damaged
+        return scan(self.layout, source, labels or {}, limit)
 
     def ids(self) -> "Ids":
         """Return the ids of all items that lie in the store, expired and damaged ones too."""

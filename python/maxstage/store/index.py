@@ -1,0 +1,290 @@
+"""An index of the items of a large store, in SQLite: what is newest, and what has expired, without reading them all.
+
+The two files of an item stay the truth. The index is made from them when a store has many items, may be deleted at any
+time, and is never believed where it may be old:
+
+- Items come, go and change by a rename or an unlink in the staging directory, so the directory's time of change tells
+  whether anything happened. Only if nothing did, the index is taken as it is; else the names are looked through, items
+  that are new or have another inode are read, and those that are gone are dropped.
+- A time that is hardly older than the file system's now proves nothing, since more may happen within the same tick: it
+  isn't written down.
+- An inode may be used again. So whoever changes an item's metadata takes it out of the index first, and holds the
+  index's lock until the change is done (`changing`).
+
+Where SQLite fails or is missing the items are read, as in a small store.
+"""
+
+import contextlib
+import os
+
+from maxstage.errors import Corrupt
+from maxstage.light_json import dumps, loads
+from maxstage.store.finding import load_item
+from maxstage.store.layout import META, names_with
+from maxstage.store.metadata import Item
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator
+    from typing import Any
+
+    from maxstage.store.layout import Layout
+
+WORTH_AN_INDEX = 1000
+"""Items from which on there is an index: to read as many takes some 20 ms, about what importing SQLite takes."""
+
+_VERSION = 1
+"""Of the tables; an index of another version is made anew."""
+
+_TICK = 2 * 10**9
+"""Nanoseconds by which a time of change must be older than now: FAT's clock is the coarsest, with two seconds."""
+
+_MOST = 2**63 - 1
+"""The largest whole number that SQLite holds."""
+
+_PATIENCE = 5
+"""Seconds to wait for another process that brings the index up to date; then the items are read."""
+
+_CACHE = 16 * 1024
+"""KiB of the index that are held in memory while it is changed: all of it, for a hundred thousand items."""
+
+_TABLES = """
+CREATE TABLE items (
+    id TEXT, created_ns INTEGER, expires REAL, record_count INTEGER, byte_size INTEGER, stored_size INTEGER,
+    source TEXT, content_type TEXT, compressed INTEGER, crc32 INTEGER, labels TEXT, line_index TEXT, extra TEXT,
+    inode TEXT, PRIMARY KEY (created_ns DESC, id)
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX by_id ON items (id);
+CREATE INDEX by_expiry ON items (expires);
+CREATE TABLE directory (inode TEXT, changed_ns INTEGER);
+INSERT INTO directory VALUES ('', 0);
+"""
+# The items lie in the order in which they are listed.
+
+_TO_BE_READ = -1
+"""In the place of created_ns: what is damaged, or has values that SQLite can't hold, is read anew each time."""
+
+_NEWEST = """
+SELECT id, created_ns, expires, record_count, byte_size, stored_size, source, content_type, compressed, crc32,
+    labels, line_index, extra
+FROM items WHERE created_ns >= 0 AND (expires IS NULL OR expires > ?) ORDER BY created_ns DESC, id
+"""
+_INSERT = "INSERT OR REPLACE INTO items VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+
+class Index:
+    """The index of a store, up to date as of its making. Used as a context manager it closes itself."""
+
+    def __init__(self, layout: "Layout", database: "sqlite3.Connection") -> None:
+        self._layout = layout
+        self._database = database
+
+    def __enter__(self) -> "Index":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._database.close()
+
+    def newest(self, now: float) -> "Iterator[Item]":
+        """Give all items that have not expired at Unix time `now`, newest first."""
+        return map(_to_item, self._database.execute(_NEWEST, (now,)))
+
+    def expired(self, now: float) -> "list[str]":
+        """Return the ids of the items that have expired at Unix time `now`."""
+        return [row[0] for row in self._database.execute("SELECT id FROM items WHERE expires <= ?", (now,))]
+
+    def next_expiry(self, now: float) -> float:
+        """Return when the next item expires after Unix time `now`; infinity where none does."""
+        found = self._database.execute("SELECT min(expires) FROM items WHERE expires > ?", (now,)).fetchone()
+        return float("inf") if found[0] is None else found[0]
+
+    def to_be_read(self) -> "list[str]":
+        """Return the ids of the items that the index can't tell of."""
+        return [row[0] for row in self._database.execute("SELECT id FROM items WHERE created_ns < 0")]
+
+    def refresh(self) -> None:
+        """Bring the index up to date."""
+        if self._is_current():
+            return
+        database = self._database
+        database.execute("BEGIN IMMEDIATE")
+        # Looked at before the names: what changes while they are read makes it another time.
+        directory = os.stat(self._layout.root)
+        there = _inodes(self._layout)
+        known = dict(database.execute("SELECT id, inode FROM items WHERE created_ns >= 0"))
+        gone = [(item_id,) for item_id in known if item_id not in there]
+        database.executemany("DELETE FROM items WHERE id = ?", gone)
+        new = (item_id for item_id, inode in there.items() if known.get(item_id) != inode)
+        database.executemany(
+            _INSERT,
+            filter(None, (self._read(item_id, there[item_id]) for item_id in new)),
+        )
+        os.utime(self._layout.index)
+        proof = directory.st_mtime_ns if directory.st_mtime_ns < _now_of(self._layout.index) - _TICK else 0
+        database.execute("UPDATE directory SET inode = ?, changed_ns = ?", (str(directory.st_ino), proof))
+        database.execute("COMMIT")
+
+    def _is_current(self) -> bool:
+        directory = os.stat(self._layout.root)
+        noted = self._database.execute("SELECT inode, changed_ns FROM directory").fetchone()
+        return bool(noted == (str(directory.st_ino), directory.st_mtime_ns))
+
+    def _read(self, item_id: str, inode: str) -> "tuple[Any, ...] | None":
+        try:
+            item = load_item(self._layout.meta(item_id), item_id)
+        except FileNotFoundError:
+            return None  # removed since; its row, if any, is dropped next time
+        except Corrupt:
+            return _row_to_be_read(item_id, inode)
+        return _to_row(item, inode)
+
+
+def open_index(layout: "Layout") -> Index | None:
+    """Return the index, up to date; None where the store is small, or it can't be had."""
+    if not os.path.lexists(layout.index) and sum(1 for _ in names_with(layout, META)) < WORTH_AN_INDEX:
+        return None
+    try:
+        import sqlite3
+    except ImportError:
+        return None  # a Python without it
+    try:
+        database = _connect(layout)
+        try:
+            index = Index(layout, database)
+            index.refresh()
+        except BaseException:
+            database.close()
+            raise
+    except sqlite3.DatabaseError as error:
+        # Another process may hold it for long. What is damaged is made anew next time.
+        if not isinstance(error, sqlite3.OperationalError):
+            _remove(layout)
+        return None
+    except OSError:
+        return None  # a store that can't be written, say
+    return index
+
+
+@contextlib.contextmanager
+def changing(layout: "Layout", item_id: str) -> "Iterator[None]":
+    """Within it an item's metadata may be replaced: the index has forgotten it, and waits."""
+    if not os.path.lexists(layout.index):
+        yield
+        return
+    database = _forget(layout, item_id)
+    if database is None:
+        # Whatever is the matter with it: what isn't there can't be wrong.
+        _remove(layout)
+        yield
+        return
+    try:
+        yield
+        database.execute("COMMIT")
+    finally:
+        database.close()
+
+
+def _forget(layout: "Layout", item_id: str) -> "sqlite3.Connection | None":
+    """Take an item out of the index, and keep its lock; None where that can't be."""
+    try:
+        import sqlite3
+    except ImportError:
+        return None
+    try:
+        database = _connect(layout)
+        database.execute("BEGIN IMMEDIATE")
+        database.execute("DELETE FROM items WHERE id = ?", (item_id,))
+    except (sqlite3.Error, OSError):
+        return None
+    return database
+
+
+def _connect(layout: "Layout") -> "sqlite3.Connection":
+    import sqlite3
+
+    path = layout.index
+    # Private from its first moment, and no symbolic link.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+    database = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
+    database.execute(f"PRAGMA cache_size = -{_CACHE}")
+    try:
+        if database.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
+            _make_tables(database)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _make_tables(database: "sqlite3.Connection") -> None:
+    database.execute("BEGIN EXCLUSIVE")
+    if database.execute("PRAGMA user_version").fetchone()[0] != _VERSION:  # nobody else did meanwhile
+        for table in ("items", "directory"):
+            database.execute(f"DROP TABLE IF EXISTS {table}")
+        for statement in filter(str.strip, _TABLES.split(";")):
+            database.execute(statement)
+        database.execute(f"PRAGMA user_version = {_VERSION}")
+    database.execute("COMMIT")
+
+
+def _remove(layout: "Layout") -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(layout.index)
+
+
+def _inodes(layout: "Layout") -> "dict[str, str]":
+    """Return the inode of each item's metadata, as text: SQLite's integers have a sign."""
+    with os.scandir(layout.root) as entries:
+        return {
+            entry.name.removesuffix(META): str(entry.inode())
+            for entry in entries
+            if entry.name.endswith(META)
+        }
+
+
+def _now_of(path: str) -> int:
+    """Return the time of change of a file that was changed just now: the file system's clock, in nanoseconds."""
+    return os.stat(path).st_mtime_ns
+
+
+def _row_to_be_read(item_id: str, inode: str) -> "tuple[Any, ...]":
+    return (item_id, _TO_BE_READ, *[None] * 11, inode)
+
+
+def _to_row(item: Item, inode: str) -> "tuple[Any, ...]":
+    texts = (item.source or "", dumps(item.labels), dumps(item.extra))
+    numbers = (item.created_ns, item.record_count, item.byte_size, item.stored_size, item.crc32 or 0)
+    if max(numbers) > _MOST or not all(map(_is_text, texts)):
+        return _row_to_be_read(item.id, inode)
+    return (
+        item.id,
+        item.created_ns,
+        item.expires,
+        item.record_count,
+        item.byte_size,
+        item.stored_size,
+        item.source,
+        item.content_type,
+        item.compressed,
+        item.crc32,
+        texts[1] if item.labels else None,
+        dumps(item.line_index) if item.line_index else None,
+        texts[2] if item.extra else None,
+        inode,
+    )
+
+
+def _is_text(text: str) -> bool:
+    """Whether SQLite takes it: JSON may name half of a surrogate pair."""
+    return text.isascii() or text.encode("utf-8", "ignore").decode() == text
+
+
+def _to_item(row: "tuple[Any, ...]") -> Item:
+    item = Item.from_values(row)
+    # SQLite has no booleans, nor lists and objects.
+    item.compressed = bool(item.compressed)
+    item.labels = {} if row[10] is None else loads(row[10])
+    item.line_index = None if row[11] is None else tuple(loads(row[11]))
+    item.extra = {} if row[12] is None else loads(row[12])
+    return item

@@ -1,0 +1,239 @@
+"""The index of a large store never says anything that the items themselves don't."""
+
+import json
+import os
+import random
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from maxstage.store import index as indexing
+from maxstage.store.index import open_index
+from maxstage.store.layout import META, names_with
+from maxstage.store.listing import read_all
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch):
+    monkeypatch.setattr(indexing, "WORTH_AN_INDEX", 3)
+
+
+def told(items):
+    return [item.to_dict() for item in items]
+
+
+def truth(store):
+    """What the items themselves say, newest first."""
+    items, _ = read_all(store.layout, names_with(store.layout, META))
+    return told(sorted(items, key=lambda item: (-item.created_ns, item.id)))
+
+
+def age(store, seconds):
+    """Let the directory have changed at a time that proves something."""
+    os.utime(store.layout.root, (seconds, seconds))
+
+
+def is_used(store):
+    """Whether the next list takes the index as it is."""
+    with open_index(store.layout) as index:
+        return index._is_current()
+
+
+def edit(store, one, number):
+    """Change metadata as an editor saves it."""
+    meta = json.loads(Path(store.layout.meta(one)).read_bytes()) | {"source": f"edited {number}"}
+    Path(store.layout.path("new")).write_text(json.dumps(meta))
+    os.rename(store.layout.path("new"), store.layout.meta(one))
+
+
+CHANGES = [
+    *[lambda s, _, n: s.stage(b"x" * n, source=f"s/{n % 3}", labels={"n": str(n % 2)})] * 4,
+    lambda s, one, n: one and s.renew(one, n + 1),
+    lambda s, one, _: one and s.pin(one),
+    lambda s, one, _: one and s.unstage(one),
+    lambda s, one, _: one and os.unlink(s.layout.meta(one)),
+    lambda s, one, n: one and edit(s, one, n),
+    lambda s, _, n: Path(s.layout.meta(f"{n:08x}")).write_bytes(b"damaged"),
+    lambda s, _, n: n % 3 == 0 and Path(s.layout.index).unlink(missing_ok=True),
+    lambda s, *_: s.stage_many([b"a", b"b"]),
+]
+
+
+def test_says_what_the_items_say(store):
+    rng = random.Random(7)
+    for number in range(400):
+        ids = [item["token"] for item in truth(store)]
+        rng.choice(CHANGES)(store, rng.choice(ids) if ids else None, number)
+        # Each change leaves another time, and all of them are long past.
+        age(store, 1_000_000 + number)
+        expected = truth(store)
+        assert told(store.list()) == expected
+        assert told(store.list()) == expected
+        assert told(store.list(limit=2)) == expected[:2]
+        assert told(store.list(limit=0)) == []
+        wanted = [item for item in expected if item["source"] == "s/1"]
+        assert told(store.list(source="s/1")) == wanted
+        assert told(store.list(source="s/1", limit=1)) == wanted[:1]
+        assert set(store.scan()[1]) == set(store.ids()) - {item["token"] for item in expected}
+    assert is_used(store)
+
+
+def test_a_store_that_has_just_changed_is_looked_through(store):
+    store.stage_many([b"x"] * 5)
+    store.list()
+    assert not is_used(store)  # more may happen within the same tick
+    age(store, 1_000_000)
+    store.list()
+    assert is_used(store)
+    store.stage(b"y")
+    assert not is_used(store)
+
+
+def test_a_small_store_has_none(store):
+    store.stage_many([b"x"] * 2)
+    assert len(store.list()) == 2
+    assert not os.path.exists(store.layout.index)
+
+
+def test_an_inode_that_is_used_again(store):
+    """Whoever changes metadata takes it out of the index first."""
+    items = store.stage_many([b"x"] * 4)
+    store.list()
+    inode = os.stat(store.layout.meta(items[0].id)).st_ino
+    for minutes in range(100, 200):
+        renewed = store.renew(items[0].token, minutes)
+        if os.stat(store.layout.meta(items[0].id)).st_ino == inode:
+            break
+    assert next(item.expires for item in store.list() if item.id == items[0].id) == renewed.expires
+
+
+def test_what_sqlite_cannot_hold(store):
+    store.stage_many([b"x"] * 3)
+    item = store.stage(b"y")
+    path = store.layout.meta(item.id)
+    for change in (
+        {"createdNs": 2**64},
+        {"source": "\ud800"},
+        {"labels": {"a": "\ud800"}},
+        {"new": "\ud800"},
+    ):
+        meta = item.to_dict() | change
+        with open(path, "w") as file:
+            json.dump(meta, file)
+        os.utime(store.layout.root)
+        found = store.list()
+        assert len(found) == 4
+        assert told(found) == truth(store)
+
+
+def test_a_damaged_index_is_made_anew(store):
+    items = store.stage_many([b"x"] * 4)
+    store.list()
+    with open(store.layout.index, "r+b") as file:
+        file.write(b"no database at all" * 300)
+    for _ in range(3):
+        assert len(store.list()) == 4
+    age(store, 1_000_000)
+    store.list()
+    with open(store.layout.index, "r+b") as file:
+        file.write(b"no database at all" * 300)
+    store.renew(items[0].token, 500)
+    assert told(store.list()) == truth(store)
+    assert is_used(store) is False
+
+
+def test_of_another_version(store):
+    store.stage_many([b"x"] * 4)
+    with sqlite3.connect(store.layout.index) as database:
+        database.execute("CREATE TABLE items (other)")
+        database.execute("PRAGMA user_version = 99")
+    assert told(store.list()) == truth(store)
+
+
+def test_held_by_somebody_else(store, monkeypatch):
+    monkeypatch.setattr(indexing, "_PATIENCE", 0.05)
+    items = store.stage_many([b"x"] * 4)
+    store.list()
+    holder = sqlite3.connect(store.layout.index, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    store.renew(items[0].token, 500)
+    assert told(store.list()) == truth(store)
+    holder.close()
+    assert told(store.list()) == truth(store)
+
+
+def test_is_private_and_no_link(store, tmp_path):
+    store.stage_many([b"x"] * 4)
+    store.list()
+    assert os.stat(store.layout.index).st_mode & 0o777 == 0o600
+    os.unlink(store.layout.index)
+    os.symlink(tmp_path / "elsewhere", store.layout.index)
+    assert len(store.list()) == 4
+    assert not os.path.exists(tmp_path / "elsewhere")
+
+
+def test_a_python_without_sqlite(store, monkeypatch):
+    items = store.stage_many([b"x"] * 4)
+    store.list()
+    monkeypatch.setitem(sys.modules, "sqlite3", None)
+    store.renew(items[0].token, 500)
+    assert told(store.list()) == truth(store)
+
+
+def test_sweeps_by_it(store, monkeypatch):
+    items = store.stage_many([b"x"] * 5, ttl=1)
+    kept = store.stage(b"y", pin=True)
+    with open(store.layout.meta("0000000a"), "wb") as file:
+        file.write(b"damaged")
+    age(store, 1_000_000)
+    store.list()
+    assert is_used(store)
+    now = items[0].expires + 1
+    monkeypatch.setattr("maxstage.store.sweep.time.time", lambda: now)
+    swept = store.cleanup()
+    assert {item.id for item in swept.expired} == {item.id for item in items}
+    assert store.ids() == sorted(["0000000a", kept.id])
+
+
+def test_many_at_once_agree(store):
+    """Processes that list, stage and renew side by side neither fail nor disagree."""
+    store.stage_many([b"x"] * 20)
+    code = (
+        "import sys, maxstage\n"
+        "from maxstage.store import index\n"
+        "index.WORTH_AN_INDEX = 3\n"
+        "store = maxstage.Store.open_dir(sys.argv[1])\n"
+        "mine = [store.stage(b'y').id for _ in range(5)]\n"
+        "for number in range(40):\n"
+        "    store.renew(mine[number % 5], 100 + number)\n"
+        "    found = {item.id: item.expires for item in store.list()}\n"
+        "    assert set(mine) <= set(found), (mine, found)\n"
+        "    for item in mine: assert found[item] == store.info(item).expires\n"
+    )
+    folder = os.path.dirname(os.path.dirname(store.layout.root))
+    running = [
+        subprocess.Popen([sys.executable, "-c", code, folder], stderr=subprocess.PIPE) for _ in range(4)
+    ]
+    for child in running:
+        _, err = child.communicate(timeout=60)
+        assert (child.returncode, err) == (0, b"")
+    assert told(store.list()) == truth(store)
+
+
+def test_a_copy_of_the_project_is_looked_through(store, tmp_path):
+    import maxstage
+
+    store.stage_many([b"x"] * 5)
+    age(store, 1_000_000)
+    store.list()
+    shutil.copytree(
+        os.path.dirname(store.layout.root), tmp_path / "copy" / ".max", copy_function=shutil.copy2
+    )
+    copied = maxstage.Store.open_dir(tmp_path / "copy")
+    os.unlink(copied.layout.meta(copied.ids()[0]))
+    age(copied, 1_000_000)
+    assert told(copied.list()) == truth(copied)
