@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
 import shutil
 import statistics
 import subprocess
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from data import delete_gently, write_items, write_ndjson
+from processes import Cost, launch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -38,22 +38,6 @@ FLAT = 64.0
 RESERVE = 2 * GIB
 """Bytes of the disk that are left alone."""
 MAX = str(Path(sys.executable).parent / "max")
-PEAK_UNIT = MIB if sys.platform == "darwin" else KIB
-"""What ``ru_maxrss`` must be divided by for MiB: it counts bytes there, KiB elsewhere."""
-
-# A process that is started counts the memory of the one that starts it as its own peak, until it replaces its
-# program. So a small process does it: no larger than bare Python itself.
-LAUNCHER = """
-import os, sys, time
-report = int(sys.argv[1])
-os.set_inheritable(report, False)
-started = time.perf_counter()
-pid = os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ)
-_, status, usage = os.wait4(pid, 0)
-seconds = time.perf_counter() - started
-os.write(report, b"%.9f %d" % (seconds, usage.ru_maxrss))
-sys.exit(os.waitstatus_to_exitcode(status) != 0)
-"""
 LIST = """
 import json, sys, time
 import maxstage
@@ -77,13 +61,6 @@ print(json.dumps({"seconds": seconds, "size": kept.byte_size, "records": kept.re
 """
 
 
-class Cost(NamedTuple):
-    """What one run took: seconds, and the peak memory of the process in MiB."""
-
-    seconds: float
-    peak: float
-
-
 class Point(NamedTuple):
     """Medians at one size (bytes or items): seconds, MiB of peak memory, and how many runs there were."""
 
@@ -101,22 +78,6 @@ class Family(NamedTuple):
     unit: int
     unit_name: str
     operations: Operations
-
-
-def launch(command: Sequence[str], **streams: Any) -> tuple[Cost, bytes]:
-    """Run a command; return what it cost and what it printed, where `stdout` is a pipe."""
-    read_end, write_end = os.pipe()
-    with open(read_end, "rb") as report:
-        launcher = [sys.executable, "-I", "-S", "-c", LAUNCHER, str(write_end), *command]
-        try:
-            process = subprocess.Popen(launcher, pass_fds=[write_end], **streams)
-        finally:
-            os.close(write_end)
-        printed, _ = process.communicate()
-        seconds, peak = report.read().split()
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, list(command))
-    return Cost(float(seconds), int(peak) / PEAK_UNIT), printed or b""
 
 
 def median_of(runs: int, size: int, once: Callable[[], Cost]) -> Point:

@@ -5,6 +5,7 @@ Names of files are what an `OSError` is to call them. All sizes and offsets are 
 the GIL and lets signal handlers run.
 """
 
+from collections.abc import Sequence
 from typing import Literal, TypeAlias, final
 
 __all__ = [
@@ -14,8 +15,10 @@ __all__ = [
     "Truncator",
     "Writer",
     "__version__",
+    "claim",
     "content_type",
     "count_newlines",
+    "rename",
     "sync_file_system",
     "truncate",
     "truncate_ends",
@@ -24,6 +27,28 @@ __all__ = [
 __version__: str
 
 _ContentType: TypeAlias = Literal["ndjson", "json", "text"]
+
+def claim(claim: str, part: str, holders: Sequence[str], /) -> tuple[int, int] | None:
+    """Make a claim exclusively, lock it (flock), and make the part beside it, both private.
+
+    Args:
+        claim: The file that shows that an id is being taken.
+        part: The file of the data.
+        holders: The files of which any shows that the id is taken already.
+
+    Returns:
+        The descriptors of the claim and of the part, for reading and writing; None where the id is taken.
+
+    Raises:
+        OSError: One of them could not be made; none is left.
+    """
+
+def rename(pairs: Sequence[tuple[str, str]], /) -> None:
+    """Rename each pair, in order.
+
+    Raises:
+        OSError: One could not be renamed; those before it were.
+    """
 
 def sync_file_system(fd: int, /) -> bool:
     """Wait until all that was written to the file system of a descriptor is on the disk.

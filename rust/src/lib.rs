@@ -18,6 +18,7 @@ pub mod json;
 pub mod lines;
 pub mod observe;
 pub mod pack;
+pub mod publish;
 pub mod read;
 pub mod summary;
 pub mod truncate;
@@ -45,6 +46,8 @@ mod _core {
     use crate::bindings::fd::sync_file_system;
     #[pymodule_export]
     use crate::bindings::lines::count_newlines;
+    #[pymodule_export]
+    use crate::bindings::publish::{claim, rename};
     #[pymodule_export]
     use crate::bindings::read::Reader;
     #[pymodule_export]

@@ -1,6 +1,7 @@
 """The compiled module and its pure twin give the same results, files and errors."""
 
 import errno
+import fcntl
 import gzip
 import os
 import subprocess
@@ -331,3 +332,32 @@ def test_into_a_pipe_that_is_slow_and_may_not_block(core, compress, blocking, tm
         os.close(fd)
     assert got == data[1:]
     assert crc == zlib.crc32(data[1:])
+
+
+@pytest.mark.parametrize("core", BACKENDS)
+def test_an_id_is_claimed_once(core, tmp_path):
+    claim, part, meta = (str(tmp_path / name) for name in ("claim", "part", "meta"))
+    fds = core.claim(claim, part, [meta])
+    assert [os.get_inheritable(fd) for fd in fds] == [False, False]
+    assert [os.stat(name).st_mode & 0o777 for name in (claim, part)] == [0o600, 0o600]
+    os.write(fds[0], b"x")
+    os.write(fds[1], b"y")
+    assert os.pread(fds[1], 1, 0) == b"y"
+    with open(claim, "rb") as file, pytest.raises(BlockingIOError):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert core.claim(claim, part, [meta]) is None
+    core.rename([(part, part + "2"), (claim, meta)])
+    assert core.claim(claim, part, [meta]) is None
+    assert sorted(os.listdir(tmp_path)) == ["meta", "part2"]
+    for fd in fds:
+        os.close(fd)
+    with pytest.raises(FileNotFoundError) as error:
+        core.rename([(part, claim)])
+    assert error.value.filename == part
+    os.mkdir(part)
+    with pytest.raises(FileExistsError) as error:
+        core.claim(claim, part, [])
+    assert (error.value.filename, os.path.exists(claim)) == (part, False)
+    with pytest.raises(FileNotFoundError) as error:
+        core.claim(str(tmp_path / "no" / "claim"), part, [])
+    assert error.value.filename == str(tmp_path / "no" / "claim")

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from maxstage.store.layout import Layout
     from maxstage.store.metadata import Item
 
-_AT_ONCE = 100
-"""Items that are open at once. Each takes two descriptors, and a process may have 256 on macOS, 1,024 on Linux."""
+_AT_ONCE = 250
+"""Items that are open at once, at most: with more, waiting for the disk is not shared by more of them for long."""
 
 _ERRORS_ARE_TOLD = (5, 8)
 """The Linux from which on syncing a file system tells of what could not be written."""
@@ -55,7 +55,9 @@ def publish_many(
 
 def _batches(data: "Iterable[Data]") -> "Iterator[list[Data]]":
     rest = iter(data)
-    while batch := list(itertools.islice(rest, _AT_ONCE)):
+    # Each takes two descriptors, and half of those that a process may have are left to others.
+    at_once = max(1, min(_AT_ONCE, os.sysconf("SC_OPEN_MAX") // 4))
+    while batch := list(itertools.islice(rest, at_once)):
         yield batch
 
 

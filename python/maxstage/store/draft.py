@@ -1,6 +1,5 @@
 """Writing an item: claim a token, let the data in, publish it whole or leave nothing behind."""
 
-import fcntl
 import os
 import stat
 import time
@@ -32,8 +31,6 @@ _FILE_STEP = 64 * 1024 * 1024
 _TRIES = 100
 """Ids tried before giving up: with 8 digits, a store of 40 million items still has 99 free of 100."""
 
-_NEW = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-
 
 class Draft:
     """An item that is being written. Nobody sees it until `publish`; `discard` leaves nothing.
@@ -47,12 +44,9 @@ class Draft:
         self._compress = compress
         self._sync = sync
         self._data = ""
-        self._part_fd = -1
-        self.id, self._claim_fd = _claim(layout, settings.token_bytes)
+        self.id, self._claim_fd, self._part_fd = _claim(layout, settings.token_bytes)
         try:
-            # For reading too: what the kernel copied by itself is read back.
             self.part = layout.hidden(self.id, PART)
-            self._part_fd = os.open(self.part, _NEW | os.O_RDWR, 0o600)
             self.writer = core.Writer(self._part_fd, self.part, compress=compress, sync=sync)
         except BaseException:
             self.discard()
@@ -207,8 +201,8 @@ class Draft:
 
     def commit(self) -> None:
         """Make the settled item visible."""
-        os.rename(self._layout.hidden(self.id, PART), self._data)
-        os.rename(self._layout.hidden(self.id, CLAIM), self._layout.meta(self.id))
+        layout = self._layout
+        core.rename([(self.part, self._data), (layout.hidden(self.id, CLAIM), layout.meta(self.id))])
         self._close()
 
     def discard(self) -> None:
@@ -228,8 +222,8 @@ class Draft:
         self._part_fd = self._claim_fd = -1
 
 
-def _claim(layout: Layout, token_bytes: int) -> tuple[str, int]:
-    """Take an id that nobody has, had within the last day, or is taking; return it and the locked claim.
+def _claim(layout: Layout, token_bytes: int) -> tuple[str, int, int]:
+    """Take an id that nobody has, had within the last day, or is taking; return it, the locked claim, and the part.
 
     Whoever holds an id shows it by one of four files, and each change from one to the next is a rename: claim
     to metadata, metadata to leaving or expired. So after the exclusive creation of the claim, a look at the
@@ -237,22 +231,10 @@ def _claim(layout: Layout, token_bytes: int) -> tuple[str, int]:
     """
     for _ in range(_TRIES):
         item_id = new_id(token_bytes)
-        claim = layout.hidden(item_id, CLAIM)
-        try:
-            fd = os.open(claim, _NEW | os.O_WRONLY, 0o600)
-        except FileExistsError:
-            continue
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
-            holders = (layout.meta(item_id), layout.hidden(item_id, LEAVING), layout.hidden(item_id, EXPIRED))
-            if not any(map(os.path.lexists, holders)):
-                return item_id, fd
-        except BaseException:
-            remove(claim)
-            os.close(fd)
-            raise
-        remove(claim)
-        os.close(fd)
+        holders = (layout.meta(item_id), layout.hidden(item_id, LEAVING), layout.hidden(item_id, EXPIRED))
+        fds = core.claim(layout.hidden(item_id, CLAIM), layout.hidden(item_id, PART), holders)
+        if fds is not None:
+            return item_id, *fds
     raise QuotaExceeded(f"no free token found in {_TRIES} tries; set token_bytes to 8 in .max/config.toml")
 
 

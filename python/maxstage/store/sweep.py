@@ -142,9 +142,11 @@ def _sweep_tombstones(layout: Layout, before: float) -> None:
 def _sweep_orphans(layout: Layout, swept: Swept, before: float, *, dry_run: bool) -> None:
     with os.scandir(layout.root) as entries:
         names = [entry.name for entry in entries]
+    owned = {name.removesuffix(META) for name in names if name.endswith(META)}
     for name in names:
         item_id = _owner_of_orphan(name)
-        if item_id is None:
+        # Most data has its metadata, and need not be looked at.
+        if item_id is None or (item_id in owned and not name.startswith(".")):
             continue
         try:
             status = os.lstat(layout.path(name))

@@ -5,6 +5,7 @@ pub mod copy;
 pub mod detect;
 pub mod fd;
 pub mod lines;
+pub mod publish;
 pub mod read;
 pub mod truncate;
 

@@ -1,0 +1,42 @@
+"""The first and the last step of an item."""
+
+import fcntl
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_NEW = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_RDWR
+
+
+def claim(claim: str, part: str, holders: "Sequence[str]", /) -> tuple[int, int] | None:
+    """Make a claim, locked, and the part beside it; return their descriptors, or None where the id is taken."""
+    try:
+        lock = os.open(claim, _NEW, 0o600)
+    except FileExistsError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        # After the exclusive creation: who has the id moves from one of these names to the next, in this order.
+        if not any(map(os.path.lexists, holders)):
+            return lock, os.open(part, _NEW, 0o600)
+    except BaseException:
+        _drop(claim, lock)
+        raise
+    _drop(claim, lock)
+    return None
+
+
+def _drop(claim: str, lock: int) -> None:
+    """Remove a claim: ours alone until it is gone."""
+    try:
+        os.unlink(claim)
+    finally:
+        os.close(lock)
+
+
+def rename(pairs: "Sequence[tuple[str, str]]", /) -> None:
+    """Rename each pair, in order."""
+    for old, new in pairs:
+        os.rename(old, new)
