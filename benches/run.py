@@ -259,7 +259,7 @@ def measure_retrieving(bench: Bench) -> None:
     bench.row(
         "the same, compressed",
         f"max retrieve {packed} {lines}",
-        Peer(f"gzip -dc gzip.gz | {sed} | cksum"),
+        Peer(f"(gzip -dc gzip.gz 2>/dev/null || true) | {sed} | cksum"),
         Peer(f"{sys.executable} -c pass"),
         check=eleven,
     )

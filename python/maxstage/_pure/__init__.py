@@ -3,15 +3,35 @@
 One file for each Rust module; `maxstage._backend` chooses between the two.
 """
 
-from maxstage._pure.capture import Capture
-from maxstage._pure.copy import Writer
-from maxstage._pure.descriptor import sync_file_system
-from maxstage._pure.detect import content_type
-from maxstage._pure.lines import count_newlines
-from maxstage._pure.publish import claim, rename
-from maxstage._pure.read import Reader
-from maxstage._pure.truncate import Truncated, Truncator, truncate, truncate_ends
 from maxstage._version import __version__
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from maxstage._pure.capture import Capture
+    from maxstage._pure.copy import Writer
+    from maxstage._pure.descriptor import sync_file_system
+    from maxstage._pure.detect import content_type
+    from maxstage._pure.lines import count_newlines
+    from maxstage._pure.publish import claim, rename
+    from maxstage._pure.read import Reader
+    from maxstage._pure.truncation import Truncated, Truncator, truncate, truncate_ends
+
+_HOMES = {
+    "Capture": "capture",
+    "Writer": "copy",
+    "sync_file_system": "descriptor",
+    "content_type": "detect",
+    "count_newlines": "lines",
+    "claim": "publish",
+    "rename": "publish",
+    "Reader": "read",
+    "Truncated": "truncation",
+    "Truncator": "truncation",
+    "truncate": "truncation",
+    "truncate_ends": "truncation",
+}
+"""Where each name lives. It is imported when first asked for: staging needs a fifth of this. (No file has the name of
+a function: importing it would put the module in its place.)"""
 
 __all__ = [
     "Capture",
@@ -28,3 +48,13 @@ __all__ = [
     "truncate",
     "truncate_ends",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'maxstage._pure' has no attribute {name!r}")
+    home = f"maxstage._pure.{_HOMES[name]}"
+    # `__import__` and not `importlib`, which most commands don't need.
+    value: object = getattr(__import__(home, fromlist=[name]), name)
+    globals()[name] = value
+    return value

@@ -5,12 +5,12 @@ import time
 
 from maxstage._pure import descriptor
 from maxstage._pure.interrupts import Deferred
-from maxstage._pure.truncate import Truncator
+from maxstage._pure.truncation import Truncator
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from maxstage._pure.copy import Writer
-    from maxstage._pure.truncate import Truncated
+    from maxstage._pure.truncation import Truncated
 
     StreamLimits = tuple[str, int, int, int | None]
 

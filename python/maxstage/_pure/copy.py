@@ -3,7 +3,7 @@
 import zlib
 
 from maxstage._pure import descriptor, gzip
-from maxstage._pure.detect import BLANK, content_type
+from maxstage._pure.lines import BLANK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -121,6 +121,12 @@ class Writer:
     @property
     def content_type(self) -> "ContentType":
         """What the bytes look like."""
+        # Its regular expressions take longer to import than most text takes to stage.
+        first = bytes(self._prefix.lstrip(BLANK)[:1])
+        if first not in (b"", b"{", b"["):
+            return "text"
+        from maxstage._pure.detect import content_type
+
         return content_type(
             self.prefix,
             whole=self.byte_size == len(self._prefix),

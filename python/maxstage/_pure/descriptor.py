@@ -1,6 +1,5 @@
 """Reading and writing file descriptors that other people set up: non-blocking, short."""
 
-import contextlib
 import errno
 import os
 import select
@@ -92,8 +91,10 @@ def start_writeback(fd: int, offset: int, size: int) -> None:
     """Let the disk begin to write a part of a file, so that a sync at the end has less to wait for."""
     if hasattr(os, "posix_fadvise"):
         # Advice that may be refused. On Linux it begins to write what is dirty, which stays cached meanwhile.
-        with contextlib.suppress(OSError):
+        try:
             os.posix_fadvise(fd, offset, size, os.POSIX_FADV_DONTNEED)
+        except OSError:
+            return
 
 
 def widen_pipe(fd: int) -> None:
@@ -101,8 +102,10 @@ def widen_pipe(fd: int) -> None:
     import fcntl
 
     if hasattr(fcntl, "F_SETPIPE_SZ"):
-        with contextlib.suppress(OSError, ValueError):
+        try:
             fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
+        except (OSError, ValueError):
+            return
 
 
 def _wait(fd: int, events: int) -> None:

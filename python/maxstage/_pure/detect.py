@@ -2,15 +2,14 @@
 
 import re
 
+from maxstage._pure.lines import BLANK
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Literal
 
     ContentType = Literal["ndjson", "json", "text"]
-
-BLANK = b" \t\n\r"
-"""JSON's white space (RFC 8259, section 2)."""
 
 INCOMPLETE = -1
 """What `scan` returns where the text is right so far but ends too early."""

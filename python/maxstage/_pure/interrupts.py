@@ -1,14 +1,14 @@
 """Doing something whole although Python may run a signal handler, and raise from it, between any two steps."""
 
-import signal
-import threading
+# The C module behind `signal`, whose own import takes as long as staging does.
+import _signal  # type: ignore[import-not-found]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_SIGNALS = (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP)
 """The signals that ask a program to end."""
 
 
@@ -22,17 +22,18 @@ class Deferred:
     def __enter__(self) -> None:
         self._came: list[tuple[int, FrameType | None]] = []
         self._handlers: dict[int, Any] = {}
-        # Only the main thread runs handlers, and only it may set them.
-        if threading.current_thread() is threading.main_thread():
-            for number in _SIGNALS:
-                handler = signal.getsignal(number)
-                if callable(handler):
-                    self._handlers[number] = handler
-                    signal.signal(number, self._note)
+        for number in _SIGNALS:
+            handler = _signal.getsignal(number)
+            if callable(handler):
+                try:
+                    _signal.signal(number, self._note)
+                except ValueError:
+                    return  # only the main thread runs handlers, and only it may set them
+                self._handlers[number] = handler
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._handlers.items():
-            signal.signal(number, handler)
+            _signal.signal(number, handler)
         for number, frame in self._came:
             self._handlers[number](number, frame)
 

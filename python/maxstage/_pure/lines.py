@@ -1,4 +1,7 @@
-"""Counting line ends."""
+"""Counting line ends, and what else concerns lines."""
+
+BLANK = b" \t\n\r"
+"""JSON's white space (RFC 8259, section 2)."""
 
 
 def count_newlines(data: bytes, /) -> int:

@@ -4,7 +4,8 @@ import bisect
 import re
 from collections import deque
 
-from maxstage._pure.detect import BLANK, content_type, field_names
+from maxstage._pure.detect import content_type, field_names
+from maxstage._pure.lines import BLANK
 
 _CLIP = 240
 _OF_A_KIND = 3
@@ -114,7 +115,7 @@ class Summary:
 
     def _facts(self, lines: int, most: int) -> bytes:
         """For NDJSON: how many records there are, and what fields the first ones have."""
-        from maxstage._pure.truncate import count, cut_head
+        from maxstage._pure.truncation import count, cut_head
 
         sample = bytes(self._sample)
         rest = sample.rstrip(BLANK)
