@@ -18,6 +18,7 @@ __all__ = [
     "claim",
     "content_type",
     "count_newlines",
+    "crc32",
     "rename",
     "sync_file_system",
     "truncate",
@@ -27,6 +28,9 @@ __all__ = [
 __version__: str
 
 _ContentType: TypeAlias = Literal["ndjson", "json", "text"]
+
+def crc32(data: bytes, crc: int = 0, /) -> int:
+    """Return the CRC-32 (as `zlib.crc32`) of what `crc` is of, followed by `data`."""
 
 def claim(claim: str, part: str, holders: Sequence[str], /) -> tuple[int, int] | None:
     """Make a claim exclusively, lock it (flock), and make the part beside it, both private.

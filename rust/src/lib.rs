@@ -45,7 +45,7 @@ mod _core {
     #[pymodule_export]
     use crate::bindings::fd::sync_file_system;
     #[pymodule_export]
-    use crate::bindings::lines::count_newlines;
+    use crate::bindings::lines::{count_newlines, crc32};
     #[pymodule_export]
     use crate::bindings::publish::{claim, rename};
     #[pymodule_export]

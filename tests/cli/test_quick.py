@@ -92,6 +92,35 @@ def test_stage(program, args):
     ]
 
 
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["true"],
+        ["--", "sh", "-c", "echo out; echo err >&2; exit 3"],
+        ["sh", "-c", "head -c 3000000 /dev/zero"],
+        ["cat"],
+        ["--", "--combine"],
+        ["--combine", "--", "echo", "x"],
+        ["echo", "--help"],
+        ["no-such-program"],
+        ["/"],
+        ["--", ""],
+        [""],
+        ["--"],
+        [],
+        ["--", "sh", "-c", "kill -9 $$"],
+    ],
+)
+def test_exec(program, args):
+    (code, out, err), short = both(program, "exec", *args, stdin=b"of stdin\n")
+    token = rb"max:[0-9a-f]{8}"
+    assert (short[0], re.sub(token, b"T", short[1]), re.sub(token, b"T", short[2])) == (
+        code,
+        re.sub(token, b"T", out),
+        re.sub(token, b"T", err),
+    )
+
+
 def test_staged_the_same_way(program):
     infos = []
     for code in (LONG, SHORT):
@@ -109,7 +138,7 @@ def test_staged_the_same_way(program):
 def test_the_quick_way_does_without_the_command_line_library(program):
     token = program.stage(b"x\n")
     code = SHORT.replace("sys.exit(", "code = (") + "; assert code == 0 and 'click' not in sys.modules, code"
-    for args in (["retrieve", token], ["stage"]):
+    for args in (["retrieve", token], ["stage"], ["exec", "true"]):
         subprocess.run(
             [sys.executable, "-c", code, *args], input=b"x", check=True, cwd=program.folder, stdout=-3
         )
@@ -117,6 +146,7 @@ def test_the_quick_way_does_without_the_command_line_library(program):
 
 def test_outside_of_a_project(program, tmp_path_factory):
     program.folder = tmp_path_factory.mktemp("none")
-    long, short = both(program, "stage")
-    assert short == long
-    assert short[0] == 1
+    for args in (["stage"], ["exec", "echo", "x"]):
+        long, short = both(program, *args)
+        assert short == long
+        assert short[0] == (args == ["stage"])

@@ -361,3 +361,15 @@ def test_an_id_is_claimed_once(core, tmp_path):
     with pytest.raises(FileNotFoundError) as error:
         core.claim(str(tmp_path / "no" / "claim"), part, [])
     assert error.value.filename == str(tmp_path / "no" / "claim")
+
+
+@relaxed
+@given(parts=pieces)
+def test_checksums_and_counts_agree(parts):
+    for core in BACKENDS:
+        crc = 0
+        for part in parts:
+            crc = core.crc32(part, crc)
+            assert core.count_newlines(part) == part.count(b"\n")
+        assert crc == zlib.crc32(b"".join(parts))
+    assert core.crc32(b"abc") == zlib.crc32(b"abc")

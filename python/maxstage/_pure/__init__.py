@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from maxstage._pure.copy import Writer
     from maxstage._pure.descriptor import sync_file_system
     from maxstage._pure.detect import content_type
-    from maxstage._pure.lines import count_newlines
+    from maxstage._pure.lines import count_newlines, crc32
     from maxstage._pure.publish import claim, rename
     from maxstage._pure.read import Reader
     from maxstage._pure.truncation import Truncated, Truncator, truncate, truncate_ends
@@ -22,6 +22,7 @@ _HOMES = {
     "sync_file_system": "descriptor",
     "content_type": "detect",
     "count_newlines": "lines",
+    "crc32": "lines",
     "claim": "publish",
     "rename": "publish",
     "Reader": "read",
@@ -43,6 +44,7 @@ __all__ = [
     "claim",
     "content_type",
     "count_newlines",
+    "crc32",
     "rename",
     "sync_file_system",
     "truncate",

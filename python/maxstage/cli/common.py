@@ -1,11 +1,11 @@
 """What commands share: the options that they have in common, and how they print."""
 
 import functools
-import os
 import sys
 
 import click
 
+from maxstage.cli.execution import limits_of
 from maxstage.cli.printing import print_json, warn, write_all, write_out
 from maxstage.store.store import Store
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from click.shell_completion import CompletionItem
-
-    from maxstage.output.limits import Limits
 
 
 STRATEGIES = ("head", "tail", "both", "head_lines", "tail_lines", "summary")
@@ -165,22 +163,6 @@ def common_limits(function: "Callable[..., Any]") -> "Callable[..., Any]":
     ):
         function = option(function)
     return function
-
-
-def limits_of(store: Store | None, options: "dict[str, Any]") -> "Limits":
-    """Return the limits of the project's settings, with those of the options over them."""
-    from maxstage.errors import ConfigError
-    from maxstage.output.limits import Limits, LimitsError
-    from maxstage.settings import where
-
-    try:
-        limits = Limits.parse({} if store is None else store.settings.limits)
-    except LimitsError as error:
-        config = os.path.join(os.path.dirname(store.layout.root), "config.toml") if store else ""
-        raise ConfigError(f"{where(config, error.names[0])}: {error}") from None
-    return limits.override(
-        Limits.parse({name: value for name, value in options.items() if value is not None})
-    )
 
 
 def confirm(question: str, *, yes: bool) -> None:

@@ -19,7 +19,7 @@ def quick(args: "Sequence[str]") -> int | None:
     """Run a command if it is one of these; return its exit code, or None.
 
     ``stage [--source TEXT] [--sync] [--compress] [FILE...]`` and
-    ``retrieve TOKEN... [--head N | --tail N | --lines A:B]``.
+    ``retrieve TOKEN... [--head N | --tail N | --lines A:B]``, and ``exec [--] CMD [ARG...]``.
     """
     # Completion in a shell asks by the environment.
     if any(name.endswith("_COMPLETE") for name in os.environ):
@@ -28,6 +28,8 @@ def quick(args: "Sequence[str]") -> int | None:
         return _stage(args[1:])
     if args[:1] == ["retrieve"]:
         return _retrieve(args[1:])
+    if args[:1] == ["exec"]:
+        return _execute(args[1:])
     return None
 
 
@@ -80,6 +82,24 @@ def _retrieve(args: "Sequence[str]") -> int | None:
 
     transfer.retrieve(Store.find(), tokens, transfer.Part(**part))
     return 0
+
+
+def _execute(args: "Sequence[str]") -> int | None:
+    argv = args[1:] if args[:1] == ["--"] else args
+    # An option of ours comes before the command; what follows is the command's own.
+    if not argv or (argv is args and not _is_plain(argv[0])):
+        return None
+    from maxstage.cli.execution import execute, limits_of
+    from maxstage.errors import NoProject
+    from maxstage.store.store import Store
+
+    try:
+        store = Store.find()
+    except NoProject:
+        if os.environ.get("MAX_DIR"):
+            raise
+        store = None
+    return execute(argv, store, limits_of(store, {}))
 
 
 def _is_plain(text: str) -> bool:

@@ -1,7 +1,8 @@
 """An item as a Python file: what `Store.open` gives."""
 
 import io
-import zlib
+
+from maxstage._backend import core
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class ItemFile(io.RawIOBase):
         data = self._opened.read(self._at, self._at + len(view))
         view[: len(data)] = data
         if self._crc is not None and self._seen == self._at:
-            self._crc = zlib.crc32(data, self._crc)
+            self._crc = core.crc32(data, self._crc)
             self._seen += len(data)
             if self._seen == self._opened.item.byte_size:
                 self._opened.check_crc(self._crc)

@@ -2,6 +2,15 @@ use pyo3::prelude::*;
 
 use crate::lines;
 
+/// Carry the CRC-32 `crc` on over `data`.
+#[pyfunction]
+#[pyo3(signature = (data, crc = 0, /))]
+pub fn crc32(data: &[u8], crc: u32) -> u32 {
+    let mut hasher = crc32fast::Hasher::new_with_initial(crc);
+    hasher.update(data);
+    hasher.finalize()
+}
+
 /// Count the `\n` bytes in `data`.
 #[pyfunction]
 #[pyo3(signature = (data, /))]

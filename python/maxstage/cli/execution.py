@@ -1,0 +1,126 @@
+"""Running a command, once the options are known. Without the command-line library: see `maxstage.cli.quick`."""
+
+import os
+import sys
+
+from maxstage.cli.printing import print_json, warn, write_all
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from maxstage.output.limits import Limits
+    from maxstage.output.task_output import TaskOutput
+    from maxstage.store.store import Store
+
+NOT_FOUND, NOT_EXECUTABLE, TIMED_OUT = 127, 126, 124
+"""What shells and coreutils' timeout exit with."""
+
+
+def limits_of(store: "Store | None", options: "dict[str, Any]") -> "Limits":
+    """Return the limits of the project's settings, with those of the options over them."""
+    from maxstage.errors import ConfigError
+    from maxstage.output.limits import Limits, LimitsError
+    from maxstage.settings import where
+
+    try:
+        limits = Limits.parse({} if store is None else store.settings.limits)
+    except LimitsError as error:
+        config = os.path.join(os.path.dirname(store.layout.root), "config.toml") if store else ""
+        raise ConfigError(f"{where(config, error.names[0])}: {error}") from None
+    return limits.override(
+        Limits.parse({name: value for name, value in options.items() if value is not None})
+    )
+
+
+def execute(
+    argv: "Sequence[str]",
+    store: "Store | None",
+    limits: "Limits",
+    *,
+    output: str = "text",
+    live: bool = False,
+    stdin: str | None = None,
+    **options: "Any",
+) -> int:
+    """Run a command and print its output.
+
+    Args:
+        argv: The program and its arguments.
+        store: Where the whole of it is kept.
+        limits: Its limits.
+        output: ``text`` or ``json``.
+        live: Whether to show its beginning as it comes.
+        stdin: The token of what it reads; None for our own stdin.
+        options: As for `maxstage.run`.
+
+    Returns:
+        What to exit with.
+    """
+    from maxstage.output.run import Interrupted, run
+
+    for warning in limits.warnings():
+        warn(warning)
+    show = _Live() if live and output == "text" else None
+    ours = None if sys.stdin is None else sys.stdin.fileno()
+    interrupted = False
+    try:
+        done = run(
+            argv,
+            limits=limits,
+            stdin=ours if stdin is None else _token(stdin),
+            store=store,
+            on_output=show,
+            **options,
+        )
+    except Interrupted as error:
+        done, interrupted = error.output, True
+    except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
+        if error.filename != argv[0]:
+            raise
+        warn(f"{error.strerror}: {argv[0]}")
+        return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
+    _print(done, output, show)
+    if interrupted:
+        raise KeyboardInterrupt
+    return TIMED_OUT if done.timed_out else done.exit_code or 0
+
+
+class _Live:
+    """Shows output as it comes; remembers what of each stream was shown."""
+
+    def __init__(self) -> None:
+        self._shown = [bytearray(), bytearray()]
+
+    def __call__(self, stream: int, data: bytes) -> None:
+        write_all(stream + 1, data, ("<stdout>", "<stderr>")[stream])
+        self._shown[stream] += data
+
+    def rest(self, stream: int, content: bytes) -> bytes:
+        """Return what is still to be shown of the content of a stream."""
+        shown = self._shown[stream]
+        if content.startswith(shown):
+            return content[len(shown) :]
+        # The marker was longer than foreseen, and took the room of what was shown.
+        return b"\n" + content
+
+
+def _print(done: "TaskOutput", output: str, show: _Live | None) -> None:
+    if output == "json":
+        print_json(done.to_dict())
+    else:
+        for stream, part in enumerate((done, done.stderr)):
+            if part is not None:
+                rest = part.content if show is None else show.rest(stream, part.content)
+                write_all(stream + 1, rest, ("<stdout>", "<stderr>")[stream])
+    if done.timed_out:
+        warn(f"{done.task_id} was ended: it took longer than its time")
+    for warning in done.warnings:
+        warn(warning)
+
+
+def _token(text: str) -> str:
+    from maxstage.store.tokens import format_token, parse_token
+
+    return format_token(parse_token(text))
