@@ -18,7 +18,7 @@ WHEEL_ENV :=
 BACKENDS := rust python
 endif
 
-.PHONY: help demo test test-rust test-python test-pure lint coverage stress bench wheels clean
+.PHONY: help demo test test-rust test-python test-pure lint coverage stress bench growth wheels clean
 .DEFAULT_GOAL := help
 
 help: ## Show the targets
@@ -85,12 +85,20 @@ test-pure: $(VENV)/installed ## The suite on the pure backend alone
 stress: $(VENV)/installed ## The slow tests: many gigabytes, many processes
 	for backend in $(BACKENDS); do MAXSTAGE_BACKEND=$$backend $(PYTEST) -m stress --timeout 1800 || exit 1; done
 
-bench: $(VENV)/installed ## Compare with named peers
+$(VENV)/bench: pyproject.toml $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --group bench
-	$(BIN)/python benches/run.py
-	$(BIN)/python benches/capture.py
+	mkdir -p build/bench
+	touch $@
+
+bench: $(VENV)/bench ## Compare with named peers; the figures go to build/bench, too
+	$(BIN)/python benches/run.py --json build/bench/processes.json
+	$(BIN)/python benches/inside.py --json build/bench/inside.json
+	$(BIN)/python benches/capture.py --json build/bench/capture.json
 	$(BIN)/python benches/workflow.py
 	$(BIN)/python benches/context.py
+
+growth: $(VENV)/bench ## How cost grows, up to 8 GiB and 100,000 items: tables, and plots in docs/growth
+	$(BIN)/python benches/growth.py --out docs/growth --json build/bench/growth.json
 
 clean: ## Delete what was built
 	rm -rf $(VENV) dist build target .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis

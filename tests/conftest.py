@@ -23,6 +23,7 @@ for _number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch):
     """Keep the settings of whoever runs the tests out of them."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)  # it would hide what is left in buffers
     for name in list(os.environ):
         if name.startswith("MAX_"):
             monkeypatch.delenv(name)

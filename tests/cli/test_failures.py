@@ -376,6 +376,24 @@ def test_a_terminal_with_nothing_piped_in(program):
     assert program.leftovers() == []
 
 
+@pytest.mark.parametrize(
+    "args",
+    [["--help"], ["--version"], ["stage", "list"], ["stage", "--help"], ["exec", "echo", "x"], ["stage"]],
+)
+def test_stdout_on_a_full_disk(program, args):
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [*program.command, *args],
+            stdin=subprocess.PIPE,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            cwd=program.folder,
+        )
+    assert done.returncode == 1
+    assert b"No space left on device" in done.stderr
+    assert done.stderr.count(b"\n") == 1
+
+
 def test_a_backend_that_is_none(program):
     line = fails(program, "stage", env=os.environ | {"MAXSTAGE_BACKEND": "java"})
     assert line == "MAXSTAGE_BACKEND='java' is not a backend; use one of: rust, python"

@@ -3,6 +3,7 @@
 # The C module behind `signal`, whose own import makes enums of all signals: 4 ms, as long as staging takes.
 import _signal  # type: ignore[import-not-found]
 import os
+import sys
 
 from maxstage.cli.printing import warn
 from maxstage.cli.quick import quick
@@ -44,7 +45,12 @@ def run(args: list[str]) -> int:
         return OK
     except (Error, OSError, ImportError) as error:
         # ImportError: a wrong MAXSTAGE_BACKEND, or a compiled module of another version.
-        return _fail(_describe(error), USAGE if isinstance(error, InvalidToken) else FAILED)
+        code = _fail(_describe(error), USAGE if isinstance(error, InvalidToken) else FAILED)
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _forget_stdout()  # a full disk, which was told
+        return code
     except (KeyboardInterrupt, Terminated) as error:
         _forget_stdout()
         return _BY_SIGNAL + (error.number if isinstance(error, Terminated) else _signal.SIGINT)
