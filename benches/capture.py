@@ -49,6 +49,10 @@ OURS = {
 DEVNULL = "subprocess.run(stdout=DEVNULL)"
 CAPTURED = "subprocess.run(capture_output=True)"
 PEERS = {
+    "subprocess.run(stdout=file)": "import os; path = os.path.join(sys.argv[2], 'out'); "
+    "subprocess.run(command, stdout=open(path, 'wb')); assert os.path.getsize(path) == size",
+    "subprocess.run(['wc', '-c'], stdin=pipe)": "producer = subprocess.Popen(command, stdout=subprocess.PIPE); "
+    "assert int(subprocess.run(['wc', '-c'], stdin=producer.stdout, capture_output=True).stdout) == size",
     DEVNULL: "assert subprocess.run(command, stdout=subprocess.DEVNULL).returncode == 0",
     CAPTURED: "assert len(subprocess.run(command, capture_output=True).stdout) == size",
 }

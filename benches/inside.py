@@ -14,13 +14,12 @@ import importlib.util
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
-
-from data import delete_gently
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -141,12 +140,16 @@ def main() -> None:
         print("The compiled backend is not installed; skipped.", file=sys.stderr)
     scratch = Path(tempfile.mkdtemp(prefix="maxstage-bench-"))
     try:
-        rows = join({backend: measure(backend, scratch, options) for backend in backends})
+        report(join({backend: measure(backend, scratch, options) for backend in backends}), options)
     except subprocess.CalledProcessError as failed:
         sys.exit(f"The suites failed: pytest ended with {failed.returncode}.")
     finally:
         # Only now: deleting many files makes the file system slow for a while.
-        delete_gently(scratch)
+        shutil.rmtree(scratch)
+
+
+def report(rows: list[dict[str, Any]], options: argparse.Namespace) -> None:
+    """Print the table, and write the figures where they are wanted."""
     print(f"{versions()}; scale {options.scale:g}, {options.rounds} rounds\n")
     print("| what | beside | compiled | pure | spread |\n| --- | --- | --- | --- | --- |")
     for row in rows:

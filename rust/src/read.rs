@@ -158,7 +158,8 @@ impl Reader {
             return Ok(self.size);
         };
         let (mut at, mut left, mut found) = (block.offset, ends - block.newlines_before, None);
-        let (start, end) = (at, self.size);
+        // Not beyond the block: of compressed data, several members would be inflated ahead.
+        let (start, end) = (at, self.blocks.get(after).map_or(self.size, |next| next.offset));
         self.chunks(file, start, end, check, &mut |chunk, _| {
             if let Some(past) = lines::after_newline(chunk, left) {
                 found = Some(at + past as u64);
@@ -168,7 +169,7 @@ impl Reader {
             at += chunk.len() as u64;
             Ok(true)
         })?;
-        Ok(found.unwrap_or(self.size))
+        Ok(found.unwrap_or(end))
     }
 
     /// Returns where the last `count` lines begin.
