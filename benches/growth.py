@@ -17,6 +17,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -35,6 +36,8 @@ BLOCK = 32 * MIB
 """Bytes of the file that producers repeat: it stays in the page cache, so no disk is measured."""
 FLAT = 64.0
 """MiB above bare Python that nothing may take, whatever the size."""
+SETTLED = 2.5
+"""Seconds after which an index is believed: see `maxstage.store.index`."""
 RESERVE = 2 * GIB
 """Bytes of the disk that are left alone."""
 MAX = str(Path(sys.executable).parent / "max")
@@ -199,6 +202,7 @@ def measure_list(folder: Path, most: int) -> Family:
         project = folder / f"list-{count}"
         subprocess.run([MAX, "init", str(project)], stdout=subprocess.DEVNULL, check=True)
         ids = write_items(project / ".max" / "staging", count)
+        time.sleep(SETTLED)
         for points, limit in zip(operations.values(), ([], ["50"]), strict=True):
 
             def once(limit: list[str] = limit, project: Path = project, ids: list[str] = ids) -> Cost:

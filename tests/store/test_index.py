@@ -1,5 +1,6 @@
 """The index of a large store never says anything that the items themselves don't."""
 
+import contextlib
 import json
 import os
 import random
@@ -12,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from maxstage.store import index as indexing
-from maxstage.store.index import open_index
 from maxstage.store.layout import META, names_with
 from maxstage.store.listing import read_all
 
@@ -39,8 +39,9 @@ def age(store, seconds):
 
 def is_used(store):
     """Whether the next list takes the index as it is."""
-    with open_index(store.layout) as index:
-        return index._is_current()
+    layout = store.layout
+    with contextlib.closing(indexing._connect(layout)) as database:
+        return indexing.Index(layout, database)._is_current()
 
 
 def edit(store, one, number):
@@ -144,6 +145,22 @@ def test_a_damaged_index_is_made_anew(store):
     store.renew(items[0].token, 500)
     assert told(store.list()) == truth(store)
     assert is_used(store) is False
+
+
+def test_damaged_in_the_middle(store):
+    """What SQLite notices only once it is asked."""
+    store.stage_many([b"x" * number for number in range(300)], labels={"label": "x" * 200})
+    age(store, 1_000_000)
+    store.list()
+    assert is_used(store)
+    size = os.path.getsize(store.layout.index)
+    with open(store.layout.index, "r+b") as file:
+        file.seek(size // 4)
+        file.write(b"\xff" * (size // 2))
+    assert told(store.list()) == truth(store)
+    assert told(store.list(limit=300)) == truth(store)
+    store.cleanup()
+    assert told(store.list()) == truth(store)
 
 
 def test_of_another_version(store):

@@ -26,10 +26,12 @@ from maxstage.store.metadata import Item
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
-    from typing import Any
+    from collections.abc import Callable, Iterator
+    from typing import Any, TypeVar
 
     from maxstage.store.layout import Layout
+
+    Answer = TypeVar("Answer")
 
 WORTH_AN_INDEX = 1000
 """Items from which on there is an index: to read as many takes some 20 ms, about what importing SQLite takes."""
@@ -74,17 +76,11 @@ _INSERT = "INSERT OR REPLACE INTO items VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
 
 
 class Index:
-    """The index of a store, up to date as of its making. Used as a context manager it closes itself."""
+    """The index of a store. See `ask`."""
 
     def __init__(self, layout: "Layout", database: "sqlite3.Connection") -> None:
         self._layout = layout
         self._database = database
-
-    def __enter__(self) -> "Index":
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._database.close()
 
     def newest(self, now: float) -> "Iterator[Item]":
         """Give all items that have not expired at Unix time `now`, newest first."""
@@ -140,8 +136,8 @@ class Index:
         return _to_row(item, inode)
 
 
-def open_index(layout: "Layout") -> Index | None:
-    """Return the index, up to date; None where the store is small, or it can't be had."""
+def ask(layout: "Layout", question: "Callable[[Index], Answer]") -> "Answer | None":
+    """Return what `question` returns of the index, up to date; None where the store is small, or it can't be had."""
     if not os.path.lexists(layout.index) and sum(1 for _ in names_with(layout, META)) < WORTH_AN_INDEX:
         return None
     try:
@@ -149,21 +145,17 @@ def open_index(layout: "Layout") -> Index | None:
     except ImportError:
         return None  # a Python without it
     try:
-        database = _connect(layout)
-        try:
+        with contextlib.closing(_connect(layout)) as database:
             index = Index(layout, database)
             index.refresh()
-        except BaseException:
-            database.close()
-            raise
-    except sqlite3.DatabaseError as error:
-        # Another process may hold it for long. What is damaged is made anew next time.
-        if not isinstance(error, sqlite3.OperationalError):
-            _remove(layout)
+            return question(index)
+    except sqlite3.OperationalError:
+        return None  # another process holds it for long, the disk is full
+    except sqlite3.DatabaseError:
+        _remove(layout)  # damaged: it is made anew next time
         return None
     except OSError:
         return None  # a store that can't be written, say
-    return index
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ import time
 
 from maxstage.errors import Corrupt
 from maxstage.store.finding import load_item
-from maxstage.store.index import open_index
+from maxstage.store.index import ask
 from maxstage.store.layout import META, names_with
 
 TYPE_CHECKING = False
@@ -32,10 +32,9 @@ def scan(
     """
     now = time.time()
     is_wanted = _filter(source, labels)
-    index = open_index(layout)
-    if index is not None:
-        with index:
-            return _from_index(layout, index, is_wanted, limit, now)
+    found = ask(layout, lambda index: _from_index(layout, index, is_wanted, limit, now))
+    if found is not None:
+        return found
     items, damaged = read_all(layout, sorted(names_with(layout, META)))
     wanted = [item for item in items if not item.is_expired(now)]
     return _newest_first(filter(is_wanted, wanted), limit), damaged

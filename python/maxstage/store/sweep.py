@@ -11,7 +11,7 @@ import time
 from maxstage.errors import Corrupt
 from maxstage.store.due import INTERVAL
 from maxstage.store.finding import load_item
-from maxstage.store.index import open_index
+from maxstage.store.index import ask
 from maxstage.store.layout import (
     CLAIM,
     EXPIRED,
@@ -75,12 +75,8 @@ def sweep(layout: Layout, *, dry_run: bool = False, orphan_seconds: float = ORPH
 
 def _sweep_expired(layout: Layout, swept: Swept, now: float, *, dry_run: bool) -> float:
     """Sweep expired items; return when the next one expires."""
-    index = open_index(layout)
-    if index is None:
-        candidates, next_time = list(names_with(layout, META)), float("inf")
-    else:
-        with index:
-            candidates, next_time = index.expired(now) + index.to_be_read(), index.next_expiry(now)
+    known = ask(layout, lambda index: (index.expired(now) + index.to_be_read(), index.next_expiry(now)))
+    candidates, next_time = known or (list(names_with(layout, META)), float("inf"))
     for item_id in candidates:
         try:
             item = load_item(layout.meta(item_id), item_id)
