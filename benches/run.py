@@ -172,7 +172,8 @@ def versions() -> str:
     return "; ".join(found)
 
 
-GONE = "max unstage --all --yes >/dev/null; rm -f out"
+GONE = "max unstage --all --yes >/dev/null; rm -f out; sync"
+"""Nothing that one command left to be written may be written while the next is measured."""
 
 
 def measure_staging(bench: Bench) -> None:
