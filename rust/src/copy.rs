@@ -11,8 +11,8 @@ use crate::pack::Packer;
 /// How often a copy that never waits asks whether to go on: every 8 MiB, a few milliseconds.
 const CHECK_EVERY: u64 = 8 * 1024 * 1024;
 
-/// Bytes written between two hints to the disk to begin: large enough for long writes, small enough that it is never
-/// idle for long.
+/// Bytes written between two hints to the disk to begin, at least: large enough for long writes, small enough that it is
+/// never idle for long. What the kernel copied by itself is told of at the end of the call.
 const WRITEBACK_EVERY: u64 = 8 * 1024 * 1024;
 
 /// Writes one item.
@@ -128,6 +128,7 @@ impl Writer {
     /// # Errors
     /// [`crate::error::Error::Write`], or what `check` returns.
     pub fn finish(&mut self, out: BorrowedFd<'_>, check: Check<'_>) -> Result<()> {
+        self.buffer = Vec::new();
         let Some(mut packer) = self.packer.take() else { return Ok(()) };
         let result = packer.finish(&mut |member| self.write_out(out, member, check));
         self.packer = Some(packer);

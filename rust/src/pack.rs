@@ -99,6 +99,8 @@ impl Packer {
         if !self.pending.is_empty() || !self.begun {
             self.compress_here(put)?;
         }
+        // The threads end, and their buffers go: many items may be finished before they are published.
+        *self = Self { begun: true, ..Self::default() };
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,28 @@ def test_many_at_once(store):
             assert file.read() == each
     assert items[-1].labels == {"k": "v"}
     assert store.stage_many([]) == []
+
+
+def test_each_is_let_go_before_the_next_is_taken(store):
+    def data():
+        for number in range(1, 5):
+            yield b"x" * 100
+            written = [path.stat().st_size for path in Path(store.layout.root).glob(".*.part")]
+            assert written == [100] * number
+
+    assert len(store.stage_many(data())) == 4
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="threads are counted in /proc")
+def test_threads_that_compress_end_with_their_item(store):
+    before = len(os.listdir("/proc/self/task"))
+
+    def data():
+        for _ in range(20):
+            yield b"x" * 3_000_000
+            assert len(os.listdir("/proc/self/task")) < before + 20
+
+    assert len(store.stage_many(data(), compress=True)) == 20
 
 
 @pytest.mark.parametrize("sync", [False, True])

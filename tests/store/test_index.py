@@ -163,6 +163,28 @@ def test_damaged_in_the_middle(store):
     assert told(store.list()) == truth(store)
 
 
+def test_forgets_the_damaged_that_are_gone(store):
+    store.stage_many([b"x"] * 4)
+    Path(store.layout.meta("0000000a")).write_bytes(b"damaged")
+    assert store.scan()[1] == ["0000000a"]
+    store.unstage("0000000a")
+    store.list()
+    with contextlib.closing(indexing._connect(store.layout)) as database:
+        assert indexing.Index(store.layout, database).to_be_read() == []
+
+
+def test_what_was_damaged_since_is_told(store):
+    items = store.stage_many([b"x"] * 4)
+    age(store, 1_000_000)
+    store.list()
+    Path(store.layout.meta(items[0].id)).write_bytes(b"damaged in place")
+    assert is_used(store)
+    found, damaged = store.scan(limit=4)
+    assert (len(found), damaged) == (3, [items[0].id])
+    with pytest.raises(ValueError, match="at least 0"):
+        store.list(limit=-1)
+
+
 def test_of_another_version(store):
     store.stage_many([b"x"] * 4)
     with sqlite3.connect(store.layout.index) as database:

@@ -8,14 +8,14 @@ from maxstage.store.draft import sync_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from maxstage.store.draft import Data, Draft
     from maxstage.store.layout import Layout
     from maxstage.store.metadata import Item
 
 _AT_ONCE = 250
-"""Items that are open at once, at most: with more, waiting for the disk is not shared by more of them for long."""
+"""Items that wait for the disk together, at most: each is open until then."""
 
 _ERRORS_ARE_TOLD = (5, 8)
 """The Linux from which on syncing a file system tells of what could not be written."""
@@ -41,9 +41,12 @@ def publish_many(
         sync: Whether to wait for the disk.
     """
     published: list[Item] = []
+    rest = iter(data)
+    # Each takes two descriptors, and half of those that a process may have are left to others.
+    at_once = max(1, min(_AT_ONCE, os.sysconf("SC_OPEN_MAX") // 4))
     try:
-        for batch in _batches(data):
-            published += _publish_batch(layout, batch, new_draft, settle, sync=sync)
+        while batch := _publish_batch(layout, itertools.islice(rest, at_once), new_draft, settle, sync=sync):
+            published += batch
         if sync:
             sync_directory(layout.root)
     except BaseException:
@@ -53,17 +56,9 @@ def publish_many(
     return published
 
 
-def _batches(data: "Iterable[Data]") -> "Iterator[list[Data]]":
-    rest = iter(data)
-    # Each takes two descriptors, and half of those that a process may have are left to others.
-    at_once = max(1, min(_AT_ONCE, os.sysconf("SC_OPEN_MAX") // 4))
-    while batch := list(itertools.islice(rest, at_once)):
-        yield batch
-
-
 def _publish_batch(
     layout: "Layout",
-    batch: "list[Data]",
+    batch: "Iterable[Data]",
     new_draft: "Callable[[], Draft]",
     settle: "Callable[[Draft], Item]",
     *,

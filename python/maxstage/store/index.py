@@ -108,7 +108,8 @@ class Index:
         # Looked at before the names: what changes while they are read makes it another time.
         directory = os.stat(self._layout.root)
         there = _inodes(self._layout)
-        known = dict(database.execute("SELECT id, inode FROM items WHERE created_ns >= 0"))
+        # Those to be read are known by no inode: they are looked at anew.
+        known = dict(database.execute("SELECT id, CASE WHEN created_ns >= 0 THEN inode END FROM items"))
         gone = [(item_id,) for item_id in known if item_id not in there]
         database.executemany("DELETE FROM items WHERE id = ?", gone)
         new = (item_id for item_id, inode in there.items() if known.get(item_id) != inode)
@@ -172,7 +173,10 @@ def changing(layout: "Layout", item_id: str) -> "Iterator[None]":
         return
     try:
         yield
-        database.execute("COMMIT")
+        try:
+            database.execute("COMMIT")
+        except database.Error:
+            _remove(layout)  # a full disk, say
     finally:
         database.close()
 
@@ -185,9 +189,13 @@ def _forget(layout: "Layout", item_id: str) -> "sqlite3.Connection | None":
         return None
     try:
         database = _connect(layout)
+    except (sqlite3.Error, OSError):
+        return None
+    try:
         database.execute("BEGIN IMMEDIATE")
         database.execute("DELETE FROM items WHERE id = ?", (item_id,))
-    except (sqlite3.Error, OSError):
+    except sqlite3.Error:
+        database.close()
         return None
     return database
 

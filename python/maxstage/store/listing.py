@@ -48,14 +48,16 @@ def _from_index(
     now: float,
 ) -> "Found":
     wanted: Iterable[Item] = index.newest(now) if is_wanted is None else filter(is_wanted, index.newest(now))
+    to_be_read = index.to_be_read()
+    if limit is None and not to_be_read:
+        return list(wanted), []
     if limit is not None:
         # So few are read: theirs is the last word.
-        wanted, _ = read_all(layout, [item.id for item in itertools.islice(wanted, limit)])
-    others, damaged = read_all(layout, index.to_be_read())
-    others = [item for item in filter(is_wanted, others) if not item.is_expired(now)]
-    if limit is None and not others:
-        return list(wanted), damaged
-    return _newest_first([*wanted, *others], limit), damaged
+        to_be_read += [item.id for item in itertools.islice(wanted, limit)]
+        wanted = ()
+    read, damaged = read_all(layout, to_be_read)
+    current = (item for item in filter(is_wanted, read) if not item.is_expired(now))
+    return _newest_first([*wanted, *current], limit), damaged
 
 
 def _newest_first(items: "Iterable[Item]", limit: int | None) -> "list[Item]":

@@ -322,6 +322,8 @@ class Store:
         limit: int | None = None,
     ) -> "tuple[Items, Ids]":
         """Return what `list` returns, and the ids of items with damaged metadata."""
+        if limit is not None and limit < 0:
+            raise ValueError(f"limit must be at least 0, not {limit}")
         from maxstage.store.listing import scan
 
         return scan(self.layout, source, labels or {}, limit)
