@@ -370,3 +370,24 @@ def test_many_make_the_same_project_at_once(tmp_path):
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
             tokens = [future.result() for future in [pool.submit(make) for _ in range(8)]]
         assert len(set(tokens)) == 8
+
+
+@pytest.mark.parametrize(
+    ("limits", "named"),
+    [
+        ({"max_item_bytes": 10}, "max_item_bytes (10 bytes)"),
+        ({"max_item_bytes": 10, "max_store_bytes": 1000}, "max_item_bytes (10 bytes)"),
+        ({"max_item_bytes": 1000, "max_store_bytes": 10}, "max_store_bytes (10 bytes)"),
+        ({"max_item_bytes": 100, "max_store_bytes": 50}, "max_store_bytes (50 bytes)"),
+    ],
+)
+@pytest.mark.parametrize("data", [b"x" * 100, [b"x" * 50] * 2, None])
+@pytest.mark.parametrize("compress", [False, True])
+def test_the_limit_in_the_way_is_named(store, limits, named, data, compress):
+    for name, value in limits.items():
+        setattr(store.settings, name, value)
+    if compress and "max_store" in named:
+        return  # what is compressed may fit
+    with pytest.raises(maxstage.QuotaExceeded, match=named.replace("(", r"\(").replace(")", r"\)")):
+        store.stage(io.BytesIO(b"x" * 100) if data is None else data, compress=compress)
+    assert names(store) == []

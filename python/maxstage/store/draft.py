@@ -87,7 +87,7 @@ class Draft:
         for at in range(0, len(data), STEP):
             chunk = data[at : at + STEP]
             if self._quota.lease(self.writer, len(chunk), compress=self._compress) < len(chunk):
-                raise self._quota.exceeded(self.writer)
+                raise self._quota.exceeded(self.writer, len(chunk))
             self.writer.write(chunk)
             self._quota.spend(len(chunk))
 

@@ -60,10 +60,10 @@ class Quota:
         if over_item or over_store:
             raise self.exceeded(writer)
 
-    def exceeded(self, writer: "core.Writer") -> QuotaExceeded:
-        """Return the error that names the limit which is in the way."""
+    def exceeded(self, writer: "core.Writer", more: int = 0) -> QuotaExceeded:
+        """Return the error that names the limit which is in the way of what was written and `more` bytes."""
         most = self._settings.max_item_bytes
-        if most is not None and writer.byte_size >= most:
+        if most is not None and writer.byte_size + more > most:
             return QuotaExceeded(
                 f"the item is larger than max_item_bytes ({most:,} bytes); nothing was staged. "
                 "Raise the limit in .max/config.toml, or stage it in parts"
