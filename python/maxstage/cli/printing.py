@@ -3,12 +3,40 @@
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from maxstage.store.metadata import Item
+
+
+def item_json(item: "Item", *, internals: bool = False) -> "dict[str, Any]":
+    """Return an item as every ``-o json`` shows it.
+
+    The token stands beside the bare id, as ``ref``; nanoseconds are text, since many readers of JSON have no whole
+    numbers of that size.
+
+    Args:
+        item: The item.
+        internals: Also what only reading it needs: the line index, which grows with the data.
+    """
+    meta = item.to_dict()
+    if not internals:
+        meta.pop("lineIndex", None)
+    return {"token": item.id, "ref": item.token, **meta, "createdNs": str(item.created_ns)}
+
 
 def print_json(value: object, *, indent: int | None = 2) -> None:
     """Print JSON: indented, or as one line."""
     import json
 
-    write_out(json.dumps(value, indent=indent, ensure_ascii=False))
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        # A file name that is not UTF-8, or half of a character in the data: as an escape it is valid JSON.
+        text = json.dumps(value, indent=indent)
+    write_out(text)
 
 
 def write_out(text: str) -> None:
@@ -25,6 +53,13 @@ def write_all(fd: int, data: bytes, name: str) -> None:
             rest = rest[os.write(fd, rest) :]
         except OSError as error:
             raise type(error)(error.errno, error.strerror, name) from None
+
+
+def describe(error: Exception) -> str:
+    """Return an error as the line that stderr shows: a system's error with the file it is about."""
+    if not isinstance(error, OSError) or error.strerror is None:
+        return str(error)
+    return error.strerror if error.filename is None else f"{error.strerror}: {os.fsdecode(error.filename)}"
 
 
 def warn(message: str) -> None:

@@ -5,7 +5,7 @@ import _signal  # type: ignore[import-not-found]
 import os
 import sys
 
-from maxstage.cli.printing import warn
+from maxstage.cli.printing import describe, warn
 from maxstage.cli.quick import quick
 from maxstage.errors import Error, InvalidToken
 
@@ -45,7 +45,7 @@ def run(args: list[str]) -> int:
         return OK
     except (Error, OSError, ImportError) as error:
         # ImportError: a wrong MAXSTAGE_BACKEND, or a compiled module of another version.
-        code = _fail(_describe(error), USAGE if isinstance(error, InvalidToken) else FAILED)
+        code = _fail(describe(error), USAGE if isinstance(error, InvalidToken) else FAILED)
         try:
             sys.stdout.flush()
         except OSError:
@@ -84,12 +84,6 @@ def _forget_stdout() -> None:
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)
     os.close(null)
-
-
-def _describe(error: Exception) -> str:
-    if not isinstance(error, OSError) or error.strerror is None:
-        return str(error)
-    return error.strerror if error.filename is None else f"{error.strerror}: {os.fspath(error.filename)}"
 
 
 def _fail(message: str, code: int) -> int:

@@ -13,6 +13,7 @@ from maxstage.cli.common import (
     print_json,
     write_out,
 )
+from maxstage.cli.printing import item_json
 from maxstage.cli.stage_list import format_remaining
 
 TYPE_CHECKING = False
@@ -25,7 +26,7 @@ _ttl = click.option("--ttl", type=MinutesType(), metavar="MINUTES", help="Minute
 
 def _report(item: "Item", verb: str, output: str) -> None:
     if output == "json":
-        print_json(item.to_dict(), indent=None)
+        print_json(item_json(item), indent=None)
     else:
         write_out(f"{verb}: {item.token}  expires: {format_remaining(item.expires, time.time())}")
 

@@ -5,6 +5,7 @@ import time
 import click
 
 from maxstage.cli.common import Store, TokenType, output_option, pass_store, print_json, write_out
+from maxstage.cli.printing import item_json
 from maxstage.cli.stage_list import format_remaining
 from maxstage.store.preview import describe_fields, estimate_tokens, preview_lines, show_example
 from maxstage.store.wording import format_duration, format_size
@@ -36,7 +37,7 @@ def stage_info(store: Store, token: str, output: str) -> None:
     if output == "json":
         tokens = estimate_tokens(item.byte_size)
         sample = {"preview": lines, "estimatedTokens": tokens, "fields": fields, "recordsSampled": sampled}
-        print_json(item.to_dict() | sample)
+        print_json(item_json(item) | sample)
     else:
         write_out("\n".join([*_facts(item), *_preview(item, lines), *_fields(sampled, fields)]))
     store.sweep_if_due()

@@ -6,7 +6,8 @@ import time
 import click
 
 from maxstage.cli.common import Store, output_option, pass_store, print_json, warn, write_out
-from maxstage.store.wording import format_duration, format_size
+from maxstage.cli.printing import item_json
+from maxstage.store.wording import counted, format_duration, format_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def stage_list(
     store.sweep_if_due()
     items, damaged = store.scan(source=source, labels=labels, limit=limit)
     if output == "json":
-        print_json([item.to_dict() for item in items])
+        print_json([item_json(item) for item in items])
     elif quiet:
         if items:
             write_out("\n".join(item.token for item in items))
@@ -72,7 +73,7 @@ def _table(items: "list[Item]") -> str:
     rows = [
         (
             item.token,
-            f"{item.record_count:,} record{'' if item.record_count == 1 else 's'}",
+            counted(item.record_count, "record"),
             format_size(item.byte_size),
             item.source or "unknown",
             f"{format_duration(now - item.created)} ago",

@@ -3,8 +3,10 @@
 import click
 
 from maxstage.cli.common import Store, TokenType, output_option, pass_store, print_json, warn, write_out
+from maxstage.cli.printing import describe
 from maxstage.cli.progress import Progress
 from maxstage.errors import Corrupt, NotFound
+from maxstage.store.tokens import format_token, parse_token
 
 
 @click.command(
@@ -21,7 +23,14 @@ def stage_verify(ctx: click.Context, store: Store, tokens: tuple[str, ...], outp
     for token in tokens or store.ids():
         problem = _verify(store, token, named=bool(tokens))
         if problem != "gone":
-            results.append({"token": token, "ok": problem is None, "problem": problem})
+            results.append(
+                {
+                    "token": parse_token(token),
+                    "ref": format_token(parse_token(token)),
+                    "ok": problem is None,
+                    "problem": problem,
+                }
+            )
     if output == "json":
         print_json(results)
     damaged = sum(not result["ok"] for result in results)
@@ -41,6 +50,7 @@ def _verify(store: Store, token: str, *, named: bool) -> str | None:
             raise
         return "gone"
     except (Corrupt, OSError) as error:
-        warn(str(error))
-        return str(error)
+        problem = describe(error)
+        warn(problem)
+        return problem
     return None

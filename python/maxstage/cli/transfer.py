@@ -4,7 +4,7 @@ import os
 import stat
 import sys
 
-from maxstage.cli.printing import print_json, write_all, write_out
+from maxstage.cli.printing import item_json, print_json, write_all, write_out
 from maxstage.cli.progress import Progress
 from maxstage.errors import Corrupt, Error
 
@@ -59,7 +59,7 @@ def _size_of(name: str) -> int | None:
 def _announce(item: "Item", output: str) -> None:
     try:
         if output == "json":
-            print_json(item.to_dict(), indent=None)
+            print_json(item_json(item), indent=None)
         else:
             write_out(item.token)
     except BrokenPipeError:

@@ -60,10 +60,10 @@ def missing(layout: "Layout", item_id: str) -> NotFound:
 
 
 def _expired(item: Item) -> Expired:
-    from maxstage.store.wording import format_duration
+    from maxstage.store.wording import counted, format_duration
 
     ago = format_duration(time.time() - (item.expires or 0))
-    what = f"{item.source or 'unknown'}, {item.record_count:,} records"
+    what = f"{item.source or 'unknown'}, {counted(item.record_count, 'record')}"
     return Expired(
         f"Staged data expired {ago} ago: {item.token} ({what}); stage it again, with a longer --ttl"
     )

@@ -177,8 +177,10 @@ class Item:
         return light_json.dumps(self.to_dict()).encode() + b"\n"
 
     def __repr__(self) -> str:
+        from maxstage.store.wording import counted
+
         source = "" if self.source is None else f" from {self.source}"
-        return f"<Item {self.token}: {self.record_count} records, {self.byte_size} bytes{source}>"
+        return f"<Item {self.token}: {counted(self.record_count, 'record')}, {counted(self.byte_size, 'byte')}{source}>"
 
 
 def parse_item(content: bytes, item_id: str) -> Item:

@@ -51,7 +51,9 @@ class OpenItem:
                     line_index=item.line_index,
                 )
                 if self._reader.size != item.byte_size:
-                    raise Corrupt(f"it holds {self._reader.size:,} bytes, not {item.byte_size:,}")
+                    from maxstage.store.wording import counted
+
+                    raise Corrupt(f"it holds {counted(self._reader.size, 'byte')}, not {item.byte_size:,}")
         except BaseException:
             self.close()
             raise
@@ -59,7 +61,9 @@ class OpenItem:
     def _check_size(self) -> None:
         size = os.fstat(self.fd).st_size
         if size != self.item.stored_size:
-            raise Corrupt(f"its data file has {size:,} bytes, not {self.item.stored_size:,}")
+            from maxstage.store.wording import counted
+
+            raise Corrupt(f"its data file has {counted(size, 'byte')}, not {self.item.stored_size:,}")
 
     def __enter__(self) -> "OpenItem":
         return self

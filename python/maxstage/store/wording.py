@@ -4,6 +4,15 @@
 _UNITS = ((60, 60, "s"), (120, 60, "min"), (48, 24, "h"))
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number of things: ``1 record``, ``12,345 records``.
+
+    >>> counted(1, "record"), counted(12345, "byte")
+    ('1 record', '12,345 bytes')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def format_duration(seconds: float) -> str:
     """Return a length of time in whole units that are neither too many nor too few.
 
