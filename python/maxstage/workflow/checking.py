@@ -59,6 +59,7 @@ class Checker:
         self._check_limits(("limits",), spec.limits)
         names = Names(set(spec.inputs), {path: path for path, _ in walk(spec.tasks)})
         self._check_level(spec.tasks, "", ("tasks",), names)
+        self._check_files(spec.tasks)
         for name, text in spec.outputs.items():
             self._check_text(("outputs", name), text, names)
         before = Names(names.inputs, {})
@@ -100,7 +101,7 @@ class Checker:
             if task.loop is not None and task.loop.for_each is not None and task.loop.for_each.parallel:
                 self._checked.parallel_loops.add(f"{prefix}{name}")
             inner = names._replace(
-                inputs=names.inputs | set(task.inputs), local=names.local | _loop_names(task)
+                inputs=names.inputs | set(task.inputs), local=names.local | loop_names(task)
             )
             self._check_task(here, task, inner, names)
             for field in ("depends_on", "parallel_with"):
@@ -114,6 +115,18 @@ class Checker:
             if task.subtasks is not None:
                 self._check_level(task.subtasks, f"{prefix}{name}.", (*here, "subtasks"), inner)
         self._check_order(graph, tasks, prefix, path)
+
+    def _check_files(self, tasks: Mapping[str, schema.Task]) -> None:
+        """Check that no two tasks write one file, as far as that can be told before the run."""
+        first: dict[str, str] = {}
+        for one in _written(tasks, "", ("tasks",), repeats=False):
+            where = (*one.where, "output")
+            if one.repeats:
+                self._checked.add(
+                    where, f"output: each iteration writes {one.file}; name {{{{ iteration }}}} in it"
+                )
+            elif first.setdefault(one.file, one.task) != one.task:
+                self._checked.add(where, f"output: {first[one.file]} writes {one.file} already")
 
     def _check_order(
         self, graph: dict[str, list[str]], tasks: Mapping[str, schema.Task], prefix: str, path: Path
@@ -254,6 +267,46 @@ def walk(tasks: Mapping[str, schema.Task], prefix: str = "") -> Iterator[tuple[s
             yield from walk(task.subtasks, f"{prefix}{name}.")
 
 
+class _Written(NamedTuple):
+    """A file that a task writes in any case, and whether it does more than once."""
+
+    task: str
+    where: Path
+    file: str
+    repeats: bool
+
+
+def _written(
+    tasks: Mapping[str, schema.Task], prefix: str, path: Path, *, repeats: bool
+) -> Iterator[_Written]:
+    """Give the files that are written for certain: one that a condition or a failure may leave out is seen later."""
+    for name, task in tasks.items():
+        if task.condition is not None or task.on_error.continue_:
+            continue
+        where = (*path, name)
+        if task.output is not None and references.PATTERN.search(task.output) is None:
+            # A task's own loop writes one file for all its iterations.
+            yield _Written(f"{prefix}{name}", where, os.path.normpath(task.output), repeats)
+        inner = repeats or _goes_round(task)
+        yield from _written(task.subtasks or {}, f"{prefix}{name}.", (*where, "subtasks"), repeats=inner)
+
+
+def _goes_round(task: schema.Task) -> bool:
+    """Whether the loop of a task is known to have more than one iteration."""
+    control, loop = task.loop_control, task.loop
+    if loop is None or control.break_condition is not None or control.continue_condition is not None:
+        return False
+    if loop.repeat is not None:
+        return loop.repeat.count > 1
+    if loop.for_each is None:
+        return False
+    collection = loop.for_each.collection
+    if collection.type == "inline":
+        return len(collection.items or []) > 1
+    numbers = range(collection.start, collection.end or 0, collection.step)
+    return collection.type == "range" and len(numbers) > 1
+
+
 def in_order(
     tasks: Mapping[str, schema.Task], dependencies: Mapping[str, list[str]], prefix: str = ""
 ) -> list[str]:
@@ -283,7 +336,8 @@ def in_order(
     return found
 
 
-def _loop_names(task: schema.Task) -> set[str]:
+def loop_names(task: schema.Task) -> set[str]:
+    """Return the variables that the loop of a task gives."""
     if task.loop is None:
         return set()
     return {"iteration", *({task.loop.for_each.iterator, "item"} if task.loop.for_each else ())}

@@ -7,7 +7,6 @@ import dataclasses
 import os
 import shutil
 import signal
-import stat
 import sys
 import tempfile
 import time
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from maxstage.errors import Error, WorkflowError
 from maxstage.output.limits import Limits
 from maxstage.output.run import run
-from maxstage.workflow import scripts
+from maxstage.workflow import files, scripts
 from maxstage.workflow.agents import command_of, prompt_of
 from maxstage.workflow.checking import LANGUAGES
 from maxstage.workflow.state import COMPLETED, FAILED, TaskResult
@@ -51,6 +50,7 @@ class Given(NamedTuple):
         providers: The agents known by name.
         folder: The working directory; relative paths start there.
         cancel: Once it is set, what runs is ended.
+        writers: Which task wrote which file.
     """
 
     run_id: str
@@ -59,6 +59,7 @@ class Given(NamedTuple):
     providers: Mapping[str, Provider]
     folder: str
     cancel: threading.Event
+    writers: files.Writers
 
 
 class Leaf(NamedTuple):
@@ -86,7 +87,7 @@ class Leaf(NamedTuple):
     timeout: float | None
     limits: Limits
     keep: Keep
-    output: str | None
+    output: files.Located | None
 
 
 def prepare(
@@ -99,7 +100,7 @@ def prepare(
     keep: Keep,
     deadline: float | None,
     context: bytes = b"",
-    output: str | None = None,
+    output: files.Located | None = None,
 ) -> Leaf:
     """Fill in the references of a task.
 
@@ -129,7 +130,8 @@ def prepare(
     timeout = None
     if part is not None:
         env.update((name, scope.render(text)) for name, text in part.env.items())
-        folder = os.path.join(folder, scope.render(part.working_dir or ""))
+        if part.working_dir is not None:
+            folder = files.locate(folder, part.working_dir, scope.render).path
         timeout = part.timeout_secs
     argv, script = _command_line(given, task, scope)
     if deadline is not None:
@@ -157,7 +159,7 @@ def _command_line(given: Given, task: schema.Task, scope: Scope) -> tuple[list[s
     assert task.script is not None  # noqa: S101 - a task that is none of these has subtasks
     language = task.script.language
     if task.script.content is None:
-        file = os.path.join(given.folder, scope.render(task.script.file or ""))
+        file = files.locate(given.folder, task.script.file or "", scope.render).path
         if not os.path.isfile(file):
             raise WorkflowError(f"the script file {file} does not exist")
         return [LANGUAGES[language], file], None
@@ -207,7 +209,7 @@ def execute(given: Given, leaf: Leaf) -> TaskResult:
             )
         error = _why_failed(output, leaf)
         if error is None and leaf.output is not None:
-            write_file(given.store, output, leaf.output)
+            write_file(given, output, leaf.output, leaf.path)
     except OSError as problem:
         where = problem.filename if problem.filename is not None else leaf.argv[0]
         return TaskResult(FAILED, error=f"{problem.strerror or problem}: {os.fsdecode(where)}")
@@ -262,37 +264,29 @@ def unstage(store: Store, output: TaskOutput | None) -> None:
             store_of(store, part).unstage(part.token)
 
 
-def write_file(store: Store, output: TaskOutput, path: str) -> None:
+def write_file(given: Given, output: TaskOutput, located: files.Located, task: str) -> None:
     """Write all that a task printed to a file, which is there whole or not at all."""
+    path = located.path
     if output.truncated and output.token is None:
         raise WorkflowError(
             f"{path} can't be written: the whole output was not kept: {'; '.join(output.warnings)}"
         )
-    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-    fd, temporary = tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", dir=os.path.dirname(path) or ".")
+
+    def fill(fd: int) -> None:
+        if output.token is not None:
+            with open_whole(given.store, output) as opened:
+                opened.copy_to(fd, path)
+            return
+        rest = memoryview(output.content)
+        while rest:
+            rest = rest[os.write(fd, rest) :]
+
+    given.writers.claim(located, task)
     try:
-        with open(fd, "wb") as file:
-            if output.token is None:
-                file.write(output.content)
-            else:
-                with open_whole(store, output) as opened:
-                    opened.copy_to(file.fileno(), path)
-        mode = os.stat(path).st_mode if os.path.exists(path) else 0o666 & ~_umask()
-        os.chmod(temporary, stat.S_IMODE(mode))
-        os.replace(temporary, path)
+        files.write(located, fill)
     except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+        given.writers.give_up(located, task)
         raise
-
-
-def _umask() -> int:
-    """Return the umask without changing it: other threads create files meanwhile."""
-    with contextlib.suppress(OSError), open("/proc/self/status", encoding="ascii") as file:
-        for line in file:
-            if line.startswith("Umask:"):
-                return int(line.split()[1], 8)
-    return 0o022
 
 
 def environment() -> dict[str, str]:

@@ -6,14 +6,15 @@ was finished, and that a resumed run has to do it.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
-import os
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from maxstage.errors import Error, WorkflowError
-from maxstage.workflow import leaf, references
+from maxstage.workflow import files, leaf, references
+from maxstage.workflow.checking import loop_names
 from maxstage.workflow.gathering import gather
 from maxstage.workflow.records import Records, open_records
 from maxstage.workflow.state import COMPLETED, FAILED, SKIPPED, TaskResult
@@ -178,6 +179,8 @@ class TaskNode:
         run, task, place = self._run, self._task, self._place
         known = run.state.find(place.path)
         if known is not None and known.is_final:
+            if task.loop is None:
+                claim_again(run, task, place, self._scope, known)
             run.emit("task_finished", place.path, result=known, resumed=True)
             run.engine.soon(functools.partial(self._done, known))
             return
@@ -258,7 +261,7 @@ class Body:
         )
         return functools.partial(leaf.execute, run.given, ready)
 
-    def _file(self) -> str | None:
+    def _file(self) -> files.Located | None:
         """Return the file for what is printed here; where the loop writes one for all its iterations, there is none."""
         if (
             self._place.iteration is not None
@@ -266,7 +269,7 @@ class Body:
             and not names_iteration(self._task)
         ):
             return None
-        return file_of(self._run, self._task, self._scope)
+        return file_of(self._run, self._task, self._place, self._scope)
 
     def _keeps(self) -> bool:
         return is_wanted_whole(self._run, self._place)
@@ -282,12 +285,12 @@ class Body:
         paths = (f"{self._place.path}.{name}" for name in self._task.subtasks or {})
         keep, whole, started = self._keep(), self._keeps(), self._started
 
-        def work(file: str | None) -> TaskResult:
+        def work(file: files.Located | None) -> TaskResult:
             output = gather(
                 self._run, self._place, paths, keep=keep, whole=whole, ok=succeeded, started=started
             )
             if file is not None and succeeded:
-                leaf.write_file(self._run.given.store, output, file)
+                leaf.write_file(self._run.given, output, file, self._place.path)
             return TaskResult(COMPLETED if succeeded else FAILED, output, error=error)
 
         def prepare() -> Callable[[], TaskResult]:
@@ -417,6 +420,8 @@ class Loop:
         done = functools.partial(self._ended, number, place.path)
         known = self._run.state.find(place.path)
         if known is not None and known.is_final:
+            if names_iteration(self._task):
+                claim_again(self._run, self._task, place, scope, known)
             self._run.engine.soon(functools.partial(done, known))
         elif control.continue_condition is not None and scope.holds(control.continue_condition):
             skipped = TaskResult(SKIPPED)
@@ -477,18 +482,22 @@ class Loop:
         whole = is_wanted_whole(self._run, self._place)
         error, started = self._error, self._started
 
-        def work(file: str | None) -> TaskResult:
+        def work(file: files.Located | None) -> TaskResult:
             output = gather(
                 self._run, self._place, paths, keep=keep, whole=whole, ok=error is None, started=started
             )
             if file is not None and error is None:
-                leaf.write_file(self._run.given.store, output, file)
+                leaf.write_file(self._run.given, output, file, self._place.path)
             tolerated = error is not None and self._task.on_error.continue_
             status = COMPLETED if error is None else FAILED
             return TaskResult(status, output, attempts=self._finished, error=error, tolerated=tolerated)
 
         def prepare() -> Callable[[], TaskResult]:
-            file = None if names_iteration(self._task) else file_of(self._run, self._task, self._scope)
+            file = (
+                None
+                if names_iteration(self._task)
+                else file_of(self._run, self._task, self._place, self._scope)
+            )
             return functools.partial(work, file)
 
         self._run.engine.submit(self._place.key, prepare, self._gathered, always=True)
@@ -504,17 +513,31 @@ def is_wanted_whole(run: Run, place: Place) -> bool:
 
 
 def names_iteration(task: Task) -> bool:
-    """Whether the file of a task is another one for each iteration of its loop."""
-    return any(reference.kind == "local" for reference in references.find(task.output or ""))
+    """Whether the file of a task is another one for each iteration of its own loop."""
+    found = references.find(task.output or "")
+    return any(reference.kind == "local" and reference.name in loop_names(task) for reference in found)
 
 
-def file_of(run: Run, task: Task, scope: Scope) -> str | None:
-    """Return the path of a task's file, if it has one.
+def file_of(run: Run, task: Task, place: Place, scope: Scope) -> files.Located | None:
+    """Return where a task's file is, if it has one.
 
     Raises:
-        WorkflowError: Something that it refers to is not there.
+        WorkflowError: Something that it refers to is not there, the path leads out of its folder, or another task
+            wrote the file.
     """
-    return None if task.output is None else os.path.join(run.given.folder, scope.render(task.output))
+    if task.output is None:
+        return None
+    located = files.locate(run.given.folder, task.output, scope.render)
+    run.given.writers.check(located, place.path)
+    return located
+
+
+def claim_again(run: Run, task: Task, place: Place, scope: Scope, known: TaskResult) -> None:
+    """Note the file that a task wrote in an earlier start of the run, so that no other one writes it now."""
+    if task.output is not None and known.status == COMPLETED:
+        # The file may have been another one, where what it was named by is gone.
+        with contextlib.suppress(Error):
+            run.given.writers.claim(files.locate(run.given.folder, task.output, scope.render), place.path)
 
 
 def _failed(error: BaseException) -> TaskResult:

@@ -6,11 +6,11 @@ import contextlib
 import csv
 import io
 import json
-import os
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from maxstage.errors import WorkflowError
+from maxstage.workflow import files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,8 +64,8 @@ def open_records(collection: Collection, scope: Scope, folder: str, store: Store
     if collection.type == "state":
         return _of_list(_list_of(collection.key or "", scope))
     if collection.type == "file":
-        path = os.path.join(folder, scope.render(collection.path or ""))
-        file = open(path, encoding="utf-8", errors="surrogateescape", newline="")  # noqa: SIM115 - `_read` closes it
+        path, opened = files.open_to_read(folder, collection.path or "", scope.render)
+        file = open(opened, encoding="utf-8", errors="surrogateescape", newline="")  # noqa: SIM115 - `_read` closes it
         return Records(_read(file, collection.format, path), None)
     token = scope.render(collection.token or "")
     item = store.info(token)

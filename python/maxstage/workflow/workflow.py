@@ -18,6 +18,7 @@ from maxstage.workflow.agents import PROVIDERS, providers_from
 from maxstage.workflow.books import Books
 from maxstage.workflow.checking import in_order, walk
 from maxstage.workflow.engine import Engine
+from maxstage.workflow.files import Writers
 from maxstage.workflow.hooks import Hooks
 from maxstage.workflow.leftovers import end_leftovers, sweep_orphans
 from maxstage.workflow.scope import Scope
@@ -372,7 +373,13 @@ class _Start:
         if not os.path.isdir(folder):
             raise WorkflowError(f"the working directory {folder} does not exist")
         given = leaf.Given(
-            state.run_id, spec, self._store, providers_from(self._store.settings.providers), folder, cancel
+            state.run_id,
+            spec,
+            self._store,
+            providers_from(self._store.settings.providers),
+            folder,
+            cancel,
+            Writers(),
         )
         before = Scope(inputs, os.environ, state.find)
         env = {name: before.render(text) for name, text in spec.env.items()}
