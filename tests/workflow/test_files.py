@@ -134,12 +134,16 @@ def test_two_tasks_that_write_one_file(flow, tmp_path):
 
 
 def test_a_resumed_run_knows_who_wrote_what(flow, tmp_path):
-    a = echo("{{ iteration }}; test {{ iteration }} = 0 -o -e go", loop=each(["x", "x"]), output="{{ item }}")
-    first = flow({"a": a}, check=False)
-    assert "exit status 1" in first.error
+    tasks = {
+        "a": echo(output="x"),
+        "n": echo("n; test -e go", depends_on=["a"]),
+        "b": echo(output="{{ inputs.f }}", depends_on=["n"]),
+    }
+    first = flow(tasks, inputs={"f": "x"}, check=False)
+    assert "n: exit status 1" in first.error
     (tmp_path / "go").write_text("")
-    result = flow({"a": a}, check=False, resume=first.run_id)
-    assert f"iteration 1: {tmp_path}/x was already written by a[0]" in result.error
+    result = flow(tasks, inputs={"f": "x"}, check=False, resume=first.run_id)
+    assert f"b: {tmp_path}/x was already written by a" in result.error
 
 
 def test_one_that_failed_wrote_nothing(flow, tmp_path):
