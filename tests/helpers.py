@@ -1,0 +1,192 @@
+"""What tests of several folders share: waiting for events instead of sleeping, processes, planted metadata.
+
+A test must hold on a machine that is busy with something else, too. So it waits for an event (a file is there, a line
+was printed, a script has reached its `Gate`) and never for a fixed time; and what it asserts is an order or an effect,
+not how long something took.
+"""
+
+import contextlib
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PATIENCE = 90
+"""Seconds to wait for what must come. Nothing takes that long, even on a busy machine: only a failure does."""
+
+FOREVER = 600
+"""Seconds that a program sleeps which the test expects to be ended."""
+
+
+def wait_until(condition: Callable[[], Any], what: str = "") -> Any:
+    """Ask again and again; return the first answer that is true."""
+    deadline = time.monotonic() + PATIENCE
+    while not (answer := condition()):
+        assert time.monotonic() < deadline, f"waited {PATIENCE} s in vain: {what or condition}"
+        time.sleep(0.005)
+    return answer
+
+
+def wait_for(path: Path) -> None:
+    """Wait until a file is there."""
+    wait_until(path.exists, f"{path} is not there")
+
+
+def longer_and_longer(first: float = 0.4) -> Iterator[float]:
+    """Give time-outs to try, in seconds, each three times the one before.
+
+    A time-out that passes before the command has got anywhere proves nothing: it is tried again with a longer one. So
+    the test is quick where the machine is, and right where it is not.
+    """
+    seconds = first
+    while seconds < PATIENCE:
+        yield seconds
+        seconds *= 3
+    raise AssertionError(f"{seconds / 3} s were not enough to get anywhere")
+
+
+class Gate:
+    """Where a shell script waits until the test lets it pass: a named pipe.
+
+    A script that nobody lets pass ends as soon as the test does: no process is left behind.
+    """
+
+    def __init__(self, folder: Path, name: str = "gate") -> None:
+        self.path = folder / name
+        os.mkfifo(self.path)
+        self.wait = f"read -r _ < '{self.path}'"
+        """The command of a shell that waits; it starts no process."""
+        self._fd = -1
+
+    def _is_reached(self) -> bool:
+        try:
+            self._fd = os.open(self.path, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno != errno.ENXIO:  # nobody reads
+                raise
+            return False
+        return True
+
+    def reached(self) -> None:
+        """Wait until a script waits here; it goes on waiting."""
+        if self._fd < 0:
+            wait_until(self._is_reached, f"nobody waits at {self.path}")
+
+    def open(self) -> None:
+        """Wait until a script waits here, and let it pass."""
+        self.reached()
+        with contextlib.suppress(BrokenPipeError):  # it was killed meanwhile
+            os.write(self._fd, b"\n")
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the script: it passes, or ends if it was told to end where its pipe does."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+@contextlib.contextmanager
+def beside(action: Callable[[], Any]) -> Iterator[None]:
+    """Do something in a thread beside the block; what it raises is raised here."""
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            action()
+        except BaseException as error:  # noqa: BLE001 - raised again below
+            failed.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    yield
+    thread.join(PATIENCE)
+    assert not thread.is_alive(), f"{action} goes on and on"
+    if failed:
+        raise failed[0]
+
+
+def lines_of(path: Path) -> list[str]:
+    """Return the lines of a file; none where there is no file."""
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def _stat_of(pid: int | str) -> list[str]:
+    """Return the state of a process, its parent and its group; nothing where it has ended, reaped or not."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return [] if fields[0] in "ZX" else fields[:3]
+
+
+def is_running(pid: int | str) -> bool:
+    """Whether a process runs: one that has ended and that nobody waited for does not."""
+    return bool(_stat_of(pid))
+
+
+def members(group: int | str) -> list[str]:
+    """Return the ids of the processes of a group that run."""
+    pids = [name for name in os.listdir("/proc") if name.isdigit()]
+    return [pid for pid in pids if _stat_of(pid)[2:] == [str(group)]]
+
+
+def wait_until_gone(*pids: int | str) -> None:
+    """Wait until none of these processes runs."""
+    wait_until(lambda: not any(map(is_running, pids)), f"of {pids} some still run")
+
+
+def wait_until_group_gone(group: int | str) -> None:
+    """Wait until no process of a group runs."""
+    wait_until(lambda: not members(group), f"some of the group {group} still run")
+
+
+def end(*pids: int | str) -> None:
+    """Kill processes that a test has started, by their ids."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
+
+
+NOBODY = 65534
+"""The id of another user, who owns nothing."""
+
+
+def let_nobody_in(folder: Path) -> None:
+    """Make a project reachable for `NOBODY`, whom ``program(…, user=NOBODY)`` runs as; skip where that can't be."""
+    if os.geteuid() != 0:
+        pytest.skip("drops from root to another user")
+    for path in (folder, *folder.parents):
+        if path.stat().st_uid == 0 and path != path.parent and str(path).startswith("/tmp/"):
+            path.chmod(0o755)
+    # An interpreter in somebody's home may be out of reach of another user.
+    try:
+        run = [sys.executable, "-c", "import maxstage.cli.app"]
+        subprocess.run(run, user=NOBODY, capture_output=True, check=True)
+    except (PermissionError, subprocess.CalledProcessError):
+        pytest.skip("the interpreter is not for every user here")
+
+
+def edit(path: Path, /, **changes: object) -> None:
+    """Change keys of an item's metadata; a value of ... removes the key."""
+    meta = json.loads(path.read_text()) | changes
+    path.write_text(json.dumps({key: value for key, value in meta.items() if value is not ...}))
+
+
+def bash(content: str, **task: Any) -> dict[str, Any]:
+    """Return a workflow's task that runs a bash script."""
+    return {"script": {"content": content}, **task}
+
+
+def text_of(result: Any, path: str) -> str:
+    """Return what a task of a run has printed."""
+    return result.tasks[path].output.text
