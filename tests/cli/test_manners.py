@@ -21,8 +21,10 @@ def test_an_item_as_json_is_the_same_everywhere(program):
         assert "lineIndex" not in item
         assert list(item)[:2] == ["token", "ref"]
     meta = json.loads((program.staging / f"{one['token']}.meta.json").read_text())
-    assert int(one["createdNs"]) == meta["createdNs"]
+    assert one["createdNs"] == meta["createdNs"]
     assert "lineIndex" in meta
+    whole = json.loads(program.text("stage", "info", token, "-o", "json", "--all"))
+    assert whole["lineIndex"] == meta["lineIndex"]
 
 
 def test_json_of_a_name_that_is_not_utf8_is_json(program):

@@ -391,3 +391,14 @@ def test_the_limit_in_the_way_is_named(store, limits, named, data, compress):
     with pytest.raises(maxstage.QuotaExceeded, match=named.replace("(", r"\(").replace(")", r"\)")):
         store.stage(io.BytesIO(b"x" * 100) if data is None else data, compress=compress)
     assert names(store) == []
+
+
+def test_created_as_a_number_is_read_too(store):
+    item = store.stage(b"x")
+    assert json.loads(Path(store.layout.meta(item.id)).read_bytes())["createdNs"] == str(item.created_ns)
+    edit(store, item, createdNs=item.created_ns)  # as earlier versions wrote it
+    assert store.info(item.token).created_ns == item.created_ns
+    for bad in ("", "x", "-1", "1.5", "9" * 20, "٣"):
+        edit(store, item, createdNs=bad)
+        with pytest.raises(maxstage.Corrupt):
+            store.info(item.token)

@@ -11,10 +11,7 @@ if TYPE_CHECKING:
 
 
 def item_json(item: "Item", *, internals: bool = False) -> "dict[str, Any]":
-    """Return an item as every ``-o json`` shows it.
-
-    The token stands beside the bare id, as ``ref``; nanoseconds are text, since many readers of JSON have no whole
-    numbers of that size.
+    """Return an item as every ``-o json`` shows it: its metadata, with the token beside the bare id, as ``ref``.
 
     Args:
         item: The item.
@@ -23,7 +20,8 @@ def item_json(item: "Item", *, internals: bool = False) -> "dict[str, Any]":
     meta = item.to_dict()
     if not internals:
         meta.pop("lineIndex", None)
-    return {"token": item.id, "ref": item.token, **meta, "createdNs": str(item.created_ns)}
+    # In this order; a key "ref" that somebody wrote into the metadata doesn't stand for ours.
+    return {"token": item.id, "ref": item.token} | meta | {"ref": item.token}
 
 
 def print_json(value: object, *, indent: int | None = 2) -> None:

@@ -27,8 +27,11 @@ Examples:
 )
 @click.argument("token", type=TokenType())
 @output_option
+@click.option(
+    "--all", "internals", is_flag=True, help="In JSON, show what is only for reading the data, too."
+)
 @pass_store
-def stage_info(store: Store, token: str, output: str) -> None:
+def stage_info(store: Store, token: str, output: str, internals: bool) -> None:
     """Show one item: its metadata, a preview, for JSON the fields, and what it would cost in a prompt."""
     with store.open_item(token) as opened:
         item = opened.item
@@ -37,7 +40,7 @@ def stage_info(store: Store, token: str, output: str) -> None:
     if output == "json":
         tokens = estimate_tokens(item.byte_size)
         sample = {"preview": lines, "estimatedTokens": tokens, "fields": fields, "recordsSampled": sampled}
-        print_json(item_json(item) | sample)
+        print_json(item_json(item, internals=internals) | sample)
     else:
         write_out("\n".join([*_facts(item), *_preview(item, lines), *_fields(sampled, fields)]))
     store.sweep_if_due()

@@ -3,7 +3,8 @@
 The seven keys of the contract (``token createdAt expiresAt recordCount byteSize source contentType``) are
 always there. Beside them we write
 
-- ``createdNs``: the same moment in nanoseconds, for the order of items of one second;
+- ``createdNs``: the same moment in nanoseconds, for the order of items of one second; as text, since jq and JavaScript
+  lose digits of numbers beyond 2**53 (earlier versions wrote a number, and either is read);
 - ``checksum``: ``crc32:`` and 8 hex digits, of the bytes as they were staged;
 - ``storedSize``: bytes of the data file, where it is compressed less than ``byteSize``;
 - ``compression``: ``gzip``, or null;
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 EXTENSIONS: "dict[str, str]" = {"ndjson": ".ndjson", "json": ".json", "text": ".txt"}
 """The data file's extension for each content type."""
+
+_MOST_DIGITS = 19
+"""Of a whole number of 63 bits."""
 
 GZIP = "gzip"
 _CHECKSUM = "crc32:"
@@ -162,7 +166,7 @@ class Item:
             "byteSize": self.byte_size,
             "source": self.source,
             "contentType": self.content_type,
-            "createdNs": self.created_ns,
+            "createdNs": str(self.created_ns),
             "checksum": None if self.crc32 is None else f"{_CHECKSUM}{self.crc32:08x}",
             "storedSize": self.stored_size,
             "compression": GZIP if self.compressed else None,
@@ -219,7 +223,7 @@ class _Fields:
             raise Corrupt("compression in its metadata is neither null nor gzip")
         return Item(
             id=item_id,
-            created_ns=self._count("createdNs", int(created * 1e9)),
+            created_ns=self._nanoseconds(int(created * 1e9)),
             expires=self._time("expiresAt"),
             record_count=self._count("recordCount"),
             byte_size=byte_size,
@@ -247,6 +251,12 @@ class _Fields:
         if value < 0:
             raise Corrupt(f"{key} in its metadata is negative")
         return value
+
+    def _nanoseconds(self, default: int) -> int:
+        value = self._meta.get("createdNs")
+        if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _MOST_DIGITS:
+            self._meta["createdNs"] = int(value)
+        return self._count("createdNs", default)
 
     def _time(self, key: str) -> float | None:
         if key not in self._meta:
