@@ -289,25 +289,6 @@ def test_help_has_an_example(program, command):
     assert "Example" in text
 
 
-def test_completion(program):
-    token = program.stage(b"x", "--source", "here")
-    bin_folder = os.path.dirname(sys.executable)
-
-    def complete(*words: str) -> str:
-        environment = os.environ | {"_MAX_COMPLETE": "zsh_complete", "COMP_WORDS": "max " + " ".join(words)}
-        environment["COMP_CWORD"] = str(len(words))
-        done = subprocess.run(
-            [f"{bin_folder}/max"], env=environment, cwd=program.folder, capture_output=True, text=True
-        )
-        return done.stdout
-
-    assert token in complete("retrieve", "max:").replace("\\:", ":")
-    assert token in complete("stage", "info", "").replace("\\:", ":")
-    assert "verify" in complete("stage", "ver")
-    assert "retrieve" in complete("retr")
-    assert "--compress" in complete("stage", "--comp")
-
-
 @pytest.mark.parametrize("options", [[], ["--compress"]])
 def test_retrieve_within_bounds(program, options):
     token = program.stage(LINES, *options)

@@ -6,6 +6,10 @@ import click
 
 from maxstage.cli.common import dir_option
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 COMMANDS = {
     "init": ("init", "Make this folder a Max project."),
     "stage": ("stage", "Stage stdin or files; print a token for each."),
@@ -58,6 +62,17 @@ class App(click.Group):
         if len(args) > 1 and two in COMMANDS:
             return two, self.get_command(ctx, two), args[2:]
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem[str]]":
+        """Offer the first words of the names, importing none of the commands; or options."""
+        from click.shell_completion import CompletionItem
+
+        names = [
+            CompletionItem(name, help=text)
+            for name, (_, text) in COMMANDS.items()
+            if " " not in name and name.startswith(incomplete)
+        ]
+        return names or click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the overview from the table."""

@@ -19,8 +19,21 @@ if TYPE_CHECKING:
 
 STRATEGIES = ("head", "tail", "both", "head_lines", "tail_lines", "summary")
 
+
+def _offer_folders(
+    _ctx: click.Context, _param: click.Parameter, incomplete: str
+) -> "list[CompletionItem[str]]":
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="dir")]
+
+
 dir_option = click.option(
-    "--dir", "folder", metavar="DIR", help="The folder that holds .max (else: MAX_DIR, or found upwards)."
+    "--dir",
+    "folder",
+    metavar="DIR",
+    shell_complete=_offer_folders,
+    help="The folder that holds .max (else: MAX_DIR, or found upwards).",
 )
 output_option = click.option(
     "-o",
@@ -58,21 +71,24 @@ class TokenType(click.ParamType[str]):
         ctx: click.Context,
         param: click.Parameter,  # noqa: ARG002
         incomplete: str,
-    ) -> "list[CompletionItem]":
+    ) -> "list[CompletionItem[str]]":
         """Offer the tokens of the store, with where they came from."""
         from click.shell_completion import CompletionItem
 
         from maxstage.errors import Error
+        from maxstage.store.wording import counted
 
         try:
             items = find_store(ctx, ctx.params.get("folder")).list()
         except (Error, OSError):
             return []  # a shell that waits for a completion is no place for an error
-        wanted = incomplete.removeprefix("max:")
+        typed = incomplete.lower()
+        # A token that was begun without "max:" goes on without it: not every shell replaces what was typed.
+        bare = not "max:".startswith(typed) and not typed.startswith("max:")
         return [
-            CompletionItem(item.token, help=f"{item.source or 'unknown'}, {item.record_count:,} records")
+            CompletionItem(name, help=f"{item.source or 'unknown'}, {counted(item.record_count, 'record')}")
             for item in items
-            if item.id.startswith(wanted)
+            if (name := item.id if bare else item.token).startswith(typed)
         ]
 
 

@@ -15,6 +15,9 @@ def dispatch(args: list[str]) -> int:
     """Run the command that `args` name; return the exit code."""
     program = _program()
     if f"_{program.replace('-', '_').upper()}_COMPLETE" in os.environ:
+        from maxstage.cli import completion
+
+        completion.install()
         app.main(args, prog_name=program)
     try:
         with app.make_context(program, args) as context:

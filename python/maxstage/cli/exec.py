@@ -12,7 +12,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from click.shell_completion import CompletionItem
+
     from maxstage.store.store import Store
+
+
+def _offer_commands(
+    ctx: click.Context, _param: click.Parameter, incomplete: str
+) -> "list[CompletionItem[str]]":
+    from click.shell_completion import CompletionItem
+
+    # Behind the program come its arguments, of which files are the best guess.
+    return [CompletionItem(incomplete, type="file" if ctx.params.get("argv") else "command")]
 
 
 @click.command(
@@ -24,7 +35,14 @@ Examples:
   max exec --timeout 60 -o json -- ./flaky.sh | jq .token
   max exec --stdin max:a1b2c3d4 -- wc -l""",
 )
-@click.argument("argv", nargs=-1, required=True, metavar="[--] CMD [ARG]...", type=click.UNPROCESSED)
+@click.argument(
+    "argv",
+    nargs=-1,
+    required=True,
+    metavar="[--] CMD [ARG]...",
+    type=click.UNPROCESSED,
+    shell_complete=_offer_commands,
+)
 @click.option("--max-stdout-bytes", type=SizeType(), help="Kept of stdout (1MiB).")
 @click.option("--max-stderr-bytes", type=SizeType(), help="Kept of stderr (256KiB).")
 @click.option("--max-combined-bytes", type=SizeType(), help="Kept of both together (1536KiB).")

@@ -5,7 +5,6 @@ import sys
 import click
 
 from maxstage.cli import transfer
-from maxstage.cli.app import COMMANDS
 from maxstage.cli.common import MinutesType, Store, output_option, parse_labels, parse_source, pass_store
 from maxstage.cli.run import closed_at_start
 from maxstage.cli.transfer import STDIN
@@ -13,22 +12,6 @@ from maxstage.cli.transfer import STDIN
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-    from click.shell_completion import CompletionItem
-
-
-class FileOrVerb(click.Path):
-    """A file; completes to the verbs that may follow ``stage`` as well."""
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> "list[CompletionItem]":
-        """Offer the verbs, and files."""
-        from click.shell_completion import CompletionItem
-
-        verbs = [name.removeprefix("stage ") for name in COMMANDS if name.startswith("stage ")]
-        offered = [CompletionItem(verb) for verb in verbs if verb.startswith(incomplete)]
-        return [*offered, *super().shell_complete(ctx, param, incomplete)]
 
 
 @click.command(
@@ -41,7 +24,7 @@ Examples:
 Also: max stage list | info | renew | pin | unpin | gc | verify.
 A file of such a name is staged as ./list."""
 )
-@click.argument("files", nargs=-1, metavar="[FILE]...", type=FileOrVerb())
+@click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path())
 @click.option("--ttl", type=MinutesType(), metavar="MINUTES", help="Minutes until it expires (60).")
 @click.option(
     "--source", metavar="TEXT", callback=parse_source, help="Where the data came from, like hubspot/contact."
