@@ -200,6 +200,8 @@ def test_fields(store):
     assert describe(store, b"text\n")[1:] == (0, {})
     assert describe(store, b"not json\n", content_type="ndjson")[1:] == (0, {})
     assert describe(store, b'{"a":1}\n' * 100_000)[1] < 100_000
+    # A newline alone ends a record.
+    assert describe(store, b'{"a":\r1}\n{"a":2}\n')[1] == 2
 
 
 def test_previews(store):

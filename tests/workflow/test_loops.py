@@ -77,6 +77,40 @@ def test_lines_are_bytes_as_they_were(flow):
     assert result.tasks["a"].output.content == b"caf\xe9|no newline|"
 
 
+ODD = "a\rb\x0bc\x0c\x1cd\x85e\u2028f\u2029g"
+"""One line: what Python's splitlines takes for ends of lines is none."""
+
+
+@pytest.mark.parametrize("kind", ["file", "token", "state"])
+@pytest.mark.parametrize("form", ["lines", "json_lines"])
+def test_a_newline_alone_ends_a_record(flow, kind, form):
+    one = ODD if form == "lines" else '{"x":\r"' + ODD.replace("\r", "").translate(dict.fromkeys(range(32))) + '"}'
+    text = f"{one}\r\n\n{one}\n"
+    collection = {"type": kind, "format": form}
+    if kind == "file":
+        (flow.folder / "data").write_bytes(text.encode())
+        collection["path"] = "data"
+    elif kind == "token":
+        collection["token"] = flow.store.stage(text.encode()).token
+        assert flow.store.info(collection["token"]).record_count == 3
+    else:
+        collection = {"type": "state", "key": "inputs.text"}
+    task = {"command": {"executable": "printf", "args": ["%s|", "{{ item }}"]}, "loop": each(collection)}
+    result = flow({"a": task}, inputs={"text": text})
+    parts = text_of(result, "a").split("|")[:-1]
+    if form == "lines" or kind == "state":
+        assert parts == [one, "", one]
+    else:
+        assert [json.loads(part) for part in parts] == [json.loads(one)] * 2
+
+
+def test_csv_keeps_its_own_rules(flow):
+    (flow.folder / "data").write_bytes('k,v\r\n1,"a\r\nb\nc\rd"\r\n2,e\u2028f\r\n'.encode())
+    collection = {"type": "file", "path": "data", "format": "csv"}
+    task = {"command": {"executable": "printf", "args": ["%s|", "{{ item.v }}"]}, "loop": each(collection)}
+    assert text_of(flow({"a": task}), "a") == "a\r\nb\nc\rd|e\u2028f|"
+
+
 @pytest.mark.parametrize(
     ("collection", "error"),
     [

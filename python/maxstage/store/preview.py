@@ -70,7 +70,7 @@ def _records(opened: OpenItem) -> "list[dict[str, Any]]":
             values = whole if isinstance(whole, list) else [whole]
         elif item.content_type == "ndjson":
             complete = sample if len(sample) == item.byte_size else sample[: sample.rfind(b"\n") + 1]
-            values = [json.loads(line) for line in complete.splitlines() if line.strip()]
+            values = [json.loads(line) for line in complete.split(b"\n") if line.strip()]
     except (ValueError, RecursionError):
         return []  # a type that was told to us, not found: there are no fields to show
     return [value for value in values if isinstance(value, dict)]

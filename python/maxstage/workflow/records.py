@@ -1,4 +1,8 @@
-"""The collections that a for_each goes over; large ones are streamed."""
+"""The collections that a for_each goes over; large ones are streamed.
+
+A line ends with ``\\n`` and with nothing else, as the store counts lines; ``\\r\\n`` is one end of a line. So a ``\\r`` of
+its own, a form feed or U+2028 is part of a record. CSV keeps its own rules.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +69,8 @@ def open_records(collection: Collection, scope: Scope, folder: str, store: Store
         return _of_list(_list_of(collection.key or "", scope))
     if collection.type == "file":
         path, opened = files.open_to_read(folder, collection.path or "", scope.render)
-        file = open(opened, encoding="utf-8", errors="surrogateescape", newline="")  # noqa: SIM115 - `_read` closes it
+        newline = _newline(collection.format)
+        file = open(opened, encoding="utf-8", errors="surrogateescape", newline=newline)  # noqa: SIM115 - `_read` closes it
         return Records(_read(file, collection.format, path), None)
     token = scope.render(collection.token or "")
     item = store.info(token)
@@ -73,7 +78,28 @@ def open_records(collection: Collection, scope: Scope, folder: str, store: Store
     # A CSV's first line are its columns, and a JSON array's lines say nothing.
     total = item.record_count if kind in {"lines", "json_lines"} else None
     raw = store.open(token)
-    return Records(_read(io.TextIOWrapper(raw, "utf-8", "surrogateescape", newline=""), kind, token), total)
+    file = io.TextIOWrapper(raw, "utf-8", "surrogateescape", newline=_newline(kind))
+    return Records(_read(file, kind, token), total)
+
+
+def lines_of(text: str) -> list[str]:
+    """Return the lines of a text, without their ends.
+
+    >>> lines_of("a\\r\\nb\\rc\\x0c\\n\\nd")
+    ['a', 'b\\rc\\x0c', '', 'd']
+    """
+    return [_without_end(line) for line in io.StringIO(text, newline="\n")]
+
+
+def _newline(kind: str) -> str:
+    """Return what ends a line, as `open` takes it; "" leaves that to who reads: in CSV a quoted field may hold any."""
+    return "" if kind == "csv" else "\n"
+
+
+def _without_end(line: str) -> str:
+    if line.endswith("\r\n"):
+        return line[:-2]
+    return line.removesuffix("\n")
 
 
 def _of_list(items: list[Any]) -> Records:
@@ -86,8 +112,8 @@ def _list_of(key: str, scope: Scope) -> list[Any]:
         # A task's output: a JSON array, or lines.
         with contextlib.suppress(ValueError):
             parsed = json.loads(value)
-            return parsed if isinstance(parsed, list) else value.splitlines()
-        return value.splitlines()
+            return parsed if isinstance(parsed, list) else lines_of(value)
+        return lines_of(value)
     if not isinstance(value, list):
         raise WorkflowError(
             f"{key!r} is no list to go over" if value is not None else f"{key!r} has no value"
@@ -103,10 +129,10 @@ def _read(file: TextIO, kind: str, name: str) -> Iterator[Any]:
             yield from _json(file, name)
         else:
             for number, line in enumerate(file, 1):
-                text = line.removesuffix("\n").removesuffix("\r")
+                text = _without_end(line)
                 if kind == "lines":
                     yield text
-                elif text.strip():
+                elif text.strip(_BLANK):
                     try:
                         yield json.loads(text)
                     except ValueError as error:

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Mapping
@@ -39,6 +40,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from maxstage.workflow.loading import Checked, Problem
+
+
+_NOT_IN_YAML = re.compile(r"[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+"""Characters that JSON has in a text as they are."""
 
 
 class Event(NamedTuple):
@@ -199,6 +204,8 @@ class Workflow:
         """Take a workflow from plain data, of the same form as the file. Raises as `load` does."""
         # YAML is a superset of JSON, and so errors have their place here as well.
         text = json.dumps(values, indent=2, ensure_ascii=False)
+        # But for what YAML takes for ends of lines, or does not take at all.
+        text = _NOT_IN_YAML.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
         return cls(loading.check(Source(text), "<workflow>", _providers(store)))
 
     @property
