@@ -84,7 +84,11 @@ ODD = "a\rb\x0bc\x0c\x1cd\x85e\u2028f\u2029g"
 @pytest.mark.parametrize("kind", ["file", "token", "state"])
 @pytest.mark.parametrize("form", ["lines", "json_lines"])
 def test_a_newline_alone_ends_a_record(flow, kind, form):
-    one = ODD if form == "lines" else '{"x":\r"' + ODD.replace("\r", "").translate(dict.fromkeys(range(32))) + '"}'
+    one = (
+        ODD
+        if form == "lines"
+        else '{"x":\r"' + ODD.replace("\r", "").translate(dict.fromkeys(range(32))) + '"}'
+    )
     text = f"{one}\r\n\n{one}\n"
     collection = {"type": kind, "format": form}
     if kind == "file":
@@ -175,6 +179,33 @@ def test_a_loop_takes_only_its_time(flow):
     task = bash("sleep 0.2", loop={"repeat": {"count": 50}}, loop_control={"timeout_secs": 0.5})
     started = time.monotonic()
     result = flow({"a": task}, check=False)
+    assert time.monotonic() - started < 4
+    assert "took longer than" in result.error
+
+
+@pytest.mark.parametrize("kind", ["program", "subtasks", "parallel"])
+def test_a_loop_s_time_begins_with_its_first_program(flow, kind):
+    body = {"script": {"content": "echo {{ iteration }}"}}
+    loop = {"repeat": {"count": 2}}
+    if kind == "subtasks":
+        body = {"subtasks": {"x": body}}
+    elif kind == "parallel":
+        loop = each({"type": "range", "end": 2}, parallel=True)
+    task = {**body, "loop": loop, "loop_control": {"timeout_secs": 1.0}, "priority": 1}
+    # With one program at a time it waits longer than it may take.
+    result = flow({"long": bash("sleep 1.3"), "a": task}, jobs=1)
+    assert text_of(result, "a") == "0\n1\n"
+
+
+def test_an_inner_loop_ends_with_the_time_of_the_outer(flow):
+    inner = bash("sleep 0.2", loop={"repeat": {"count": 50}}, loop_control={"timeout_secs": 60})
+    outer = {
+        "subtasks": {"x": inner},
+        "loop": {"repeat": {"count": 1}},
+        "loop_control": {"timeout_secs": 0.5},
+    }
+    started = time.monotonic()
+    result = flow({"a": outer}, check=False)
     assert time.monotonic() - started < 4
     assert "took longer than" in result.error
 

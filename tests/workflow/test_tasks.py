@@ -11,6 +11,7 @@ import pytest
 
 import maxstage
 from maxstage import WorkflowError
+from maxstage.workflow.state import find_runs, runs_folder
 from maxstage.workflow.workflow import RunInterrupted, Workflow
 
 
@@ -346,6 +347,93 @@ def test_hooks(flow):
     result = flow(tasks, hooks={"pre_workflow": ["echo no >&2; exit 2"]}, check=False)
     assert (result.status, result.error) == ("failed", "pre_workflow: 'echo no >&2; exit 2' ended with 2: no")
     assert result.tasks == {}
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_in_a_hook_before_the_workflow(flow, times):
+    hooks = {"pre_workflow": ["echo one >> log; sleep 1; echo slept >> log", "echo two >> log"]}
+    workflow = Workflow.from_dict(
+        {"name": "c", "version": "1", "tasks": {"a": bash("echo a >> log")}, "hooks": hooks}
+    )
+    for number in range(times):
+        threading.Timer(0.4 + 0.2 * number, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(RunInterrupted) as caught:
+        workflow.run(store=flow.store, folder=flow.folder)
+    # Once lets the hook end by itself, twice ends it; the run can be resumed.
+    assert (flow.folder / "log").read_text().split() == ["one", "slept"][: 3 - times]
+    assert caught.value.result.status == "interrupted"
+    ((run_id, facts),) = find_runs(runs_folder(flow.store))
+    assert (facts["status"], facts["error"], facts["live"]) == ("interrupted", None, False)
+    (flow.folder / "log").unlink()
+    result = workflow.run(store=flow.store, folder=flow.folder, resume=run_id)
+    assert (flow.folder / "log").read_text().split() == ["one", "slept", "two", "a"]
+    assert result.ok
+
+
+def test_ctrl_c_in_a_hook_after_the_workflow_changes_nothing_about_it(flow):
+    workflow = Workflow.from_dict(
+        {
+            "name": "c",
+            "version": "1",
+            "tasks": {"a": bash("true")},
+            "hooks": {"post_workflow": ["sleep 61", "echo $MAX_STATUS >> log"]},
+        }
+    )
+    for seconds in (0.5, 0.7):
+        threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT)).start()
+    started = time.monotonic()
+    assert workflow.run(store=flow.store, folder=flow.folder).ok
+    assert time.monotonic() - started < 5
+    assert not (flow.folder / "log").exists()
+    assert [facts["status"] for _, facts in find_runs(runs_folder(flow.store))] == ["completed"]
+
+
+def test_what_ends_a_run_from_outside_leaves_it_interrupted_and_not_killed(flow):
+    def watch(event):
+        if event.kind == "task_finished":
+            raise RuntimeError("enough")
+
+    tasks = {"a": bash("echo a >> log"), "b": bash("echo b >> log", depends_on=["a"])}
+    workflow = Workflow.from_dict({"name": "c", "version": "1", "tasks": tasks})
+    with pytest.raises(RuntimeError, match="enough"):
+        workflow.run(store=flow.store, folder=flow.folder, on_event=watch)
+    ((run_id, facts),) = find_runs(runs_folder(flow.store))
+    assert (facts["status"], facts["error"]) == ("interrupted", "enough")
+    assert workflow.run(store=flow.store, folder=flow.folder, resume=run_id).ok
+    assert (flow.folder / "log").read_text().split() == ["a", "b"]
+
+
+def test_a_run_that_cannot_begin_leaves_nothing(flow):
+    with pytest.raises(WorkflowError, match=r"the working directory .*/gone does not exist"):
+        flow({"a": bash("true")}, cwd="gone")
+    assert list(find_runs(runs_folder(flow.store))) == []
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        bash("exit 3"),
+        bash("exit 3", loop={"repeat": {"count": 2}}),
+        bash("true", loop={"for_each": {"collection": {"type": "file", "path": "gone"}}}),
+        bash("sleep 9", loop={"repeat": {"count": 2}}, loop_control={"timeout_secs": 0.2}),
+        {"subtasks": {"x": bash("exit 3")}},
+        {"command": {"executable": "/nonexistent"}},
+        bash("true", output="a-folder"),
+    ],
+)
+def test_a_failure_that_is_tolerated_lets_what_waits_for_it_go_on(flow, task):
+    (flow.folder / "a-folder").mkdir()
+    tasks = {
+        "a": {**task, "on_error": {"continue": True}},
+        "b": bash("echo {{ tasks.a.status }}", depends_on=["a"]),
+    }
+    result = flow(tasks)
+    assert result.ok
+    assert result.tasks["a"].tolerated or "loop" in task
+    # Resumed, it is not done again.
+    before = {path: one.attempts for path, one in result.tasks.items()}
+    again = flow(tasks, resume=result.run_id)
+    assert {path: one.attempts for path, one in again.tasks.items()} == before
 
 
 def test_inputs_and_secrets(flow, monkeypatch):

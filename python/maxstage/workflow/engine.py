@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from maxstage.errors import WorkflowError
+from maxstage.errors import Error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -91,12 +91,12 @@ class Engine:
         heapq.heappush(self._timers, (time.monotonic() + seconds, self._number, callback))
 
     def run(self) -> None:
-        """Go on until nothing is left to do.
+        """Go on until nothing is left to do. It may be called again, for what was submitted since.
 
         Raises:
             WorkflowError: The state can't be written. What ran was ended.
         """
-        with ThreadPoolExecutor(self._jobs, thread_name_prefix="max-task") as pool, self._signals():
+        with ThreadPoolExecutor(self._jobs, thread_name_prefix="max-task") as pool:
             try:
                 while self._step(pool):
                     pass
@@ -132,7 +132,7 @@ class Engine:
                 continue
             try:
                 work = job.prepare()
-            except (WorkflowError, OSError) as error:
+            except (Error, OSError) as error:
                 job.done(error)
                 continue
             self._running += 1
@@ -172,7 +172,7 @@ class Engine:
         self._on_stopping(now)
 
     @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
+    def signals(self) -> Iterator[None]:
         """Take signals that ask to end as events: raised anywhere, they would leave things half done."""
         if threading.current_thread() is not threading.main_thread():
             yield

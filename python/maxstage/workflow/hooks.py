@@ -7,6 +7,7 @@ MAX_EXIT_CODE, MAX_TOKEN and MAX_ERROR. One that fails is a warning, except befo
 from __future__ import annotations
 
 import functools
+from collections import deque
 from typing import TYPE_CHECKING
 
 from maxstage.errors import Error
@@ -51,18 +52,45 @@ class Hooks:
         self._emit = emit
         self._checkpoint = checkpoint
 
-    def before(self) -> str | None:
-        """Run those before the workflow; return why it can't begin, if it can't."""
-        for text in self._spec.pre_workflow:
-            problem = self._run(text, {})
-            if problem is not None:
-                return f"pre_workflow: {problem}"
-        return None
+    def before(self, begin: Callable[[], None], fail: Callable[[str], None]) -> None:
+        """Let those before the workflow run, one after the other.
+
+        Args:
+            begin: Called once all went well.
+            fail: Told why the workflow can't begin. Where the run is ended meanwhile, neither is called.
+        """
+        waiting = deque(self._spec.pre_workflow)
+
+        def step(problems: list[str | None] | BaseException | None) -> None:
+            if isinstance(problems, BaseException):
+                raise problems
+            if problems is None or self._engine.cancel.is_set():
+                return  # it was ended, and did not fail
+            if problems[0] is not None:
+                fail(f"pre_workflow: {problems[0]}")
+            elif waiting:
+                work = functools.partial(self._run_first, waiting.popleft())
+                self._engine.submit((), lambda: work, step)
+            else:
+                begin()
+
+        self._engine.soon(functools.partial(step, [None]))
+
+    def _run_first(self, text: str) -> list[str | None]:
+        # In a list: None alone says that it never ran.
+        return [self._run(text, {})]
 
     def after(self, status: str) -> None:
-        """Run those after the workflow."""
-        for text in self._spec.post_workflow:
-            self._tell("post_workflow", self._run(text, {"MAX_STATUS": status}))
+        """Let those after the workflow run, one after the other."""
+        waiting = deque(self._spec.post_workflow)
+
+        def step(problem: str | BaseException | None) -> None:
+            self._tell("post_workflow", problem)
+            if waiting:
+                work = functools.partial(self._run, waiting.popleft(), {"MAX_STATUS": status})
+                self._engine.submit((), lambda: work, step, always=True)
+
+        self._engine.soon(functools.partial(step, None))
 
     def task_ended(self, place: Place, result: TaskResult) -> None:
         """Let those after a task run; an iteration of a loop is none."""

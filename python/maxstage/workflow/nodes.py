@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from maxstage.errors import Error, WorkflowError
 from maxstage.workflow import files, leaf, references
 from maxstage.workflow.checking import loop_names
+from maxstage.workflow.clock import Clock
 from maxstage.workflow.gathering import gather
 from maxstage.workflow.records import Records, open_records
 from maxstage.workflow.state import COMPLETED, FAILED, SKIPPED, TaskResult
@@ -70,7 +71,7 @@ class Place(NamedTuple):
         name: Its name.
         key: Its turn: priority and place in the file, level by level.
         limits: Its limits.
-        deadline: When the loop around it must be over, as `time.monotonic` tells it; None: never.
+        clock: How long the loops around it may take.
         wanted: Whether it still is to be started.
         iteration: Which iteration of its loop it is; None where it is no iteration.
     """
@@ -80,7 +81,7 @@ class Place(NamedTuple):
     name: str
     key: Key
     limits: Limits
-    deadline: float | None
+    clock: Clock
     wanted: Callable[[], bool]
     iteration: int | None = None
 
@@ -132,7 +133,7 @@ class Level:
             name,
             (*outer.key, *self._order[name]),
             outer.limits.override(leaf.limits_of(task.limits, self._run.given.folder)),
-            outer.deadline,
+            outer.clock,
             self._wanted,
         )
         TaskNode(
@@ -248,6 +249,7 @@ class Body:
     def _prepare(self) -> Callable[[], TaskResult]:
         run, place = self._run, self._place
         self._begin()
+        place.clock.start()
         ready = leaf.prepare(
             run.given,
             self._task,
@@ -255,7 +257,7 @@ class Body:
             self._scope,
             limits=leaf.keeping(place.limits) if self._keeps() else place.limits,
             keep=self._keep(),
-            deadline=place.deadline,
+            deadline=place.clock.deadline,
             context=run.context(place, self._task, self._scope) if self._task.inject_context else b"",
             output=self._file(),
         )
@@ -355,9 +357,7 @@ class Loop:
         self._dropped = False
         self._closed = False
         self._error: str | None = None
-        timeout = task.loop_control.timeout_secs
-        self._started = time.monotonic()
-        self._deadline = None if timeout is None else self._started + timeout
+        self._clock = Clock(task.loop_control.timeout_secs, place.clock)
 
     def start(self) -> None:
         """Begin.
@@ -397,7 +397,7 @@ class Loop:
             self._finish()
 
     def _start_next(self) -> None:
-        if self._deadline is not None and time.monotonic() >= self._deadline:
+        if self._clock.is_over:
             raise WorkflowError(f"the loop took longer than {self._task.loop_control.timeout_secs:g} s")
         variables: dict[str, Any] = {"iteration": self._next}
         if self._is_over(variables):
@@ -412,7 +412,7 @@ class Loop:
         place = self._place._replace(
             path=f"{self._place.path}[{number}]",
             key=(*self._place.key, number),
-            deadline=_earliest(self._deadline, self._place.deadline),
+            clock=self._clock,
             wanted=self._wanted,
             iteration=number,
         )
@@ -480,7 +480,7 @@ class Loop:
         paths = (f"{self._place.path}[{number}]" for number in range(self._next))
         keep: Keep = "always" if self._place.spec_path in self._run.checked.tokens_wanted else "truncated"
         whole = is_wanted_whole(self._run, self._place)
-        error, started = self._error, self._started
+        error, started = self._error, self._clock.started
 
         def work(file: files.Located | None) -> TaskResult:
             output = gather(
@@ -503,7 +503,10 @@ class Loop:
         self._run.engine.submit(self._place.key, prepare, self._gathered, always=True)
 
     def _gathered(self, result: TaskResult | BaseException | None) -> None:
-        self._done(_failed(result) if isinstance(result, BaseException) else result)
+        if isinstance(result, BaseException):
+            result = _failed(result)
+            result.tolerated = self._task.on_error.continue_
+        self._done(result)
 
 
 def is_wanted_whole(run: Run, place: Place) -> bool:
@@ -545,10 +548,6 @@ def _failed(error: BaseException) -> TaskResult:
     if isinstance(error, Error | OSError):
         return TaskResult(FAILED, error=str(error))
     raise error
-
-
-def _earliest(first: float | None, second: float | None) -> float | None:
-    return second if first is None else first if second is None else min(first, second)
 
 
 def record(

@@ -1,7 +1,7 @@
 """The collections that a for_each goes over; large ones are streamed.
 
-A line ends with ``\\n`` and with nothing else, as the store counts lines; ``\\r\\n`` is one end of a line. So a ``\\r`` of
-its own, a form feed or U+2028 is part of a record. CSV keeps its own rules.
+A line ends with ``\\n`` and with nothing else, as the store counts lines; a ``\\r`` right before it belongs to the end.
+A ``\\r`` elsewhere, a form feed or U+2028 is part of a record. CSV keeps its own rules.
 """
 
 from __future__ import annotations

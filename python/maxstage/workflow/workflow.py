@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -18,6 +19,7 @@ from maxstage.workflow import leaf, loading, nodes
 from maxstage.workflow.agents import PROVIDERS, providers_from
 from maxstage.workflow.books import Books
 from maxstage.workflow.checking import in_order, walk
+from maxstage.workflow.clock import Clock
 from maxstage.workflow.engine import Engine
 from maxstage.workflow.files import Writers
 from maxstage.workflow.hooks import Hooks
@@ -265,6 +267,12 @@ def _providers(store: Store | None) -> Any:
     return providers_from(store.settings.providers)
 
 
+def _existing(folder: str) -> str:
+    if not os.path.isdir(folder):
+        raise WorkflowError(f"the working directory {folder} does not exist")
+    return folder
+
+
 class _Start:
     """One start of a run, its first or a later one."""
 
@@ -308,7 +316,7 @@ class _Start:
                 # Imported from the older form: nothing is known but what some tasks said.
                 values, where = self._begin(state, inputs, folder)
             else:
-                values, where = facts["inputs"], facts["folder"]
+                values, where = facts["inputs"], _existing(facts["folder"])
                 self._go_on(state, facts, inputs)
         except BaseException:
             state.close()
@@ -321,7 +329,7 @@ class _Start:
 
     def _begin(self, state: RunState, inputs: Mapping[str, Any], folder: str) -> tuple[dict[str, Any], str]:
         values = self._inputs(inputs)
-        where = os.path.normpath(os.path.join(folder, self._spec.cwd or ""))
+        where = _existing(os.path.normpath(os.path.join(folder, self._spec.cwd or "")))
         state.set_facts(
             workflow=self._spec.name,
             file=self._file,
@@ -375,24 +383,29 @@ class _Start:
         return {name: given.get(name, one.default) for name, one in declared.items()}
 
     def run(self, state: RunState, inputs: dict[str, Any], folder: str, cancel: threading.Event) -> RunResult:
+        engine = Engine(self._jobs, cancel, lambda now: self.emit("stopping", now=now))
+        with engine.signals():
+            try:
+                result = self._run(state, inputs, folder, engine)
+            except BaseException as error:
+                # Else it would pass for one that was killed. Where the state can't be written, that is what is raised.
+                with contextlib.suppress(WorkflowError):
+                    if state.facts()["status"] == RUNNING:
+                        state.set_facts(status=INTERRUPTED, error=str(error) or type(error).__name__)
+                raise
+        if result.status == INTERRUPTED and engine.ended_by is not None:
+            raise RunInterrupted(result, engine.ended_by)
+        return result
+
+    def _run(self, state: RunState, inputs: dict[str, Any], folder: str, engine: Engine) -> RunResult:
         started = time.monotonic()
         spec = self._spec
-        if not os.path.isdir(folder):
-            raise WorkflowError(f"the working directory {folder} does not exist")
-        given = leaf.Given(
-            state.run_id,
-            spec,
-            self._store,
-            providers_from(self._store.settings.providers),
-            folder,
-            cancel,
-            Writers(),
-        )
+        providers = providers_from(self._store.settings.providers)
+        given = leaf.Given(state.run_id, spec, self._store, providers, folder, engine.cancel, Writers())
         before = Scope(inputs, os.environ, state.find)
         env = {name: before.render(text) for name, text in spec.env.items()}
         scope = Scope(inputs, env, state.find)
         limits = leaf.workflow_limits(self._store, spec, folder)
-        engine = Engine(self._jobs, cancel, lambda now: self.emit("stopping", now=now))
         books = Books(self._workflow.checked, spec, state, self._store, limits, self.emit)
         hooks = Hooks(spec.hooks, given, scope, engine, self.emit, books.checkpoint)
         self.emit("run_started", run=state.run_id, workflow=spec.name, tasks=len(spec.tasks))
@@ -413,18 +426,13 @@ class _Start:
             books.context,
             books.checkpoint,
         )
-        status, error = INTERRUPTED, None
-        problem = hooks.before()
-        if problem is not None:
-            status, error = FAILED, problem
-        else:
-            outcome: list[tuple[bool | None, str | None]] = []
-            top = nodes.Place("", "", "", (), limits, None, lambda: True)
-            level = nodes.Level(run, spec.tasks, top, scope, lambda good, why: outcome.append((good, why)))
-            engine.soon(level.start)
-            engine.run()
-            good, error = outcome[0] if outcome else (None, None)
-            status = INTERRUPTED if good is None else COMPLETED if good else FAILED
+        outcome: list[tuple[bool | None, str | None]] = []
+        top = nodes.Place("", "", "", (), limits, Clock(), lambda: True)
+        level = nodes.Level(run, spec.tasks, top, scope, lambda good, why: outcome.append((good, why)))
+        hooks.before(level.start, lambda why: outcome.append((False, why)))
+        engine.run()
+        good, error = outcome[0] if outcome else (None, None)
+        status = INTERRUPTED if good is None else COMPLETED if good else FAILED
         outputs = {}
         if status == COMPLETED:
             try:
@@ -436,9 +444,8 @@ class _Start:
         state.set_facts(status=status, error=error, ended=time.time(), outputs=outputs, metrics=metrics)
         if status != INTERRUPTED:
             hooks.after(status)
+            engine.run()
         self.emit(
             "run_finished", run=state.run_id, status=status, error=error, seconds=round(result.seconds, 3)
         )
-        if status == INTERRUPTED and engine.ended_by is not None:
-            raise RunInterrupted(result, engine.ended_by)
         return result
