@@ -19,7 +19,7 @@ class Settings:
     """The settings of one project.
 
     Attributes:
-        ttl_minutes: Minutes until an item expires, at least 1.
+        ttl_minutes: Minutes until an item expires, at least 1; in the file also text, like "2h".
         token_bytes: Random bytes in an id, 4 to 16.
         sync: Whether items survive power loss before their token is printed.
         compress: Whether items are compressed.
@@ -64,7 +64,11 @@ class Settings:
 
 def _integer(least: int, most: int) -> "Callable[[object], int]":
     def parse(value: object) -> int:
-        number = int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
+        from maxstage.sizes import parse_count
+
+        number = (
+            parse_count(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
+        )
         if not isinstance(number, int) or isinstance(number, bool) or not least <= number <= most:
             raise ValueError(f"wants a whole number from {least} to {most}")
         return number
@@ -96,17 +100,20 @@ def _table(value: object) -> "dict[str, Any]":
     return value
 
 
+def _minutes(value: object) -> float:
+    from maxstage.durations import parse_minutes
+
+    return parse_minutes(value)
+
+
 def _size(value: object) -> int:
     from maxstage.sizes import parse_size
 
     return parse_size(value)
 
 
-MOST_TTL_MINUTES = 100 * 365 * 24 * 60
-"""A hundred years: what is to stay longer wants to be pinned, and no date overflows."""
-
 _PARSERS: "dict[str, Callable[[object], Any]]" = {
-    "ttl_minutes": _integer(1, MOST_TTL_MINUTES),
+    "ttl_minutes": _minutes,
     "token_bytes": _integer(4, 16),
     "sync": _boolean,
     "compress": _boolean,
@@ -135,7 +142,7 @@ def load_settings(config: str, environ: "Mapping[str, str]" = os.environ) -> Set
             try:
                 values[key] = parse(text)
             except ValueError as error:
-                raise ConfigError(f"{name}={text!r} {error}") from None
+                raise ConfigError(f"{name}={text!r:.80} {error}") from None
     return Settings(**values)
 
 
@@ -167,7 +174,7 @@ def _parse_config(path: str, content: bytes) -> "dict[str, Any]":
         try:
             values[key] = parse(value)
         except ValueError as error:
-            raise ConfigError(f"{path}:{_line_of(key, text)}: {key} {error}, not {value!r}") from None
+            raise ConfigError(f"{path}:{_line_of(key, text)}: {key} {error}, not {value!r:.80}") from None
     return values
 
 

@@ -16,6 +16,12 @@ _UNITS = {
 _MOST = 1 << 60
 """No disk has an exbibyte; the data path counts in 64 bits."""
 
+_LONGEST_NUMBER = 40
+"""Digits; Python refuses to read numbers of thousands, and no size takes more."""
+
+MOST_COUNT = 10**18
+"""What every larger count is taken for: no data has so many lines, and the data path counts in 64 bits."""
+
 _EXPECTED = 'wants a positive number of bytes, or text like "512KiB" or "1MB"'
 
 
@@ -38,6 +44,21 @@ def parse_size(value: object) -> int:
     return size
 
 
+def parse_count(text: str) -> int:
+    """Return the whole number in `text`, `MOST_COUNT` where it is larger, however many digits it has.
+
+    Raises:
+        ValueError: It is anything else but ASCII digits.
+
+    >>> parse_count("007"), parse_count("9" * 5000) == MOST_COUNT
+    (7, True)
+    """
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError("must be a whole number")
+    digits = text.lstrip("0")
+    return min(int(digits or "0"), MOST_COUNT) if len(digits) <= _LONGEST_NUMBER else MOST_COUNT
+
+
 def _parse_text(text: str) -> int:
     text = text.strip().lower()
     number = text.rstrip("kmgtib").rstrip()
@@ -45,6 +66,8 @@ def _parse_text(text: str) -> int:
     whole, point, fraction = number.partition(".")
     digits = whole + fraction
     if unit is None or not whole or (point and not fraction) or not (digits.isascii() and digits.isdigit()):
+        raise ValueError(_EXPECTED)
+    if len(digits) > _LONGEST_NUMBER:
         raise ValueError(_EXPECTED)
     size: int = int(digits) * unit // 10 ** len(fraction)
     return size

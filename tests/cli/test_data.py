@@ -5,6 +5,7 @@ import os
 import stat
 import subprocess
 import sys
+from datetime import datetime
 
 import pytest
 
@@ -105,6 +106,7 @@ def test_slices(program, options):
         ("--tail", "30000"): lines[-30000:],
         ("--tail", "40001"): lines,
         ("--lines", "1:1"): lines[:1],
+        ("--lines", "20000"): lines[19999:20000],
         ("--lines", "20000:20010"): lines[19999:20010],
         ("--lines", ":5"): lines[:5],
         ("--lines", "39999:"): lines[39998:],
@@ -115,10 +117,10 @@ def test_slices(program, options):
         assert program("retrieve", token, *slicing).stdout == b"".join(expected), slicing
 
 
-@pytest.mark.parametrize("text", ["0:1", "5:4", ":", "a:b", "1", "1:2:3", "-1:2", "1.5:2"])
+@pytest.mark.parametrize("text", ["0:1", "5:4", ":", "a:b", "0", "", "x", "1:2:3", "-1:2", "1.5:2"])
 def test_bad_line_ranges(program, text):
     token = program.stage(b"1\n")
-    assert b"is not A:B" in program("retrieve", token, "--lines", text, check=2).stderr
+    assert b"nor A:B" in program("retrieve", token, "--lines", text, check=2).stderr
 
 
 def test_slices_exclude_each_other(program):
@@ -180,7 +182,29 @@ def test_renew_pin_unpin(program):
         "9 min", "10 min"
     )
     assert program("retrieve", token).stdout == b"x"
-    assert b"wants minutes, from 1 to" in program("stage", "renew", token, "--ttl", "0.5", check=2).stderr
+    assert (
+        b"must be from 1 minute to 100 years"
+        in program("stage", "renew", token, "--ttl", "0.5", check=2).stderr
+    )
+
+
+@pytest.mark.parametrize(
+    ("ttl", "minutes"),
+    [("90", 90), ("90m", 90), ("2h", 120), ("1.5H", 90), ("1d", 1440), ("2w", 20160), ("90s", 1.5)],
+)
+def test_how_a_time_is_written(program, ttl, minutes, monkeypatch):
+    def lasts(item) -> float:
+        return (datetime.fromisoformat(item["expiresAt"]) - datetime.fromisoformat(item["createdAt"])).seconds
+
+    def staged(*args) -> dict:
+        return json.loads(program.text("stage", "-o", "json", *args, stdin=b"x"))
+
+    minutes = minutes % 1440  # timedelta.seconds leaves out the days
+    assert lasts(staged("--ttl", ttl)) == minutes * 60
+    (program.folder / ".max" / "config.toml").write_text(f'ttl_minutes = "{ttl}"\n')
+    assert lasts(staged()) == minutes * 60
+    monkeypatch.setenv("MAX_TTL_MINUTES", "3h")
+    assert lasts(staged()) == 180 * 60
 
 
 def test_list_filters(program):
@@ -313,6 +337,12 @@ def test_retrieve_within_bounds(program, options):
         b"] ---\n" + b"".join(lines[-3:])
     )
     assert len(cut("2000", "--strategy", "summary")) <= 2000
+    # --max-lines alone means the last lines.
+    assert cut("10MB", "--max-lines", "3") == cut("10MB", "--strategy", "tail_lines", "--max-lines", "3")
+    refused = program(
+        "retrieve", token, "--max-bytes", "1KB", "--max-lines", "3", "--strategy", "both", check=2
+    )
+    assert b"goes with the strategies head_lines and tail_lines, not with both" in refused.stderr
     sliced = program(
         "retrieve", token, "--lines", "100:20000", "--max-bytes", "500", "--strategy", "head"
     ).stdout

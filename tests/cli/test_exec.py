@@ -206,3 +206,18 @@ def test_truncate_in_a_pipeline(program):
     script = f'seq 100000 | "{sys.executable}" -m maxstage truncate --max-bytes 1500 | tail -n 1'
     done = subprocess.run(["bash", "-c", script], cwd=program.folder, capture_output=True, env=os.environ)
     assert done.stdout == b"100000\n"
+
+
+def test_max_lines_implies_a_line_strategy(program):
+    script = ["--", "sh", "-c", "seq 100"]
+    text = b"".join(b"%d\n" % number for number in range(1, 101))
+    for command, stdin in ((["exec"], b""), (["truncate"], text)):
+        rest = script if command == ["exec"] else []
+        assert program(*command, "--max-lines", "2", *rest, stdin=stdin).stdout.endswith(b"] ---\n99\n100\n")
+        config = program.folder / ".max" / "config.toml"
+        config.write_text('[limits]\ntruncation_strategy = "head"\n')
+        assert program(*command, "--max-lines", "2", *rest, stdin=stdin).stdout.startswith(b"1\n2\n--- [")
+        config.write_text("")
+        options = ["--max-lines", "2", "--strategy", "summary"]
+        refused = program(*command, *options, *rest, stdin=stdin, check=2)
+        assert b"--max-lines goes with the strategies head_lines and tail_lines" in refused.stderr

@@ -319,8 +319,9 @@ def test_quotas(program):
     [
         ("# one\ntll = 5\n", ["config.toml:2", "unknown setting 'tll'", "ttl_minutes"]),
         ("\n\n[limit]\nx = 1\n", ["config.toml:3", "'limit'"]),
-        ("ttl_minutes = 0\n", ["config.toml:1", "ttl_minutes", "whole number from 1"]),
-        ("ttl_minutes = true\n", ["whole number"]),
+        ("ttl_minutes = 0\n", ["config.toml:1", "ttl_minutes", "from 1 minute", "not 0"]),
+        ("ttl_minutes = true\n", ["from 1 minute"]),
+        ("token_bytes = true\n", ["whole number from 4"]),
         ('sync = "maybe"\n', ["true or false"]),
         ("max_item_bytes = -5\n", ["config.toml:1", "max_item_bytes"]),
         ("not toml\n", ["is not TOML"]),
@@ -385,12 +386,24 @@ def test_a_backend_that_is_none(program):
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (["stage", "--ttl", "nan"], "wants minutes, from 1 to"),
-        (["stage", "--ttl", "inf"], "wants minutes, from 1 to"),
-        (["stage", "--ttl", "1e10"], "wants minutes, from 1 to"),
+        (["stage", "--ttl", "nan"], "must be from 1 minute to 100 years"),
+        (["stage", "--ttl", "inf"], "must be from 1 minute to 100 years"),
+        (["stage", "--ttl", "1e10"], "must be from 1 minute to 100 years"),
         (["stage", "--source", "bad\nline"], "can't be printed"),
         (["stage", "--label", "a=\x1b[31m"], "can't be printed"),
+        (["stage", "--ttl", "59s"], "must be from 1 minute"),
+        (["stage", "--ttl", "0.5"], "must be from 1 minute"),
+        (["stage", "--ttl", "2x"], "must be from 1 minute"),
+        (["stage", "--ttl", "h"], "must be from 1 minute"),
+        (["stage", "--ttl", "9" * 5000], "must be from 1 minute"),
+        (["stage", "--ttl", "5301w"], "must be from 1 minute"),
+        (["stage", "--split", "10001"], "at most 10,000 items: each is two files"),
+        (["stage", "--split", "9" * 5000], "at most 10,000 items"),
         (["retrieve", "a1b2c3d4", "--head", "-1"], "not in the range"),
+        (["retrieve", "a1b2c3d4", "--max-bytes", "9" * 5000], "positive number of bytes"),
+        (["exec", "--max-stderr-bytes", "9" * 5000, "--", "true"], "positive number of bytes"),
+        (["truncate", "--threshold", "9" * 5000], "positive number of bytes"),
+        (["retrieve", "a1b2c3d4", "--max-lines", "5"], "--max-lines goes with --max-bytes"),
         (["retrieve", "a1b2c3d4", "--max-bytes", "9" * 20], "positive number of bytes"),
         (["exec", "--max-stdout-bytes", "9" * 20, "--", "true"], "positive number of bytes"),
     ],
@@ -399,9 +412,32 @@ def test_values_beyond_reason(program, args, words):
     assert words in fails(program, *args, code=2)
 
 
-def test_numbers_beyond_the_data(program):
+@pytest.mark.parametrize("huge", ["9" * 20, "9" * 5000])
+def test_numbers_beyond_the_data(program, huge):
     token = program.stage(DATA)
-    huge = "9" * 20
-    assert program("retrieve", token, "--lines", f"{huge}:").stdout == b""
-    assert program("retrieve", token, "--head", huge).stdout == DATA
-    assert program("retrieve", token, "--tail", huge).stdout == DATA
+    for options in (["--lines", f"{huge}:"], ["--lines", huge], ["--lines", f"{huge}:{huge}9"]):
+        assert program("retrieve", token, *options).stdout == b""
+    for options in (["--lines", f"1:{huge}"], ["--lines", f":{huge}"], ["--head", huge], ["--tail", huge]):
+        assert program("retrieve", token, *options).stdout == DATA
+    options = ["--max-bytes", "1MB", "--strategy", "head_lines", "--max-lines", huge]
+    assert program("retrieve", token, *options).stdout == DATA
+    assert program("exec", "--max-lines", huge, "--", "echo", "x").stdout == b"x\n"
+    assert program("truncate", "--max-lines", huge, stdin=DATA).stdout == DATA
+    assert program.text("stage", "list", "-q", "--limit", huge).split() == [token]
+    assert len(program.text("stage", "--split-lines", huge, stdin=DATA).split()) == 1
+    zeros = "0" * 5000
+    assert program("retrieve", token, "--lines", f"{zeros}2").stdout == DATA.splitlines(keepends=True)[1]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("ttl_minutes", "9" * 5000), ("token_bytes", "9" * 5000), ("max_item_bytes", "9" * 5000)],
+)
+def test_settings_beyond_reason(program, key, value):
+    line = fails(program, "stage", stdin=b"x", env=os.environ | {f"MAX_{key.upper()}": value})
+    assert line.startswith(f"MAX_{key.upper()}=")
+    assert "Exceeds" not in line
+    (program.folder / ".max" / "config.toml").write_text(f'{key} = "{value}"\n')
+    line = fails(program, "stage", stdin=b"x")
+    assert "config.toml:1" in line
+    assert "Exceeds" not in line

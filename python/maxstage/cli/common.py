@@ -92,23 +92,32 @@ class TokenType(click.ParamType[str]):
         ]
 
 
-class MinutesType(click.ParamType[float]):
-    """Minutes until an item expires."""
+class CountType(click.IntRange):
+    """A whole number; one that is larger than any data counts as just that, however many digits it has."""
 
-    name = "minutes"
+    def convert(self, value: "Any", param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read the number."""
+        from maxstage.sizes import parse_count
+
+        if isinstance(value, str) and value.isascii() and value.isdigit():
+            value = parse_count(value)
+        number: int = super().convert(value, param, ctx)
+        return number
+
+
+class TtlType(click.ParamType[float]):
+    """Time until an item expires, in minutes."""
+
+    name = "ttl"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Read the number."""
-        from maxstage.settings import MOST_TTL_MINUTES
+        from maxstage.durations import parse_minutes
 
         try:
-            minutes = float(str(value))
-        except ValueError:
-            minutes = 0.0
-        # Also false for "nan".
-        if not 1 <= minutes <= MOST_TTL_MINUTES:
-            self.fail(f"{value!r}: wants minutes, from 1 to {MOST_TTL_MINUTES:,}", param, ctx)
-        return minutes
+            return parse_minutes(value)
+        except ValueError as error:
+            self.fail(f"{shorten(value)} {error}", param, ctx)
 
 
 class SizeType(click.ParamType[int]):
@@ -123,7 +132,17 @@ class SizeType(click.ParamType[int]):
         try:
             return parse_size(value)
         except ValueError as error:
-            self.fail(f"{value!r}: {error}", param, ctx)
+            self.fail(f"{shorten(value)}: {error}", param, ctx)
+
+
+_SHOWN = 60
+"""Characters of a bad value that an error repeats: enough to recognise it, and never a screenful."""
+
+
+def shorten(value: object) -> str:
+    """Return what was given, for an error: quoted, and no longer than a line has room for."""
+    text = str(value)
+    return repr(text) if len(text) <= _SHOWN else repr(text[:_SHOWN]) + "..."
 
 
 def parse_labels(_ctx: click.Context, _param: click.Parameter, values: "Sequence[str]") -> dict[str, str]:
@@ -172,13 +191,45 @@ def common_limits(function: "Callable[..., Any]") -> "Callable[..., Any]":
             type=SizeType(),
             help="Keep the whole of more than this even if it was not cut (5MiB).",
         ),
-        click.option("--max-lines", type=click.IntRange(min=1), help="For the two line strategies (1000)."),
+        click.option(
+            "--max-lines",
+            type=CountType(min=1),
+            metavar="N",
+            help="Lines kept (1000): for --strategy head_lines and tail_lines; implies the latter.",
+        ),
         click.option(
             "--strategy", "truncation_strategy", type=click.Choice(STRATEGIES), help="What to keep (tail)."
         ),
     ):
         function = option(function)
     return function
+
+
+_LINES = {"head": "head_lines", "tail": "tail_lines"}
+
+
+def line_strategy(strategy: str | None, max_lines: int | None, default: str = "tail") -> str | None:
+    """Return the strategy that the options ask for: ``--max-lines`` alone means the lines at one end.
+
+    Args:
+        strategy: What ``--strategy`` says; None where it was not given.
+        max_lines: What ``--max-lines`` says; None where it was not given.
+        default: The strategy where none is given: its end of the text is kept.
+    """
+    if max_lines is None or strategy in _LINES.values():
+        return strategy
+    if strategy is not None:
+        raise click.UsageError(
+            f"--max-lines goes with the strategies {' and '.join(_LINES.values())}, not with {strategy}"
+        )
+    return default if default in _LINES.values() else _LINES.get(default, "tail_lines")
+
+
+def with_line_strategy(store: Store | None, options: "dict[str, Any]") -> "dict[str, Any]":
+    """Return the options of limits, with the strategy that they imply."""
+    configured = "tail" if store is None else str(store.settings.limits.get("truncation_strategy", "tail"))
+    strategy = line_strategy(options["truncation_strategy"], options["max_lines"], configured)
+    return options | {"truncation_strategy": strategy}
 
 
 def confirm(question: str, *, yes: bool) -> None:
@@ -192,21 +243,25 @@ def confirm(question: str, *, yes: bool) -> None:
 
 __all__ = [
     "STRATEGIES",
-    "MinutesType",
+    "CountType",
     "SizeType",
     "Store",
     "TokenType",
+    "TtlType",
     "common_limits",
     "confirm",
     "dir_option",
     "find_store",
     "limits_of",
+    "line_strategy",
     "output_option",
     "parse_labels",
     "parse_source",
     "pass_store",
     "print_json",
+    "shorten",
     "warn",
+    "with_line_strategy",
     "write_all",
     "write_out",
 ]

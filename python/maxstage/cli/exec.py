@@ -4,7 +4,7 @@ import os
 
 import click
 
-from maxstage.cli.common import SizeType, TokenType, common_limits, dir_option, find_store
+from maxstage.cli.common import SizeType, TokenType, common_limits, dir_option, find_store, with_line_strategy
 from maxstage.cli.execution import execute, limits_of
 from maxstage.errors import NoProject
 
@@ -82,7 +82,7 @@ def exec(  # noqa: A001 - commands are named as they are called
     code = execute(
         argv,
         store,
-        limits_of(store, options),
+        limits_of(store, with_line_strategy(store, options)),
         output=output,
         live=live,
         stdin=stdin,

@@ -1,11 +1,22 @@
 """``max retrieve``."""
 
-import re
-
 import click
 
 from maxstage.cli import transfer
-from maxstage.cli.common import STRATEGIES, SizeType, Store, TokenType, pass_store
+from maxstage.cli.common import (
+    STRATEGIES,
+    CountType,
+    SizeType,
+    Store,
+    TokenType,
+    line_strategy,
+    pass_store,
+    shorten,
+)
+from maxstage.sizes import parse_count
+
+_MOST_LINES = 1000
+"""Lines that the line strategies keep unless --max-lines says otherwise: as for `maxstage.output.limits`."""
 
 
 def _parse_lines(
@@ -13,11 +24,17 @@ def _parse_lines(
 ) -> "tuple[int, int | None] | None":
     if text is None:
         return None
-    match = re.fullmatch(r"(\d*):(\d*)", text, re.ASCII)
-    first, last = (int(match[1] or 1), int(match[2]) if match[2] else None) if match else (0, None)
-    if not match or text == ":" or first < 1 or (last is not None and last < first):
-        raise click.BadParameter(f"{text!r} is not A:B with 1 <= A <= B; either may be left out")
-    return first, last
+    first, colon, last = text.partition(":")
+    try:
+        start = parse_count(first) if first or not last else 1
+        end = parse_count(last) if last else None if colon else start
+    except ValueError:
+        start, end = 0, None
+    if start < 1 or (end is not None and end < start):
+        raise click.BadParameter(
+            f"{shorten(text)} is neither a line, like 5, nor A:B with 1 <= A <= B; A or B may be left out"
+        )
+    return start, end
 
 
 @click.command(
@@ -29,13 +46,18 @@ Examples:
   max retrieve max:a1b2c3d4 --to contacts.ndjson"""
 )
 @click.argument("tokens", nargs=-1, required=True, metavar="TOKEN...", type=TokenType())
-@click.option("--head", type=click.IntRange(min=0), metavar="N", help="Only the first N lines.")
-@click.option("--tail", type=click.IntRange(min=0), metavar="N", help="Only the last N lines.")
-@click.option("--lines", metavar="A:B", callback=_parse_lines, help="Only lines A to B; 1 is the first.")
+@click.option("--head", type=CountType(min=0), metavar="N", help="Only the first N lines.")
+@click.option("--tail", type=CountType(min=0), metavar="N", help="Only the last N lines.")
+@click.option(
+    "--lines", metavar="A:B", callback=_parse_lines, help="Only lines A to B, or line A; 1 is the first."
+)
 @click.option("--max-bytes", type=SizeType(), help="Cut what is written to this size, like 64KiB.")
 @click.option("--strategy", type=click.Choice(STRATEGIES), help="What to keep then (tail).")
 @click.option(
-    "--max-lines", type=click.IntRange(min=1), default=1000, help="For the two line strategies (1000)."
+    "--max-lines",
+    type=CountType(min=1),
+    metavar="N",
+    help="Lines kept within --max-bytes (1000): for --strategy head_lines and tail_lines; implies the latter.",
 )
 @click.option("--to", "target", metavar="FILE", help="Write to FILE: complete, or not at all.")
 @pass_store
@@ -47,7 +69,7 @@ def retrieve(
     lines: "tuple[int, int | None] | None",
     max_bytes: int | None,
     strategy: str | None,
-    max_lines: int,
+    max_lines: int | None,
     target: str | None,
 ) -> None:
     """Write staged data to stdout, byte for byte as it was staged; several one after the other.
@@ -57,8 +79,13 @@ def retrieve(
     """
     if sum(option is not None for option in (head, tail, lines)) > 1:
         raise click.UsageError("--head, --tail and --lines exclude each other")
-    if strategy is not None and max_bytes is None:
+    if max_bytes is None and strategy is not None:
         raise click.UsageError("--strategy goes with --max-bytes")
+    if max_bytes is None and max_lines is not None:
+        raise click.UsageError(
+            "--max-lines goes with --max-bytes; for lines alone use --head, --tail or --lines"
+        )
+    strategy = line_strategy(strategy, max_lines)
     part = transfer.Part(head, tail, lines)
-    cut = None if max_bytes is None else (strategy or "tail", max_bytes, max_lines)
+    cut = None if max_bytes is None else (strategy or "tail", max_bytes, max_lines or _MOST_LINES)
     transfer.retrieve(store, tokens, part, cut=cut, target=target)

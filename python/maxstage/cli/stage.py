@@ -5,27 +5,44 @@ import sys
 import click
 
 from maxstage.cli import transfer
-from maxstage.cli.common import MinutesType, Store, output_option, parse_labels, parse_source, pass_store
+from maxstage.cli.common import (
+    CountType,
+    Store,
+    TtlType,
+    output_option,
+    parse_labels,
+    parse_source,
+    pass_store,
+)
 from maxstage.cli.run import closed_at_start
 from maxstage.cli.transfer import STDIN
+from maxstage.store.split import MOST_PARTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 
+def _check_parts(_ctx: click.Context, _param: click.Parameter, parts: int | None) -> int | None:
+    if parts is not None and parts > MOST_PARTS:
+        raise click.BadParameter(
+            f"at most {MOST_PARTS:,} items: each is two files and a line of output. --split-lines N cuts by lines"
+        )
+    return parts
+
+
 @click.command(
     epilog="""\b
 Examples:
   TOKEN=$(producer | max stage)
-  max stage contacts.ndjson --ttl 120 --source hubspot/contact
+  max stage contacts.ndjson --ttl 2h --source hubspot/contact
   producer | max stage --split 8        # eight tokens, for eight agents
 \b
 Also: max stage list | info | renew | pin | unpin | gc | verify.
 A file of such a name is staged as ./list."""
 )
 @click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path())
-@click.option("--ttl", type=MinutesType(), metavar="MINUTES", help="Minutes until it expires (60).")
+@click.option("--ttl", type=TtlType(), metavar="TIME", help="Until it expires: minutes, or like 2h, 1d (60).")
 @click.option(
     "--source", metavar="TEXT", callback=parse_source, help="Where the data came from, like hubspot/contact."
 )
@@ -38,9 +55,13 @@ A file of such a name is staged as ./list."""
 @click.option("--compress/--no-compress", default=None, help="Store it as gzip.")
 @click.option("--sync/--no-sync", default=None, help="Let it survive power loss before the token is printed.")
 @click.option(
-    "--split", type=click.IntRange(min=1), metavar="N", help="Cut into N items of about equal size."
+    "--split",
+    type=CountType(min=1),
+    callback=_check_parts,
+    metavar="N",
+    help="Cut into N items of about equal size.",
 )
-@click.option("--split-lines", type=click.IntRange(min=1), metavar="N", help="Cut into items of N lines.")
+@click.option("--split-lines", type=CountType(min=1), metavar="N", help="Cut into items of N lines.")
 @output_option
 @pass_store
 def stage(

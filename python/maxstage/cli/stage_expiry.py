@@ -5,9 +5,9 @@ import time
 import click
 
 from maxstage.cli.common import (
-    MinutesType,
     Store,
     TokenType,
+    TtlType,
     output_option,
     pass_store,
     print_json,
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from maxstage.store.metadata import Item
 
 _tokens = click.argument("tokens", nargs=-1, required=True, metavar="TOKEN...", type=TokenType())
-_ttl = click.option("--ttl", type=MinutesType(), metavar="MINUTES", help="Minutes from now (60).")
+_ttl = click.option("--ttl", type=TtlType(), metavar="TIME", help="From now: minutes, or like 2h, 1d (60).")
 
 
 def _report(item: "Item", verb: str, output: str) -> None:
@@ -31,13 +31,13 @@ def _report(item: "Item", verb: str, output: str) -> None:
         write_out(f"{verb}: {item.token}  expires: {format_remaining(item.expires, time.time())}")
 
 
-@click.command("stage renew", epilog="\b\nExample:\n  max stage renew max:a1b2c3d4 --ttl 240")
+@click.command("stage renew", epilog="\b\nExample:\n  max stage renew max:a1b2c3d4 --ttl 4h")
 @_tokens
 @_ttl
 @output_option
 @pass_store
 def stage_renew(store: Store, tokens: tuple[str, ...], ttl: float | None, output: str) -> None:
-    """Let items expire MINUTES from now."""
+    """Let items expire TIME from now."""
     for token in tokens:
         _report(store.renew(token, ttl), "Renewed", output)
 
@@ -58,6 +58,6 @@ def stage_pin(store: Store, tokens: tuple[str, ...], output: str) -> None:
 @output_option
 @pass_store
 def stage_unpin(store: Store, tokens: tuple[str, ...], ttl: float | None, output: str) -> None:
-    """Let pinned items expire MINUTES from now; others stay as they are."""
+    """Let pinned items expire TIME from now; others stay as they are."""
     for token in tokens:
         _report(store.unpin(token, ttl), "Unpinned", output)

@@ -5,7 +5,7 @@ import time
 
 import click
 
-from maxstage.cli.common import Store, output_option, pass_store, print_json, warn, write_out
+from maxstage.cli.common import CountType, Store, output_option, pass_store, print_json, warn, write_out
 from maxstage.cli.printing import item_json
 from maxstage.store.wording import counted, format_duration, format_size
 
@@ -40,7 +40,7 @@ Examples:
     callback=_parse_filter,
     help="Only those so labelled.",
 )
-@click.option("-n", "--limit", type=click.IntRange(min=0), metavar="N", help="Only the newest N.")
+@click.option("-n", "--limit", type=CountType(min=0), metavar="N", help="Only the newest N.")
 @click.option("-q", "--quiet", is_flag=True, help="Only tokens.")
 @output_option
 @pass_store

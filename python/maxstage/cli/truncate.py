@@ -6,7 +6,16 @@ import sys
 
 import click
 
-from maxstage.cli.common import SizeType, common_limits, dir_option, find_store, limits_of, warn, write_all
+from maxstage.cli.common import (
+    SizeType,
+    common_limits,
+    dir_option,
+    find_store,
+    limits_of,
+    warn,
+    with_line_strategy,
+    write_all,
+)
 from maxstage.cli.run import closed_at_start
 from maxstage.errors import NoProject
 from maxstage.output.bound import bound
@@ -36,7 +45,7 @@ def truncate(ctx: click.Context, /, file: str | None, folder: str | None, **opti
         if folder is not None or keep == "always":
             raise
         store = None
-    limits = limits_of(store, options)
+    limits = limits_of(store, with_line_strategy(store, options))
     with contextlib.ExitStack() as stack:
         if file is None or file == "-":
             if 0 in closed_at_start:

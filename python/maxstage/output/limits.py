@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from maxstage.errors import Error
-from maxstage.sizes import parse_size
+from maxstage.sizes import MOST_COUNT, parse_count, parse_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -152,10 +152,10 @@ def _defaults() -> dict[str, Any]:
 
 def _count(value: object) -> int:
     if isinstance(value, str) and value.isascii() and value.isdigit():
-        value = int(value)
+        value = parse_count(value)
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ValueError("wants a whole number, 1 or more")
-    return value
+    return min(value, MOST_COUNT)
 
 
 def _choice(*names: str) -> Callable[[object], str]:

@@ -10,7 +10,7 @@ _CONFIG = """\
 # Settings of this Max project. An option on the command line comes first, then the environment
 # (MAX_TTL_MINUTES, MAX_SYNC, ...), then this file, then the default, which is what each line here shows.
 
-# Minutes until a staged item expires.
+# Minutes until a staged item expires, or text like "2h" or "1d".
 # ttl_minutes = 60
 
 # Random bytes in a token's id, 4 to 16. Take 16 where several machines share this directory.

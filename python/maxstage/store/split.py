@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
     Cutter = Callable[[core.Reader], Iterator[int]]
 
+MOST_PARTS = 10_000
+"""Items that a caller may ask for by number: each is two files and a line of output, and a mistyped number would
+fill the directory. By lines there may be more, since the data says how many."""
+
 _LOOK = 64 * 1024
 """Bytes read at a time when looking for the end of a line."""
 

@@ -3,7 +3,7 @@
 import os
 import time
 
-from maxstage.settings import MOST_TTL_MINUTES, Settings, load_settings
+from maxstage.settings import Settings, load_settings
 from maxstage.store.due import expect_expiry, sweep_if_due
 from maxstage.store.layout import META, PROJECT, Layout, find_project, names_with, open_layout
 from maxstage.store.tokens import parse_token
@@ -178,7 +178,8 @@ class Store:
 
         Args:
             data: As for `stage`.
-            parts: Cut into this many items of about equal size; some are empty where there are fewer lines.
+            parts: Cut into this many items of about equal size, 10,000 at most; some are empty where there are
+                fewer lines.
             lines: Cut into items of this many lines.
             ttl: As for `stage`, as are the others.
             source: See above.
@@ -191,6 +192,9 @@ class Store:
         if (parts is None) == (lines is None) or (parts or lines or 0) < 1:
             raise ValueError("give either parts or lines, at least 1")
         from maxstage.store import split as splitting
+
+        if parts is not None and parts > splitting.MOST_PARTS:
+            raise ValueError(f"parts must be at most {splitting.MOST_PARTS:,}")
 
         settings = self._publication(ttl, False, source, content_type, labels)
         cutter = splitting.by_size(parts) if parts is not None else splitting.by_lines(lines or 0)
@@ -264,10 +268,12 @@ class Store:
     def _minutes(self, ttl: "timedelta | float | None") -> float:
         if ttl is None:
             return self.settings.ttl_minutes
-        minutes = ttl if isinstance(ttl, int | float) else ttl.total_seconds() / 60
-        if not 1 <= minutes <= MOST_TTL_MINUTES:
-            raise ValueError(f"ttl must be from 1 to {MOST_TTL_MINUTES} minutes, not {minutes:g}")
-        return minutes
+        from maxstage.durations import parse_minutes
+
+        try:
+            return parse_minutes(ttl if isinstance(ttl, int | float) else ttl.total_seconds() / 60)
+        except ValueError as error:
+            raise ValueError(f"ttl {error}") from None
 
     # Reading
 
