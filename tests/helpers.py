@@ -9,6 +9,7 @@ import contextlib
 import errno
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -63,7 +64,7 @@ class Gate:
     def __init__(self, folder: Path, name: str = "gate") -> None:
         self.path = folder / name
         os.mkfifo(self.path)
-        self.wait = f"read -r _ < '{self.path}'"
+        self.wait = f"read -r _ < {shlex.quote(str(self.path))}"
         """The command of a shell that waits; it starts no process."""
         self._fd = -1
 

@@ -19,7 +19,7 @@ class Deferred:
     block.
     """
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> "Deferred":
         self._came: list[tuple[int, FrameType | None]] = []
         self._handlers: dict[int, Any] = {}
         for number in _SIGNALS:
@@ -28,14 +28,22 @@ class Deferred:
                 try:
                     _signal.signal(number, self._note)
                 except ValueError:
-                    return  # only the main thread runs handlers, and only it may set them
+                    return self  # only the main thread runs handlers, and only it may set them
                 self._handlers[number] = handler
+        return self
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in self._handlers.items():
+        self.release()
+
+    def release(self) -> None:
+        """End the waiting: run the handlers of the signals that came, here. A second time this does nothing."""
+        handlers, self._handlers = self._handlers, {}
+        for number, handler in handlers.items():
             _signal.signal(number, handler)
-        for number, frame in self._came:
-            self._handlers[number](number, frame)
+        # Only now: until here one more may come.
+        came, self._came = self._came, []
+        for number, frame in came:
+            handlers[number](number, frame)
 
     def _note(self, number: int, frame: "FrameType | None") -> None:
         self._came.append((number, frame))

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from maxstage._backend import core
+from maxstage._pure.interrupts import Deferred
 from maxstage.output.external import Externals, Keep
 from maxstage.output.feed import Feed, open_stdin
 from maxstage.output.limits import Limits
@@ -107,28 +108,32 @@ def run(
     'done\\n'
     """
     words = [os.fspath(word) for word in argv]
+    limits = _limits(limits)
     with open_stdin(stdin, store) as feed:
         # Not preexec_fn: it forks the slow way. A session of its own makes a process group of its own.
         started = time.monotonic()
         try:
             externals = Externals(
-                _limits(limits), store, keep=keep, source=f"exec/{os.path.basename(words[0])}", owner=owner
+                limits, store, keep=keep, source=f"exec/{os.path.basename(words[0])}", owner=owner
             )
-            process = subprocess.Popen(
-                words,
-                stdin=feed.fd,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT if combine else subprocess.PIPE,
-                cwd=cwd,
-                env=env,
-                start_new_session=True,
-            )
-            feed.start()
-            running = _Running(
-                process, _limits(limits), externals, feed, combine=combine, cancel=cancel, on_output=on_output
-            )
-            deadline = None if timeout is None else started + timeout
-            return running.finish(deadline, task_id or os.path.basename(words[0]), started)
+            # A signal right after the start must find the capture, which ends the command: until then it waits.
+            with Deferred() as signals:
+                process = subprocess.Popen(
+                    words,
+                    stdin=feed.fd,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT if combine else subprocess.PIPE,
+                    cwd=cwd,
+                    env=env,
+                    start_new_session=True,
+                )
+                feed.start()
+                running = _Running(
+                    process, limits, externals, feed, combine=combine, cancel=cancel, on_output=on_output
+                )
+                deadline = None if timeout is None else started + timeout
+                name = task_id or os.path.basename(words[0])
+                return running.finish(deadline, name, started, signals.release)
         finally:
             feed.close()
 
@@ -178,16 +183,18 @@ def capture(
     name = task_id or os.path.basename(os.fsdecode(words[0]))  # type: ignore[arg-type]
     started = time.monotonic()
     externals = Externals(_limits(limits), store, keep=keep, source=f"exec/{name}", owner=owner)
-    running = _Running(
-        process,
-        _limits(limits),
-        externals,
-        Feed(subprocess.DEVNULL),
-        combine=False,
-        cancel=cancel,
-        on_output=on_output,
-    )
-    return running.finish(None if timeout is None else started + timeout, name, started)
+    with Deferred() as signals:
+        running = _Running(
+            process,
+            _limits(limits),
+            externals,
+            Feed(subprocess.DEVNULL),
+            combine=False,
+            cancel=cancel,
+            on_output=on_output,
+        )
+        deadline = None if timeout is None else started + timeout
+        return running.finish(deadline, name, started, signals.release)
 
 
 def _limits(limits: Limits | Mapping[str, Any] | None) -> Limits:
@@ -240,8 +247,16 @@ class _Running:
         )
         self._strategy = strategy
 
-    def finish(self, deadline: float | None, task_id: str, started: float) -> TaskOutput:
+    def finish(
+        self, deadline: float | None, task_id: str, started: float, begun: Callable[[], None]
+    ) -> TaskOutput:
         """Capture to the end, and return what was printed.
+
+        Args:
+            deadline: When to end the command, by the monotonic clock in seconds; None for never.
+            task_id: What to call it.
+            started: When it was started, by that clock.
+            begun: Called once whatever it raises ends the command.
 
         Raises:
             Interrupted: Ctrl-C.
@@ -249,7 +264,7 @@ class _Running:
         with contextlib.ExitStack() as stack:
             stack.callback(self._externals.discard)
             stack.callback(self.close)
-            interrupted = self._capture(deadline)
+            interrupted = self._capture(deadline, begun)
             if interrupted is not None and not isinstance(interrupted, KeyboardInterrupt):
                 raise interrupted
             output = self.result(task_id=task_id, duration=time.monotonic() - started)
@@ -257,10 +272,11 @@ class _Running:
             raise Interrupted(output) from None
         return output
 
-    def _capture(self, deadline: float | None) -> BaseException | None:
+    def _capture(self, deadline: float | None, begun: Callable[[], None]) -> BaseException | None:
         """Capture to the end; return what interrupted it, if anything did."""
         interrupted: BaseException | None = None
         try:
+            begun()
             self._pump(deadline)
         except BaseException as error:  # noqa: BLE001 - whatever it is, the command must not outlive us
             interrupted = error
