@@ -5,9 +5,10 @@ import os
 import pty
 import re
 import signal
-import time
 
 import pytest
+
+from helpers import PATIENCE, Gate
 
 FLOW = """\
 name: small
@@ -175,16 +176,18 @@ def test_runs(flow):
 
 
 def test_ctrl_c_tells_how_to_go_on(program):
+    gate = Gate(program.folder)
     (program.folder / "flow.yaml").write_text(
-        "name: s\nversion: 1\ntasks:\n  a: {script: {content: touch started; sleep 0.5; echo a}}\n"
+        f"name: s\nversion: 1\ntasks:\n  a: {{script: {{content: {gate.wait}; echo a}}}}\n"
         "  b: {script: {content: echo b}, depends_on: [a]}\n"
     )
     child = program.start("run", "flow.yaml")
-    wait_for(program.folder / "started")
+    gate.reached()
     child.send_signal(signal.SIGINT)
-    _, stderr = child.communicate(timeout=20)
+    wait_for_line(child, b"stopping: what runs may end by itself; Ctrl-C again ends it now\n")
+    gate.open()
+    _, stderr = child.communicate(timeout=PATIENCE)
     assert child.returncode == 130
-    assert b"stopping: what runs may end by itself; Ctrl-C again ends it now\n" in stderr
     hint = stderr.decode().splitlines()[-1]
     assert hint.startswith("Stopped. To go on: max run flow.yaml --run-id ")
     done = program(*hint.partition("max ")[2].split())
@@ -195,37 +198,40 @@ def test_ctrl_c_tells_how_to_go_on(program):
     )
 
 
+def wait_for_line(child, wanted):
+    """Read what a process says on stderr up to a line."""
+    for line in child.stderr:
+        if line == wanted:
+            return
+    raise AssertionError(f"it never said {wanted}")
+
+
 @pytest.mark.parametrize("numbers", [(signal.SIGINT, signal.SIGINT), (signal.SIGTERM,)])
 def test_what_ends_a_run_now(program, numbers):
+    gate = Gate(program.folder)
     (program.folder / "flow.yaml").write_text(
-        "name: s\nversion: 1\ntasks:\n  a: {script: {content: 'touch started; seq 5000; sleep 61'}}\n"
+        f"name: s\nversion: 1\ntasks:\n  a: {{script: {{content: 'seq 5000; {gate.wait}'}}}}\n"
     )
     child = program.start("run", "flow.yaml")
-    wait_for(program.folder / "started")
-    for number in numbers:
-        time.sleep(0.2)
+    gate.reached()
+    for number in numbers[:-1]:
         child.send_signal(number)
-    started = time.monotonic()
-    child.communicate(timeout=20)
-    assert time.monotonic() - started < 5
+        wait_for_line(child, b"stopping: what runs may end by itself; Ctrl-C again ends it now\n")
+    child.send_signal(numbers[-1])
+    # Nobody opens the gate: the script was ended.
+    child.communicate(timeout=PATIENCE)
     assert child.returncode == 128 + numbers[0]
     assert program.text("stage", "list") == "No staged data.\n"
     assert "interrupted" in program.text("runs")
 
 
-def wait_for(path):
-    deadline = time.monotonic() + 20
-    while not path.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def test_the_same_run_twice_at_once(program):
+    gate = Gate(program.folder)
     (program.folder / "flow.yaml").write_text(
-        "name: s\nversion: 1\ntasks:\n  a: {script: {content: 'touch started; test -e go || sleep 61'}}\n"
+        f"name: s\nversion: 1\ntasks:\n  a: {{script: {{content: 'test -e go || {gate.wait}'}}}}\n"
     )
     child = program.start("run", "flow.yaml")
-    wait_for(program.folder / "started")
+    gate.reached()
     second = program("run", "flow.yaml", "--resume", check=1)
     assert re.fullmatch(rb"Run \S+ is running already, in another process\n", second.stderr)
     assert "running" in program.text("runs")
