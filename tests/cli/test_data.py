@@ -9,6 +9,8 @@ from datetime import datetime
 
 import pytest
 
+from helpers import PATIENCE
+
 AWKWARD = {
     "empty": (b"", 0),
     "no final newline": (b"a\nb", 2),
@@ -244,7 +246,7 @@ def test_unstage_asks_on_a_terminal(program, answer, left):
     )
     os.close(theirs)
     os.write(ours, answer.encode())
-    child.communicate(timeout=30)
+    child.communicate(timeout=PATIENCE)
     os.close(ours)
     assert child.returncode == (130 if left else 0)
     assert len(program.text("stage", "list", "-q").split()) == left

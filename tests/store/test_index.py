@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers import PATIENCE
 from maxstage.store import index as indexing
 from maxstage.store.layout import META, names_with
 from maxstage.store.listing import read_all
@@ -258,7 +259,7 @@ def test_many_at_once_agree(store):
         subprocess.Popen([sys.executable, "-c", code, folder], stderr=subprocess.PIPE) for _ in range(4)
     ]
     for child in running:
-        _, err = child.communicate(timeout=60)
+        _, err = child.communicate(timeout=PATIENCE)
         assert (child.returncode, err) == (0, b"")
     assert told(store.list()) == truth(store)
 

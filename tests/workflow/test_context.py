@@ -5,13 +5,9 @@ import re
 
 import pytest
 
+from helpers import bash
 from maxstage import WorkflowError
 from maxstage.workflow.state import RunState, runs_folder
-
-
-def bash(content, **task):
-    return {"script": {"content": content}, **task}
-
 
 READER = {
     "reader": {"command": ["bash", "-c", 'tee "prompt-$MAX_TASK" | wc -c'], "system_prompt": "You read."}

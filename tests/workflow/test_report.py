@@ -8,6 +8,8 @@ import subprocess
 import pytest
 from PIL import Image
 
+from helpers import PATIENCE
+
 FLOW = """\
 name: "report <b>"
 version: 1
@@ -64,7 +66,7 @@ def test_a_browser_shows_it(page):
         ],
         check=True,
         capture_output=True,
-        timeout=100,
+        timeout=PATIENCE,
     )
     with Image.open(picture) as image:
         pixels = image.convert("RGB")

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from helpers import PATIENCE
 from maxstage.workflow.scripts import fill, problems
 
 PROGRAMS = {
@@ -114,6 +115,10 @@ def test_no_place_lets_data_become_code(tmp_path_factory, before, after):
         if not problems("bash", script):
             text = fill("bash", script, lambda _, value=value: value)
             subprocess.run(
-                ["bash", "-c", text], capture_output=True, cwd=folder, stdin=subprocess.DEVNULL, timeout=10
+                ["bash", "-c", text],
+                capture_output=True,
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                timeout=PATIENCE,
             )
             assert not (folder / "pwned").exists(), text

@@ -12,12 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from helpers import FOREVER, Gate, bash, end, is_running, lines_of, wait_until
 from maxstage import WorkflowError
 from maxstage.workflow.state import RunState, TaskResult, import_run, list_runs, runs_folder
-
-
-def bash(content, **task):
-    return {"script": {"content": content}, **task}
 
 
 def export_of(store, run_id):
@@ -186,12 +183,8 @@ def outcome(exported):
     return text, re.sub(r"max:[0-9a-f]+", "max:x", json.dumps(exported["facts"]["outputs"]))
 
 
-def read(path):
-    return path.read_text().splitlines() if path.exists() else []
-
-
-@pytest.mark.timeout(300)
-def test_kill_9_at_any_instant(program, store):
+@pytest.mark.parametrize("most", [12, pytest.param(200, marks=pytest.mark.stress)])
+def test_kill_9_at_any_instant(program, store, most):
     (program.folder / "flow.yaml").write_text(FLOW)
     program("run", "flow.yaml", "--jobs", "3")
     whole = next(iter(list_runs(runs_folder(store))))
@@ -199,24 +192,37 @@ def test_kill_9_at_any_instant(program, store):
     chance = random.Random(os.environ.get("MAX_TEST_SEED", "kill"))
     kills = rounds = 0
     log = program.folder / "log"
-    while kills < 50:
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
+    while kills < most:
         rounds += 1
         for path in [log, *program.folder.glob("seen*")]:
             path.unlink(missing_ok=True)
         known = set(list_runs(runs_folder(store)))
         run_id, args = None, ["flow.yaml"]
         while True:
-            before = len(read(log))
+            before = len(lines_of(log))
             done = set() if run_id is None else finished(Path(runs_folder(store)) / f"{run_id}.db")
-            child = program.start("run", *args, "--jobs", "3", start_new_session=True)
-            try:
-                child.communicate(timeout=chance.uniform(0.25, 0.75))
-            except subprocess.TimeoutExpired:
+            child = program.start("run", *args, "--jobs", "3", **quiet)
+            # So many programs it may start; 0 is while it begins.
+            programs = chance.choice([0, 1, 1, 2, 3, 5, 8])
+            begun = len(list_runs(runs_folder(store)))
+            wait_until(
+                lambda child=child, enough=before + programs, begun=begun, new=run_id is None: (
+                    child.poll() is not None
+                    or (
+                        len(lines_of(log)) >= enough
+                        and (not new or len(list_runs(runs_folder(store))) > begun)
+                    )
+                )
+            )
+            # Where it is then is chance: what it writes down takes less.
+            time.sleep(chance.uniform(0, 0.02))
+            if child.poll() is None:
                 child.kill()
                 kills += 1
-                child.communicate()
+            child.communicate()
             # What had ended was not begun again.
-            assert not done & set(read(log)[before:])
+            assert not done & set(lines_of(log)[before:])
             if child.returncode == 0:
                 break
             assert child.returncode == -signal.SIGKILL
@@ -257,30 +263,20 @@ def facts_of(store, run_id):
 
 
 def test_what_a_killed_run_left_running_is_ended_before_it_is_done_again(program, store):
+    gate = Gate(program.folder)
     (program.folder / "flow.yaml").write_text(
         "name: x\nversion: 1\ntasks:\n"
-        "  a: {script: {content: 'echo $$ >> pids; test -e go && exit; trap \"\" TERM; sleep 67'}}\n"
+        f"  a: {{script: {{content: 'echo $$ >> pids; test -e go && exit; trap \"\" TERM; {gate.wait}'}}}}\n"
     )
     child = program.start("run", "flow.yaml")
-    deadline = time.monotonic() + 10
-    while not read(program.folder / "pids"):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    gate.reached()
     child.kill()
     child.communicate()
-    (pid,) = read(program.folder / "pids")
-    assert runs(pid)
+    (pid,) = lines_of(program.folder / "pids")
+    assert is_running(pid)
     (program.folder / "go").touch()
     program("run", "flow.yaml", "--resume")
-    assert not runs(pid)
-
-
-def runs(pid):
-    """Whether a process runs: one that has ended and that nobody waited for does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+    assert not is_running(pid)
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "", "x" * 200, "a\n"])
@@ -293,9 +289,10 @@ def test_an_id_leads_nowhere_else(flow, name, tmp_path):
 
 
 def test_what_was_doubtful_about_an_output_is_told(program):
+    script = f"sleep {FOREVER} & echo $! > pid; echo begun"
     (program.folder / "flow.yaml").write_text(
-        "name: x\nversion: 1\ntasks: {a: {script: {content: 'sleep 68 & echo begun'}}}\n"
+        f"name: x\nversion: 1\ntasks: {{a: {{script: {{content: '{script}'}}}}}}\n"
     )
     done = program("run", "flow.yaml")
+    end(*lines_of(program.folder / "pid"))
     assert b"something that it started still holds its output" in done.stdout
-    subprocess.run(["pkill", "-f", "sleep 68"], check=False)
