@@ -52,6 +52,13 @@ class Program:
             assert done.returncode == check, (args, done.returncode, done.stderr.decode("utf-8", "replace"))
         return done
 
+    def fails(self, *args: str, code: int = 1, **options) -> str:
+        """Run it; it must fail with one line. Return the line."""
+        text = self(*args, check=code, **options).stderr.decode("utf-8", "replace")
+        assert text.count("\n") == 1, text
+        assert "Traceback" not in text
+        return text.strip()
+
     def text(self, *args: str, **options) -> str:
         """Run it and return what it printed, as text."""
         return self(*args, **options).stdout.decode()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         NoProject,
         NotFound,
         QuotaExceeded,
+        Untrusted,
         WorkflowError,
     )
     from maxstage.output.limits import CleanupStrategy, Limits, LimitsError
@@ -57,6 +58,7 @@ _HOMES = {
     "NoProject": "maxstage.errors",
     "NotFound": "maxstage.errors",
     "QuotaExceeded": "maxstage.errors",
+    "Untrusted": "maxstage.errors",
     "WorkflowError": "maxstage.errors",
 }
 """Where each public name lives. It is imported when first asked for: commands pay for no more than they use."""
@@ -78,6 +80,7 @@ __all__ = [
     "Store",
     "TaskOutput",
     "Truncation",
+    "Untrusted",
     "Workflow",
     "WorkflowError",
     "__version__",

@@ -9,6 +9,10 @@ class NoProject(Error):
     """There is no ``.max`` directory here or above."""
 
 
+class Untrusted(Error):
+    """The project, or a part of it, belongs to another user and is not listed as safe."""
+
+
 class ConfigError(Error):
     """A setting is unknown or has a value that is no good."""
 

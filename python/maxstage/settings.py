@@ -1,16 +1,21 @@
 """Settings: option > environment (``MAX_…``) > ``.max/config.toml`` > default.
 
-A missing file, or one with nothing but comments, costs no import.
+A missing file, or one with nothing but comments, costs no import. What may lie in a table is known where it is used:
+`maxstage.output.limits` is asked when there is such a table.
 """
 
 import os
 
+from maxstage.config_file import read_config, show, unknown
 from maxstage.errors import ConfigError
+from maxstage.trust import SETTING, check_owner, user_config
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
+
+    from maxstage.config_file import ConfigFile
 
 DEFAULT_TTL_MINUTES = 60
 
@@ -94,12 +99,6 @@ def _boolean(value: object) -> bool:
     return value
 
 
-def _table(value: object) -> "dict[str, Any]":
-    if not isinstance(value, dict):
-        raise ValueError("wants to be a table")  # noqa: TRY004
-    return value
-
-
 def _minutes(value: object) -> float:
     from maxstage.durations import parse_minutes
 
@@ -120,21 +119,86 @@ _PARSERS: "dict[str, Callable[[object], Any]]" = {
     "max_item_bytes": _size,
     "max_store_bytes": _size,
 }
-_TABLES: "dict[str, Callable[[object], Any]]" = {"limits": _table, "providers": _table}
-"""What only the file can say."""
+
+
+def _limits(values: "dict[str, Any]", config: "ConfigFile") -> None:
+    from maxstage.output.limits import Limits, LimitsError
+
+    try:
+        Limits.parse(values)
+    except LimitsError as error:
+        told = [str(config.error(["limits", name], text)) for name, text in error.problems.items()]
+        raise ConfigError("; ".join(told)) from None
+
+
+def _providers(values: "dict[str, Any]", config: "ConfigFile") -> None:
+    for name, value in values.items():
+        try:
+            check_provider(name, value)
+        except ProviderError as error:
+            raise config.error(["providers", name, *error.keys], str(error)) from None
+
+
+_TABLES: "dict[str, Callable[[dict[str, Any], ConfigFile], None]]" = {
+    "limits": _limits,
+    "providers": _providers,
+}
+"""What only the file can say, and what checks it: for every command, whether it uses that table or not."""
+
+
+class ProviderError(ConfigError):
+    """A provider is no good.
+
+    Attributes:
+        keys: What in it is at fault; empty for all of it.
+    """
+
+    def __init__(self, message: str, keys: "Sequence[str]" = ()) -> None:
+        super().__init__(message)
+        self.keys = keys
+
+
+def check_provider(name: str, value: object) -> "dict[str, list[str]]":
+    """Check an agent that the settings name: a list of words, or a table of ``command`` and ``model``.
+
+    Returns:
+        The table.
+
+    Raises:
+        ProviderError: It is neither.
+
+    >>> check_provider("mine", ["my-agent", "--fast"])
+    {'command': ['my-agent', '--fast']}
+    """
+    table: dict[str, Any] = value if isinstance(value, dict) else {"command": value}
+    for key, words in table.items():
+        if key not in {"command", "model"}:
+            raise ProviderError(
+                f"providers.{name}: {unknown('setting', str(key), ['command', 'model'])}", [str(key)]
+            )
+        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+            raise ProviderError(
+                f'providers.{name} wants a list of words, like ["my-agent", "--fast"]',
+                [key] if isinstance(value, dict) else [],
+            )
+    return table
 
 
 def load_settings(config: str, environ: "Mapping[str, str]" = os.environ) -> Settings:
     """Read the settings of a project.
 
     Args:
-        config: The path of its ``config.toml``, which need not exist.
+        config: The absolute path of its ``config.toml``, which need not exist.
         environ: The environment.
 
     Raises:
+        Untrusted: The file belongs to another user.
         ConfigError: A key is unknown or its value no good; the message names the file, line and key.
+        OSError: It can't be read.
     """
-    values = _read_config(config)
+    project = os.path.dirname(os.path.dirname(config))
+    file = read_config(config, lambda status: check_owner(status, config, project))
+    values = {} if file is None else _values_of(file)
     for key, parse in _PARSERS.items():
         name = f"MAX_{key.upper()}"
         text = environ.get(name)
@@ -142,51 +206,27 @@ def load_settings(config: str, environ: "Mapping[str, str]" = os.environ) -> Set
             try:
                 values[key] = parse(text)
             except ValueError as error:
-                raise ConfigError(f"{name}={text!r:.80} {error}") from None
+                raise ConfigError(f"{name}={show(text)} {error}") from None
     return Settings(**values)
 
 
-def _read_config(path: str) -> "dict[str, Any]":
-    try:
-        with open(path, "rb") as file:
-            content = file.read()
-    except FileNotFoundError:
-        return {}
-    if all(not line or line.startswith(b"#") for line in map(bytes.strip, content.split(b"\n"))):
-        return {}
-    return _parse_config(path, content)
-
-
-def _parse_config(path: str, content: bytes) -> "dict[str, Any]":
-    import tomllib
-
-    try:
-        text = content.decode()
-        table = tomllib.loads(text)
-    except ValueError as error:
-        raise ConfigError(f"{path} is not TOML: {error}") from None
+def _values_of(file: "ConfigFile") -> "dict[str, Any]":
     values = {}
-    for key, value in table.items():
-        parse = (_PARSERS | _TABLES).get(key)
-        if parse is None:
-            known = ", ".join(_PARSERS | _TABLES)
-            raise ConfigError(f"{path}:{_line_of(key, text)}: unknown setting {key!r}; known are {known}")
-        try:
-            values[key] = parse(value)
-        except ValueError as error:
-            raise ConfigError(f"{path}:{_line_of(key, text)}: {key} {error}, not {value!r:.80}") from None
+    for key, value in file.table.items():
+        if key in _TABLES:
+            if not isinstance(value, dict):
+                raise file.error([key], f"{key} wants to be a table, not {show(value)}")
+            _TABLES[key](value, file)
+            values[key] = value
+        elif key in _PARSERS:
+            try:
+                values[key] = _PARSERS[key](value)
+            except ValueError as error:
+                raise file.error([key], f"{key} {error}, not {show(value)}") from None
+        elif key == SETTING:
+            raise file.error(
+                [key], f"{key} stands in your own settings ({user_config()}), not in a project's"
+            )
+        else:
+            raise file.error([key], unknown("setting", key, [*_PARSERS, *_TABLES]))
     return values
-
-
-def where(config: str, key: str) -> str:
-    """Return file and line of a key in the settings, for an error."""
-    with open(config, encoding="utf-8") as file:
-        return f"{config}:{_line_of(key, file.read())}"
-
-
-def _line_of(key: str, text: str) -> int:
-    """Return the line where a key, or a table of that name, is set; TOML's parser doesn't tell."""
-    import re
-
-    pattern = re.compile(rf"""\s*\[*\s*["']?{re.escape(key)}["']?\s*[].=]""")
-    return next((number for number, line in enumerate(text.split("\n"), 1) if pattern.match(line)), 1)

@@ -15,11 +15,7 @@ DATA = b"".join(b'{"n": %d}\n' % number for number in range(5000))
 
 def fails(program, *args: str, code: int = 1, **options) -> str:
     """Run the program, which must fail with one line; return the line."""
-    done = program(*args, check=code, **options)
-    text = done.stderr.decode("utf-8", "replace")
-    assert text.count("\n") == 1, text
-    assert "Traceback" not in text
-    return text.strip()
+    return program.fails(*args, code=code, **options)
 
 
 def meta_path(program, token: str):

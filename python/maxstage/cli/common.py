@@ -57,8 +57,13 @@ def pass_store(function: "Callable[..., Any]") -> "Callable[..., Any]":
 
 def find_store(ctx: click.Context, folder: str | None) -> Store:
     """Return the store that the options, the environment or the working directory name."""
-    folder = folder or ctx.find_root().params.get("folder")
+    folder = named_folder(ctx, folder)
     return Store.find() if folder is None else Store.open_dir(folder)
+
+
+def named_folder(ctx: click.Context, folder: str | None) -> str | None:
+    """Return the folder that ``--dir`` names, after the command or before it."""
+    return folder if folder is not None else ctx.find_root().params.get("folder")
 
 
 class TokenType(click.ParamType[str]):
@@ -254,6 +259,7 @@ __all__ = [
     "find_store",
     "limits_of",
     "line_strategy",
+    "named_folder",
     "output_option",
     "parse_labels",
     "parse_source",

@@ -1,20 +1,22 @@
 """``max exec``."""
 
-import os
-
 import click
 
-from maxstage.cli.common import SizeType, TokenType, common_limits, dir_option, find_store, with_line_strategy
-from maxstage.cli.execution import execute, limits_of
-from maxstage.errors import NoProject
+from maxstage.cli.common import (
+    SizeType,
+    TokenType,
+    common_limits,
+    dir_option,
+    named_folder,
+    with_line_strategy,
+)
+from maxstage.cli.execution import execute, limits_of, store_or_none
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from click.shell_completion import CompletionItem
-
-    from maxstage.store.store import Store
 
 
 def _offer_commands(
@@ -77,8 +79,12 @@ def exec(  # noqa: A001 - commands are named as they are called
     Exits with the command's own status: 128 + n where signal n ended it, 124 after a timeout, 127 where it is
     not found, 126 where it can't be run.
     """
-    keep = options.pop("keep")
-    store = _store_or_none(ctx, folder)
+    keep, elsewhere = options.pop("keep"), options["external_storage_dir"] is not None
+    store, can_keep = store_or_none(
+        named_folder(ctx, folder),
+        needed=stdin is not None or (keep == "always" and not elsewhere),
+        kept=keep != "never" and not elsewhere,
+    )
     code = execute(
         argv,
         store,
@@ -87,17 +93,7 @@ def exec(  # noqa: A001 - commands are named as they are called
         live=live,
         stdin=stdin,
         timeout=timeout,
-        keep=keep,
+        keep=keep if can_keep or elsewhere else "never",
         combine=combine,
     )
     ctx.exit(code)
-
-
-def _store_or_none(ctx: click.Context, folder: str | None) -> "Store | None":
-    """Return the project's store; without a project a command runs all the same."""
-    try:
-        return find_store(ctx, folder)
-    except NoProject:
-        if folder is not None or os.environ.get("MAX_DIR"):
-            raise
-        return None

@@ -18,17 +18,39 @@ NOT_FOUND, NOT_EXECUTABLE, TIMED_OUT = 127, 126, 124
 """What shells and coreutils' timeout exit with."""
 
 
-def limits_of(store: "Store | None", options: "dict[str, Any]") -> "Limits":
-    """Return the limits of the project's settings, with those of the options over them."""
-    from maxstage.errors import ConfigError
-    from maxstage.output.limits import Limits, LimitsError
-    from maxstage.settings import where
+def store_or_none(folder: str | None, *, needed: bool, kept: bool) -> "tuple[Store | None, bool]":
+    """Return the store of the project, and whether what is cut can be kept; without a project all else works.
+
+    Args:
+        folder: The folder that ``--dir`` names.
+        needed: Whether there must be a store.
+        kept: Whether something would be kept in it.
+
+    Raises:
+        NoProject, Untrusted: There is no such project, or it belongs to another user; and it was asked for.
+        ConfigError: Its settings are at fault.
+    """
+    from maxstage.errors import NoProject, Untrusted
+    from maxstage.store.store import Store
 
     try:
-        limits = Limits.parse({} if store is None else store.settings.limits)
-    except LimitsError as error:
-        config = os.path.join(os.path.dirname(store.layout.root), "config.toml") if store else ""
-        raise ConfigError(f"{where(config, error.names[0])}: {error}") from None
+        return (Store.find() if folder is None else Store.open_dir(folder)), True
+    except NoProject:
+        if needed or folder is not None or os.environ.get("MAX_DIR"):
+            raise
+        return None, True  # where something is to be kept, that is told there
+    except Untrusted as error:
+        if needed or folder is not None or os.environ.get("MAX_DIR"):
+            raise
+        warn(f"Nothing is kept: {error}" if kept else str(error))
+        return None, False
+
+
+def limits_of(store: "Store | None", options: "dict[str, Any]") -> "Limits":
+    """Return the limits of the project's settings, with those of the options over them."""
+    from maxstage.output.limits import Limits
+
+    limits = Limits.parse({} if store is None else store.settings.limits)
     return limits.override(
         Limits.parse({name: value for name, value in options.items() if value is not None})
     )

@@ -89,17 +89,10 @@ def _execute(args: "Sequence[str]") -> int | None:
     # An option of ours comes before the command; what follows is the command's own.
     if not argv or (argv is args and not _is_plain(argv[0])):
         return None
-    from maxstage.cli.execution import execute, limits_of
-    from maxstage.errors import NoProject
-    from maxstage.store.store import Store
+    from maxstage.cli.execution import execute, limits_of, store_or_none
 
-    try:
-        store = Store.find()
-    except NoProject:
-        if os.environ.get("MAX_DIR"):
-            raise
-        store = None
-    return execute(argv, store, limits_of(store, {}))
+    store, can_keep = store_or_none(None, needed=False, kept=True)
+    return execute(argv, store, limits_of(store, {}), keep="truncated" if can_keep else "never")
 
 
 def _is_plain(text: str) -> bool:

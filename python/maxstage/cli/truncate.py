@@ -10,14 +10,14 @@ from maxstage.cli.common import (
     SizeType,
     common_limits,
     dir_option,
-    find_store,
     limits_of,
+    named_folder,
     warn,
     with_line_strategy,
     write_all,
 )
+from maxstage.cli.execution import store_or_none
 from maxstage.cli.run import closed_at_start
-from maxstage.errors import NoProject
 from maxstage.output.bound import bound
 
 TYPE_CHECKING = False
@@ -38,13 +38,14 @@ Examples:
 @click.pass_context
 def truncate(ctx: click.Context, /, file: str | None, folder: str | None, **options: "Any") -> None:
     """Cut FILE, or stdin, to a size; keep the whole of it under a token where it was cut."""
-    keep = options.pop("keep")
-    try:
-        store = find_store(ctx, folder)
-    except NoProject:
-        if folder is not None or keep == "always":
-            raise
-        store = None
+    keep, elsewhere = options.pop("keep"), options["external_storage_dir"] is not None
+    store, can_keep = store_or_none(
+        named_folder(ctx, folder),
+        needed=keep == "always" and not elsewhere,
+        kept=keep != "never" and not elsewhere,
+    )
+    if not can_keep and not elsewhere:
+        keep = "never"
     limits = limits_of(store, with_line_strategy(store, options))
     with contextlib.ExitStack() as stack:
         if file is None or file == "-":

@@ -1,8 +1,10 @@
 """``max validate``."""
 
+import os
+
 import click
 
-from maxstage.cli.common import dir_option, find_store, output_option, print_json, write_out
+from maxstage.cli.common import dir_option, find_store, named_folder, output_option, print_json, write_out
 from maxstage.cli.printing import warn
 from maxstage.errors import NoProject
 
@@ -20,7 +22,7 @@ def known_providers(ctx: click.Context, folder: str | None) -> "Mapping[str, Pro
     try:
         return providers_from(find_store(ctx, folder).settings.providers)
     except NoProject:
-        if folder is not None:
+        if named_folder(ctx, folder) is not None or os.environ.get("MAX_DIR"):
             raise
         return PROVIDERS
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from maxstage.errors import Error
+from maxstage.errors import Error, NoProject, Untrusted
+from maxstage.store.layout import NO_PROJECT
 from maxstage.store.store import Store
 
 if TYPE_CHECKING:
@@ -96,18 +97,15 @@ class External:
         return f"max retrieve {directory}{self.token}"
 
 
-def store_for(limits: Limits, store: Store | None) -> Store | None:
-    """Return the store that whole outputs go to: of the limits' directory, the given, the project's, or none."""
-    from maxstage.errors import NoProject
+def store_for(limits: Limits, store: Store | None) -> Store:
+    """Return the store that whole outputs go to: of the limits' directory, the given, or the project's.
 
+    Raises:
+        NoProject, Untrusted: There is none, or it belongs to another user.
+    """
     if limits.external_storage_dir is not None:
         return Store.init(limits.external_storage_dir)
-    if store is not None:
-        return store
-    try:
-        return Store.find()
-    except NoProject:
-        return None
+    return store or Store.find()
 
 
 class Externals:
@@ -122,10 +120,17 @@ class Externals:
         self, limits: Limits, store: Store | None, *, keep: Keep, source: str, owner: str | None
     ) -> None:
         threshold = limits.external_storage_threshold
-        self._store = None if keep == "never" or threshold is None else store_for(limits, store)
-        self._missing = self._store is None and keep != "never" and threshold is not None
-        if self._missing and keep == "always":
-            raise Error('There is no store to keep the output in. Run "max init" first.')
+        self._store: Store | None = None
+        self._missing = ""
+        if keep != "never" and threshold is not None:
+            try:
+                self._store = store_for(limits, store)
+            except (NoProject, Untrusted) as error:
+                if keep == "always" or limits.external_storage_dir is not None:
+                    raise
+                nowhere = str(error) == NO_PROJECT
+                why = 'not in a Max project; run "max init" first' if nowhere else str(error)
+                self._missing = f"the whole output was not kept: {why}"
         self.above = None if keep == "never" or threshold is None else 0 if keep == "always" else threshold
         self._limits = limits
         self._source = source
@@ -158,9 +163,7 @@ class Externals:
         """Keep a stream whole from now on; return it where that is not possible."""
         if self._store is None:
             if self._missing and not self.problems:
-                self.problems.append(
-                    'the whole output was not kept: not in a Max project; run "max init" first'
-                )
+                self.problems.append(self._missing)
             return [stream]
         external = External(self._store, self._limits, source=self._source, owner=self._owner)
         self._streams[stream] = external

@@ -13,6 +13,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from maxstage.config_file import show, unknown
 from maxstage.errors import Error
 from maxstage.sizes import MOST_COUNT, parse_count, parse_size
 
@@ -182,8 +183,13 @@ def _directory(value: object) -> str:
 def _cleanup(value: object) -> CleanupStrategy:
     if isinstance(value, CleanupStrategy):
         value = dataclasses.asdict(value)
-    if not isinstance(value, dict) or not value.keys() <= {"type", "keep_count"}:
-        raise ValueError(f"wants {{type, keep_count}}, type one of: {', '.join(CLEANUP_TYPES)}")
+    if not isinstance(value, dict):
+        raise ValueError(f"wants {{type, keep_count}}, type one of: {', '.join(CLEANUP_TYPES)}")  # noqa: TRY004
+    for key in value:
+        if key not in {"type", "keep_count"}:
+            raise ValueError(
+                f"wants {{type, keep_count}} ({unknown('key', str(key), ['type', 'keep_count'])})"
+            )
     kind = _choice(*CLEANUP_TYPES)(value.get("type", "most_recent"))
     return CleanupStrategy(kind, _count(value.get("keep_count", 20)))
 
@@ -219,16 +225,12 @@ def _check(values: Mapping[str, Any]) -> dict[str, Any]:
     problems: dict[str, str] = {}
     for name, value in values.items():
         if name not in _PARSERS:
-            import difflib  # only for a mistake
-
-            near = difflib.get_close_matches(str(name), _PARSERS, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(_PARSERS)}"
-            problems[str(name)] = f"unknown limit {name!r}; {hint}"
+            problems[str(name)] = unknown("limit", str(name), list(_PARSERS))
             continue
         try:
             checked[name] = _PARSERS[name](value)
         except ValueError as error:
-            problems[name] = f"{name} {error}, not {value!r}"
+            problems[name] = f"{name} {error}, not {show(value)}"
     if problems:
         raise LimitsError(problems)
     return checked

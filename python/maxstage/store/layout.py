@@ -23,6 +23,7 @@ import os
 import stat
 
 from maxstage.errors import Corrupt, NoProject
+from maxstage.trust import check_owner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,13 +78,27 @@ class Layout:
         return self.path(f".{item_id}{suffix}")
 
 
+def absolute(folder: "str | os.PathLike[str] | None" = None) -> str:
+    """Return the absolute path of a folder, by default of the working directory.
+
+    Raises:
+        NoProject: The name is empty, or the working directory, which it starts from, was deleted.
+    """
+    if folder is not None and not os.fspath(folder):
+        raise NoProject("An empty --dir names no folder; name the one that holds .max")
+    try:
+        return os.getcwd() if folder is None else os.path.abspath(folder)
+    except FileNotFoundError:
+        raise NoProject("The working directory does not exist any more; change to another") from None
+
+
 def find_project(start: str) -> str:
-    """Return the first folder at or above `start` that holds ``.max``.
+    """Return the first folder at or above `start`, an absolute path, that holds ``.max``, whoever owns that.
 
     Raises:
         NoProject: There is none.
     """
-    folder = os.path.abspath(start)
+    folder = start
     while not os.path.isdir(f"{folder}/{PROJECT}"):
         above = os.path.dirname(folder)
         if above == folder:
@@ -92,24 +107,59 @@ def find_project(start: str) -> str:
     return folder
 
 
-def open_layout(project: str) -> Layout:
-    """Return the layout of the store in `project`, the folder that holds ``.max``; make ``staging`` if missing.
+def open_layout(project: str, named: str) -> Layout:
+    """Return the layout of the store in a project; make ``staging`` if missing.
+
+    Args:
+        project: The folder that holds ``.max``, absolute.
+        named: What the user calls it, for the error.
 
     Raises:
         NoProject: `project` holds no ``.max``.
+        Untrusted: It belongs to another user.
+        Corrupt: ``staging`` is no directory.
     """
     base = os.path.join(project, PROJECT)
     root = f"{base}/{STAGING}"
+    if not is_trusted_directory(base, project):
+        raise NoProject(_no_project(project, named))
     try:
-        mode = os.lstat(root).st_mode
+        status = os.lstat(root)
     except FileNotFoundError:
-        if not os.path.isdir(base):
-            raise NoProject(NO_PROJECT) from None
         os.makedirs(root, mode=0o700, exist_ok=True)
-        mode = os.lstat(root).st_mode
-    if not stat.S_ISDIR(mode):
+        status = os.lstat(root)
+    check_owner(status, root, project)
+    if not stat.S_ISDIR(status.st_mode):
         raise Corrupt(f"{root} is not a directory (a symbolic link is refused); remove it and run max init")
     return Layout(root)
+
+
+def is_trusted_directory(path: str, project: str) -> bool:
+    """Whether this is a directory. A symbolic link may lead to it; the owner of both counts.
+
+    Raises:
+        Untrusted: It belongs to another user.
+    """
+    try:
+        status = os.lstat(path)
+        if stat.S_ISLNK(status.st_mode):
+            check_owner(status, path, project)
+            status = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    check_owner(status, path, project)
+    return stat.S_ISDIR(status.st_mode)
+
+
+def _no_project(project: str, named: str) -> str:
+    if not os.path.isdir(project):
+        why = "is not a directory" if os.path.lexists(project) else "does not exist"
+        return f"{named} {why}; name the folder that holds {PROJECT}"
+    if os.path.lexists(f"{project}/{PROJECT}"):
+        return f"{named} is not a Max project: its {PROJECT} is not a directory"
+    import shlex
+
+    return f'{named} is not a Max project. Run "max init {shlex.quote(project)}" first.'
 
 
 def open_regular(path: str) -> int:

@@ -2,7 +2,8 @@
 
 import os
 
-from maxstage.store.layout import PROJECT, STAGING
+from maxstage.store.layout import PROJECT, STAGING, absolute
+from maxstage.trust import check_path
 
 _GITIGNORE = "# Staged data is nobody's source: keep all of it out of git.\n*\n"
 
@@ -38,9 +39,14 @@ def init_project(folder: str) -> bool:
 
     Returns:
         Whether anything was made.
+
+    Raises:
+        Untrusted: What is there belongs to another user.
     """
-    base = os.path.join(folder, PROJECT)
+    base = f"{absolute(folder)}/{PROJECT}"
     made = _make_directory(base)
+    for path in (base, f"{base}/{STAGING}", f"{base}/config.toml"):
+        check_path(path, os.path.dirname(base))
     made |= _make_directory(f"{base}/{STAGING}")
     made |= _make_file(f"{base}/.gitignore", _GITIGNORE)
     return _make_file(f"{base}/config.toml", _CONFIG) or made
@@ -64,6 +70,10 @@ def _make_file(path: str, content: str) -> bool:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
         return False
-    with open(fd, "w", encoding="utf-8") as file:
-        file.write(content)
+    try:
+        with open(fd, "w", encoding="utf-8") as file:
+            file.write(content)
+    except OSError as error:
+        os.unlink(path)  # half of it would stay for ever, since what is there is left alone
+        raise type(error)(error.errno, error.strerror, path) from None
     return True

@@ -5,7 +5,7 @@ import time
 
 from maxstage.settings import Settings, load_settings
 from maxstage.store.due import expect_expiry, sweep_if_due
-from maxstage.store.layout import META, PROJECT, Layout, find_project, names_with, open_layout
+from maxstage.store.layout import META, PROJECT, Layout, absolute, find_project, names_with, open_layout
 from maxstage.store.tokens import parse_token
 
 # What only some commands need is imported where it is used: reading one item takes less time than importing all this.
@@ -54,16 +54,23 @@ class Store:
 
         Raises:
             NoProject: There is none.
+            Untrusted: It belongs to another user.
             ConfigError: Its settings are at fault.
         """
         folder = os.environ.get("MAX_DIR") if start is None else None
-        return cls.open_dir(folder or find_project(os.fspath(start) if start is not None else os.getcwd()))
+        if folder:
+            return cls._open(folder, f"MAX_DIR={folder}")
+        return cls._open(find_project(absolute(start)))
 
     @classmethod
     def open_dir(cls, folder: "str | os.PathLike[str]") -> "Store":
         """Open the store of the project in `folder`, which holds ``.max``. Raises as `find` does."""
-        project = os.path.abspath(folder)
-        layout = open_layout(project)
+        return cls._open(os.fspath(folder))
+
+    @classmethod
+    def _open(cls, folder: str, named: str | None = None) -> "Store":
+        project = absolute(folder)
+        layout = open_layout(project, named or folder)
         return cls(layout, load_settings(f"{project}/{PROJECT}/config.toml"))
 
     @classmethod

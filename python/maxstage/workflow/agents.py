@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from maxstage.errors import ConfigError
+from maxstage.settings import check_provider
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,15 +50,9 @@ def providers_from(settings: Mapping[str, Any]) -> dict[str, Provider]:
     """
     found = dict(PROVIDERS)
     for name, value in settings.items():
-        table = value if isinstance(value, dict) else {"command": value}
-        unknown = set(table) - {"command", "model"}
-        if unknown:
-            raise ConfigError(f"providers.{name}: unknown setting {min(unknown)!r}; known are command, model")
+        table = check_provider(name, value)
         known = PROVIDERS.get(name, Provider([], [], ""))
         command, model = table.get("command", known.command), table.get("model", known.model)
-        for words in (command, model):
-            if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-                raise ConfigError(f'providers.{name} wants a list of words, like ["my-agent", "--fast"]')
         if not command:
             raise ConfigError(f"providers.{name} has no command")
         found[name] = Provider(command, model, known.install)

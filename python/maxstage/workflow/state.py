@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from maxstage.errors import WorkflowError
 from maxstage.output.task_output import TaskOutput
+from maxstage.trust import check_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -422,8 +423,14 @@ def delete_files(folder: str, run_id: str) -> None:
 
 
 def runs_folder(store: Store) -> str:
-    """Return the folder that a project's runs lie in."""
-    return os.path.join(os.path.dirname(store.layout.root), "runs")
+    """Return the folder that a project's runs lie in, which need not exist.
+
+    Raises:
+        Untrusted: It belongs to another user.
+    """
+    base = os.path.dirname(store.layout.root)
+    check_path(f"{base}/runs", os.path.dirname(base))
+    return f"{base}/runs"
 
 
 def list_runs(folder: str) -> list[str]:

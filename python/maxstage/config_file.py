@@ -1,0 +1,154 @@
+"""Reading a TOML file that may have been planted: what it is, who owns it, where in it a key stands.
+
+The modules that only a file with settings needs are imported where it has some.
+"""
+
+import os
+import stat
+
+from maxstage.errors import ConfigError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+_READING = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+"""Without waiting: somebody may have put a named pipe there."""
+
+_MOST = 1024 * 1024
+"""Bytes of a file with settings: a hundred times what anybody writes by hand."""
+
+_SHOWN = 60
+"""Characters of a value that an error repeats."""
+
+
+def read_config(path: str, check: "Callable[[os.stat_result], None]") -> "ConfigFile | None":
+    """Read a file with settings; None where it is missing or says nothing.
+
+    Args:
+        path: The file.
+        check: Is given the status of the open file, and of a symbolic link that leads to it; raises unless the owner
+            is trusted.
+
+    Raises:
+        ConfigError: It is no regular file, too large, or not TOML.
+        OSError: It can't be read.
+    """
+    try:
+        fd = _open(path, check)
+    except FileNotFoundError:
+        return None
+    try:
+        status = os.fstat(fd)
+        check(status)
+        if not stat.S_ISREG(status.st_mode):
+            raise ConfigError(f"{path} is not a regular file; it can't be read as settings")
+        content = _read(fd, path)
+    finally:
+        os.close(fd)
+    if all(not line or line.startswith(b"#") for line in map(bytes.strip, content.split(b"\n"))):
+        return None
+    return ConfigFile(path, content)
+
+
+def _open(path: str, check: "Callable[[os.stat_result], None]") -> int:
+    try:
+        return os.open(path, _READING | os.O_NOFOLLOW)
+    except OSError as error:
+        import errno
+
+        if error.errno != errno.ELOOP:
+            raise
+    check(os.lstat(path))
+    return os.open(path, _READING)
+
+
+def _read(fd: int, path: str) -> bytes:
+    content = b""
+    while more := os.read(fd, _MOST + 1 - len(content)):
+        content += more
+        if len(content) > _MOST:
+            raise ConfigError(f"{path} is larger than 1 MiB; it can't be read as settings")
+    return content
+
+
+class ConfigFile:
+    """A parsed file.
+
+    Attributes:
+        table: What it says.
+    """
+
+    def __init__(self, path: str, content: bytes) -> None:
+        import tomllib
+
+        self._path = path
+        try:
+            self._text = content.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            line = content.count(b"\n", 0, error.start) + 1
+            raise ConfigError(f"{path}:{line}: not UTF-8") from None
+        try:
+            self.table: dict[str, Any] = tomllib.loads(self._text)
+        except (ValueError, RecursionError) as error:
+            raise ConfigError(f"{path} is not TOML: {clip(str(error), 200)}") from None
+
+    def error(self, keys: "Sequence[str]", message: str) -> ConfigError:
+        """Return the error that something is wrong with a key, given with the tables that it is in."""
+        return ConfigError(f"{self._path}:{self._line_of(keys)}: {message}")
+
+    def _line_of(self, keys: "Sequence[str]") -> int:
+        """Return the line where a key is set, or the innermost table of it that has a line; tomllib doesn't tell."""
+        import re
+
+        # What is inside of texts over several lines is no key.
+        text = re.sub(
+            r'"""(?:\\.|[^\\])*?"""|\'\'\'.*?\'\'\'',
+            lambda match: "\n" * match[0].count("\n"),
+            self._text,
+            flags=re.DOTALL,
+        )
+        part = r"""\s*(?:"[^"]*"|'[^']*'|[A-Za-z0-9_-]+)\s*"""
+        line_of_key = re.compile(rf"\s*(\[?\[?)({part}(?:\.{part})*)[\]=]")
+        table: list[str] = []
+        depth, found = 0, 1
+        for number, line in enumerate(text.split("\n"), 1):
+            match = line_of_key.match(line)
+            if match is None:
+                continue
+            names = [name.strip().strip("\"'") for name in re.findall(part, match[2])]
+            if match[1]:
+                table = names
+            else:
+                names = table + names
+            common = next(
+                (i for i, (a, b) in enumerate(zip(keys, names, strict=False)) if a != b),
+                min(len(keys), len(names)),
+            )
+            if common > depth:
+                depth, found = common, number
+        return found
+
+
+def clip(text: str, most: int = _SHOWN) -> str:
+    """Return text on one line, and cut to `most` characters."""
+    text = " ".join(text.split())
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def show(value: object) -> str:
+    """Return a value as an error repeats it: one line, and not much of it."""
+    try:
+        return clip(repr(value))
+    except ValueError:
+        return "a number of thousands of digits"  # which Python refuses to write out
+
+
+def unknown(kind: str, name: str, known: "Sequence[str]") -> str:
+    """Return that nothing of this name is known, and what was probably meant."""
+    import difflib  # only for a mistake
+
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+    return f"unknown {kind} {show(name)}; {hint}"

@@ -1,0 +1,215 @@
+"""Settings and the folder of the project: what is wrong with them is one line, the same for every command."""
+
+import os
+
+import pytest
+
+COMMANDS = [
+    ["stage"],
+    ["stage", "--ttl", "5", "--label", "a=b"],
+    ["retrieve", "a1b2c3d4"],
+    ["retrieve", "a1b2c3d4", "--head=1"],
+    ["stage", "list"],
+    ["stage", "info", "a1b2c3d4"],
+    ["stage", "renew", "a1b2c3d4"],
+    ["stage", "pin", "a1b2c3d4"],
+    ["stage", "unpin", "a1b2c3d4"],
+    ["stage", "gc"],
+    ["stage", "verify"],
+    ["unstage", "a1b2c3d4"],
+    ["exec", "true"],
+    ["exec", "--combine", "true"],
+    ["truncate"],
+    ["run", "flow.yaml"],
+    ["validate", "flow.yaml"],
+    ["runs"],
+    ["runs", "show", "x"],
+    ["runs", "clean", "--completed", "--yes"],
+    ["context", "x", "t"],
+]
+
+
+@pytest.fixture
+def flow(program):
+    """A project with a workflow."""
+    (program.folder / "flow.yaml").write_text(
+        "name: x\nversion: 1\ntasks: {t: {command: {executable: 'true'}}}\n"
+    )
+    return program
+
+
+@pytest.mark.parametrize("args", COMMANDS, ids=" ".join)
+def test_an_unknown_key_is_an_error_for_every_command(flow, args):
+    config = flow.folder / ".max" / "config.toml"
+    for content, words in (
+        ("\nttl_minute = 5\n", f"{config}:2: unknown setting 'ttl_minute'; did you mean 'ttl_minutes'?"),
+        ("[limits]\nmax_line = 5\n", f"{config}:2: unknown limit 'max_line'; did you mean 'max_lines'?"),
+        (
+            "[providers.mine]\ncommand = ['x']\ncomand = ['y']\n",
+            f"{config}:3: providers.mine: unknown setting 'comand'; did you mean 'command'?",
+        ),
+    ):
+        config.write_text(content)
+        assert flow.fails(*args, timeout=20) == words
+
+
+DEEP = "a = " + "[" * 100_000
+HUGE = "9" * 5000
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("max_lines = 1\n[limits]\n", ":1: unknown setting 'max_lines'"),
+        ("[providers.max_line]\ncommand=['x']\n[limits]\nmax_line = 1\n", ":4: unknown limit"),
+        ('[limits]\n"max_line" = 1\n', ":2: unknown limit"),
+        ("limits.max_line = 1\n", ":1: unknown limit"),
+        ("\nlimits = {max_line = 1}\n", ":2: unknown limit"),
+        ("[limits]\nmax_lines = 0\nmax_lins = 1\n", ":2: max_lines wants a whole number"),
+        ("[limits]\nmax_lines = 0\nmax_lins = 1\n", ":3: unknown limit 'max_lins'"),
+        (
+            "[limits.cleanup_strategy]\nkind = 'lru'\n",
+            ":1: cleanup_strategy wants {type, keep_count} (unknown key 'kind'",
+        ),
+        (
+            "[limits]\ncleanup_strategy = {keep_cont = 3}\n",
+            ":2: cleanup_strategy wants {type, keep_count} (unknown key",
+        ),
+        ("[limits]\nmax_lines = nan\n", "max_lines wants a whole number, 1 or more, not nan"),
+        ("[limits]\nmax_stdout_bytes = inf\n", "max_stdout_bytes wants a positive number of bytes"),
+        (f"[limits]\nmax_stdout_bytes = 0x{HUGE}\n", "not a number of thousands of digits"),
+        ("x = '''\n[limits]\n'''\n[limits]\nmax_line = 1\n", ":1: unknown setting 'x'"),
+        (
+            "[providers]\nx = '''\n[limits]\nmax_line = 1'''\n[limits]\nmax_line = 1\n",
+            ":2: providers.x wants a list",
+        ),
+        ("limits = 5\n", ":1: limits wants to be a table, not 5"),
+        ("[[providers]]\n", ":1: providers wants to be a table, not [{}]"),
+        ("providers = 'x'\n", ":1: providers wants to be a table"),
+        ("[providers]\nmine = 5\n", ":2: providers.mine wants a list of words"),
+        ("[providers.mine]\n\ncommand = [1]\n", ":3: providers.mine wants a list of words"),
+        ("ttl_minutes = nan\n", ":1: ttl_minutes must be from 1 minute"),
+        ("ttl_minutes = inf\n", ":1: ttl_minutes must be"),
+        ("ttl_minutes = [1]\n", ":1: ttl_minutes must be"),
+        ("ttl_minutes = 1979-05-27\n", ":1: ttl_minutes must be"),
+        (f"ttl_minutes = {HUGE}\n", "is not TOML"),
+        (f"ttl_minutes = 0x{HUGE}\n", "not a number of thousands of digits"),
+        (f"max_item_bytes = 0x{HUGE}\n", "not a number of thousands of digits"),
+        (f"max_item_bytes = '{HUGE}'\n", "max_item_bytes wants a positive number of bytes"),
+        (f"max_item_bytes = '1.{HUGE}'\n", "max_item_bytes wants a positive number of bytes"),
+        (f"sync = '{'x' * 100_000}'\n", "…"),
+        (f"{'x' * 100_000} = 1\n", "…"),
+        ('"a\\nb" = 1\n', "unknown setting 'a\\nb'"),
+        ("sync = {}\n", "sync wants true or false"),
+        ("sync = true\nsync = true\n", "is not TOML"),
+        (DEEP, "is not TOML"),
+        ("a\0b", "is not TOML"),
+        ("\n\n# ok\nsync = 'caf\xe9'\n", ":4: not UTF-8"),
+        ("\xff\xfe", ":1: not UTF-8"),
+        ("#\n" * (1 << 20), "is larger than 1 MiB"),
+        ("sync = true # " + "x" * 10_000_000, "is larger than 1 MiB"),
+    ],
+    ids=lambda value: value[:40],
+)
+def test_content_beyond_reason(program, content, words):
+    config = program.folder / ".max" / "config.toml"
+    config.write_bytes(content.encode("latin-1"))
+    line = program.fails("stage", stdin=b"x", timeout=30)
+    assert str(config) in line
+    assert words in line
+    assert len(line) < 600
+
+
+def test_what_is_no_file(program):
+    config = program.folder / ".max" / "config.toml"
+    config.unlink()
+    config.mkdir()
+    assert (
+        program.fails("stage", stdin=b"x") == f"{config} is not a regular file; it can't be read as settings"
+    )
+    config.rmdir()
+    os.mkfifo(config)
+    for command in (["stage"], ["stage", "list"], ["exec", "true"]):
+        assert "is not a regular file" in program.fails(*command, timeout=20)
+    config.unlink()
+    config.symlink_to("/dev/zero")
+    assert "is not a regular file" in program.fails("stage", timeout=20)
+    config.unlink()
+    config.symlink_to(config)
+    assert program.fails("stage") == f"Too many levels of symbolic links: {config}"
+
+
+def test_a_byte_order_mark_is_no_content(program):
+    (program.folder / ".max" / "config.toml").write_text("\ufeffttl_minutes = 5\n", encoding="utf-8")
+    program.stage(b"x")
+
+
+@pytest.mark.parametrize("value", ["9" * 5000, "nan", "-1", "1" + "0" * 30, "x" * 5000])
+def test_the_environment_beyond_reason(program, value):
+    for name in ("MAX_TTL_MINUTES", "MAX_MAX_ITEM_BYTES", "MAX_SYNC"):
+        line = program.fails("stage", stdin=b"x", env=os.environ | {name: value})
+        assert line.startswith(f"{name}=")
+        assert len(line) < 300
+
+
+@pytest.mark.parametrize("args", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("way", ["environment", "option", "first"])
+def test_a_folder_that_is_no_project_is_named(flow, args, way):
+    empty = flow.folder / "em pty"
+    empty.mkdir()
+    file = flow.folder / "file"
+    file.write_bytes(b"")
+    (flow.folder / "odd").mkdir()
+    (flow.folder / "odd" / ".max").write_bytes(b"")
+    for folder, why in (
+        ("/nope", "/nope does not exist; name the folder that holds .max"),
+        (str(file), f"{file} is not a directory; name the folder that holds .max"),
+        (str(empty), f"{empty} is not a Max project. Run \"max init '{empty}'\" first."),
+        ("odd", "odd is not a Max project: its .max is not a directory"),
+    ):
+        words = list(args)
+        if way == "first":
+            words = ["--dir", folder, *args]
+        elif way == "option":
+            verb = 2 if args[0] in {"stage", "runs"} and len(args) > 1 and args[1][0] != "-" else 1
+            words = [*args[:verb], "--dir", folder, *args[verb:]]
+        env = os.environ | ({"MAX_DIR": folder} if way == "environment" else {})
+        line = flow.fails(*words, env=env)
+        assert line == (f"MAX_DIR={why}" if way == "environment" else why)
+
+
+def test_commands_that_need_no_project_care_for_none(program):
+    env = os.environ | {"MAX_DIR": "/nope"}
+    for args in (["--help"], ["--version"], ["template"], ["validate", "--schema"], ["init"]):
+        program(*args, env=env)
+
+
+def test_an_empty_name(program):
+    """An empty variable is as good as none; an empty option is a variable that was not set."""
+    token = program.text("stage", stdin=b"x", env=os.environ | {"MAX_DIR": ""}).strip()
+    assert (
+        program.fails("retrieve", token, "--dir", "")
+        == "An empty --dir names no folder; name the one that holds .max"
+    )
+    assert (
+        program.fails("exec", "--dir", "", "true")
+        == "An empty --dir names no folder; name the one that holds .max"
+    )
+
+
+def test_a_working_directory_that_is_gone(program):
+    gone = program.folder / "gone"
+    for command, code in ((["stage"], 1), (["stage", "list"], 1), (["exec", "true"], 0)):
+        gone.mkdir()
+        done = program(
+            "exec",
+            "sh",
+            "-c",
+            'cd gone; rmdir ../gone; exec "$@"',
+            "sh",
+            *program.command,
+            *command,
+            check=code,
+        )
+        assert b"Traceback" not in done.stderr
+        assert (b"working directory does not exist" in done.stderr) == bool(code)
