@@ -59,8 +59,8 @@ def test_bash(script, tmp_path):
         ("javascript", "console.log({{ item }})"),
         ("javascript", "console.log('{{ item }}')"),
         ("javascript", "console.log(`{{ item }}`) // it's"),
-        ("perl", "binmode STDOUT, ':utf8'; print {{ item }}"),
-        ("perl", "binmode STDOUT, ':utf8'; print \"{{ item }}\""),
+        ("perl", "print {{ item }}"),
+        ("perl", 'print "{{ item }}"'),
     ],
 )
 def test_other_languages(language, script, tmp_path):
@@ -88,7 +88,7 @@ def test_values_keep_their_type_in_python(value, expected, tmp_path):
 
 def test_a_quoted_here_document_is_refused():
     assert problems("bash", "cat <<'E'\n{{ item }}\nE") == [
-        "{{ item }} stands in a here-document whose end is quoted; write <<END without quotes"
+        "{{ item }}: it stands in a here-document whose end is quoted; write <<END without quotes"
     ]
     assert problems("bash", "cat <<'E'\nx\nE\necho {{ item }}") == []
     assert "double quotes" in problems("perl", "print '{{ item }}'")[0]
