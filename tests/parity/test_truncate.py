@@ -2,13 +2,13 @@
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maxstage import _pure
+from vectors import truncate_oracle
 
 _core = pytest.importorskip("maxstage._core")
 STRATEGIES = ["head", "tail", "both", "head_lines", "tail_lines", "summary"]
@@ -162,7 +162,19 @@ def test_bad_arguments(core):
         core.truncate_ends(b"", b"", 0, 0, "summary", 1, 1)
 
 
-VECTORS = json.loads((Path(__file__).parent.parent / "vectors" / "truncate.json").read_text())
+VECTORS = json.loads(truncate_oracle.VECTORS.read_text())
+
+
+def test_the_vectors_are_what_the_oracle_makes():
+    assert truncate_oracle.VECTORS.read_text() == truncate_oracle.make()
+
+
+@relaxed
+@given(texts, st.sampled_from(STRATEGIES[:-1]), limits, st.integers(1, 30), hints)
+def test_texts_are_cut_as_the_oracle_cuts_them(data, strategy, max_bytes, max_lines, hint):
+    cut = both(data, strategy, max_bytes, max_lines, hint)
+    expected = truncate_oracle.truncate(data, strategy, max_bytes, max_lines, hint)
+    assert (cut.content, cut.dropped_bytes, cut.dropped_lines) == expected
 
 
 @pytest.mark.parametrize("core", [_core, _pure])
