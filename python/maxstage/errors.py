@@ -21,6 +21,10 @@ class InvalidToken(Error, ValueError):
     """The text is no token: see `maxstage.store.tokens`."""
 
 
+class InvalidMetadata(Error, ValueError):
+    """What is said of an item can't be kept: its source, its labels, or keys of the caller's own."""
+
+
 class NotFound(Error, LookupError):
     """No item has this token."""
 

@@ -37,6 +37,10 @@ def loads(content: "bytes | str") -> "Any":
 def dumps(value: object) -> str:
     """Return `value` as one line of JSON; characters beyond ASCII stay as they are.
 
+    Raises:
+        ValueError: It holds a number that JSON has not: NaN or infinity.
+        TypeError: It holds what JSON has not.
+
     >>> dumps({"a": [1, None, "ä"]})
     '{"a": [1, null, "ä"]}'
     """
@@ -45,7 +49,7 @@ def dumps(value: object) -> str:
         return "".join(encode(value, 0))
     import json
 
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 _cached: "dict[str, Callable[..., Any] | None]" = {}
@@ -70,7 +74,7 @@ def _encoder() -> "Callable[[object, int], tuple[str, ...]] | None":
             # As json.JSONEncoder.iterencode calls it: markers, default, encoder, indent, the two separators, sort_keys,
             # skipkeys, allow_nan.
             _cached["encoder"] = make_encoder(
-                None, _refuse, encode_basestring, None, ": ", ", ", False, False, True
+                None, _refuse, encode_basestring, None, ": ", ", ", False, False, False
             )
         except (ImportError, TypeError):
             _cached["encoder"] = None

@@ -114,22 +114,25 @@ def test_an_inode_that_is_used_again(store):
 
 
 def test_what_sqlite_cannot_hold(store):
+    """Numbers beyond 63 bits, halves of surrogate pairs, names that are not UTF-8: all of it is damaged, and named."""
     store.stage_many([b"x"] * 3)
     item = store.stage(b"y")
-    path = store.layout.meta(item.id)
+    Path(os.fsdecode(os.fsencode(store.layout.root) + b"/\xff.meta.json")).write_bytes(b"{}")
     for change in (
-        {"createdNs": 2**64},
+        {"createdNs": 2**63},
+        {"recordCount": 2**64},
         {"source": "\ud800"},
         {"labels": {"a": "\ud800"}},
         {"new": "\ud800"},
     ):
-        meta = item.to_dict() | change
-        with open(path, "w") as file:
-            json.dump(meta, file)
-        os.utime(store.layout.root)
-        found = store.list()
-        assert len(found) == 4
-        assert told(found) == truth(store)
+        changed = Path(store.layout.path("new"))
+        changed.write_text(json.dumps(item.to_dict() | change))
+        changed.rename(store.layout.meta(item.id))
+        for _ in range(2):
+            found, damaged = store.scan()
+            assert len(found) == 3
+            assert sorted(damaged) == sorted([item.id, "\udcff.meta.json"])
+            assert told(found) == truth(store)
 
 
 def test_a_damaged_index_is_made_anew(store):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from maxstage import light_json
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=20,
 )
@@ -52,6 +52,15 @@ def test_does_without_the_c_parts(monkeypatch):
     monkeypatch.setattr(light_json, "_cached", {})
     assert light_json.loads(b'{"a": 1}') == {"a": 1}
     assert light_json.dumps({"a": "\u00e4"}) == '{"a": "\u00e4"}'
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_writes_no_number_that_json_has_not(monkeypatch, number):
+    for _ in range(2):
+        with pytest.raises(ValueError, match="JSON compliant"):
+            light_json.dumps({"a": [number]})
+        monkeypatch.setitem(sys.modules, "_json", None)
+        monkeypatch.setattr(light_json, "_cached", {})
 
 
 def test_refuses_what_is_no_json():

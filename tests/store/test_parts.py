@@ -187,21 +187,22 @@ def describe(store, data: bytes, **options):
 
 def test_fields(store):
     records = b'{"a": 1, "b": null}\n{"a": "x", "c": [1]}\n{"a": true}\n{"b": {"d": 1}}\n'
-    lines, count, fields = describe(store, records)
+    lines, count, fields, more = describe(store, records)
     assert len(lines) == 3
-    assert count == 4
+    assert (count, more) == (4, 0)
     assert fields["a"] == {"type": "number|string|boolean", "present": 0.75, "example": 1}
     assert fields["b"] == {"type": "null|object", "present": 0.5, "example": {"d": 1}}
     assert fields["c"]["type"] == "array"
     assert describe(store, b'[{"a": 1}, 5]')[1:] == (
         1,
         {"a": {"type": "number", "present": 1.0, "example": 1}},
+        0,
     )
-    assert describe(store, b"text\n")[1:] == (0, {})
-    assert describe(store, b"not json\n", content_type="ndjson")[1:] == (0, {})
+    assert describe(store, b"text\n")[1:] == (0, {}, 0)
+    assert describe(store, b"not json\n", content_type="ndjson")[1:] == (0, {}, 0)
+    # A record that can't be read costs itself alone.
+    assert describe(store, b'{"a":1}\nnot json\n{"a":2}\n', content_type="ndjson")[1] == 2
     assert describe(store, b'{"a":1}\n' * 100_000)[1] < 100_000
-    # A newline alone ends a record.
-    assert describe(store, b'{"a":\r1}\n{"a":2}\n')[1] == 2
 
 
 def test_previews(store):

@@ -81,7 +81,7 @@ class TokenType(click.ParamType[str]):
         from click.shell_completion import CompletionItem
 
         from maxstage.errors import Error
-        from maxstage.store.wording import counted
+        from maxstage.store.wording import counted, printable
 
         try:
             items = find_store(ctx, ctx.params.get("folder")).list()
@@ -91,7 +91,10 @@ class TokenType(click.ParamType[str]):
         # A token that was begun without "max:" goes on without it: not every shell replaces what was typed.
         bare = not "max:".startswith(typed) and not typed.startswith("max:")
         return [
-            CompletionItem(name, help=f"{item.source or 'unknown'}, {counted(item.record_count, 'record')}")
+            CompletionItem(
+                name,
+                help=f"{printable(item.source or 'unknown', 60)}, {counted(item.record_count, 'record')}",
+            )
             for item in items
             if (name := item.id if bare else item.token).startswith(typed)
         ]

@@ -26,21 +26,68 @@ def item_json(item: "Item", *, internals: bool = False) -> "dict[str, Any]":
 
 def print_json(value: object, *, indent: int | None = 2) -> None:
     """Print JSON: indented, or as one line."""
+    write_out(to_json(value, indent=indent))
+
+
+def to_json(value: object, *, indent: int | None = None) -> str:
+    """Return JSON that every reader takes and no terminal obeys, whatever the data holds.
+
+    What JSON has no number for (NaN, infinity) is null, half of a surrogate pair is U+FFFD, and what a terminal would
+    obey is an escape.
+
+    Raises:
+        Error: It is nested too deeply.
+    """
     import json
 
-    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    from maxstage.errors import Error
+
     try:
-        text.encode()
-    except UnicodeEncodeError:
-        # A file name that is not UTF-8, or half of a character in the data: as an escape it is valid JSON.
-        text = json.dumps(value, indent=indent)
-    write_out(text)
+        try:
+            text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
+        except ValueError:
+            text = json.dumps(_finite(value), indent=indent, ensure_ascii=False, allow_nan=False)
+    except RecursionError:
+        raise Error("this is nested too deeply to be printed as JSON") from None
+    # All that need not be looked at: json itself escapes what lies before the blank.
+    if text.isascii() and "\x7f" not in text:
+        return text
+    return _disarm(text)
+
+
+def _finite(value: object) -> object:
+    """Return a value with null for the numbers that JSON has not."""
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    if isinstance(value, float) and value - value != 0:  # infinity less itself is NaN
+        return None
+    return value
+
+
+def _disarm(text: str) -> str:
+    """Return JSON with escapes for what a terminal would obey; such characters stand within strings only."""
+    from maxstage.store.wording import is_harmless
+
+    for char in set(text):
+        if char != "\n" and not is_harmless(char):
+            # An escape beyond U+FFFF is a pair of surrogates.
+            units = char.encode("utf-16-be", "surrogatepass").hex()
+            escape = "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+            text = text.replace(char, "\ufffd" if "\ud800" <= char <= "\udfff" else escape)
+    return text
 
 
 def write_out(text: str) -> None:
     """Print text to stdout now, so that an error of the disk or the reader is seen here and not at exit."""
     sys.stdout.flush()
-    write_all(1, (text + "\n").encode("utf-8", "surrogateescape"), "<stdout>")
+    data = text + "\n"
+    try:
+        content = data.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        content = data.encode("utf-8", "backslashreplace")  # half of a surrogate pair, from no file name
+    write_all(1, content, "<stdout>")
 
 
 def write_all(fd: int, data: bytes, name: str) -> None:
@@ -61,7 +108,11 @@ def describe(error: Exception) -> str:
 
 
 def warn(message: str) -> None:
-    """Print one line to stderr."""
+    """Print one line to stderr, with nothing in it that a terminal obeys: it may name files and data."""
     if sys.stderr is not None:
-        sys.stderr.write(" ".join(message.split("\n")) + "\n")
+        if not message.isprintable():
+            from maxstage.store.wording import printable
+
+            message = printable(message)
+        sys.stderr.write(message + "\n")
         sys.stderr.flush()

@@ -7,7 +7,7 @@ import sys
 
 from maxstage.cli.printing import describe, warn
 from maxstage.cli.quick import quick
-from maxstage.errors import Error, InvalidToken
+from maxstage.errors import Error, InvalidMetadata, InvalidToken
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def run(args: list[str]) -> int:
         return OK
     except (Error, OSError, ImportError) as error:
         # ImportError: a wrong MAXSTAGE_BACKEND, or a compiled module of another version.
-        code = _fail(describe(error), USAGE if isinstance(error, InvalidToken) else FAILED)
+        code = _fail(describe(error), USAGE if isinstance(error, InvalidToken | InvalidMetadata) else FAILED)
         try:
             sys.stdout.flush()
         except OSError:

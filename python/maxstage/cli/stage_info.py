@@ -1,5 +1,6 @@
 """``max stage info``."""
 
+import itertools
 import time
 
 import click
@@ -8,14 +9,19 @@ from maxstage.cli.common import Store, TokenType, output_option, pass_store, pri
 from maxstage.cli.printing import item_json
 from maxstage.cli.stage_list import format_remaining
 from maxstage.store.preview import describe_fields, estimate_tokens, preview_lines, show_example
-from maxstage.store.wording import format_duration, format_size
+from maxstage.store.wording import format_duration, format_size, printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any
 
     from maxstage.store.metadata import Item
+    from maxstage.store.preview import Fields
+
+_CHARACTERS = 200
+"""Characters that are shown of the source, and of each label."""
+_LABELS = 20
+"""Labels that are shown."""
 
 
 @click.command(
@@ -36,13 +42,19 @@ def stage_info(store: Store, token: str, output: str, internals: bool) -> None:
     with store.open_item(token) as opened:
         item = opened.item
         lines = preview_lines(opened)
-        sampled, fields = describe_fields(opened)
+        described = describe_fields(opened)
     if output == "json":
         tokens = estimate_tokens(item.byte_size)
-        sample = {"preview": lines, "estimatedTokens": tokens, "fields": fields, "recordsSampled": sampled}
+        sample = {
+            "preview": lines,
+            "estimatedTokens": tokens,
+            "fields": described.fields,
+            "moreFields": described.more,
+            "recordsSampled": described.sampled,
+        }
         print_json(item_json(item, internals=internals) | sample)
     else:
-        write_out("\n".join([*_facts(item), *_preview(item, lines), *_fields(sampled, fields)]))
+        write_out("\n".join([*_facts(item), *_preview(item, lines), *_fields(described)]))
     store.sweep_if_due()
 
 
@@ -51,7 +63,7 @@ def _facts(item: "Item") -> "Iterator[str]":
     yield f"Token:      {item.token}"
     yield f"Records:    {item.record_count:,}"
     yield f"Size:       {format_size(item.byte_size)}"
-    yield f"Source:     {item.source or 'unknown'}"
+    yield f"Source:     {printable(item.source or 'unknown', _CHARACTERS)}"
     yield f"Created:    {format_duration(now - item.created)} ago"
     yield f"Expires:    {format_remaining(item.expires, now)}"
     yield f"Type:       {item.content_type}"
@@ -59,7 +71,15 @@ def _facts(item: "Item") -> "Iterator[str]":
     if item.compressed:
         yield f"Stored:     {format_size(item.stored_size)}, gzip"
     if item.labels:
-        yield f"Labels:     {', '.join(f'{key}={value}' for key, value in item.labels.items())}"
+        yield f"Labels:     {_labels(item.labels)}"
+
+
+def _labels(labels: dict[str, str]) -> str:
+    shown = [
+        printable(f"{key}={value}", _CHARACTERS) for key, value in itertools.islice(labels.items(), _LABELS)
+    ]
+    more = len(labels) - len(shown)
+    return ", ".join(shown) + (f" and {more:,} more" if more else "")
 
 
 def _preview(item: "Item", lines: list[str]) -> "Iterator[str]":
@@ -70,13 +90,17 @@ def _preview(item: "Item", lines: list[str]) -> "Iterator[str]":
         yield f"  ... ({item.record_count - len(lines)} more)"
 
 
-def _fields(sampled: int, fields: "dict[str, dict[str, Any]]") -> "Iterator[str]":
+def _fields(described: "Fields") -> "Iterator[str]":
+    fields = described.fields
     if not fields:
         return
     yield ""
+    sampled = described.sampled
     yield f"Fields (of the first {sampled:,} records):" if sampled > 1 else "Fields:"
     name_width = max(map(len, fields))
     type_width = max(len(field["type"]) for field in fields.values())
     for name, field in fields.items():
         example = show_example(field["example"])
         yield f"  {name:{name_width}}  {field['type']:{type_width}}  {field['present']:4.0%}  {example}"
+    if described.more:
+        yield f"  ... (and {described.more:,} more)"

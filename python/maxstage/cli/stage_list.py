@@ -7,13 +7,18 @@ import click
 
 from maxstage.cli.common import CountType, Store, output_option, pass_store, print_json, warn, write_out
 from maxstage.cli.printing import item_json
-from maxstage.store.wording import counted, format_duration, format_size
+from maxstage.store.tokens import format_token, is_id
+from maxstage.store.wording import counted, format_duration, format_size, printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from maxstage.store.metadata import Item
+
+
+_SOURCE_CHARACTERS = 60
+"""Characters of a source: beyond them nobody sees the columns."""
 
 
 def _parse_filter(
@@ -65,7 +70,8 @@ def stage_list(
     else:
         write_out("No staged data.")
     if damaged:
-        warn(f'{len(damaged)} damaged left out, like max:{damaged[0]}; "max stage verify" tells more')
+        like = format_token(damaged[0]) if is_id(damaged[0]) else damaged[0]
+        warn(f'{len(damaged):,} damaged left out, like {like}; "max stage verify" tells more')
 
 
 def _table(items: "list[Item]") -> str:
@@ -75,7 +81,7 @@ def _table(items: "list[Item]") -> str:
             item.token,
             counted(item.record_count, "record"),
             format_size(item.byte_size),
-            item.source or "unknown",
+            printable(item.source or "unknown", _SOURCE_CHARACTERS),
             f"{format_duration(now - item.created)} ago",
             f"expires: {format_remaining(item.expires, now)}",
         )

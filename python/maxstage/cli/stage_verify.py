@@ -31,6 +31,10 @@ def stage_verify(ctx: click.Context, store: Store, tokens: tuple[str, ...], outp
                     "problem": problem,
                 }
             )
+    for name in () if tokens else store.strays():
+        problem = f"{store.layout.path(name)} is not an item: its name is not a token's; move it away"
+        warn(problem)
+        results.append({"token": None, "ref": None, "ok": False, "problem": problem})
     if output == "json":
         print_json(results)
     damaged = sum(not result["ok"] for result in results)

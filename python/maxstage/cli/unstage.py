@@ -3,6 +3,7 @@
 import click
 
 from maxstage.cli.common import Store, TokenType, confirm, pass_store, warn, write_out
+from maxstage.cli.printing import describe
 from maxstage.store.tokens import format_token, parse_token
 
 
@@ -34,6 +35,8 @@ def unstage(
     ids = [parse_token(token) for token in tokens]
     if every:
         ids = store.ids()
+        for name in store.strays():
+            warn(f"{store.layout.path(name)} is left alone: its name is not a token's")
     elif source is not None:
         ids = [item.id for item in store.list(source=source)]
     elif expired:
@@ -47,12 +50,19 @@ def unstage(
 
 
 def _delete(ctx: click.Context, store: Store, ids: list[str], *, named: bool) -> None:
-    missing = False
+    failed = False
     for item_id in ids:
-        if store.unstage(item_id):
+        try:
+            deleted = store.unstage(item_id)
+        except OSError as error:
+            # One that can't be deleted keeps no other.
+            failed = True
+            warn(f"{format_token(item_id)} could not be deleted: {describe(error)}")
+            continue
+        if deleted:
             write_out(f"Unstaged: {format_token(item_id)}")
         elif named:
-            missing = True
+            failed = True
             warn(f"Staged data not found: {format_token(item_id)}")
-    if missing:
+    if failed:
         ctx.exit(1)

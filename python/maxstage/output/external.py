@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from maxstage.errors import Error, NoProject, Untrusted
 from maxstage.store.layout import NO_PROJECT
 from maxstage.store.store import Store
+from maxstage.store.wording import printable
 
 if TYPE_CHECKING:
     from maxstage._backend import core
@@ -72,7 +73,7 @@ class External:
         extra: dict[str, Any] = {} if self._owner is None else {"owner": self._owner}
         minutes = None if self._owner is not None else self._store.settings.ttl_minutes
         try:
-            item = self._draft.publish(ttl_minutes=minutes, source=self._source, extra=extra)
+            item = self._draft.publish(ttl_minutes=minutes, source=printable(self._source), extra=extra)
         except (OSError, Error) as error:
             self.fail(error)
             return

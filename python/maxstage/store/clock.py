@@ -10,6 +10,9 @@ _DAY = 86400
 _EPOCH_DAYS = 719162
 """Days from 0001-01-01 to 1970-01-01 in the Gregorian calendar."""
 
+_LAST = 253402300799.0
+"""9999-12-31T23:59:59Z: the last second that has a name."""
+
 _MOST_DATES = 1000
 """Dates that are remembered: the items of a store are of few days, and there may be a hundred thousand of them."""
 _dates: dict[str, int] = {}
@@ -21,7 +24,8 @@ def format_time(seconds: float) -> str:
     >>> format_time(1706443200)
     '2024-01-28T12:00:00Z'
     """
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+    # `strftime` writes the year 999 with three digits, or with four: the systems differ.
+    return "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z".format(*time.gmtime(seconds)[:6])
 
 
 def parse_time(text: str) -> float:
@@ -42,7 +46,8 @@ def parse_time(text: str) -> float:
     if hour > "23" or minute > "59" or second > "60":
         raise ValueError(f"no such time: {text!r}")
     seconds = _seconds(date, text) + int(hour) * 3600 + int(minute) * 60 + int(second)
-    return seconds + float("0" + fraction)
+    # A leap second, or rounding, must not lead into a year of five digits, which nothing here writes or reads.
+    return min(seconds + float("0" + fraction), _LAST)
 
 
 def _is_date(text: str) -> bool:

@@ -9,7 +9,7 @@ def detect_source(prefix: bytes, content_type: "ContentType") -> str | None:
     """Return what the first record says of its source.
 
     Where it is a JSON object with a string ``source``: that, followed by ``/`` and its string ``type`` where
-    there is one. Otherwise, or where the record goes on beyond the prefix, None.
+    there is one. Otherwise, or where the record goes on beyond the prefix, or that is too long for a name, None.
 
     >>> detect_source(b'{"source": "hubspot", "type": "contact"}', "json")
     'hubspot/contact'
@@ -18,6 +18,7 @@ def detect_source(prefix: bytes, content_type: "ContentType") -> str | None:
     if content_type == "text" or not (b'"source"' in prefix or b"\\u" in prefix):
         return None
     from maxstage import light_json
+    from maxstage.store.metadata import MOST_SOURCE
 
     lines = prefix.lstrip().split(b"\n", 1)
     try:
@@ -27,7 +28,8 @@ def detect_source(prefix: bytes, content_type: "ContentType") -> str | None:
     if not isinstance(record, dict) or not _is_text(record.get("source")):
         return None
     source: str = record["source"]
-    return f"{source}/{record['type']}" if _is_text(record.get("type")) else source
+    named = f"{source}/{record['type']}" if _is_text(record.get("type")) else source
+    return named if len(named) <= MOST_SOURCE else None
 
 
 def _is_text(value: object) -> bool:

@@ -22,6 +22,7 @@ from maxstage.light_json import dumps, loads
 from maxstage.store.finding import load_item
 from maxstage.store.layout import META, names_with
 from maxstage.store.metadata import Item
+from maxstage.store.tokens import is_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,14 +37,11 @@ if TYPE_CHECKING:
 WORTH_AN_INDEX = 1000
 """Items from which on there is an index: to read as many takes some 20 ms, about what importing SQLite takes."""
 
-_VERSION = 1
+_VERSION = 2
 """Of the tables; an index of another version is made anew."""
 
 _TICK = 2 * 10**9
 """Nanoseconds by which a time of change must be older than now: FAT's clock is the coarsest, with two seconds."""
-
-_MOST = 2**63 - 1
-"""The largest whole number that SQLite holds."""
 
 _PATIENCE = 5
 """Seconds to wait for another process that brings the index up to date; then the items are read."""
@@ -65,7 +63,7 @@ INSERT INTO directory VALUES ('', 0);
 # The items lie in the order in which they are listed.
 
 _TO_BE_READ = -1
-"""In the place of created_ns: what is damaged, or has values that SQLite can't hold, is read anew each time."""
+"""In the place of created_ns: what is damaged is read anew each time."""
 
 _NEWEST = """
 SELECT id, created_ns, expires, record_count, byte_size, stored_size, source, content_type, compressed, crc32,
@@ -96,8 +94,9 @@ class Index:
         return float("inf") if found[0] is None else found[0]
 
     def to_be_read(self) -> "list[str]":
-        """Return the ids of the items that the index can't tell of."""
-        return [row[0] for row in self._database.execute("SELECT id FROM items WHERE created_ns < 0")]
+        """Return the ids of what is damaged, and names that are not ids."""
+        found = self._database.execute("SELECT id FROM items WHERE created_ns < 0")
+        return [os.fsdecode(row[0]) for row in found]
 
     def refresh(self) -> None:
         """Bring the index up to date."""
@@ -239,7 +238,7 @@ def _inodes(layout: "Layout") -> "dict[str, str]":
         return {
             entry.name.removesuffix(META): str(entry.inode())
             for entry in entries
-            if entry.name.endswith(META)
+            if entry.name.endswith(META) and not entry.name.startswith(".")
         }
 
 
@@ -249,14 +248,12 @@ def _now_of(path: str) -> int:
 
 
 def _row_to_be_read(item_id: str, inode: str) -> "tuple[Any, ...]":
-    return (item_id, _TO_BE_READ, *[None] * 11, inode)
+    # A name that is not an id may not be text either.
+    name = item_id if is_id(item_id) else os.fsencode(item_id)
+    return (name, _TO_BE_READ, *[None] * 11, inode)
 
 
 def _to_row(item: Item, inode: str) -> "tuple[Any, ...]":
-    texts = (item.source or "", dumps(item.labels), dumps(item.extra))
-    numbers = (item.created_ns, item.record_count, item.byte_size, item.stored_size, item.crc32 or 0)
-    if max(numbers) > _MOST or not all(map(_is_text, texts)):
-        return _row_to_be_read(item.id, inode)
     return (
         item.id,
         item.created_ns,
@@ -268,16 +265,11 @@ def _to_row(item: Item, inode: str) -> "tuple[Any, ...]":
         item.content_type,
         item.compressed,
         item.crc32,
-        texts[1] if item.labels else None,
+        dumps(item.labels) if item.labels else None,
         dumps(item.line_index) if item.line_index else None,
-        texts[2] if item.extra else None,
+        dumps(item.extra) if item.extra else None,
         inode,
     )
-
-
-def _is_text(text: str) -> bool:
-    """Whether SQLite takes it: JSON may name half of a surrogate pair."""
-    return text.isascii() or text.encode("utf-8", "ignore").decode() == text
 
 
 def _to_item(row: "tuple[Any, ...]") -> Item:

@@ -48,9 +48,6 @@ _READING = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _READ = 64 * 1024
 """Bytes of metadata that are read at once: all of it, many labels apart."""
 
-_MOST_METADATA = 16 * 1024 * 1024
-"""Bytes of metadata that are read: a thousand times what we write; a larger file is no metadata of ours."""
-
 
 class Layout:
     """The paths of one store. `root` is the directory ``.max/staging``."""
@@ -186,12 +183,12 @@ def open_regular(path: str) -> int:
     return fd
 
 
-def read_small(path: str) -> bytes:
-    """Return the content of a metadata file. Raises as `open_regular` does."""
+def read_small(path: str, most: int) -> bytes:
+    """Return the content of a file, or of a larger one more than `most` bytes. Raises as `open_regular` does."""
     fd = open_regular(path)
     try:
         content = b""
-        while len(content) < _MOST_METADATA and (more := os.read(fd, _READ)):
+        while len(content) <= most and (more := os.read(fd, _READ)):
             content += more
         return content
     finally:
@@ -208,8 +205,13 @@ def remove(path: str) -> bool:
 
 
 def names_with(layout: Layout, suffix: str) -> "Iterator[str]":
-    """Give the ids of all the files that end in `suffix`, hidden or not."""
+    """Give what stands before `suffix` in the names of files: ids, and whatever else somebody has put there.
+
+    Metadata is what does not begin with a dot; everything else that belongs to an id does.
+    """
+    hidden = suffix != META
     with os.scandir(layout.root) as entries:
         for entry in entries:
-            if entry.name.endswith(suffix):
-                yield entry.name.removesuffix(suffix).removeprefix(".")
+            name = entry.name
+            if name.endswith(suffix) and name.startswith(".") == hidden:
+                yield name.removesuffix(suffix).removeprefix(".")

@@ -7,6 +7,7 @@ from maxstage.errors import Corrupt
 from maxstage.store.finding import load_item
 from maxstage.store.index import ask
 from maxstage.store.layout import META, names_with
+from maxstage.store.tokens import is_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 def scan(
     layout: "Layout", source: str | None, labels: "Mapping[str, str | None]", limit: int | None
 ) -> "Found":
-    """Return the items that have not expired, newest first, and the ids of those with damaged metadata.
+    """Return the items that have not expired, newest first, and the damaged ones as `read_all` names them.
 
     Args:
         layout: The store.
@@ -65,7 +66,11 @@ def _newest_first(items: "Iterable[Item]", limit: int | None) -> "list[Item]":
 
 
 def read_all(layout: "Layout", ids: "Iterable[str]") -> "Found":
-    """Read the metadata of items; return those that are there, and the ids of those with damaged metadata."""
+    """Read the metadata of items.
+
+    Returns:
+        Those that are there, and what is damaged: the ids of items, and file names that belong to none.
+    """
     items: list[Item] = []
     damaged: list[str] = []
     for item_id in ids:
@@ -74,7 +79,7 @@ def read_all(layout: "Layout", ids: "Iterable[str]") -> "Found":
         except FileNotFoundError:
             continue  # removed since
         except Corrupt:
-            damaged.append(item_id)
+            damaged.append(item_id if is_id(item_id) else item_id + META)
     return items, damaged
 
 

@@ -12,15 +12,20 @@ always there. Beside them we write
 - ``lineIndex``: ``{"block": bytes, "newlines": [in each block]}``, where there is more than one block.
 
 Readers ignore keys that they don't know, and do without those of ours that are missing.
+
+Anybody may have written what lies there, so nothing is believed: the file is one object in UTF-8 of at most
+`MOST_BYTES`, its text is Unicode, its numbers are whole and below 2**63, its times lie within the calendar. What breaks
+this is damaged, and costs that item alone. What we write never breaks it.
 """
 
 from maxstage import light_json
-from maxstage.errors import Corrupt
+from maxstage.errors import Corrupt, InvalidMetadata
 from maxstage.store.clock import format_time, parse_time
 from maxstage.store.tokens import format_token
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
     from typing import Any, Literal
 
@@ -29,11 +34,33 @@ if TYPE_CHECKING:
 EXTENSIONS: "dict[str, str]" = {"ndjson": ".ndjson", "json": ".json", "text": ".txt"}
 """The data file's extension for each content type."""
 
-_MOST_DIGITS = 19
-"""Of a whole number of 63 bits."""
+MOST_BYTES = 256 * 1024
+"""Of a metadata file: a quarter may be labels, a quarter keys of the caller's own; the line index takes 24 KiB."""
+
+MOST_SOURCE = 1024
+"""Characters of a source that we write."""
+
+_MOST_SAID = 64 * 1024
+"""Bytes that the labels may take as JSON, and as many the keys of a caller's own."""
+
+_MOST = 2**63 - 1
+"""The largest number: of bytes, lines, nanoseconds. SQLite and the data path count in 64 bits."""
+
+_MOST_DIGITS = len(str(_MOST))
+
+_DEEPEST = 32
+"""Levels that keys unknown to us may be nested: few enough to be written again, however deep in calls we are."""
 
 GZIP = "gzip"
+_KEYS = frozenset(
+    (
+        *("token", "createdAt", "expiresAt", "recordCount", "byteSize", "source", "contentType"),
+        *("createdNs", "checksum", "storedSize", "compression", "labels", "lineIndex"),
+    )
+)
 _CHECKSUM = "crc32:"
+_CHECKSUM_DIGITS = 8
+_HEX = frozenset("0123456789abcdefABCDEF")
 
 
 class Item:
@@ -177,13 +204,27 @@ class Item:
         return known | self.extra
 
     def to_json(self) -> bytes:
-        """Return the content of ``<id>.meta.json``: one line, so that a store of many items stays small."""
-        return light_json.dumps(self.to_dict()).encode() + b"\n"
+        """Return the content of ``<id>.meta.json``: one line, so that a store of many items stays small.
+
+        Raises:
+            InvalidMetadata: It would be nothing that `parse_item` takes.
+        """
+        if self.extra:
+            _check_extra(self.extra)
+        try:
+            content = light_json.dumps(self.to_dict()).encode() + b"\n"
+        except ValueError:
+            raise InvalidMetadata("source, labels and further keys must be Unicode text") from None
+        if len(content) > MOST_BYTES:
+            raise InvalidMetadata(
+                f"the metadata would have {len(content):,} bytes; {MOST_BYTES:,} are the most"
+            )
+        return content
 
     def __repr__(self) -> str:
-        from maxstage.store.wording import counted
+        from maxstage.store.wording import counted, printable
 
-        source = "" if self.source is None else f" from {self.source}"
+        source = "" if self.source is None else f" from {printable(self.source, _SHOWN)}"
         return f"<Item {self.token}: {counted(self.record_count, 'record')}, {counted(self.byte_size, 'byte')}{source}>"
 
 
@@ -191,15 +232,74 @@ def parse_item(content: bytes, item_id: str) -> Item:
     """Read the content of ``<id>.meta.json``.
 
     Raises:
-        Corrupt: It is not JSON, a key is missing or of the wrong type, or it names another token.
+        Corrupt: It is not JSON, a key is missing or of the wrong type or size, or it names another token.
     """
+    if len(content) > MOST_BYTES:
+        raise Corrupt(f"its metadata is larger than {MOST_BYTES:,} bytes")
     try:
-        meta = light_json.loads(content)
+        meta = light_json.loads(content.decode())
     except (ValueError, RecursionError):
-        raise Corrupt("its metadata is not JSON") from None
+        raise Corrupt("its metadata is not JSON in UTF-8") from None
     if not isinstance(meta, dict):
         raise Corrupt("its metadata is not a JSON object")
+    # Only by an escape can JSON in UTF-8 name half of a surrogate pair.
+    if b"\\u" in content:
+        _check_foreign(meta)
     return _Fields(meta).to_item(item_id)
+
+
+def check_said(source: str | None, labels: "Mapping[str, str]") -> None:
+    """Check what a caller says of an item, before anything is written.
+
+    Raises:
+        InvalidMetadata: It can't be shown, or is too large.
+    """
+    if source is not None and not source.isprintable():
+        raise InvalidMetadata(f"source has characters that can't be printed: {source[:_SHOWN]!a}")
+    if source is not None and len(source) > MOST_SOURCE:
+        raise InvalidMetadata(f"source has {len(source):,} characters; {MOST_SOURCE:,} are the most")
+    for key, value in labels.items():
+        texts = isinstance(key, str) and isinstance(value, str)
+        if not texts or not key or not (key + value).isprintable():
+            shown = f"{key!a:.{_SHOWN}}: {value!a:.{_SHOWN}}"
+            raise InvalidMetadata(f"a label is two printable texts, the first not empty, not {shown}")
+    size = len(light_json.dumps(dict(labels)).encode()) if labels else 0
+    if size > _MOST_SAID:
+        raise InvalidMetadata(f"the labels have {size:,} bytes; {_MOST_SAID:,} are the most")
+
+
+def _check_extra(extra: "dict[str, Any]") -> None:
+    """Check the keys that a caller adds. Raises InvalidMetadata."""
+    ours = sorted(_KEYS.intersection(extra))
+    if ours:
+        raise InvalidMetadata(f"{ours[0]!r} is a key of our own metadata, and can't be given")
+    try:
+        _check_foreign(extra)
+        size = len(light_json.dumps(extra).encode())
+    except (Corrupt, TypeError) as error:
+        raise InvalidMetadata(f"the further keys of an item can't be kept: {error}") from None
+    if size > _MOST_SAID:
+        raise InvalidMetadata(f"the further keys of an item have {size:,} bytes; {_MOST_SAID:,} are the most")
+
+
+def _check_foreign(value: object, levels: int = _DEEPEST) -> None:
+    """Check that a value is one that every reader of JSON takes: for keys of which we know nothing.
+
+    Raises:
+        Corrupt: It is not.
+    """
+    if isinstance(value, str):
+        if not value.isascii() and value.encode("utf-8", "ignore").decode() != value:
+            raise Corrupt("its metadata has text that is not Unicode")
+    elif isinstance(value, float):
+        # Infinity less itself is NaN, and so is NaN.
+        if value - value != 0:
+            raise Corrupt("its metadata has a number that is not finite")
+    elif isinstance(value, dict | list):
+        if not levels:
+            raise Corrupt(f"its metadata is nested more than {_DEEPEST} levels deep")
+        for inner in (*value, *value.values()) if isinstance(value, dict) else value:
+            _check_foreign(inner, levels - 1)
 
 
 class _Fields:
@@ -214,6 +314,8 @@ class _Fields:
         created = self._time("createdAt")
         if created is None:
             raise Corrupt("createdAt in its metadata is null")
+        if not 0 <= created <= _MOST / 1e9:
+            raise Corrupt("createdAt in its metadata is not between 1970 and 2262")
         byte_size = self._count("byteSize")
         content_type = self._take("contentType", str)
         if content_type not in EXTENSIONS:
@@ -221,7 +323,7 @@ class _Fields:
         compression = self._take("compression", str, None)
         if compression not in (None, GZIP):
             raise Corrupt("compression in its metadata is neither null nor gzip")
-        return Item(
+        item = Item(
             id=item_id,
             created_ns=self._nanoseconds(int(created * 1e9)),
             expires=self._time("expiresAt"),
@@ -236,6 +338,9 @@ class _Fields:
             line_index=self._line_index(byte_size),
             extra=self._meta,
         )
+        if self._meta:
+            _check_foreign(self._meta)
+        return item
 
     def _take(self, key: str, kind: type, *default: "Any") -> "Any":
         """Take a key of type `kind`; missing or null, it is the default, where there is one."""
@@ -250,6 +355,8 @@ class _Fields:
         value: int = self._take(key, int, *default)
         if value < 0:
             raise Corrupt(f"{key} in its metadata is negative")
+        if value > _MOST:
+            raise Corrupt(f"{key} in its metadata is too large")
         return value
 
     def _nanoseconds(self, default: int) -> int:
@@ -271,10 +378,11 @@ class _Fields:
         text: str | None = self._take("checksum", str, None)
         if text is None:
             return None
-        try:
-            return int(text.removeprefix(_CHECKSUM), 16)
-        except ValueError:
-            raise Corrupt("checksum in its metadata is not crc32: and hex digits") from None
+        digits = text.removeprefix(_CHECKSUM)
+        good = len(digits) == _CHECKSUM_DIGITS and len(text) == len(_CHECKSUM) + _CHECKSUM_DIGITS
+        if not good or not _HEX.issuperset(digits):
+            raise Corrupt(f"checksum in its metadata is not {_CHECKSUM} and {_CHECKSUM_DIGITS} hex digits")
+        return int(digits, 16)
 
     def _labels(self) -> dict[str, str]:
         labels: dict[str, str] = self._take("labels", dict, {})
@@ -287,11 +395,16 @@ class _Fields:
         if index is None:
             return None
         block, newlines = index.get("block"), index.get("newlines")
-        good = isinstance(block, int) and block > 0 and isinstance(newlines, list)
-        good = good and all(isinstance(count, int) and 0 <= count <= block for count in newlines)
+        # `type`, since true is a number to Python.
+        good = type(block) is int and 0 < block <= _MOST and isinstance(newlines, list)
+        good = good and all(type(count) is int and 0 <= count <= block for count in newlines)
         if not good or len(newlines) != -(-byte_size // block):
             raise Corrupt("lineIndex in its metadata does not fit its size")
         return block, newlines
+
+
+_SHOWN = 60
+"""Characters of what is no good that an error repeats."""
 
 
 def _utc(seconds: float) -> "datetime":

@@ -6,7 +6,7 @@ import time
 from maxstage.settings import Settings, load_settings
 from maxstage.store.due import expect_expiry, sweep_if_due
 from maxstage.store.layout import META, PROJECT, Layout, absolute, find_project, names_with, open_layout
-from maxstage.store.tokens import parse_token
+from maxstage.store.tokens import is_id, parse_token
 
 # What only some commands need is imported where it is used: reading one item takes less time than importing all this.
 
@@ -110,6 +110,7 @@ class Store:
             progress: Called now and then with the bytes taken since.
 
         Raises:
+            InvalidMetadata: The source or a label can't be shown, or is too large.
             QuotaExceeded: It, or the store with it, would be larger than the settings allow.
             OSError: It could not be read or written.
         """
@@ -234,19 +235,10 @@ class Store:
         """Check what a caller says of an item, and return it as `Draft.publish` takes it."""
         if content_type not in (None, "ndjson", "json", "text"):
             raise ValueError(f"content_type must be ndjson, json or text, not {content_type!r}")
-        if source is not None and not source.isprintable():
-            raise ValueError(f"source has characters that can't be printed: {source!a}")
-        for key, value in (labels or {}).items():
-            if (
-                not isinstance(key, str)
-                or not isinstance(value, str)
-                or not key
-                or not (key + value).isprintable()
-            ):
-                raise ValueError(
-                    f"a label is two printable texts, the first not empty, not {key!r}: {value!r}"
-                )
         from maxstage.store.detect import detect_source
+        from maxstage.store.metadata import check_said
+
+        check_said(source, labels or {})
 
         return {
             "ttl_minutes": None if pin else self._minutes(ttl),
@@ -334,7 +326,7 @@ class Store:
         labels: "Mapping[str, str | None] | None" = None,
         limit: int | None = None,
     ) -> "tuple[Items, Ids]":
-        """Return what `list` returns, and the ids of items with damaged metadata."""
+        """Return what `list` returns, and what is damaged: ids of items, and names of files that belong to none."""
         if limit is not None and limit < 0:
             raise ValueError(f"limit must be at least 0, not {limit}")
         from maxstage.store.listing import scan
@@ -343,7 +335,11 @@ class Store:
 
     def ids(self) -> "Ids":
         """Return the ids of all items that lie in the store, expired and damaged ones too."""
-        return sorted(names_with(self.layout, META))
+        return sorted(filter(is_id, names_with(self.layout, META)))
+
+    def strays(self) -> "Ids":
+        """Return the names of files that lie in the store as metadata, and whose names are no ids: not our files."""
+        return sorted(name + META for name in names_with(self.layout, META) if not is_id(name))
 
     def verify(self, token: str, *, progress: "Progress | None" = None) -> "Item":
         """Read an item whole and check it. Raises as `open` does."""

@@ -5,7 +5,9 @@ its data is deleted. What a writer left behind is known by its lock: the kernel 
 writer dies, however it dies.
 """
 
+import errno
 import os
+import stat
 import time
 
 from maxstage.errors import Corrupt
@@ -107,11 +109,17 @@ def expire(layout: Layout, item_id: str, now: float) -> bool:
 
 
 def delete(layout: Layout, item_id: str) -> bool:
-    """Delete an item, even one whose metadata can't be read; false where there is none."""
-    leaving = layout.hidden(item_id, LEAVING)
+    """Delete an item, even one whose metadata can't be read; false where there is none.
+
+    Raises:
+        OSError: Its files can't be deleted: somebody put a directory in the place of one, say.
+    """
+    meta, leaving = layout.meta(item_id), layout.hidden(item_id, LEAVING)
     with Locked(layout):
         try:
-            os.rename(layout.meta(item_id), leaving)
+            if stat.S_ISDIR(os.lstat(meta).st_mode):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), meta)  # not ours to empty
+            os.rename(meta, leaving)
         except FileNotFoundError:
             return False
         _remove_data(layout, item_id)

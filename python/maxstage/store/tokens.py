@@ -30,6 +30,11 @@ def format_token(item_id: str) -> str:
     return PREFIX + item_id
 
 
+def is_id(text: str) -> bool:
+    """Whether `text` is an id as we make them, and as file names have it."""
+    return LEAST_DIGITS <= len(text) <= MOST_DIGITS and _HEX.issuperset(text)
+
+
 def parse_token(text: str) -> str:
     """Return the id in `text`: with or without ``max:``, in upper or lower case, white space around it stripped.
 
@@ -42,7 +47,7 @@ def parse_token(text: str) -> str:
     'a1b2c3d4'
     """
     item_id = text.strip().lower().removeprefix(PREFIX)
-    if LEAST_DIGITS <= len(item_id) <= MOST_DIGITS and _HEX.issuperset(item_id):
+    if is_id(item_id):
         return item_id
     shown = ascii(text[:_SHOWN])[1:-1] + ("..." if len(text) > _SHOWN else "")
     raise InvalidToken(

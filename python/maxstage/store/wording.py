@@ -4,6 +4,35 @@
 _UNITS = ((60, 60, "s"), (120, 60, "min"), (48, 24, "h"))
 
 
+_SPACES = frozenset("\xa0\u1680\u202f\u205f\u3000").union(map(chr, range(0x2000, 0x200B)))
+"""What `str.isprintable` refuses, and no terminal minds."""
+
+
+def is_harmless(char: str) -> bool:
+    """Whether a terminal only shows a character: no control, no change of direction, nothing that can't be encoded."""
+    return char.isprintable() or char in _SPACES
+
+
+def printable(text: str, most: int | None = None) -> str:
+    """Return text as a terminal may have it: on one line, with nothing in it that is obeyed rather than shown.
+
+    Args:
+        text: What somebody else has written: data, names, labels.
+        most: Characters of it that are shown; None for all.
+
+    >>> printable("a\\x1b[31mred\\n", 6), printable("a\\tb")
+    ('a\\\\x1b[31m...', 'a b')
+    """
+    shown = text[:most]
+    if not shown.isprintable():
+        shown = "".join(char if is_harmless(char) else _escape(char) for char in shown)
+    return shown if most is None or len(text) <= most else shown + "..."
+
+
+def _escape(char: str) -> str:
+    return " " if char in "\t\n" else char.encode("unicode_escape").decode()
+
+
 def counted(count: int, noun: str) -> str:
     """Return a number of things: ``1 record``, ``12,345 records``.
 

@@ -1,0 +1,290 @@
+"""One bad metadata file costs itself alone, whatever is in it, and it is named.
+
+`hostile` makes the files. Each round plants one beside good items and tries everything; a round that fails says its
+number, by which it can be had again.
+"""
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from hostile import mutate, plant
+
+import maxstage
+from maxstage.cli import run as running
+from maxstage.store import index as indexing
+from maxstage.store import metadata
+from maxstage.store.layout import META, SWEEP
+from maxstage.store.tokens import is_id
+from maxstage.store.wording import printable
+
+ROUNDS = 120
+"""A second's work, about."""
+
+COMMAND_ROUNDS = 25
+"""Of all the commands."""
+
+SECONDS = float(os.environ.get("MAXSTAGE_FUZZ_SECONDS", "60"))
+"""Of the long run."""
+
+GOOD = [
+    (b"text\n", {}),
+    (b'{"source": "a", "n": 1}\n{"n": 2}\n', {"labels": {"job": "42"}}),
+    (b"zipped\n" * 1000, {"compress": True}),
+    (b"%d\n" * 1_300_000, {"source": "many blocks"}),
+]
+
+
+@pytest.fixture(params=[True, False], ids=["index", "no index"])
+def _index(request, monkeypatch):
+    monkeypatch.setattr(indexing, "WORTH_AN_INDEX", 1 if request.param else 10**9)
+
+
+class Fuzz:
+    """Good items, and what is done to a store that has a bad one beside them."""
+
+    def __init__(self, store, good=GOOD) -> None:
+        self.store = store
+        self.staging = Path(store.layout.root)
+        self.good = {store.stage(data, pin=True, **options).id: data for data, options in good}
+        self.told = {item.id: item.to_dict() for item in store.list()}
+
+    def round(self, number: int) -> None:
+        rng = random.Random(number)
+        origin = rng.choice(list(self.good))
+        item_id = rng.randbytes(rng.choice([4, 8, 16])).hex()
+        (source,) = (name for name in self.staging.glob(f"{origin}.*") if not name.name.endswith(META))
+        os.link(source, self.staging / source.name.replace(origin, item_id))
+        meta = {
+            **self.told[origin],
+            "token": item_id,
+            "expiresAt": rng.choice([None, "2999-01-01T00:00:00Z"]),
+        }
+        name = plant(rng, self.staging, item_id, mutate(rng, meta))
+        try:
+            self.is_named(name)
+            self.good_ones_are_served()
+            self.everything_goes_on(rng)
+            if is_id(name.removesuffix(META)):
+                self.methods(rng, item_id, self.good[origin])
+        except Exception as error:
+            error.add_note(f"in round {number}, of {name!a}")
+            raise
+        finally:
+            self.clear(name, item_id)
+
+    def is_named(self, name: str) -> None:
+        """It is listed, or told as damaged, or has expired: never passed over in silence."""
+        store = self.store
+        item_id = name.removesuffix(META)
+        for options in ({}, {"limit": 50}):
+            items, damaged = store.scan(**options)
+            listed = {item.id: item.to_dict() for item in items}
+            assert {one: listed.get(one) for one in self.told} == self.told
+            named = [*listed, *(one if is_id(one) else one.removesuffix(META) for one in damaged)]
+            assert len(named) == len(set(named))
+            assert set(named) <= {*self.told, item_id}
+            if item_id not in named:
+                with pytest.raises(maxstage.Expired):
+                    store.info(item_id)
+
+    def good_ones_are_served(self) -> None:
+        for one, data in self.good.items():
+            with self.store.open(one) as file:
+                assert file.read() == data
+
+    def everything_goes_on(self, rng) -> None:
+        store = self.store
+        assert set(store.ids()) >= set(self.good)
+        store.list(source="*", labels={"job": None})
+        store.settings.max_store_bytes = 10**10
+        item = store.stage(b"more", labels={"a": "b"})
+        assert store.renew(item.token, 5).id in {one.id for one in store.list()}
+        assert store.unstage(item.token)
+        store.cleanup(dry_run=True)
+        Path(store.layout.path(SWEEP)).unlink(missing_ok=True)  # it is time for a sweep
+        rng.choice([store.sweep_if_due, store.cleanup])()
+
+    def methods(self, rng, item_id: str, data: bytes) -> None:
+        """Each answers, or raises an error of ours."""
+        store = self.store
+        tries = [
+            lambda: store.info(item_id),
+            lambda: store.verify(item_id),
+            lambda: self.read(item_id, data),
+            lambda: self.slice(item_id, rng),
+            lambda: self.written_again(store.renew(item_id, 10)),
+            lambda: self.written_again(store.pin(item_id)),
+            lambda: self.written_again(store.unpin(item_id)),
+        ]
+        rng.shuffle(tries)
+        for attempt in tries:
+            try:
+                attempt()
+            except maxstage.Error as error:
+                assert str(error)  # noqa: PT017
+
+    def read(self, item_id: str, data: bytes) -> None:
+        item = self.store.info(item_id)
+        with self.store.open(item_id) as file:
+            content = file.read()
+        # Without a checksum, nobody can tell.
+        assert content == data or item.crc32 is None
+
+    def slice(self, item_id: str, rng) -> None:
+        with self.store.open_item(item_id) as opened:
+            for first, last in [(1, 2), (5, None), (rng.randrange(1, 10**7), 10**8), (2**62, 2**63 - 2)]:
+                start, end = opened.lines(first, last)
+                opened.read(start, min(end, start + 1000))
+            opened.read(*opened.tail(rng.randrange(1, 10**6)))
+
+    def written_again(self, item) -> None:
+        content = Path(self.store.layout.meta(item.id)).read_bytes()
+        assert len(content) <= metadata.MOST_BYTES
+        assert self.store.info(item.id).to_dict() == item.to_dict()
+        json.loads(content, parse_constant=pytest.fail)
+
+    def clear(self, name: str, item_id: str) -> None:
+        """Unstage it; what can't be so is deleted by hand."""
+        if is_id(name.removesuffix(META)) and not (self.staging / name).is_dir():
+            self.store.unstage(item_id)
+            assert not os.path.lexists(self.staging / name)
+        for path in (self.staging / name, *self.staging.glob(f"*{item_id}*")):
+            if path.is_dir() and not path.is_symlink():
+                path.rmdir()
+            else:
+                path.unlink(missing_ok=True)
+
+
+@pytest.mark.usefixtures("_index")
+def test_one_bad_file_costs_itself_alone(store):
+    fuzz = Fuzz(store)
+    for number in range(ROUNDS):
+        fuzz.round(number)
+
+
+@pytest.mark.stress
+@pytest.mark.timeout(SECONDS * 2 + 600)
+@pytest.mark.usefixtures("_index")
+def test_one_bad_file_costs_itself_alone_for_long(store):
+    fuzz = Fuzz(store)
+    number = start = time.time_ns()  # other rounds each time
+    while time.time_ns() < start + SECONDS * 10**9:
+        fuzz.round(number)
+        number += 1
+
+
+@pytest.fixture
+def _signals():
+    """Keep the handlers that a command sets out of the other tests."""
+    saved = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in saved.items():
+        signal.signal(number, handler)
+
+
+def strict(text: str):
+    """Read JSON as a reader does that takes nothing else."""
+
+    def unique(pairs):
+        assert len(dict(pairs)) == len(pairs)
+        return dict(pairs)
+
+    value = json.loads(text, parse_constant=pytest.fail, object_pairs_hook=unique)
+    json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    return value
+
+
+COMMANDS = [
+    ["stage", "list"],
+    ["stage", "list", "-q"],
+    ["stage", "list", "-o", "json"],
+    ["stage", "list", "--source", "*", "--limit", "3"],
+    ["stage", "gc", "--dry-run", "-o", "json"],
+    ["stage", "verify"],
+    ["stage", "verify", "-o", "json"],
+    ["stage", "info", "TOKEN"],
+    ["stage", "info", "TOKEN", "-o", "json", "--all"],
+    ["retrieve", "TOKEN", "--head", "1"],
+    ["stage", "renew", "TOKEN", "-o", "json"],
+    ["stage", "unpin", "TOKEN"],
+    ["stage", "pin", "TOKEN"],
+    ["stage", "gc"],
+]
+
+
+def run_all(fuzz: Fuzz, number: int, capfdbinary) -> None:
+    """Every command goes on beside a bad file, and prints what can be printed."""
+    rng = random.Random(f"commands {number}")
+    origin = next(iter(fuzz.good))
+    item_id = rng.randbytes(4).hex()
+    (fuzz.staging / f"{item_id}.txt").write_bytes(fuzz.good[origin])
+    name = plant(rng, fuzz.staging, item_id, mutate(rng, {**fuzz.told[origin], "token": item_id}))
+    for command in COMMANDS:
+        code = running.run([item_id if word == "TOKEN" else word for word in command])
+        out, err = capfdbinary.readouterr()
+        assert code in {0, 1}, (number, command, err)
+        for text in (out, err):
+            assert not CONTROL.search(text.decode()), (number, command, text)
+        if "json" in command and out:
+            strict(out.decode())
+        if "TOKEN" in command:
+            assert (code == 0) != bool(err), (number, command, err)
+            assert err.count(b"\n") <= 1
+        elif "gc" not in command:
+            # Each good item is there, and the bad one is told of.
+            for one in fuzz.good if "verify" not in command and "--limit" not in command else ():
+                assert one.encode() in out
+            told = (out + err).decode()
+            named = item_id in told or printable(name) in told
+            assert named or is_expired(fuzz.store, item_id) or command[-1] == "verify", (number, command)
+            assert code == (1 if "verify" in command and err else 0)
+    assert running.run(["unstage", "--all", "--yes"]) == (1 if (fuzz.staging / name).is_dir() else 0)
+    out, err = capfdbinary.readouterr()
+    left = os.listdir(fuzz.staging)
+    for one in fuzz.good:
+        assert f"Unstaged: max:{one}" in out.decode()
+    assert [one for one in left if one.endswith(META)] == ([name] if printable(name) in err.decode() else [])
+
+
+def is_expired(store, item_id: str) -> bool:
+    try:
+        store.info(item_id)
+    except maxstage.Expired:
+        return True
+    except maxstage.Error:
+        return False
+    return False
+
+
+CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What a terminal obeys."""
+
+
+@pytest.mark.usefixtures("_signals", "_index")
+def test_every_command_goes_on(tmp_path, monkeypatch, capfdbinary):
+    for number in range(COMMAND_ROUNDS):
+        folder = tmp_path / str(number)
+        store = maxstage.Store.init(folder)
+        monkeypatch.chdir(folder)
+        run_all(Fuzz(store, GOOD[:2]), number, capfdbinary)
+
+
+@pytest.mark.stress
+@pytest.mark.timeout(SECONDS * 2 + 600)
+@pytest.mark.usefixtures("_signals", "_index")
+def test_every_command_goes_on_for_long(tmp_path, monkeypatch, capfdbinary):
+    number = start = time.time_ns()
+    while time.time_ns() < start + SECONDS * 10**9:
+        folder = tmp_path / str(number)
+        store = maxstage.Store.init(folder)
+        monkeypatch.chdir(folder)
+        run_all(Fuzz(store, GOOD[:2]), number, capfdbinary)
+        shutil.rmtree(folder)
+        number += 1
