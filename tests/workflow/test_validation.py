@@ -53,25 +53,25 @@ tasks:
   seven: {script: {content: "echo {{ tasks.six.output }}"}, condition: {type: task_status, task: nine, status: failed}}
   eight: 5
   ni ne: {script: {content: "x"}}
-  ten: {subtasks: {a: {script: {}}, b: {script: {content: "{{ tasks.a.output }} {{ tasks.c.output }}"}}}}
+  ten: {subtasks: {a: {script: {}}, b: {script: {content: "echo {{ tasks.a.output }} {{ tasks.c.output }}"}}}}
 """
     expected = """\
 1:1: field 'version' is missing
 2:1: unknown field 'taks'; did you mean 'tasks'?
-4:1: limits: unknown limit 'max_stdot_bytes'; did you mean 'max_stdout_bytes'?
+4:10: unknown limit 'max_stdot_bytes'; did you mean 'max_stdout_bytes'?
 6:7: unknown provider 'claud'; did you mean 'claude'?
 7:7: 'no-such-program' is not installed, or not on the PATH
 9:18: unknown reference '{{ in puts }}'; known are inputs.NAME
 10:27: there is no task 'on'; did you mean 'one'?
-10:70: retry: wants to be a whole number
+10:70: retry: must be a whole number
 12:3: 'three' is given twice
 13:10: there is no agent 'q'
 13:37: an agent reads its prompt on stdin; put the token into it
 14:19: {{ inputs.a }} stands in a here-document whose end is quoted
 14:61: loop: a loop has exactly one of for_each, repeat, while, repeat_until
 15:3: six: a task has exactly one of script, command, agent, subtasks; this has none
-16:61: there is no task 'nine'
-17:3: eight: wants to be a mapping
+16:92: there is no task 'nine'
+17:3: eight: must be a mapping
 18:3: ni ne: a name has letters, digits, _ and -, and does not begin with a digit
 19:24: script: a script has either content or file
 19:50: there is no task 'c'
@@ -93,16 +93,16 @@ tasks:
         (["a: {script: {content: 'echo {{ tasks.a.output }} {{ inputs.m }}'}}"], "there is no input 'm'"),
         (["a: {script: {content: 'echo {{ iteration }}'}}"], "there is no variable 'iteration'"),
         (["a: {script: {content: x}, condition: {type: state_equals, key: inputs.q, value: 1}}"], "no input 'q'"),
-        (["a: {script: {content: x}, condition: {type: state_equals}}"], "state_equals wants key"),
-        (["a: {script: {content: x}, loop: {for_each: {collection: {type: range}}}}"], "range wants end"),
+        (["a: {script: {content: x}, condition: {type: state_equals}}"], "state_equals needs key"),
+        (["a: {script: {content: x}, loop: {for_each: {collection: {type: range}}}}"], "range needs end"),
         (["a: {script: {content: x}, context: {include_tasks: [zz]}}"], "there is no task 'zz'"),
-        (["a: {script: {content: x, language: cobol}}"], "language: Input should be 'bash', 'python'"),
-        (["a: {script: {content: x, timeout_secs: -1}}"], "timeout_secs: Input should be greater than 0"),
+        (["a: {script: {content: x, language: cobol}}"], "language: must be 'bash', 'python'"),
+        (["a: {script: {content: x, timeout_secs: -1}}"], "timeout_secs: must be greater than 0"),
         (["a: {subtasks: {x: {script: {content: x}}}, stdin_from: b}", "b: {script: {content: x}}"],
          "subtasks read nothing"),
         (["a: {loop: {repeat: {count: 2}}, script: {content: x}, condition: {type: state_exists, key: iteration}}"],
          "there is no variable 'iteration'"),
-        (["a: {agent: b}"], "an agent's task wants a description: it is the prompt"),
+        (["a: {agent: b}"], "an agent's task needs a description: it is the prompt"),
     ],
 )  # fmt: skip
 def test_single_errors(lines, expected):
@@ -113,11 +113,11 @@ def test_single_errors(lines, expected):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", "1:1: a workflow wants to be a mapping"),
-        ("- a", "1:1: a workflow wants to be a mapping"),
+        ("", "1:1: a workflow must be a mapping"),
+        ("- a", "1:1: a workflow must be a mapping"),
         ("a: [", "2:1: did not find expected node content"),
         ("name: x\ntasks:\n\ta: 1", "3:1: found character '\\t' that cannot start any token"),
-        ("name: &a [*a]", "1:7: an alias contains itself"),
+        ("name: &a [*a]", "1:11: an alias contains itself"),
         ("? [a]\n: b", "1:3: a key must be a name"),
     ],
 )

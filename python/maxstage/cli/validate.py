@@ -67,8 +67,8 @@ def validate(
     if output == "json":
         print_json([problem.to_dict() for problem in problems])
     else:
-        for problem in problems:
-            warn(str(problem))
+        for line in checked.told(problems):
+            warn(line)
         if checked.spec is not None:
             warnings = f", {len(problems)} warning{'' if len(problems) == 1 else 's'}" if problems else ""
             count = len(checked.dependencies)

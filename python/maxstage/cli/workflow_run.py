@@ -78,8 +78,8 @@ def run(ctx: click.Context, /, file: str, inputs: dict[str, str], folder: str | 
     from maxstage.workflow import loading
 
     checked = loading.load(file, known_providers(ctx, folder))
-    for problem in checked.problems:
-        warn(str(problem))
+    for line in checked.told():
+        warn(line)
     if checked.spec is None:
         ctx.exit(1)
     if options["validate_limits"]:

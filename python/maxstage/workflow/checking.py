@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import heapq
 import os
 import shutil
@@ -69,9 +68,13 @@ class Checker:
             for number, text in enumerate(getattr(spec.hooks, kind)):
                 self._check_script(("hooks", kind, number), "bash", text, before)
 
+    def _hint(self, name: str, known: Mapping[str, object] | AbstractSet[str]) -> str:
+        near = self._checked.nearest(name, known)
+        return "" if near is None else f"; did you mean {near!r}?"
+
     def _check_agent(self, path: Path, agent: schema.Agent) -> None:
         if agent.provider is not None and agent.provider not in self._providers:
-            hint = _nearest(agent.provider, self._providers) or f"; known are {', '.join(self._providers)}"
+            hint = self._hint(agent.provider, self._providers) or f"; known are {', '.join(self._providers)}"
             self._checked.add((*path, "provider"), f"unknown provider {agent.provider!r}{hint}")
             return
         install = "" if agent.provider is None else self._providers[agent.provider].install
@@ -152,12 +155,12 @@ class Checker:
             self._checked.add(path, f"{name!r} names itself")
         elif other not in tasks:
             where = f" among the subtasks of {prefix.rstrip('.')!r}" if prefix else ""
-            self._checked.add(path, f"there is no task {other!r}{where}{_nearest(other, tasks)}")
+            self._checked.add(path, f"there is no task {other!r}{where}{self._hint(other, tasks)}")
 
     def _check_task(self, path: Path, task: schema.Task, inner: Names, names: Names) -> None:
         self._check_limits((*path, "limits"), task.limits)
         if task.agent is not None and task.agent not in self._spec.agents:
-            hint = _nearest(task.agent, self._spec.agents)
+            hint = self._hint(task.agent, self._spec.agents)
             self._checked.add((*path, "agent"), f"there is no agent {task.agent!r}{hint}")
         if task.script is not None:
             self._check_program((*path, "script", "language"), LANGUAGES[task.script.language])
@@ -172,7 +175,7 @@ class Checker:
             )
         if task.stdin_from is not None and task.subtasks is not None:
             self._checked.add(
-                (*path, "stdin_from"), "subtasks read nothing; give it to the one that wants it"
+                (*path, "stdin_from"), "subtasks read nothing; give it to the one that reads it"
             )
         self._check_tasks_named(path, task, inner, names)
         for inside, text in texts(task):
@@ -182,20 +185,26 @@ class Checker:
 
     def _check_tasks_named(self, path: Path, task: schema.Task, names: Names, before: Names) -> None:
         """Check the tasks and keys that a task names; `before` is what is known before its loop begins."""
-        named = [((where,), name) for where, condition in _conditions(task) for name in condition.tasks()]
+        tests = [found for where, test in _conditions(task) for found in _parts(where, test)]
+        named = [((*where, "task"), test.task) for where, test in tests if test.task is not None]
         named += [(("stdin_from",), task.stdin_from)] if task.stdin_from is not None else []
         for field in ("include_tasks", "exclude_tasks"):
-            named += [(("context",), name) for name in getattr(task.context, field)]
+            named += [
+                (("context", field, number), name) for number, name in enumerate(getattr(task.context, field))
+            ]
         for where, name in named:
             if name not in names.tasks:
-                self._checked.add((*path, *where), f"there is no task {name!r}{_nearest(name, names.tasks)}")
+                self._checked.add(
+                    (*path, *where), f"there is no task {name!r}{self._hint(name, names.tasks)}"
+                )
         if task.stdin_from is not None and task.stdin_from in names.tasks:
             self._checked.wanted_whole.add(names.tasks[task.stdin_from])
 
-        for inside, condition in _conditions(task):
-            for key in condition.state_keys():
+        for where, test in tests:
+            if test.key is not None:
                 # Whether it runs at all is asked once, and not for each item.
-                self._check_key((*path, inside), key, before if inside == "condition" else names)
+                known = before if where[0] == "condition" else names
+                self._check_key((*path, *where, "key"), test.key, known)
 
     def _check_key(self, path: Path, key: str, names: Names) -> None:
         reference = references.parse(key)
@@ -235,12 +244,7 @@ class Checker:
         }[reference.kind]
         if reference.name in known:
             return None
-        return f"there is no {what} {reference.name!r}{_nearest(reference.name, known)}"
-
-
-def _nearest(name: str, known: Mapping[str, object] | AbstractSet[str]) -> str:
-    near = difflib.get_close_matches(name, known, 1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+        return f"there is no {what} {reference.name!r}{self._hint(reference.name, known)}"
 
 
 def _start_together(graph: dict[str, list[str]], tasks: Mapping[str, schema.Task]) -> dict[str, list[str]]:
@@ -248,15 +252,15 @@ def _start_together(graph: dict[str, list[str]], tasks: Mapping[str, schema.Task
     group = {name: {name} for name in tasks}
     for name, task in tasks.items():
         for other in task.parallel_with:
-            if other in group:
+            if other in group and group[other] is not group[name]:
                 joined = group[name] | group[other]
                 group.update(dict.fromkeys(joined, joined))
-    return {
-        name: list(
-            dict.fromkeys(other for member in tasks if member in group[name] for other in graph[member])
-        )
-        for name in tasks
-    }
+    number = {name: place for place, name in enumerate(tasks)}
+    found = {}
+    for name, members in group.items():
+        in_order = [name] if len(members) == 1 else sorted(members, key=number.__getitem__)
+        found[name] = list(dict.fromkeys(other for member in in_order for other in graph[member]))
+    return found
 
 
 def walk(tasks: Mapping[str, schema.Task], prefix: str = "") -> Iterator[tuple[str, schema.Task]]:
@@ -343,16 +347,27 @@ def loop_names(task: schema.Task) -> set[str]:
     return {"iteration", *({task.loop.for_each.iterator, "item"} if task.loop.for_each else ())}
 
 
-def _conditions(task: schema.Task) -> Iterator[tuple[str, schema.Condition]]:
+def _conditions(task: schema.Task) -> Iterator[tuple[Path, schema.Condition]]:
     control, loop = task.loop_control, task.loop
-    turns = None if loop is None else loop.while_ or loop.repeat_until
-    found = (
-        ("condition", task.condition),
-        ("loop_control", control.break_condition),
-        ("loop_control", control.continue_condition),
-        ("loop", turns and turns.condition),
-    )
+    found: list[tuple[Path, schema.Condition | None]] = [
+        (("condition",), task.condition),
+        (("loop_control", "break_condition"), control.break_condition),
+        (("loop_control", "continue_condition"), control.continue_condition),
+    ]
+    if loop is not None:
+        turns = (("while", loop.while_), ("repeat_until", loop.repeat_until))
+        found += [(("loop", name, "condition"), one.condition) for name, one in turns if one is not None]
     yield from ((where, condition) for where, condition in found if condition)
+
+
+def _parts(path: Path, condition: schema.Condition) -> Iterator[tuple[Path, schema.Condition]]:
+    """Give a condition and those that it is made of, each with its path."""
+    yield path, condition
+    for name, parts in (("and", condition.and_), ("or", condition.or_)):
+        for number, part in enumerate(parts or ()):
+            yield from _parts((*path, name, number), part)
+    if condition.not_ is not None:
+        yield from _parts((*path, "not"), condition.not_)
 
 
 def texts(task: schema.Task) -> Iterator[tuple[Path, str]]:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import copy
 import difflib
 import functools
+import os
+import stat
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from maxstage.errors import WorkflowError
-from maxstage.workflow import schema
+from maxstage.store.wording import printable
+from maxstage.workflow import schema, wording
 from maxstage.workflow.agents import PROVIDERS
 from maxstage.workflow.checking import Checker, walk
 from maxstage.workflow.yaml_source import Path, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from maxstage.workflow.agents import Provider
 
@@ -43,12 +46,12 @@ class Problem:
     ) -> None:
         self.file = file
         self.line, self.column = position
-        self.text = text
+        self.text = printable(text, _LONGEST_TEXT)
         self.warning = warning
         self.of_limits = of_limits
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}: {'warning: ' if self.warning else ''}{self.text}"
+        return f"{printable(self.file, _LONGEST_TEXT)}:{self.line}:{self.column}: {'warning: ' if self.warning else ''}{self.text}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return it for editors."""
@@ -73,6 +76,7 @@ class Checked:
         agents: The agent of each task that has one, by its path.
         parallel_loops: The tasks whose iterations may run side by side.
         wanted_whole: The tasks whose whole output goes to another one, or to a file: where it is cut it is kept.
+        left_out: Problems beyond those that are told.
     """
 
     def __init__(self, file: str, source: Source) -> None:
@@ -85,6 +89,8 @@ class Checked:
         self.wanted_whole: set[str] = set()
         self.agents: dict[str, str] = {}
         self.parallel_loops: set[str] = set()
+        self.left_out = 0
+        self._comparisons = _MOST_COMPARISONS
 
     @functools.cached_property
     def dependents(self) -> dict[str, tuple[str, ...]]:
@@ -111,6 +117,19 @@ class Checked:
         """The problems that are no warnings."""
         return [problem for problem in self.problems if not problem.warning]
 
+    def nearest(self, name: str, known: Iterable[str]) -> str | None:
+        """Return the known name that somebody may have meant; None also once that has taken long enough."""
+        if self._comparisons < 0 or len(name) > _LONGEST_NAME:
+            return None
+        others = [one for one in known if one != name]
+        self._comparisons -= len(others) + 1
+        return next(iter(difflib.get_close_matches(name, others, 1)), None)
+
+    def told(self, problems: Iterable[Problem] | None = None) -> list[str]:
+        """Return the problems, or some of them, as lines, and how many more there are."""
+        more = [f"{printable(self.file, _LONGEST_TEXT)}: and {self.left_out:,} more"] if self.left_out else []
+        return [*map(str, self.problems if problems is None else problems), *more]
+
     def add(self, path: Path, text: str) -> None:
         """Note an error."""
         self.problems.append(Problem(self.file, self.source.position(path), text))
@@ -125,53 +144,90 @@ def load(path: str, providers: Mapping[str, Provider] = PROVIDERS) -> Checked:
     """Read a workflow file.
 
     Raises:
-        WorkflowError: It is not UTF-8.
+        WorkflowError: It is too large, no regular file, or not UTF-8.
         OSError: It can't be read.
     """
-    with open(path, "rb") as file:
-        content = file.read()
+    content = _read(path)
     try:
-        text = content.decode()
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise WorkflowError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from None
+        raise WorkflowError(
+            f"{printable(path, _LONGEST_TEXT)} is not UTF-8 text: {error.reason} at byte {error.start:,}"
+        ) from None
     return check(Source(text), path, providers)
+
+
+def _read(path: str) -> bytes:
+    if "\0" in path:
+        raise WorkflowError(f"{printable(path, _LONGEST_TEXT)} is not the name of a file")
+    # A FIFO that nobody writes to must not hold us up.
+    with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
+        kind = os.fstat(file.fileno()).st_mode
+        # The pipe that a shell gives for <(command) has no name of its own; its writer is there.
+        pipe = stat.S_ISFIFO(kind) and not os.path.exists(os.path.realpath(path))
+        if not stat.S_ISREG(kind) and not pipe:
+            raise WorkflowError(f"{printable(path, _LONGEST_TEXT)} is not a regular file")
+        os.set_blocking(file.fileno(), True)
+        content = file.read(_LARGEST + 1)
+    if len(content) > _LARGEST:
+        raise WorkflowError(
+            f"{printable(path, _LONGEST_TEXT)} is larger than {_LARGEST >> 20} MiB; a workflow file names data, it does not hold it"
+        )
+    return content
 
 
 def check(source: Source, file: str, providers: Mapping[str, Provider] = PROVIDERS) -> Checked:
     """Check what a YAML text holds."""
     checked = Checked(file, source)
-    checked.problems = [Problem(file, position, text) for position, text in source.problems]
     if source.is_whole:
         _check_whole(checked, providers)
+    checked.problems += [Problem(file, position, text) for position, text in source.problems]
     if checked.errors:
         checked.spec = None
-    checked.problems.sort(key=lambda problem: (problem.line, problem.column, problem.text))
+    # One mistake may be come across in several ways.
+    found = {(one.line, one.column, one.text): one for one in checked.problems}
+    ordered = [found[key] for key in sorted(found)]
+    checked.problems, checked.left_out = ordered[:_MOST_TOLD], max(0, len(ordered) - _MOST_TOLD)
     return checked
 
 
 def _check_whole(checked: Checked, providers: Mapping[str, Provider]) -> None:
     """Check what was read; where a part is at fault, the others are checked all the same."""
     data = copy.deepcopy(checked.source.data)
-    for attempt in range(_MOST_ATTEMPTS):
+    if isinstance(data, dict):
+        _name_subtasks(checked, data.get("tasks"), ("tasks",))
+    # Where something is gone: what is said there of what is missing now is not its fault.
+    gone: set[Path] = set()
+    for _ in range(_MOST_ATTEMPTS):
         try:
             checked.spec = schema.WorkflowSpec.model_validate(data)
         except ValidationError as error:
-            details = error.errors(include_url=False)
-            if attempt == 0:
-                for one in details:
-                    _add_validation_error(checked, one)
-            if not isinstance(data, dict):
-                return
-            for one in details:
-                if one["loc"][-1:] == ("[key]",):
-                    _leave_out_name(data, _path_of(one))
-                else:
-                    _leave_out(data, _path_of(one), whole=attempt > 0)
+            faults = wording.told_once(error.errors(include_url=False), data)
         else:
             Checker(checked, checked.spec, providers).check()
             return
+        for path, text in wording.describe((one for one in faults if one.path not in gone), checked.nearest):
+            checked.add(path, text)
+        if not isinstance(data, dict):
+            return
+        for one in faults:
+            removed = _mend(data, one, whole=one.path in gone)
+            if not one.unknown:
+                gone.add(one.path)
+            if not one.unknown and (removed[-3:-2] not in _OF_TASKS or removed[-1] in _KINDS):
+                gone.add(removed[:-1])
 
 
+_LARGEST = 16 << 20
+"""Bytes of a workflow file: a hundred times what anybody wrote."""
+_MOST_TOLD = 100
+"""Problems that are told of one file."""
+_LONGEST_TEXT = 500
+"""Characters of what is said of one problem."""
+_LONGEST_NAME = 64
+"""Characters of a name that is looked for among those that are known."""
+_MOST_COMPARISONS = 50_000
+"""Names that others are compared with to say what may have been meant: about a second's work."""
 _MOST_ATTEMPTS = 10
 """Times that faulty parts are left out before the rest is given up."""
 
@@ -182,10 +238,29 @@ _STANDINS: dict[str, Any] = {
     "inputs": {},
 }
 """What takes the place of a faulty entry, so that references to it are not told as errors of their own."""
+_KINDS = ("script", "command", "agent", "subtasks")
+_OF_TASKS = {("tasks",), ("subtasks",)}
 
 
-def _leave_out(data: dict[str, Any], path: Path, *, whole: bool) -> None:
-    """Take a faulty field out; or the whole entry that it belongs to."""
+def _name_subtasks(checked: Checked, tasks: Any, path: Path) -> None:
+    """Turn lists of one-name mappings, as the upstream DSL writes subtasks, into mappings, as the schema does."""
+    for name, task in tasks.items() if isinstance(tasks, dict) else ():
+        inner = task.get("subtasks") if isinstance(task, dict) else None
+        here = (*path, name, "subtasks")
+        if isinstance(inner, list) and all(isinstance(one, dict) and len(one) == 1 for one in inner):
+            named: dict[str, Any] = {}
+            for number, one in enumerate(inner):
+                for subtask, value in one.items():
+                    if subtask in named:
+                        checked.add((*here, number, subtask), f"{subtask!r} is given twice")
+                    named.setdefault(subtask, value)
+            task["subtasks"] = inner = named
+        _name_subtasks(checked, inner, here)
+
+
+def _mend(data: dict[str, Any], fault: wording.Fault, *, whole: bool) -> Path:
+    """Take a faulty field out, so that the rest can be checked, or the whole entry that it belongs to; return which."""
+    path = fault.path
     trail: list[Any] = [data]
     for part in path:
         inside = trail[-1]
@@ -193,61 +268,33 @@ def _leave_out(data: dict[str, Any], path: Path, *, whole: bool) -> None:
             break
         trail.append(inside[part])
     names = path[: len(trail) - 1]
+    if fault.of_name:
+        trail[-2].pop(names[-1], None)
+        return names
     entries = [number for number, name in enumerate(names[:-1]) if name in _STANDINS]
     if entries and (whole or len(names) <= entries[-1] + 2):
         number = entries[-1]
-        trail[number + 1][names[number + 1]] = copy.deepcopy(_STANDINS[str(names[number])])
+        kind, entry = str(names[number]), trail[number + 2]
+        is_task = kind.endswith("tasks") and isinstance(entry, dict) and not whole
+        trail[number + 1][names[number + 1]] = (
+            _good_task(entry) if is_task else copy.deepcopy(_STANDINS[kind])
+        )
     elif names:
         trail[len(names) - 1].pop(names[-1], None)
     else:
         data.setdefault(str(path[0]) if path else "name", "unknown")
-
-
-def _leave_out_name(data: Any, path: Path) -> None:
-    """Take an entry out whose name is no good."""
-    for part in path[:-1]:
-        data = data[part]
-    data.pop(path[-1], None)
-
-
-def _path_of(details: Any) -> Path:
-    # Pydantic adds names of its own to the path of a mapping's key.
-    return tuple(part for part in details["loc"] if part != "[key]")
-
-
-def _add_validation_error(checked: Checked, details: Any) -> None:
-    path = _path_of(details)
-    if details["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(path[-1]), _field_names(), 1)
-        text = f"unknown field {path[-1]!r}" + (f"; did you mean {near[0]!r}?" if near else "")
-    elif details["type"] == "missing":
-        text = f"field {path[-1]!r} is missing"
-        path = path[:-1]
-    else:
-        text = _WORDS.get(details["type"]) or str(details["msg"]).removeprefix("Value error, ")
-        text = f"{path[-1]}: {text}" if path else f"a workflow {text}"
-    checked.add(path, text)
-
-
-_WORDS = {
-    "model_type": "wants to be a mapping",
-    "dict_type": "wants to be a mapping",
-    "list_type": "wants to be a list",
-    "string_type": "wants to be text",
-    "int_type": "wants to be a whole number",
-    "float_type": "wants to be a number",
-    "bool_type": "wants to be true or false",
-    "string_pattern_mismatch": "a name has letters, digits, _ and -, and does not begin with a digit",
-}
-"""Pydantic's words speak of Python's types."""
-
-
-def _field_names() -> set[str]:
-    names: set[str] = set()
-    for model in vars(schema).values():
-        if isinstance(model, type) and issubclass(model, BaseModel):
-            names.update(field.alias or name for name, field in model.model_fields.items())
     return names
+
+
+def _good_task(task: dict[str, Any]) -> dict[str, Any]:
+    """Return a task whose fields are good one by one as one that is good as a whole: so its references are checked."""
+    kinds = [name for name in _KINDS if task.get(name) is not None] or ["command"]
+    others = {name: value for name, value in task.items() if name not in _KINDS}
+    if kinds[0] == "agent":
+        others.setdefault("description", "")
+    else:
+        others.pop("inject_context", None)
+    return {**others, kinds[0]: task.get(kinds[0]) or _STANDINS["tasks"]["command"]}
 
 
 def json_schema() -> dict[str, Any]:

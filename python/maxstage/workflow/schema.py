@@ -9,12 +9,20 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from maxstage.output.limits import Limits, LimitsError, limits_schema
 from maxstage.sizes import parse_size
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
-Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Variable = Annotated[str, Field(pattern=r"^[^=]+$")]
+_LONGEST = 1e9
+"""Seconds: thirty years; the system's clocks take little more."""
+_MOST = 2**53
+"""The largest whole number that every program reads as the same one."""
+Seconds = Annotated[float, Field(ge=0, le=_LONGEST, allow_inf_nan=False)]
+Timeout = Annotated[float, Field(gt=0, le=_LONGEST, allow_inf_nan=False)]
+Number = Annotated[int, Field(ge=-_MOST, le=_MOST)]
 Language = Literal["bash", "python", "javascript", "ruby", "perl"]
 
 
@@ -31,8 +39,8 @@ class Script(Model):
     content: str | None = None
     file: str | None = None
     working_dir: str | None = None
-    env: dict[str, str] = {}
-    timeout_secs: Annotated[float, Field(gt=0)] | None = None
+    env: dict[Variable, str] = {}
+    timeout_secs: Timeout | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> Script:
@@ -47,14 +55,14 @@ class Command(Model):
     executable: str
     args: list[str] = []
     working_dir: str | None = None
-    env: dict[str, str] = {}
-    timeout_secs: Annotated[float, Field(gt=0)] | None = None
+    env: dict[Variable, str] = {}
+    timeout_secs: Timeout | None = None
 
 
 class OnError(Model):
     """What happens when a task fails."""
 
-    retry: Annotated[int, Field(ge=0)] = 0
+    retry: Annotated[int, Field(ge=0, le=1000)] = 0
     retry_delay_secs: Seconds = 0
     exponential_backoff: bool = False
     continue_: Annotated[bool, Field(alias="continue")] = False
@@ -77,9 +85,9 @@ class Condition(Model):
         if sum(part is not None for part in (self.type, self.and_, self.or_, self.not_)) != 1:
             raise ValueError("a condition has exactly one of type, and, or, not")
         if self.type == "task_status" and (self.task is None or self.status is None):
-            raise ValueError("task_status wants task and status")
+            raise ValueError("task_status needs task and status")
         if self.type in {"state_equals", "state_exists"} and self.key is None:
-            raise ValueError(f"{self.type} wants key")
+            raise ValueError(f"{self.type} needs key")
         return self
 
     def _parts(self) -> list[Condition]:
@@ -99,9 +107,9 @@ class Collection(Model):
 
     type: Literal["inline", "range", "file", "state", "token"]
     items: list[Any] | None = None
-    start: int = 0
-    end: int | None = None
-    step: int = 1
+    start: Number = 0
+    end: Number | None = None
+    step: Number = 1
     path: str | None = None
     format: Literal["json", "json_lines", "csv", "lines"] = "lines"
     key: str | None = None
@@ -113,7 +121,7 @@ class Collection(Model):
             self.type
         ]
         if getattr(self, wanted) is None:
-            raise ValueError(f"a collection of type {self.type} wants {wanted}")
+            raise ValueError(f"a collection of type {self.type} needs {wanted}")
         if self.step == 0:
             raise ValueError("step must not be 0")
         return self
@@ -125,20 +133,20 @@ class ForEach(Model):
     collection: Collection
     iterator: Name = "item"
     parallel: bool = False
-    max_parallel: Annotated[int, Field(ge=1)] | None = None
+    max_parallel: Annotated[int, Field(ge=1, le=_MOST)] | None = None
 
 
 class Repeat(Model):
     """So many times."""
 
-    count: Annotated[int, Field(ge=0)]
+    count: Annotated[int, Field(ge=0, le=_MOST)]
 
 
 class While(Model):
     """As long as a condition holds, or until it does."""
 
     condition: Condition
-    max_iterations: Annotated[int, Field(ge=1)] = 1000
+    max_iterations: Annotated[int, Field(ge=1, le=_MOST)] = 1000
     delay_between_secs: Seconds = 0
 
 
@@ -163,8 +171,8 @@ class LoopControl(Model):
 
     break_condition: Condition | None = None
     continue_condition: Condition | None = None
-    timeout_secs: Annotated[float, Field(gt=0)] | None = None
-    checkpoint_interval: Annotated[int, Field(ge=1)] | None = None
+    timeout_secs: Timeout | None = None
+    checkpoint_interval: Annotated[int, Field(ge=1, le=_MOST)] | None = None
 
 
 class Context(Model):
@@ -175,8 +183,8 @@ class Context(Model):
     exclude_tasks: list[str] = []
     min_relevance: Annotated[float, Field(ge=0, le=1)] = 0.4
     max_bytes: int | str | None = None
-    max_tokens: Annotated[int, Field(ge=1)] | None = None
-    max_tasks: Annotated[int, Field(ge=1)] | None = None
+    max_tokens: Annotated[int, Field(ge=1, le=_MOST)] | None = None
+    max_tasks: Annotated[int, Field(ge=1, le=_MOST)] | None = None
     time_window_secs: Seconds | None = None
     packing: Literal["greedy", "fair"] = "greedy"
 
@@ -199,7 +207,8 @@ class Limited(Model):
         try:
             Limits.parse(value)
         except LimitsError as error:
-            raise ValueError(str(error)) from None
+            # Each is told at its own place.
+            raise PydanticCustomError("limits", "limits", {"problems": error.problems}) from None
         return value
 
 
@@ -229,7 +238,7 @@ class Task(Limited):
     subtasks: dict[Name, Task] | None = None
     depends_on: list[str] = []
     parallel_with: list[str] = []
-    priority: int = 0
+    priority: Number = 0
     inputs: dict[str, Any] = {}
     stdin_from: str | None = None
     output: str | None = None
@@ -264,7 +273,7 @@ class Task(Limited):
         if self.inject_context and self.agent is None:
             raise ValueError("inject_context is for tasks of agents: their prompt takes it")
         if self.agent is not None and self.description is None:
-            raise ValueError("an agent's task wants a description: it is the prompt")
+            raise ValueError("an agent's task needs a description: it is the prompt")
         return self
 
 
@@ -298,7 +307,7 @@ class WorkflowSpec(Limited):
     tasks: Annotated[dict[Name, Task], Field(min_length=1)]
     context: Context = Context()
     hooks: Hooks = Hooks()
-    env: dict[str, str] = {}
+    env: dict[Variable, str] = {}
     cwd: str | None = None
 
     @field_validator("version", mode="before")

@@ -183,7 +183,7 @@ class Workflow:
 
     def __init__(self, checked: Checked) -> None:
         if checked.spec is None:
-            raise WorkflowError("\n".join(str(problem) for problem in checked.errors))
+            raise WorkflowError("\n".join(checked.told(checked.errors)))
         self.checked = checked
         self.spec = checked.spec
 

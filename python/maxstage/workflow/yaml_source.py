@@ -1,15 +1,20 @@
 """Reading YAML with the position of everything in it.
 
-YAML 1.2's core schema is followed where PyYAML would surprise: ``on`` and ``yes`` are text, ``010`` is ten, and a
-key that is given twice is an error.
+YAML 1.2's core schema is followed where PyYAML would surprise: ``on`` and ``yes`` are text, ``010`` is ten, a date is
+text, and a key that is given twice is an error. Merges (``<<: *base``) are read as in 1.1, since people write them.
+
+Whatever the file holds, time and memory stay within bounds: what is in it is counted while it is parsed.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Path = tuple[str | int, ...]
 Position = tuple[int, int]
@@ -20,12 +25,42 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
 _WORDS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _NULLS = {"", "~", "null", "Null", "NULL"}
 
-_MOST_VALUES = 200_000
-"""Lists and mappings at most: aliases of aliases make a file of ten lines fill the memory."""
+_MOST_VALUES = 500_000
+"""Values at most: aliases of aliases make a file of ten lines fill the memory."""
+_DEEPEST = 100
+"""Levels of lists and mappings: far more than anybody writes, and few enough to go down them by recursion."""
+_LONGEST_NUMBER = 400
+"""Digits of a number; Python takes time that grows with their square."""
 
 
-class _TooManyError(Exception):
-    """There are more."""
+class _RefusedError(Exception):
+    """There is too much of something; nothing further is read."""
+
+    def __init__(self, position: Position, text: str) -> None:
+        super().__init__(text)
+        self.position = position
+
+
+class _Scalar(NamedTuple):
+    position: Position
+    text: str
+    plain: bool
+    tag: str | None
+
+
+class _List(NamedTuple):
+    position: Position
+    items: list[_Node]
+
+
+class _Mapping(NamedTuple):
+    position: Position
+    pairs: list[tuple[_Node, _Node]]
+
+
+_Node = _Scalar | _List | _Mapping
+_Entries = dict[str, tuple[Position, _Node]]
+_NOTHING = _Scalar((1, 1), "", plain=True, tag=None)
 
 
 class Source:
@@ -43,74 +78,176 @@ class Source:
         self.is_whole = False
         self.data: Any = None
         self.problems: list[tuple[Position, str]] = []
-        self._positions: dict[Path, Position] = {(): (1, 1)}
+        self._root: _Node = _NOTHING
+        self._entries_of: dict[int, _Entries] = {}
         self._values = 0
         try:
-            node = yaml.compose(text, Loader=_Loader)
+            self._root = _parse(text, self.problems)
+            self.data = self._value(self._root, 0)
+            self.is_whole = True
+        except _RefusedError as error:
+            self.problems.append((error.position, str(error)))
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
-            self._problem(
-                (mark.line + 1, mark.column + 1) if mark else (1, 1), f"{error.problem or error.context}"
-            )
-        except yaml.YAMLError as error:
-            self._problem((1, 1), " ".join(str(error).split()))
-        else:
-            try:
-                self.data = None if node is None else self._value(node, (), [])
-                self.is_whole = True
-            except _TooManyError:
-                self._problem(
-                    (1, 1), f"the file has more than {_MOST_VALUES:,} values, or aliases that make them"
-                )
+            where = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+            self.problems.append((where, f"{error.problem or error.context}"))
+        except yaml.reader.ReaderError as error:
+            before = text[: error.position]
+            where = (before.count("\n") + 1, len(before) - before.rfind("\n"))
+            self.problems.append((where, f"character {error.character:#04x} can't be in a YAML file"))
 
     def position(self, path: Path) -> Position:
         """Return line and column of what lies at `path`, or of the nearest thing around it."""
-        while path not in self._positions:
-            path = path[:-1]
-        return self._positions[path]
+        node, found = self._root, self._root.position
+        for part in path:
+            step = self._step(node, part)
+            if step is None:
+                break
+            found, node = step
+        return found
 
-    def _problem(self, position: Position, text: str) -> None:
-        self.problems.append((position, text))
-
-    def _value(self, node: Any, path: Path, above: list[Any]) -> Any:
-        here = (node.start_mark.line + 1, node.start_mark.column + 1)
-        self._positions.setdefault(path, here)
-        if isinstance(node, yaml.ScalarNode):
-            return _scalar(node)
-        if any(node is other for other in above):
-            self._problem(here, "an alias contains itself")
+    def _step(self, node: _Node, part: str | int) -> tuple[Position, _Node] | None:
+        if isinstance(node, _Mapping):
+            return self._entries(node).get(str(part))
+        if isinstance(node, _Scalar):
             return None
+        if isinstance(part, int):
+            return (node.items[part].position, node.items[part]) if part < len(node.items) else None
+        # A list of mappings of one name each, which stands for a mapping.
+        inside = (self._step(item, part) for item in node.items if isinstance(item, _Mapping))
+        return next((step for step in inside if step is not None), None)
+
+    def _value(self, node: _Node, depth: int) -> Any:
         self._values += 1
         if self._values > _MOST_VALUES:
-            raise _TooManyError
-        above = [*above, node]
-        if isinstance(node, yaml.SequenceNode):
-            return [self._value(item, (*path, number), above) for number, item in enumerate(node.value)]
-        values: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            position = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
-            if not isinstance(key_node, yaml.ScalarNode):
-                self._problem(position, "a key must be a name")
-                continue
-            key = str(key_node.value)
-            if key in values:
-                self._problem(position, f"{key!r} is given twice")
-            self._positions[(*path, key)] = position
-            values[key] = self._value(value_node, (*path, key), above)
-        return values
+            raise _RefusedError(
+                (1, 1), f"the file has more than {_MOST_VALUES:,} values, or aliases that make them"
+            )
+        if depth > _DEEPEST:
+            raise _RefusedError(node.position, f"nested more than {_DEEPEST} levels deep")
+        if isinstance(node, _Scalar):
+            return self._scalar(node)
+        if isinstance(node, _List):
+            return [self._value(item, depth + 1) for item in node.items]
+        return {key: self._value(value, depth + 1) for key, (_, value) in self._entries(node).items()}
 
+    def _entries(self, node: _Mapping) -> _Entries:
+        """Return what a mapping has by name; worked out once, also where aliases repeat it."""
+        known = self._entries_of.get(id(node))
+        if known is not None:
+            return known
+        found: _Entries = {}
+        merged: list[_Node] = []
+        for key, value in node.pairs:
+            if not isinstance(key, _Scalar):
+                self.problems.append((key.position, "a key must be a name"))
+            elif key.text == "<<" and key.plain:
+                merged.append(value)
+            else:
+                if key.text in found:
+                    self.problems.append((key.position, f"{_shown(key.text)} is given twice"))
+                found[key.text] = (key.position, value)
+        # What is merged comes after what is written here, and does not replace it.
+        self._entries_of[id(node)] = found
+        for value in merged:
+            for one in value.items if isinstance(value, _List) else [value]:
+                if isinstance(one, _Mapping):
+                    for name, entry in self._entries(one).items():
+                        found.setdefault(name, entry)
+                else:
+                    self.problems.append((one.position, "<< takes a mapping, or a list of them"))
+        return found
 
-def _scalar(node: Any) -> Any:
-    text = str(node.value)
-    # Quoted, a block, or said to be text: else the parser had not taken a number or a word for it. (PyYAML gives a
-    # plain one the style None, libyaml gives it "".)
-    looks_other = text in _WORDS or text in _NULLS or _INTEGER.match(text)
-    if node.style or (looks_other and node.tag == "tag:yaml.org,2002:str"):
+    def _scalar(self, node: _Scalar) -> Any:
+        text = node.text
+        if "\0" in text:
+            # No argument, variable or path of the system can have one.
+            self.problems.append((node.position, "text with a NUL in it"))
+        # Quoted, a block, or said to be text by its tag.
+        if not node.plain or node.tag == "tag:yaml.org,2002:str":
+            return text
+        if text in _NULLS:
+            return None
+        if text in _WORDS:
+            return _WORDS[text]
+        if _INTEGER.match(text) or _FLOAT.match(text):
+            if len(text) > _LONGEST_NUMBER:
+                self.problems.append(
+                    (node.position, f"a number of {len(text):,} digits; quote it if it is text")
+                )
+                return 0
+            return int(text) if _INTEGER.match(text) else float(text)
         return text
-    if text in _NULLS:
-        return None
-    if text in _WORDS:
-        return _WORDS[text]
-    if _INTEGER.match(text):
-        return int(text)
-    return float(text) if _FLOAT.match(text) else text
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= _DEEPEST else f"{text[:_DEEPEST]}…")
+
+
+def _parse(text: str, problems: list[tuple[Position, str]]) -> _Node:
+    """Return the first document of a text; aliases are the same node again."""
+    return _Builder(yaml.parse(text, Loader=_Loader), problems).document()
+
+
+class _Builder:
+    """Makes nodes of a parser's events, and counts them: a tree is never larger than what is taken."""
+
+    def __init__(self, events: Iterator[Any], problems: list[tuple[Position, str]]) -> None:
+        self._events = events
+        self._problems = problems
+        self._anchors: dict[str, _Node | None] = {}
+        self._count = 0
+
+    def document(self) -> _Node:
+        """Return the one document."""
+        next(self._events)  # the stream begins
+        if not isinstance(next(self._events), yaml.DocumentStartEvent):
+            return _NOTHING
+        root = self._node(next(self._events), 0)
+        next(self._events)  # the document ends
+        after = next(self._events)
+        if isinstance(after, yaml.DocumentStartEvent):
+            self._problems.append((_position(after), "a second document begins; a workflow file has one"))
+        return root
+
+    def _node(self, event: Any, depth: int) -> _Node:
+        here = _position(event)
+        self._count += 1
+        if self._count > _MOST_VALUES:
+            raise _RefusedError(here, f"the file has more than {_MOST_VALUES:,} values")
+        if depth > _DEEPEST:
+            raise _RefusedError(here, f"nested more than {_DEEPEST} levels deep")
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(str(event.anchor), here)
+        # Until it is whole, an alias to it would contain itself.
+        if event.anchor is not None:
+            self._anchors[event.anchor] = None
+        node: _Node
+        if isinstance(event, yaml.ScalarEvent):
+            # PyYAML gives a plain one the style None, libyaml gives it "".
+            node = _Scalar(here, event.value, plain=not event.style, tag=event.tag)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            node = _List(here, [])
+            while not isinstance(inner := next(self._events), yaml.SequenceEndEvent):
+                node.items.append(self._node(inner, depth + 1))
+        else:
+            node = _Mapping(here, [])
+            while not isinstance(inner := next(self._events), yaml.MappingEndEvent):
+                key = self._node(inner, depth + 1)
+                node.pairs.append((key, self._node(next(self._events), depth + 1)))
+        if event.anchor is not None:
+            self._anchors[event.anchor] = node
+        return node
+
+    def _alias(self, name: str, here: Position) -> _Node:
+        if name not in self._anchors:
+            raise _RefusedError(here, f"there is no anchor &{name} for this alias")
+        node = self._anchors[name]
+        if node is None:
+            self._problems.append((here, "an alias contains itself"))
+            return _NOTHING
+        return node
+
+
+def _position(event: Any) -> Position:
+    return event.start_mark.line + 1, event.start_mark.column + 1
