@@ -67,7 +67,7 @@ tasks:
 12:3: 'three' is given twice
 13:10: there is no agent 'q'
 13:37: an agent reads its prompt on stdin; put the token into it
-14:19: {{ inputs.a }} stands in a here-document whose end is quoted
+14:19: {{ inputs.a }}: it stands in a here-document whose end is quoted
 14:61: loop: a loop has exactly one of for_each, repeat, while, repeat_until
 15:3: six: a task has exactly one of script, command, agent, subtasks; this has none
 16:92: there is no task 'nine'

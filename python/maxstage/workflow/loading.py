@@ -51,7 +51,8 @@ class Problem:
         self.of_limits = of_limits
 
     def __str__(self) -> str:
-        return f"{printable(self.file, _LONGEST_TEXT)}:{self.line}:{self.column}: {'warning: ' if self.warning else ''}{self.text}"
+        kind = "warning: " if self.warning else ""
+        return f"{printable(self.file, _LONGEST_TEXT)}:{self.line}:{self.column}: {kind}{self.text}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return it for editors."""
@@ -171,7 +172,8 @@ def _read(path: str) -> bytes:
         content = file.read(_LARGEST + 1)
     if len(content) > _LARGEST:
         raise WorkflowError(
-            f"{printable(path, _LONGEST_TEXT)} is larger than {_LARGEST >> 20} MiB; a workflow file names data, it does not hold it"
+            f"{printable(path, _LONGEST_TEXT)} is larger than {_LARGEST >> 20} MiB; a workflow file names data, "
+            "it does not hold it"
         )
     return content
 
