@@ -248,7 +248,7 @@ def test_unstage_asks_on_a_terminal(program, answer, left):
     os.write(ours, answer.encode())
     child.communicate(timeout=PATIENCE)
     os.close(ours)
-    assert child.returncode == (130 if left else 0)
+    assert child.returncode == (1 if left else 0)
     assert len(program.text("stage", "list", "-q").split()) == left
 
 

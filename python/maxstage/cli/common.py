@@ -165,6 +165,14 @@ def parse_labels(_ctx: click.Context, _param: click.Parameter, values: "Sequence
     return labels
 
 
+def parse_label_filter(
+    _ctx: click.Context, _param: click.Parameter, values: "Sequence[str]"
+) -> "dict[str, str | None]":
+    """Read ``--label K[=V]`` options: a label, with any value or this one."""
+    pairs = (text.partition("=") for text in values)
+    return {key: value if equals else None for key, equals, value in pairs}
+
+
 def parse_source(_ctx: click.Context, _param: click.Parameter, text: str | None) -> str | None:
     """Read a ``--source`` option."""
     return text if text is None else check_text(text)
@@ -244,9 +252,18 @@ def confirm(question: str, *, yes: bool) -> None:
     """Ask on a terminal before something is deleted; elsewhere `yes` must have been given."""
     if yes:
         return
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise click.UsageError("Nobody is there to ask: give --yes to delete without asking")
-    click.confirm(question, abort=True, err=True)
+    answer = ""
+    while answer not in {"y", "yes", "n", "no"}:
+        sys.stderr.write(f"{question} [y/N]: ")
+        sys.stderr.flush()
+        line = sys.stdin.readline()
+        if not line:
+            sys.stderr.write("\n")  # the end of input was typed: the line is still open
+        answer = line.strip().lower() or "n"
+    if answer not in {"y", "yes"}:
+        raise click.ClickException("Aborted: nothing was deleted")
 
 
 __all__ = [
@@ -264,6 +281,7 @@ __all__ = [
     "line_strategy",
     "named_folder",
     "output_option",
+    "parse_label_filter",
     "parse_labels",
     "parse_source",
     "pass_store",

@@ -31,7 +31,8 @@ def dispatch(args: list[str]) -> int:
         return USAGE
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx is not None else program
-        return _fail(f'{error.format_message().rstrip(".")}. See "{path} --help".', USAGE)
+        message = _message(error).rstrip(".")
+        return _fail(f'{message}{"" if message.endswith("?") else "."} See "{path} --help".', USAGE)
     except click.Abort:
         raise KeyboardInterrupt from None
     except click.ClickException as error:
@@ -42,6 +43,13 @@ def dispatch(args: list[str]) -> int:
 def _program() -> str:
     name = os.path.basename(sys.argv[0])
     return "python -m maxstage" if name == "__main__.py" else name
+
+
+def _message(error: click.UsageError) -> str:
+    if isinstance(error, click.NoSuchOption) and error.possibilities:
+        # The library names three that are less and less alike.
+        return f"{error.message} Did you mean {error.possibilities[0]!r}?"
+    return error.format_message()
 
 
 def _fail(message: str, code: int) -> int:

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from maxstage.cli.run_report import format_seconds, is_iteration, remarks, state_of, stopping_text
-from maxstage.store.wording import format_size
+from maxstage.store.wording import counted, format_size
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -64,7 +64,7 @@ class _Row:
         if not self.is_loop or self.state != "running":
             return Text(self.rest, overflow="ellipsis", no_wrap=True)
         if self.total is None:
-            return Text(f"{self.done:,} iterations")
+            return Text(counted(self.done, "iteration"))
         bar = Table.grid(padding=(0, 1))
         bar.add_row(
             ProgressBar(total=max(1, self.total), completed=self.done, width=_BAR),

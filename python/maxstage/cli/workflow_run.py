@@ -15,6 +15,7 @@ from maxstage.cli.common import dir_option, find_store, output_option, print_jso
 from maxstage.cli.printing import warn
 from maxstage.cli.run_report import PlainWatcher, format_seconds, is_iteration, table
 from maxstage.errors import WorkflowError
+from maxstage.store.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -269,6 +270,5 @@ def _show_external(ended: Iterable[tuple[str, TaskResult]]) -> None:
     for path, task in ended:
         for part in (task.output, task.output.stderr if task.output is not None else None):
             if part is not None and part.token is not None:
-                write_out(
-                    f"{part.token}  {path} {part.output_type}  {part.original_size:,} bytes  {part.external_path}"
-                )
+                size = counted(part.original_size, "byte")
+                write_out(f"{part.token}  {path} {part.output_type}  {size}  {part.external_path}")
