@@ -13,6 +13,7 @@ import click
 from maxstage.cli.common import Store, confirm, output_option, pass_store, print_json, write_out
 from maxstage.cli.run_report import format_seconds, is_iteration, table
 from maxstage.errors import WorkflowError
+from maxstage.naming import Naming
 from maxstage.store.wording import counted, format_size
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ def runs_report(store: Store, run_id: str, file: str, output: str) -> None:
             raise click.UsageError("-o json tells of what was written to a file, so it goes with --html FILE")
         write_out(page.rstrip("\n"))
         return
-    with open(file, "w", encoding="utf-8", errors="replace") as target:
+    with Naming(file), open(file, "w", encoding="utf-8", errors="replace") as target:
         target.write(page)
     if output == "json":
         print_json({"run": run_id, "file": file})

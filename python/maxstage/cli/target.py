@@ -9,6 +9,7 @@ import os
 import stat
 import time
 
+from maxstage.naming import Naming
 from maxstage.store.layout import remove
 from maxstage.store.locking import try_lock
 
@@ -39,7 +40,7 @@ class Target:
 
     def __enter__(self) -> tuple[int, str]:
         try:
-            with _Naming(self._name):
+            with Naming(self._name):
                 self._open(self._name)
         except BaseException:
             self._close()
@@ -86,7 +87,7 @@ class Target:
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         try:
             if self._part and kind is None:
-                with _Naming(self._name):
+                with Naming(self._name):
                     os.rename(self._part, self._real)
                 self._part = ""
         finally:
@@ -99,20 +100,6 @@ class Target:
             os.close(self._fd)
         if self._part:
             remove(self._part)
-
-
-class _Naming:
-    """Names the target in errors, which else name a file that nobody has heard of."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if isinstance(error, OSError):
-            raise type(error)(error.errno, error.strerror, self._name) from None
 
 
 def _descriptor(target: str) -> int | None:

@@ -15,6 +15,7 @@ from maxstage.cli.common import dir_option, find_store, output_option, print_jso
 from maxstage.cli.printing import warn
 from maxstage.cli.run_report import PlainWatcher, format_seconds, is_iteration, table
 from maxstage.errors import WorkflowError
+from maxstage.naming import Naming
 from maxstage.store.wording import counted
 
 if TYPE_CHECKING:
@@ -251,9 +252,10 @@ def _write_metrics(result: RunResult, checked: Checked, path: str) -> None:
     name = checked.spec.name if checked.spec is not None else ""
     # By rename: a collector must not read half of it.
     temporary = f"{path}.{os.getpid()}"
-    with open(temporary, "w", encoding="utf-8") as file:
-        file.write(prometheus(result.metrics, result.run_id, name))
-    os.replace(temporary, path)
+    with Naming(path):
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.write(prometheus(result.metrics, result.run_id, name))
+        os.replace(temporary, path)
 
 
 def _show_output(path: str, task: TaskResult) -> None:
