@@ -57,6 +57,12 @@ class App(click.Group):
         command: click.Command = getattr(module, cmd_name.replace(" ", "_"))
         return command
 
+    def import_command(self, ctx: click.Context, args: "Sequence[str]") -> None:
+        """Import the command that `args` begin with, if they do: while nothing is begun that Ctrl-C would spoil."""
+        for name in (" ".join(args[:2]), *args[:1]):
+            if self.get_command(ctx, name) is not None:
+                return
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:

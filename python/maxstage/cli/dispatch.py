@@ -6,7 +6,8 @@ import sys
 import click
 
 from maxstage.cli.app import app
-from maxstage.cli.printing import warn
+from maxstage.cli.printing import tell, warn
+from maxstage.cli.run import catch_signals
 
 OK, USAGE = 0, 2
 
@@ -21,13 +22,15 @@ def dispatch(args: list[str]) -> int:
         app.main(args, prog_name=program)
     try:
         with app.make_context(program, args) as context:
+            app.import_command(context, args)
+            catch_signals()
             app.invoke(context)
         sys.stdout.flush()
     except click.exceptions.Exit as error:
         sys.stdout.flush()
         return error.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
+        tell(error.format_message())
         return USAGE
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx is not None else program

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
+from maxstage.cli.printing import warn
 from maxstage.store.wording import counted, format_size
 
 if TYPE_CHECKING:
@@ -84,9 +84,8 @@ class PlainWatcher:
     def __call__(self, event: Event) -> None:
         """Print a line, if the event is worth one."""
         line = self._line(event)
-        if line is not None and sys.stderr is not None:
-            sys.stderr.write(" ".join(line.split("\n")) + "\n")
-            sys.stderr.flush()
+        if line is not None:
+            warn(line)
 
     def close(self) -> None:
         """Do nothing: every line is out."""

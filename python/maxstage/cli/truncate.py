@@ -65,7 +65,8 @@ def truncate(
         else:
             fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
             stack.callback(os.close, fd)
-        done = bound(fd, limits, store, keep=keep, task_id="truncate")
+        name = "<stdin>" if fd == 0 else str(file)
+        done = bound(fd, limits, store, keep=keep, task_id="truncate", name=name)
         if output == "json":
             print_json(done.to_dict())
         else:
