@@ -62,6 +62,7 @@ def test_names_that_can_not_be(program):
     assert refused(program, "folder/") == "Is a directory: folder/"
     assert refused(program, "new/") == "Is a directory: new/"
     assert refused(program, "no/such/out") == "No such file or directory: no/such/out"
+    assert refused(program, "no/../out") == "No such file or directory: no/../out"
     assert refused(program, "file/out") == "Not a directory: file/out"
     assert refused(program, "loop") == "Too many levels of symbolic links: loop"
     assert (program.folder / "loop").is_symlink()

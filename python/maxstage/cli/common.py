@@ -153,6 +153,27 @@ def shorten(value: object) -> str:
     return repr(text) if len(text) <= _SHOWN else repr(text[:_SHOWN]) + "..."
 
 
+class SecondsType(click.ParamType[float]):
+    """Seconds, more than none. What is longer than anybody waits, infinity too, counts as just that."""
+
+    name = "seconds"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read the number."""
+        try:
+            seconds = float(str(value))
+        except ValueError:
+            seconds = 0.0
+        # Also false for "nan".
+        if not seconds > 0:
+            self.fail(f"{shorten(value)} is not a number of seconds above 0", param, ctx)
+        return min(seconds, _MOST_SECONDS)
+
+
+_MOST_SECONDS = 1e9
+"""Thirty years; the clocks of the data path count in whole numbers, which have no infinity."""
+
+
 def parse_labels(_ctx: click.Context, _param: click.Parameter, values: "Sequence[str]") -> dict[str, str]:
     """Read ``--label K=V`` options."""
     labels = {}
@@ -269,6 +290,7 @@ def confirm(question: str, *, yes: bool) -> None:
 __all__ = [
     "STRATEGIES",
     "CountType",
+    "SecondsType",
     "SizeType",
     "Store",
     "TokenType",

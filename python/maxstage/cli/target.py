@@ -55,12 +55,14 @@ class Target:
         try:
             status = os.stat(target)
         except FileNotFoundError:
+            if target.endswith("/"):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), target) from None
+            # In "no/../name" it is the system that must find the folder: resolving the text would lose it.
+            os.stat(os.path.dirname(target) or ".")
             status = None
         if status is not None and not stat.S_ISREG(status.st_mode):
             self._fd = os.open(target, os.O_WRONLY | os.O_CLOEXEC)
             return
-        if target.endswith("/"):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), target)
         if status is not None:
             # Whether it may be written is for its own permissions to say, not for those of its folder.
             os.close(os.open(target, os.O_WRONLY | os.O_CLOEXEC))
