@@ -18,7 +18,7 @@ DEFAULTS = {
     "external_storage_threshold": 5242880,
     "external_storage_dir": None,
     "compress_external": True,
-    "cleanup_strategy": {"type": "most_recent", "keep_count": 20},
+    "cleanup_strategy": None,
     "prune_every_tasks": 50,
     "prune_memory_bytes": 67108864,
 }

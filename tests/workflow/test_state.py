@@ -15,6 +15,7 @@ import pytest
 from helpers import FOREVER, Gate, bash, end, is_running, lines_of, wait_until
 from maxstage import WorkflowError
 from maxstage.workflow.state import RunState, TaskResult, import_run, list_runs, runs_folder
+from maxstage.workflow.tables import VERSION
 
 
 def export_of(store, run_id):
@@ -72,10 +73,10 @@ def test_a_state_of_a_newer_version_or_a_damaged_one_is_refused(flow):
 
 
 def test_tables_are_migrated_step_by_step(tmp_path):
-    state = RunState(str(tmp_path), "r", create=True)
+    state = RunState.create(str(tmp_path), "r", {})
     state.record("a", TaskResult("completed"))
     state.close()
-    assert sqlite3.connect(tmp_path / "r.db").execute("PRAGMA user_version").fetchone() == (1,)
+    assert sqlite3.connect(tmp_path / "r.db").execute("PRAGMA user_version").fetchone() == (VERSION,)
 
 
 def test_one_run_is_run_once_at_a_time(flow):

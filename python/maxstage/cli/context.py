@@ -10,7 +10,7 @@ import click
 
 from maxstage.cli.common import dir_option, find_store, output_option, print_json, write_out
 from maxstage.errors import WorkflowError
-from maxstage.store.wording import counted, format_size
+from maxstage.store.wording import format_size
 
 if TYPE_CHECKING:
     from maxstage.store.store import Store
@@ -43,11 +43,7 @@ def context(ctx: click.Context, /, run_or_file: str, task: str, output: str, fol
         print_json(given)
         return
     verb = "got" if given["ended"] else "would get"
-    size = (
-        ""
-        if given["bytes"] is None
-        else f": {counted(given['bytes'], 'byte')}, about {counted(given['tokens'], 'token')}"
-    )
+    size = "" if given["bytes"] is None else f": {given['bytes']:,} bytes, about {given['tokens']:,} tokens"
     write_out(f"{task} {verb}{size}")
     rows = [("TASK", "RELEVANCE", "SIZE", "", "WHY")]
     for one in given["candidates"]:
@@ -105,7 +101,12 @@ def _of_run(store: Store, run_id: str, task: str) -> dict[str, Any]:
         given = state.contexts().get(task)
         if given is not None:
             return {"task": task, "ended": True, **given}
-        checked = _load(state.facts()["file"], providers_from(store.settings.providers))
+        file = state.facts().get("file")
+        if file is None:
+            raise WorkflowError(
+                f"run {run_id} was imported without its workflow file; name that file instead of the run"
+            )
+        checked = _load(file, providers_from(store.settings.providers))
         _check_task(checked, task)
         return _would_get(store, state, checked, task)
     finally:

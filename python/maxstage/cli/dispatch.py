@@ -6,8 +6,7 @@ import sys
 import click
 
 from maxstage.cli.app import app
-from maxstage.cli.printing import tell, warn
-from maxstage.cli.run import catch_signals
+from maxstage.cli.printing import warn
 
 OK, USAGE = 0, 2
 
@@ -22,20 +21,17 @@ def dispatch(args: list[str]) -> int:
         app.main(args, prog_name=program)
     try:
         with app.make_context(program, args) as context:
-            app.import_command(context, args)
-            catch_signals()
             app.invoke(context)
         sys.stdout.flush()
     except click.exceptions.Exit as error:
         sys.stdout.flush()
         return error.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
-        tell(error.format_message())
+        error.show()
         return USAGE
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx is not None else program
-        message = _message(error).rstrip(".")
-        return _fail(f'{message}{"" if message.endswith("?") else "."} See "{path} --help".', USAGE)
+        return _fail(f'{error.format_message().rstrip(".")}. See "{path} --help".', USAGE)
     except click.Abort:
         raise KeyboardInterrupt from None
     except click.ClickException as error:
@@ -46,13 +42,6 @@ def dispatch(args: list[str]) -> int:
 def _program() -> str:
     name = os.path.basename(sys.argv[0])
     return "python -m maxstage" if name == "__main__.py" else name
-
-
-def _message(error: click.UsageError) -> str:
-    if isinstance(error, click.NoSuchOption) and error.possibilities:
-        # The library names three that are less and less alike.
-        return f"{error.message} Did you mean {error.possibilities[0]!r}?"
-    return error.format_message()
 
 
 def _fail(message: str, code: int) -> int:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
-from maxstage.cli.printing import warn
-from maxstage.store.wording import counted, format_size
+from maxstage.store.wording import format_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,8 +51,10 @@ def state_of(result: TaskResult) -> str:
 def remarks(result: TaskResult) -> str:
     """Return what else is to be said: why it failed, what is missing of its output and where that is."""
     parts = [result.error] if result.error else []
+    if result.pruned:
+        parts.append("output pruned")
     output = result.output
-    if output is not None and output.truncated:
+    if output is not None and output.truncated and not result.pruned:
         parts.append(f"truncated, whole: {output.token}" if output.token else "truncated")
     elif output is not None and output.token is not None:
         parts.append(output.token)
@@ -84,8 +86,9 @@ class PlainWatcher:
     def __call__(self, event: Event) -> None:
         """Print a line, if the event is worth one."""
         line = self._line(event)
-        if line is not None:
-            warn(line)
+        if line is not None and sys.stderr is not None:
+            sys.stderr.write(" ".join(line.split("\n")) + "\n")
+            sys.stderr.flush()
 
     def close(self) -> None:
         """Do nothing: every line is out."""
@@ -113,8 +116,7 @@ class PlainWatcher:
         if now < self._next.setdefault(task, now + _EVERY):
             return None
         self._next[task] = now + _EVERY
-        of = counted(done, "iteration") if total is None else f"{done:,} of {counted(total, 'iteration')}"
-        return f"running    {task}  {of}"
+        return f"running    {task}  {done:,}{'' if total is None else f' of {total:,}'} iterations"
 
     def _finished(self, task: str, result: TaskResult, *, resumed: bool) -> str | None:
         if is_iteration(task) and result.status != "failed":
@@ -129,9 +131,9 @@ class PlainWatcher:
 def metrics_line(metrics: dict[str, Any]) -> str:
     """Return the metrics of a run in a line."""
     return (
-        f"{counted(metrics['outputs'], 'output')}, {format_size(metrics['held_bytes'])} held, "
+        f"{metrics['outputs']:,} outputs, {format_size(metrics['held_bytes'])} held, "
         f"{metrics['truncated']:,} truncated, {metrics['pruned']:,} pruned, "
-        f"{counted(metrics['context_tokens'], 'token')} in {counted(metrics['prompts'], 'prompt')}"
+        f"{metrics['context_tokens']:,} tokens in {metrics['prompts']:,} prompts"
     )
 
 

@@ -15,8 +15,6 @@ from maxstage.cli.common import dir_option, find_store, output_option, print_jso
 from maxstage.cli.printing import warn
 from maxstage.cli.run_report import PlainWatcher, format_seconds, is_iteration, table
 from maxstage.errors import WorkflowError
-from maxstage.naming import Naming
-from maxstage.store.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -252,16 +250,17 @@ def _write_metrics(result: RunResult, checked: Checked, path: str) -> None:
     name = checked.spec.name if checked.spec is not None else ""
     # By rename: a collector must not read half of it.
     temporary = f"{path}.{os.getpid()}"
-    with Naming(path):
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(prometheus(result.metrics, result.run_id, name))
-        os.replace(temporary, path)
+    with open(temporary, "w", encoding="utf-8") as file:
+        file.write(prometheus(result.metrics, result.run_id, name))
+    os.replace(temporary, path)
 
 
 def _show_output(path: str, task: TaskResult) -> None:
     if task.output is None:
         return
     mark = f", truncated; whole: {task.output.token}" if task.output.truncated else ""
+    if task.pruned:
+        mark = ", pruned: what it printed is not kept any more"
     write_out(f"--- {path} ({task.status}{mark})")
     for part in (task.output, task.output.stderr):
         if part is not None and part.content:
@@ -272,5 +271,6 @@ def _show_external(ended: Iterable[tuple[str, TaskResult]]) -> None:
     for path, task in ended:
         for part in (task.output, task.output.stderr if task.output is not None else None):
             if part is not None and part.token is not None:
-                size = counted(part.original_size, "byte")
-                write_out(f"{part.token}  {path} {part.output_type}  {size}  {part.external_path}")
+                write_out(
+                    f"{part.token}  {path} {part.output_type}  {part.original_size:,} bytes  {part.external_path}"
+                )

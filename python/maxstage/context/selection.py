@@ -124,6 +124,7 @@ def select_context(
     agents: Mapping[str, str] | None = None,
     completed: Mapping[str, datetime] | None = None,
     now: datetime | None = None,
+    missing: Mapping[str, str] | None = None,
     strategy: Strategy | Callable[[str], Strategy] = "tail",
     count_tokens: Callable[[str], int] | None = None,
     keep: Callable[[str, TaskOutput], str | None] | None = None,
@@ -140,6 +141,7 @@ def select_context(
         agents: The agent of each task that has one.
         completed: When each output was completed, where `outputs` does not tell; else they count in their order.
         now: What the time window ends with; None: when the last output was completed.
+        missing: Outputs that are not there any more, each with why: those that would matter are told as left out.
         strategy: How outputs are cut to fit, or what returns it for a task. One that was cut before is cut likewise.
         count_tokens: A tokenizer; None for an estimate.
         keep: Called for an output that does not fit and has no token; returns one under which it keeps the whole.
@@ -159,8 +161,8 @@ def select_context(
     if budget.mode == "none":
         return Selection(b"", (), 0)
     ages = _Ages(outputs, completed)
-    ranked = _rank(task, graph, ages, budget, agents or {}, now)
-    packer = _Packer(ranked, outputs, budget, strategy, keep)
+    ranked = _rank(task, graph, ages, budget, agents or {}, now, missing or {})
+    packer = _Packer(ranked, outputs, budget, strategy, keep, missing or {})
     if budget.max_tokens is None:
         content, candidates = packer.pack(budget.max_bytes)
     elif count_tokens is None:
@@ -211,6 +213,7 @@ def _rank(
     budget: ContextBudget,
     agents: Mapping[str, str],
     now: datetime | None,
+    missing: Mapping[str, str],
 ) -> list[tuple[str, Relevance]]:
     """Return what is considered: the most relevant first, then the newest, then by name."""
     least = 0.0 if budget.include or budget.mode == "manual" else budget.min_relevance
@@ -218,14 +221,18 @@ def _rank(
     include, exclude = set(budget.include), {*budget.exclude, task}
     is_within = ages.within(budget.time_window, now)
     if budget.mode == "manual":
-        names = [name for name in include if name in ages.rank]
+        wanted = include
     else:
         wanted = {
             name for name, relevance in found.items() if relevance.score >= max(budget.min_relevance, 1e-9)
         }
-        names = [name for name in wanted | include if name in ages.rank]
-    names = [name for name in names if name not in exclude and (name in include or is_within(name))]
-    names.sort(key=lambda name: (-found.get(name, NONE).score, ages.rank[name], name))
+    names = [
+        name
+        for name in wanted | include
+        if name not in exclude
+        and (name in missing or (name in ages.rank and (name in include or is_within(name))))
+    ]
+    names.sort(key=lambda name: (-found.get(name, NONE).score, ages.rank.get(name, len(ages.rank)), name))
     return [(name, found.get(name, NONE)) for name in names]
 
 
@@ -239,9 +246,15 @@ class _Packer:
         budget: ContextBudget,
         strategy: Strategy | Callable[[str], Strategy],
         keep: Callable[[str, TaskOutput], str | None] | None,
+        missing: Mapping[str, str],
     ) -> None:
         self._keep = keep
-        self._ranked = ranked
+        self._ranked = [one for one in ranked if one[0] not in missing]
+        self._gone = [
+            Candidate(name, one.score, one.why, None, 0, "dropped", missing[name])
+            for name, one in ranked
+            if name in missing
+        ]
         self._outputs = outputs
         self._budget = budget
         self._strategy = strategy
@@ -289,6 +302,8 @@ class _Packer:
                 parts.append(part)
                 left -= len(part)
                 used += 1
+        candidates += self._gone
+        candidates.sort(key=lambda candidate: -candidate.relevance)
         return (b"".join(parts) if used else b""), candidates
 
     def _load(self, name: str) -> TaskOutput:
@@ -354,9 +369,8 @@ class _Packer:
         names: list[str] = []
         text = b""
         for candidate in dropped:
-            names.append(
-                candidate.task if candidate.token is None else f"{candidate.task} ({candidate.token})"
-            )
+            known = candidate.token or (candidate.reason if candidate in self._gone else None)
+            names.append(candidate.task if known is None else f"{candidate.task} ({known})")
             more = len(dropped) - len(names)
             line = f"\nLeft out: {', '.join(names)}{f' and {more:,} more' if more else ''}\n".encode()
             if len(line) > min(room, _NOTE):

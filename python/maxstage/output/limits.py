@@ -76,9 +76,9 @@ class Limits:
         external_storage_threshold: An output above this, or any that was cut, is kept whole; None: never.
         external_storage_dir: Where; None for the project's store.
         compress_external: Whether as gzip.
-        cleanup_strategy: What a run keeps when it prunes.
+        cleanup_strategy: Which outputs a run keeps when it prunes; None: all.
         prune_every_tasks: Tasks between two prunings that happen by themselves.
-        prune_memory_bytes: Outputs in memory above which pruning happens by itself.
+        prune_memory_bytes: Bytes of outputs in a run's state above which they are moved into the store.
     """
 
     max_stdout_bytes: int = 1024 * 1024
@@ -92,7 +92,7 @@ class Limits:
     external_storage_threshold: int | None = 5 * 1024 * 1024
     external_storage_dir: str | None = None
     compress_external: bool = True
-    cleanup_strategy: CleanupStrategy = field(default_factory=CleanupStrategy)
+    cleanup_strategy: CleanupStrategy | None = None
     prune_every_tasks: int = 50
     prune_memory_bytes: int = 64 * 1024 * 1024
     given: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
@@ -144,11 +144,7 @@ class Limits:
 
 
 def _defaults() -> dict[str, Any]:
-    return {
-        f.name: f.default if f.default is not dataclasses.MISSING else CleanupStrategy()
-        for f in dataclasses.fields(Limits)
-        if f.name != "given"
-    }
+    return {f.name: f.default for f in dataclasses.fields(Limits) if f.name != "given"}
 
 
 def _count(value: object) -> int:
@@ -214,7 +210,7 @@ _PARSERS: dict[str, Callable[[object], Any]] = {
     "max_context_tasks": _count,
     "external_storage_dir": _or_none(_directory),
     "compress_external": _flag,
-    "cleanup_strategy": _cleanup,
+    "cleanup_strategy": _or_none(_cleanup),
     "prune_every_tasks": _count,
 }
 
@@ -236,6 +232,10 @@ def _check(values: Mapping[str, Any]) -> dict[str, Any]:
     return checked
 
 
+_OPTIONAL = {"external_storage_threshold", "external_storage_dir", "max_context_tokens", "cleanup_strategy"}
+"""Those that may be None."""
+
+
 def limits_schema(schema: dict[str, Any]) -> None:
     """Put the limits into a part of a JSON Schema, for editors."""
     size = {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string"}]}
@@ -253,7 +253,7 @@ def limits_schema(schema: dict[str, Any]) -> None:
     schema["properties"] = {}
     for name, default in Limits().to_dict().items():
         kind = size if name in _SIZES else kinds.get(name, count)
-        optional = name in {"external_storage_threshold", "external_storage_dir", "max_context_tokens"}
+        optional = name in _OPTIONAL
         schema["properties"][name] = {"anyOf": [kind, {"type": "null"}]} if optional else kind
         schema["properties"][name] |= {"default": default}
     schema["additionalProperties"] = False

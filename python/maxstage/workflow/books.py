@@ -52,7 +52,7 @@ class Books:
         self._emit = emit
         self._metrics = Metrics(state.facts().get("metrics"))
         # What is held is what is there: a killed run had no time to write down its last count.
-        self._metrics.held = sum(one.size for one in self.known.values())
+        self._metrics.held = sum(one.held for one in self.known.values())
         self._warnings = Warnings(limits, store, lambda text: emit("warning", text=text))
         self._pruner = Pruner(checked, spec, state, store, limits, self.known, self._metrics, emit)
         self._since = 0
@@ -111,8 +111,7 @@ class Books:
         except (Error, OSError) as error:
             self._emit("warning", text=f"the output of {path} could not be kept whole: {error}")
             return None
-        file = self._store.layout.path(item.file_name)
-        self._state.set_output(path, dataclasses.replace(output, token=item.token, external_path=file))
+        self._state.set_token(path, item.token, self._store.layout.path(item.file_name))
         return item.token
 
     def close(self) -> dict[str, Any]:
@@ -141,11 +140,15 @@ def prune_by_hand(store: Store, state: RunState, keep: int | None, strategy: str
         OSError: It can't be read.
     """
     facts = state.facts()
+    if "file" not in facts:
+        raise WorkflowError(
+            f"run {state.run_id} has no file that says what is needed; only an imported state is known"
+        )
     checked = load(facts["file"], providers_from(store.settings.providers))
     if checked.spec is None:
         raise WorkflowError("\n".join(str(problem) for problem in checked.errors))
     limits = leaf.workflow_limits(store, checked.spec, facts["folder"])
-    rule = limits.cleanup_strategy
+    rule = limits.cleanup_strategy or CleanupStrategy()
     rule = CleanupStrategy(strategy or rule.type, keep or rule.keep_count)
     limits = dataclasses.replace(limits, cleanup_strategy=rule)
     metrics = Metrics(facts.get("metrics"))

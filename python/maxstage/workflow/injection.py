@@ -44,7 +44,8 @@ class RunGraph(Mapping[str, list[str]]):
         base, _, index = name.partition("[")
         prefix = f"{container}." if container else ""
         where = spec_path(f"{prefix}{base}")
-        found = [f"{prefix}{other}" for other in self._dependencies[where]]
+        # What a run did may not be in its file any more: then nothing is known of it.
+        found = [f"{prefix}{other}" for other in self._dependencies.get(where, ())]
         number = int(index.rstrip("]")) if index else 0
         if number > 0 and where not in self._parallel:
             found.append(f"{prefix}{base}[{number - 1}]")
@@ -149,6 +150,7 @@ def context_for(
         agents=agents,
         completed=completed,
         now=datetime.now(UTC) if budget.time_window is not None else None,
+        missing={one: "pruned" for one, known in ended.items() if known.pruned},
         strategy=lambda one: _strategy_of(checked, spec_path(one), limits),
         keep=keep,
     )
@@ -158,5 +160,8 @@ def _strategy_of(checked: Checked, path: str, limits: Limits) -> Strategy:
     names = path.split(".")
     tasks = dict(checked.tasks())
     for number in range(1, len(names) + 1):
-        limits = limits.override(Limits.parse(tasks[".".join(names[:number])].limits))
+        task = tasks.get(".".join(names[:number]))
+        if task is None:
+            break  # it is not in the file any more
+        limits = limits.override(Limits.parse(task.limits))
     return limits.truncation_strategy

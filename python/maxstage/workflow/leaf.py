@@ -179,6 +179,8 @@ def _stdin(given: Given, task: schema.Task, scope: Scope, context: bytes) -> byt
     source = scope.task(task.stdin_from)
     if source is None or source.output is None:
         return b""  # it was skipped
+    if source.pruned:
+        raise WorkflowError(f"the output of {task.stdin_from!r} was pruned, so it can't be read")
     output = source.output
     if output.token is None and output.truncated:
         why = "; ".join(output.warnings) or "it was not kept whole"
@@ -244,12 +246,17 @@ def project_of(store: Store) -> str:
     return os.path.dirname(os.path.dirname(store.layout.root))
 
 
-def store_of(store: Store, output: TaskOutput) -> Store:
-    """Return the store that the whole of an output lies in: the project's, or that of an external_storage_dir."""
-    if output.external_path is None or os.path.dirname(output.external_path) == store.layout.root:
+def store_at(store: Store, file: str | None) -> Store:
+    """Return the store that an item's file lies in: the project's, or that of an external_storage_dir."""
+    if file is None or os.path.dirname(file) == store.layout.root:
         return store
     # DIR/.max/staging/FILE
-    return type(store).open_dir(os.path.dirname(os.path.dirname(os.path.dirname(output.external_path))))
+    return type(store).open_dir(os.path.dirname(os.path.dirname(os.path.dirname(file))))
+
+
+def store_of(store: Store, output: TaskOutput) -> Store:
+    """Return the store that the whole of an output lies in."""
+    return store_at(store, output.external_path)
 
 
 def open_whole(store: Store, output: TaskOutput) -> OpenItem:

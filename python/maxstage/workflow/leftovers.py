@@ -8,7 +8,8 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-from maxstage.workflow.state import delete_files, runs_folder
+from maxstage.workflow.run_files import delete_files
+from maxstage.workflow.state import runs_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

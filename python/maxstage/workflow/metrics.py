@@ -24,15 +24,16 @@ _ENOUGH = 10
 """Outputs from which on shares of them say something."""
 
 _COUNTS = (
-    ("held_bytes", "gauge", "Bytes of outputs that are held."),
-    ("peak_held_bytes", "gauge", "The most bytes of outputs that were held at once."),
+    ("held_bytes", "gauge", "Bytes of outputs that the state holds."),
+    ("peak_held_bytes", "gauge", "The most bytes of outputs that the state held at once."),
     ("external_bytes", "counter", "Bytes of whole outputs kept outside, as they were printed."),
     ("external_stored_bytes", "counter", "Bytes that these take on disk."),
     ("outputs", "counter", "Outputs of tasks and iterations."),
     ("truncated", "counter", "Outputs that were cut."),
     ("external", "counter", "Outputs whose whole is kept outside."),
-    ("pruned", "counter", "Outputs that were dropped."),
-    ("prunings", "counter", "Times that outputs were dropped."),
+    ("moved", "counter", "Outputs whose text was moved from the state into the store."),
+    ("pruned", "counter", "Outputs that were deleted."),
+    ("prunings", "counter", "Times that outputs were deleted."),
     ("prompts", "counter", "Prompts that outputs were put into."),
     ("context_bytes", "counter", "Bytes of outputs put into prompts."),
     ("context_tokens", "counter", "Tokens of these, estimated."),
@@ -58,6 +59,7 @@ class Metrics:
         self._outputs: int = known.get("outputs", 0)
         self._truncated: int = known.get("truncated", 0)
         self._external: int = known.get("external", 0)
+        self._moved: int = known.get("moved", 0)
         self._pruned: int = known.get("pruned", 0)
         self.prunings: int = known.get("prunings", 0)
         self._prompts: int = known.get("prompts", 0)
@@ -94,6 +96,11 @@ class Metrics:
         self._items += len(used)
         self._relevance += sum(candidate.relevance for candidate in used)
 
+    def moved(self, size: int) -> None:
+        """Count an output whose text was moved into the store."""
+        self._moved += 1
+        self.held -= size
+
     def pruned(self, size: int) -> None:
         """Count an output that was dropped."""
         self._pruned += 1
@@ -109,6 +116,7 @@ class Metrics:
             "outputs": self._outputs,
             "truncated": self._truncated,
             "external": self._external,
+            "moved": self._moved,
             "pruned": self._pruned,
             "prunings": self.prunings,
             "prompts": self._prompts,
@@ -138,6 +146,7 @@ def lines(metrics: dict[str, Any]) -> list[str]:
             "outputs",
             (
                 f"{metrics['outputs']:,}; {metrics['truncated']:,} truncated, {metrics['external']:,} kept outside, "
+                f"{metrics.get('moved', 0):,} moved into the store, "
                 f"{metrics['pruned']:,} pruned in {metrics['prunings']:,} goes"
             ),
         ),
@@ -160,7 +169,7 @@ def prometheus(metrics: dict[str, Any], run_id: str, workflow: str) -> str:
     for key, kind, text in _COUNTS:
         full = f"maxstage_run_{key}" + ("_total" if kind == "counter" else "")
         parts += [f"# HELP {full} {text}", f"# TYPE {full} {kind}"]
-        parts.append(f'{full}{{run="{run_id}",workflow="{name}"}} {metrics[key]}')
+        parts.append(f'{full}{{run="{run_id}",workflow="{name}"}} {metrics.get(key, 0)}')
     return "\n".join(parts) + "\n"
 
 
@@ -175,13 +184,6 @@ class Warnings:
 
     def check(self, metrics: dict[str, Any]) -> None:
         """Look at the metrics, and at the disk."""
-        most = self._limits.prune_memory_bytes
-        if metrics["held_bytes"] > _NEAR * most:
-            self._tell(
-                "held",
-                f"outputs take {format_size(metrics['held_bytes'])} of the {format_size(most)} of prune_memory_bytes; "
-                "lower max_stdout_bytes, or raise it",
-            )
         outputs = metrics["outputs"]
         if outputs >= _ENOUGH and metrics["truncated"] > outputs / 2:
             self._tell(

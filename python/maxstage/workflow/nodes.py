@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from maxstage.errors import Error, WorkflowError
-from maxstage.workflow import files, leaf, references
+from maxstage.workflow import files, leaf, loop_items, references
 from maxstage.workflow.checking import loop_names
 from maxstage.workflow.clock import Clock
 from maxstage.workflow.gathering import gather
@@ -313,7 +313,7 @@ class Body:
                 leaf.unstage(run.given.store, result.output)
                 self._done(None)
                 return
-            if self._attempts <= task.on_error.retry and not run.engine.stopping and place.wanted():
+            if self._attempts <= task.on_error.retry and not run.engine.stopping:
                 leaf.unstage(run.given.store, result.output)
                 self._retry(result.error)
                 return
@@ -357,6 +357,7 @@ class Loop:
         self._dropped = False
         self._closed = False
         self._error: str | None = None
+        self._is_changed = False
         self._clock = Clock(task.loop_control.timeout_secs, place.clock)
 
     def start(self) -> None:
@@ -393,6 +394,7 @@ class Loop:
                 self._start_next()
         except (Error, OSError) as error:
             self._error = str(error)
+            self._is_changed = isinstance(error, loop_items.ItemsChanged)
         if not self._active and (self._over or self._dropped or not self._wanted()):
             self._finish()
 
@@ -416,10 +418,14 @@ class Loop:
             wanted=self._wanted,
             iteration=number,
         )
+        known = self._run.state.find(place.path)
+        if known is not None and not known.is_final:
+            known = None
+        if self._records is not None:
+            loop_items.check(self._run.state, place.path, variables["item"], is_done=known is not None)
         self._active += 1
         done = functools.partial(self._ended, number, place.path)
-        known = self._run.state.find(place.path)
-        if known is not None and known.is_final:
+        if known is not None:
             if names_iteration(self._task):
                 claim_again(self._run, self._task, place, scope, known)
             self._run.engine.soon(functools.partial(done, known))
@@ -436,6 +442,7 @@ class Loop:
             try:
                 item = next(self._records.items)
             except StopIteration:
+                loop_items.check_count(self._run.state, self._place.path, self._next)
                 return True
             variables["item"] = variables[self._loop.for_each.iterator] = item
             return False
@@ -488,7 +495,8 @@ class Loop:
             )
             if file is not None and error is None:
                 leaf.write_file(self._run.given, output, file, self._place.path)
-            tolerated = error is not None and self._task.on_error.continue_
+            # What was done with other items must not pass for this loop's, not even for its failure.
+            tolerated = error is not None and self._task.on_error.continue_ and not self._is_changed
             status = COMPLETED if error is None else FAILED
             return TaskResult(status, output, attempts=self._finished, error=error, tolerated=tolerated)
 

@@ -1,7 +1,7 @@
-"""Dropping outputs that a run no longer needs, so that its state stays small however long it goes on.
+"""Keeping the state of a run small however long it goes on.
 
-An output stays as long as somebody directly depends on it: a task that has not ended, the loop or the task that its
-iteration or subtask belongs to, the workflow's own outputs. Of the others the strategy keeps some.
+Texts above `prune_memory_bytes` are moved into the store, where they are found again. Only where there is a
+`cleanup_strategy` are outputs deleted: those that nobody needs (`maxstage.workflow.needs`), but for some that it keeps.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from maxstage.context.relevance import DIRECT, INDIRECT
-from maxstage.errors import Error
-from maxstage.workflow import leaf, references
+from maxstage.errors import Error, WorkflowError
+from maxstage.store.wording import format_size
+from maxstage.workflow import leaf
 from maxstage.workflow.injection import RunGraph
+from maxstage.workflow.needs import Needs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -47,6 +49,7 @@ class Pruner:
         self._metrics = metrics
         self._emit = emit
         self._since = 0
+        self._told = False
 
     def task_ended(self) -> None:
         """Prune if it is time: after so many tasks, or when outputs take too much."""
@@ -58,30 +61,73 @@ class Pruner:
             self.prune(f"outputs take {held:,} bytes")
 
     def prune(self, why: str) -> int:
-        """Drop what is not needed; return how many outputs that were. What can't be deleted is a warning."""
+        """Delete what is not needed, and move what is too much; return how many outputs were deleted."""
         self._since = 0
         outputs = {path: one for path, one in self._ended.items() if one.has_output}
         dropped = choose(self._checked, self._spec, self._limits, self._ended, outputs)
-        if not dropped:
-            return 0
-        tokens = []
-        for path in dropped:
-            result = self._state.find(path)
-            output = None if result is None else result.output
-            tokens += [part for part in (output, output and output.stderr) if part is not None and part.token]
+        if dropped:
+            self._drop(dropped)
+            self._emit("pruned", count=len(dropped), why=why)
+        if self._metrics.held > self._limits.prune_memory_bytes:
+            self._move()
+        return len(dropped)
+
+    def _drop(self, dropped: list[str]) -> None:
+        """Delete outputs. What can't be deleted is a warning."""
+        kept = [one for path in dropped for one in self._state.kept(path)]
         self._state.prune(dropped)
         for path in dropped:
-            self._metrics.pruned(self._ended[path].size)
-            self._ended[path] = self._ended[path]._replace(size=0, has_output=False)
-        for part in tokens:
-            if not self._state.mentions(part.token or ""):
+            self._metrics.pruned(self._ended[path].held)
+            self._ended[path] = self._ended[path]._replace(size=0, has_output=False, pruned=True, moved=False)
+        for token, file in kept:
+            if not self._state.mentions(token):
                 try:
-                    leaf.store_of(self._store, part).unstage(part.token or "")
+                    leaf.store_at(self._store, file).unstage(token)
                 except (Error, OSError) as error:
                     self._emit("warning", text=f"a pruned output could not be deleted: {error}")
         self._metrics.prunings += 1
-        self._emit("pruned", count=len(dropped), why=why)
-        return len(dropped)
+
+    def _move(self) -> None:
+        """Move texts into the store, the largest first, until half of what may be held is: not each time a few."""
+        largest = sorted(
+            (path for path, one in self._ended.items() if one.held), key=lambda path: -self._ended[path].held
+        )
+        for path in largest:
+            if self._metrics.held <= self._limits.prune_memory_bytes // 2:
+                return
+            try:
+                move(self._store, self._state, path)
+            except (Error, OSError) as error:
+                if isinstance(error, WorkflowError):
+                    raise  # the state itself
+                if not self._told:
+                    self._told = True
+                    held = format_size(self._metrics.held)
+                    self._emit(
+                        "warning", text=f"outputs take {held}, and can't be moved into the store: {error}"
+                    )
+                return
+            self._metrics.moved(self._ended[path].held)
+            self._ended[path] = self._ended[path]._replace(moved=True)
+
+
+def move(store: Store, state: RunState, path: str) -> None:
+    """Move the text of an output into the store; killed meanwhile, it is still in the state.
+
+    Raises:
+        Error, OSError: The store can't take it.
+    """
+    result = state.find(path)
+    output = None if result is None else result.output
+    tokens = {}
+    for name, part in (("stdout", output), ("stderr", output and output.stderr)):
+        if part is not None and part.content:
+            with store.draft() as draft:
+                draft.write(part.content)
+                source = f"run/{path}" if name == "stdout" else f"run/{path}/stderr"
+                item = draft.publish(ttl_minutes=None, source=source, extra={"owner": state.run_id})
+            tokens[name] = (item.token, store.layout.path(item.file_name))
+    state.move(path, tokens)
 
 
 def choose(
@@ -101,8 +147,10 @@ def choose(
         outputs: Those whose outputs are held, in the order in which they ended.
     """
     strategy = limits.cleanup_strategy
-    needed = _needed(checked, spec, ended)
-    kept = {path for path in outputs if _is_needed(path, needed, ended)}
+    if strategy is None:
+        return []
+    needs = Needs(checked, spec, limits, ended, outputs)
+    kept = {path for path in outputs if needs.has(path)}
     ranked = list(outputs)
     ranked.reverse()
     if strategy.type == "direct_dependencies":
@@ -116,40 +164,10 @@ def choose(
     return [path for path in outputs if path not in kept]
 
 
-def container_of(path: str) -> str:
-    """Return what a path belongs to: the loop of an iteration, the task of a subtask; "" on the first level."""
-    container, _, name = path.rpartition(".")
-    if name.endswith("]"):
-        return path[: path.rindex("[")]
-    return container
-
-
-def _is_needed(path: str, needed: set[str], ended: Mapping[str, Ended]) -> bool:
-    container = container_of(path)
-    if container and container not in ended:
-        return True
-    # A task may refer to the subtasks of what it depends on; iterations it sees through their loop only.
-    return "[" not in path and path.split(".", maxsplit=1)[0] in needed
-
-
-def _needed(checked: Checked, spec: WorkflowSpec, ended: Mapping[str, Ended]) -> set[str]:
-    """Return the tasks of the first level that somebody still depends on."""
-    found = _named_in_outputs(spec)
-    for task, others in checked.dependencies.items():
-        if "." not in task and task not in ended:
-            found.update(others)
-    return found
-
-
-def _named_in_outputs(spec: WorkflowSpec) -> set[str]:
-    found = (reference for text in spec.outputs.values() for reference in references.find(text))
-    return {reference.name.split(".")[0] for reference in found if reference.kind == "tasks"}
-
-
 def _scores(checked: Checked, ended: Mapping[str, Ended]) -> dict[str, float]:
     """Return how relevant each task is for the one among those that have not ended to which it matters most."""
     graph = RunGraph(checked)
-    level = [path for path in graph if path not in ended]
+    level = [path for path in graph if path not in ended or not ended[path].is_final]
     scores: dict[str, float] = {}
     seen = set(level)
     depth = 0

@@ -23,6 +23,7 @@ from maxstage.workflow.clock import Clock
 from maxstage.workflow.engine import Engine
 from maxstage.workflow.files import Writers
 from maxstage.workflow.hooks import Hooks
+from maxstage.workflow.injection import spec_path
 from maxstage.workflow.leftovers import end_leftovers, sweep_orphans
 from maxstage.workflow.scope import Scope
 from maxstage.workflow.state import (
@@ -300,51 +301,49 @@ class _Start:
                 f"the environment has no {', '.join(missing)}, which the workflow names as secrets"
             )
         if not resume:
-            state = RunState(self._folder, new_run_id(), create=True)
-            state.acquire()
-            try:
-                values, where = self._begin(state, inputs, folder)
-            except BaseException:
-                state.delete()
-                raise
-            return state, values, where
+            facts = self._first_facts(inputs, folder)
+            state = RunState.create(self._folder, new_run_id(), facts)
+            return state, facts["inputs"], facts["folder"]
         state = RunState(self._folder, self._newest() if resume is True else str(resume))
         try:
             state.acquire()
             facts = state.facts()
             if "inputs" not in facts:
                 # Imported from the older form: nothing is known but what some tasks said.
-                values, where = self._begin(state, inputs, folder)
+                facts = self._first_facts(inputs, folder)
+                state.set_facts(**facts)
             else:
-                values, where = facts["inputs"], _existing(facts["folder"])
+                _existing(facts["folder"])
                 self._go_on(state, facts, inputs)
         except BaseException:
             state.close()
             raise
-        return state, values, where
+        return state, facts["inputs"], facts["folder"]
 
     @property
     def _fingerprint(self) -> str:
         return hashlib.sha256(self._workflow.checked.source.text.encode()).hexdigest()
 
-    def _begin(self, state: RunState, inputs: Mapping[str, Any], folder: str) -> tuple[dict[str, Any], str]:
-        values = self._inputs(inputs)
+    def _first_facts(self, inputs: Mapping[str, Any], folder: str) -> dict[str, Any]:
+        """Return what is known of a run from its beginning."""
         where = _existing(os.path.normpath(os.path.join(folder, self._spec.cwd or "")))
-        state.set_facts(
-            workflow=self._spec.name,
-            file=self._file,
-            sha256=self._fingerprint,
-            inputs=values,
-            folder=where,
-            stores=self._directories(where),
-            started=time.time(),
-            status=RUNNING,
-        )
-        return values, where
+        return {
+            "workflow": self._spec.name,
+            "file": self._file,
+            "sha256": self._fingerprint,
+            "inputs": self._inputs(inputs),
+            "folder": where,
+            "stores": self._directories(where),
+            "started": time.time(),
+            "status": RUNNING,
+        }
 
     def _go_on(self, state: RunState, facts: Mapping[str, Any], inputs: Mapping[str, Any]) -> None:
         if facts.get("sha256") != self._fingerprint:
             text = "the file has changed since the run began; what has ended is not done again"
+            gone = sorted({spec_path(path) for path in state.paths()} - set(self._workflow.checked.paths))
+            if gone:
+                text += f"; no longer in it: {', '.join(gone)}"
             self.emit("warning", text=text)
         if inputs and self._inputs(inputs) != facts["inputs"]:
             raise WorkflowError(f"run {state.run_id} was started with other inputs; start a new one")

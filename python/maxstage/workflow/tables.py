@@ -1,0 +1,133 @@
+"""The tables of a run's state: making them, reading them, bringing older ones up to date.
+
+Who only reads opens the file read-only and changes nothing, not even its version; `RunState` does the rest under the
+run's lock. A new file appears with all its tables and first facts, or not at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+VERSION = 2
+"""The version of the tables; `_MIGRATIONS` has a step from each to the next."""
+
+_MIGRATIONS = {
+    0: """
+    CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE tasks (
+        number INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, status TEXT NOT NULL, tolerated INTEGER NOT NULL,
+        attempts INTEGER NOT NULL, error TEXT, output TEXT, ended REAL NOT NULL, size INTEGER NOT NULL,
+        accessed REAL NOT NULL, pruned INTEGER NOT NULL DEFAULT 0
+    );
+    CREATE TABLE contexts (path TEXT PRIMARY KEY, given TEXT NOT NULL) WITHOUT ROWID;
+    """,
+    # What each iteration was given, and which outputs lie in the store.
+    1: """
+    CREATE TABLE items (path TEXT PRIMARY KEY, digest TEXT NOT NULL) WITHOUT ROWID;
+    ALTER TABLE tasks ADD COLUMN moved INTEGER NOT NULL DEFAULT 0;
+    """,
+}
+
+NEW = ".new"
+"""What the name of a file ends with as long as it is being made."""
+SIDES = ("-wal", "-shm", "-journal")
+"""What SQLite adds to the name of a file for those that it keeps beside it."""
+
+
+def create(path: str, facts: Mapping[str, Any]) -> None:
+    """Make a new file, with what is known from the beginning. The caller holds the lock of its run.
+
+    Raises:
+        OSError, sqlite3.Error: It can't be written.
+    """
+    temporary = path + NEW
+    # What a killed process left: a log that is not ours must never be applied to our file.
+    for name in (temporary, *(base + side for base in (temporary, path) for side in SIDES)):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
+    db = sqlite3.connect(temporary, isolation_level=None)
+    try:
+        db.execute("PRAGMA journal_mode = MEMORY")
+        os.chmod(temporary, 0o600)
+        db.execute("BEGIN IMMEDIATE")
+        _migrate(db, 0)
+        rows = [(name, json.dumps(value)) for name, value in facts.items()]
+        db.executemany("INSERT INTO facts VALUES (?, ?)", rows)
+        db.execute("COMMIT")
+        # Now and not later, since to change the journal nobody else may have the file open.
+        db.execute("PRAGMA journal_mode = WAL")
+    finally:
+        db.close()
+    os.rename(temporary, path)
+
+
+def open_to_write(path: str) -> sqlite3.Connection:
+    """Open a file, and bring it up to date. The caller holds the lock of its run.
+
+    Raises:
+        sqlite3.Error: It is damaged, or can't be written.
+    """
+    # isolation_level None: we say where a transaction begins.
+    db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+    try:
+        # What a killed process has written is there; only a power cut may take the last moments.
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = NORMAL")
+        if version_of(db) < VERSION:
+            db.execute("BEGIN IMMEDIATE")
+            _migrate(db, version_of(db))
+            db.execute("COMMIT")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _migrate(db: sqlite3.Connection, version: int) -> None:
+    """Go on to the newest version, within the transaction that is open."""
+    for step in range(version, VERSION):
+        for statement in _MIGRATIONS[step].split(";"):
+            db.execute(statement)
+    db.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def open_to_read(path: str) -> sqlite3.Connection:
+    """Open a file to read it, also where nothing can be written.
+
+    Raises:
+        OSError: It can't be opened.
+        sqlite3.Error: It is damaged.
+    """
+    os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC))  # SQLite would not say why it can't
+    try:
+        return _open(path, "mode=ro")
+    except sqlite3.OperationalError:
+        # Where the folder can't be written SQLite lacks the files that it wants beside it. It needs none if there is
+        # no log: then nobody writes here.
+        with contextlib.suppress(FileNotFoundError):
+            if os.stat(path + "-wal").st_size > 0:
+                raise
+        return _open(path, "mode=ro&immutable=1")
+
+
+def _open(path: str, how: str) -> sqlite3.Connection:
+    db = sqlite3.connect(f"file:{quote(path)}?{how}", uri=True, check_same_thread=False, isolation_level=None)
+    try:
+        version_of(db)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def version_of(db: sqlite3.Connection) -> int:
+    """Return the version of the tables; 0: there are none."""
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
