@@ -177,8 +177,8 @@ def test_a_pruned_output_that_is_wanted_after_all(flow):
     tasks["late"] = bash("echo {{ tasks.a.output }}", depends_on=["end"])
     again = flow(tasks, resume=result.run_id, check=False)
     assert again.error == (
-        "late: the output of task 'a' was pruned; name it in depends_on, or raise keep_count of cleanup_strategy "
-        "in the limits"
+        "late: the whole output of task 'a' is not there (it was pruned: name it in depends_on, or raise keep_count "
+        "of cleanup_strategy in the limits); the task has to be done again, in a new run"
     )
 
 

@@ -395,7 +395,6 @@ REFUSED = {
         "compgen -W {{ x }}",
         "alias e={{ x }}",
         "mapfile -C {{ x }} -c 1 a <<< a",
-        "{{ x }} {{ x }}",
         "cat <<'END'\n{{ x }}\nEND",
         "cat <<\\END\n{{ x }}\nEND",
         "$((echo {{ x }}) | cat)",
@@ -558,6 +557,17 @@ def test_what_would_be_an_option_fails(placement, tmp_path):
 @pytest.mark.parametrize(("language", "placement"), cases(REFUSED))
 def test_where_a_value_would_be_code_it_is_refused(language, placement):
     assert problems(language, placement)
+
+
+@pytest.mark.parametrize(
+    "name", ["eval", "let", "bash", "/bin/sh", "python3.11", "printf", "sudo", "awk", ".", "test"]
+)
+def test_a_value_that_names_the_command(name, tmp_path):
+    assert problems("bash", "{{ x }} a {{ x }}") == []
+    with pytest.raises(WorkflowError, match="names the command"):
+        fill("bash", "{{ x }} a {{ x }}", lambda _: name)
+    run("bash", "{{ x }} a {{ x }} b", PAYLOADS, tmp_path)
+    assert run("bash", "{{ x }}", ["pwd"], tmp_path) == [f"{tmp_path}\n".encode()]
 
 
 @pytest.mark.parametrize(

@@ -200,6 +200,9 @@ class Checker:
         if task.stdin_from is not None and task.stdin_from in names.tasks:
             self._checked.wanted_whole.add(names.tasks[task.stdin_from])
 
+        each = None if task.loop is None else task.loop.for_each
+        if each is not None and each.collection.key is not None:
+            self._check_key((*path, "loop", "for_each", "collection", "key"), each.collection.key, before)
         for where, test in tests:
             if test.key is not None:
                 # Whether it runs at all is asked once, and not for each item.
@@ -215,6 +218,8 @@ class Checker:
             problem = self._problem_of(reference, names)
             if problem is not None:
                 self._checked.add(path, problem)
+            else:
+                self._note_wanted(reference, names)
 
     def _check_script(self, path: Path, language: str, text: str, names: Names) -> None:
         self._check_text(path, text, names)
@@ -231,9 +236,15 @@ class Checker:
             problem = self._problem_of(reference, names)
             if problem is not None:
                 self._checked.add(path, problem)
-            elif reference.kind == "tasks" and reference.field == "token":
-                self._checked.tokens_wanted.add(names.tasks[reference.name])
-                self._checked.wanted_whole.add(names.tasks[reference.name])
+            else:
+                self._note_wanted(reference, names)
+                if reference.kind == "tasks" and reference.field == "token":
+                    self._checked.tokens_wanted.add(names.tasks[reference.name])
+
+    def _note_wanted(self, reference: references.Reference, names: Names) -> None:
+        """Note that all that a task prints is asked for, so that it is kept where it is cut."""
+        if reference.kind == "tasks" and reference.field in {"output", "token"}:
+            self._checked.wanted_whole.add(names.tasks[reference.name])
 
     def _problem_of(self, reference: references.Reference, names: Names) -> str | None:
         what, known = {

@@ -9,7 +9,6 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from maxstage.errors import WorkflowError
 from maxstage.output.bound import bound
 from maxstage.workflow import leaf
 
@@ -77,6 +76,8 @@ class _Parts:
                 for path in self._paths:
                     result = self._run.state.find(path)
                     if result is not None and result.output is not None:
+                        if result.pruned:
+                            raise leaf.gone(path, leaf.PRUNED)
                         self._write_one(fd, result.output)
         except Exception as error:  # noqa: BLE001 - it is raised in `gather`
             self.problem = error
@@ -85,13 +86,12 @@ class _Parts:
 
     def _write_one(self, fd: int, output: TaskOutput) -> None:
         self.size += output.original_size
-        if self._whole and output.token is not None:
-            with leaf.open_whole(self._run.given.store, output) as opened:
+        if self._whole and output.truncated and output.token is not None:
+            with leaf.reading(output.task_id), leaf.open_whole(self._run.given.store, output) as opened:
                 opened.copy_to(fd, output.task_id)
             return
         if self._whole and output.truncated:
-            why = "; ".join(output.warnings) or "it was not kept whole"
-            raise WorkflowError(f"the output of {output.task_id!r} can't be read in full: {why}")
+            raise leaf.gone(output.task_id, "; ".join(output.warnings) or "it was cut, and not kept whole")
         self.truncated |= output.truncated
         self.dropped_bytes += output.dropped_bytes
         self.dropped_lines += output.dropped_lines

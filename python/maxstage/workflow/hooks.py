@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from maxstage.errors import Error
 from maxstage.output.run import run
 from maxstage.workflow import scripts
-from maxstage.workflow.leaf import environment, project_of
+from maxstage.workflow.leaf import check_strings, environment, project_of
 from maxstage.workflow.state import FAILED
 
 if TYPE_CHECKING:
@@ -121,6 +121,7 @@ class Hooks:
         env |= {"MAX_RUN": given.run_id, "MAX_WORKFLOW": given.spec.name, "MAX_DIR": project_of(given.store)}
         try:
             argv = ["bash", "-c", scripts.fill("bash", text, self._scope.value)]
+            check_strings(argv, env)
             done = run(argv, limits=_LIMITS, cwd=given.folder, env=env, keep="never", cancel=given.cancel)
         except (Error, OSError) as error:
             return str(error)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
+import io
 import os
 import shutil
 import signal
@@ -12,20 +14,21 @@ import tempfile
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from maxstage.errors import Error, WorkflowError
+from maxstage.errors import Corrupt, Error, Expired, NotFound, WorkflowError
 from maxstage.output.limits import Limits
 from maxstage.output.run import run
-from maxstage.workflow import files, scripts
+from maxstage.output.task_output import TaskOutput
+from maxstage.workflow import files, references, scripts
 from maxstage.workflow.agents import command_of, prompt_of
 from maxstage.workflow.checking import LANGUAGES
 from maxstage.workflow.state import COMPLETED, FAILED, TaskResult
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import BinaryIO
 
     from maxstage.output.external import Keep
-    from maxstage.output.task_output import TaskOutput
     from maxstage.store.reading import OpenItem
     from maxstage.store.store import Store
     from maxstage.workflow import schema
@@ -36,6 +39,9 @@ _FLAGS = {"bash": "-c", "python": "-c", "javascript": "-e", "ruby": "-e", "perl"
 """How each interpreter takes a script as an argument."""
 _LONGEST_ARGUMENT = 100 * 1024
 """Bytes; a longer script goes through a file. Linux takes 128 KiB in one argument."""
+MOST = 1024 * 1024
+"""Bytes of an output that a reference takes."""
+PRUNED = "it was pruned: name it in depends_on, or raise keep_count of cleanup_strategy in the limits"
 _TOLD = 200
 """Characters of a failed task's last line of stderr that its error quotes."""
 
@@ -134,6 +140,7 @@ def prepare(
             folder = files.locate(folder, part.working_dir, scope.render).path
         timeout = part.timeout_secs
     argv, script = _command_line(given, task, scope)
+    check_strings(argv, env)
     if deadline is not None:
         left = max(0.01, deadline - time.monotonic())
         timeout = left if timeout is None else min(left, timeout)
@@ -164,7 +171,8 @@ def _command_line(given: Given, task: schema.Task, scope: Scope) -> tuple[list[s
             raise WorkflowError(f"the script file {file} does not exist")
         return [LANGUAGES[language], file], None
     text = scripts.fill(language, task.script.content, scope.value)
-    if len(text.encode("utf-8", "surrogateescape")) > _LONGEST_ARGUMENT:
+    _check_string(text, "the script")
+    if len(references.to_bytes(text, "the script")) > _LONGEST_ARGUMENT:
         return [LANGUAGES[language]], text
     return [LANGUAGES[language], _FLAGS[language], text], None
 
@@ -173,7 +181,7 @@ def _stdin(given: Given, task: schema.Task, scope: Scope, context: bytes) -> byt
     if task.agent is not None:
         known = context.decode("utf-8", "surrogateescape")
         prompt = prompt_of(given.spec.agents[task.agent], scope.render(task.description or ""), known)
-        return prompt.encode("utf-8", "surrogateescape")
+        return references.to_bytes(prompt, "the prompt")
     if task.stdin_from is None:
         return None
     source = scope.task(task.stdin_from)
@@ -182,10 +190,34 @@ def _stdin(given: Given, task: schema.Task, scope: Scope, context: bytes) -> byt
     if source.pruned:
         raise WorkflowError(f"the output of {task.stdin_from!r} was pruned, so it can't be read")
     output = source.output
+    if source.pruned:
+        raise gone(task.stdin_from, PRUNED)
     if output.token is None and output.truncated:
-        why = "; ".join(output.warnings) or "it was not kept whole"
-        raise WorkflowError(f"the output of {task.stdin_from!r} can't be read in full: {why}")
-    return output.content if output.token is None else output
+        raise gone(task.stdin_from, _not_kept(output))
+    return output if output.truncated else output.content
+
+
+def check_strings(argv: Sequence[str], env: Mapping[str, str]) -> None:
+    """Check that a program can be given its arguments and environment.
+
+    Raises:
+        WorkflowError: The system would not take one of them.
+    """
+    for number, text in enumerate(argv):
+        _check_string(text, f"argument {number}" if number else "the name of the program")
+    for name, text in env.items():
+        if not name or "=" in name or "\0" in name:
+            raise WorkflowError(f"{name!r} can't be the name of an environment variable")
+        _check_string(name, f"the name of the environment variable {name!a}")
+        _check_string(text, f"the environment variable {name}")
+
+
+def _check_string(text: str, what: str) -> None:
+    if "\0" in text:
+        raise WorkflowError(
+            f"{what} has a NUL byte, which no program can be given so: use stdin_from, or the token"
+        )
+    references.to_bytes(text, what)
 
 
 def execute(given: Given, leaf: Leaf) -> TaskResult:
@@ -213,16 +245,37 @@ def execute(given: Given, leaf: Leaf) -> TaskResult:
         if error is None and leaf.output is not None:
             write_file(given, output, leaf.output, leaf.path)
     except OSError as problem:
+        if problem.errno == errno.E2BIG:
+            return TaskResult(FAILED, error=_too_long(leaf))
         where = problem.filename if problem.filename is not None else leaf.argv[0]
         return TaskResult(FAILED, error=f"{problem.strerror or problem}: {os.fsdecode(where)}")
-    except Error as problem:
+    except (NotFound, Expired, Corrupt) as problem:
+        read = leaf.stdin
+        told = gone(read.task_id, str(problem)) if isinstance(read, TaskOutput) else problem
+        return TaskResult(FAILED, error=str(told))
+    except (Error, ValueError) as problem:
+        # A ValueError is the system's: what it is given is nothing that it can take.
         return TaskResult(FAILED, error=str(problem))
     return TaskResult(COMPLETED if error is None else FAILED, output, error=error)
 
 
+def _too_long(leaf: Leaf) -> str:
+    """Return which argument, or variable, is too long for the system."""
+    strings = {f"argument {number} of {leaf.argv[0]}": text for number, text in enumerate(leaf.argv)}
+    strings |= {f"the environment variable {name}": text for name, text in leaf.env.items()}
+    name = max(strings, key=lambda one: len(strings[one]))
+    size = len(references.to_bytes(strings[name], name))
+    return (
+        f"arguments and environment are too long for the system; {name} has {size:,} bytes: "
+        "use stdin_from, a file, or the token"
+    )
+
+
 @contextlib.contextmanager
 def _script_file(text: str) -> Iterator[str]:
-    with tempfile.NamedTemporaryFile("w", prefix="max-script-", errors="surrogateescape") as file:
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="max-script-", encoding="utf-8", errors="surrogateescape"
+    ) as file:
         file.write(text)
         file.flush()
         yield file.name
@@ -262,6 +315,65 @@ def store_of(store: Store, output: TaskOutput) -> Store:
 def open_whole(store: Store, output: TaskOutput) -> OpenItem:
     """Open the whole of an output that is kept under a token."""
     return store_of(store, output).open_item(output.token or "")
+
+
+def gone(task: str, why: str) -> WorkflowError:
+    """Return the error that the whole output of a task is not there."""
+    return WorkflowError(
+        f"the whole output of task {task!r} is not there ({why}); the task has to be done again, in a new run"
+    )
+
+
+def _not_kept(output: TaskOutput) -> str:
+    return "; ".join(output.warnings) or "it was cut, and not kept whole"
+
+
+@contextlib.contextmanager
+def reading(task: str) -> Iterator[None]:
+    """Tell whose output can't be read.
+
+    Raises:
+        WorkflowError: It can't be.
+    """
+    try:
+        yield
+    except (NotFound, Expired, Corrupt, OSError) as error:
+        raise gone(task, str(error)) from None
+
+
+def open_output(store: Store, task: str, result: TaskResult) -> BinaryIO:
+    """Open all that a task printed.
+
+    Raises:
+        WorkflowError: It is not there any more.
+    """
+    output = result.output
+    if output is None:
+        return io.BytesIO()
+    if result.pruned:
+        raise gone(task, PRUNED)
+    if not output.truncated:
+        return io.BytesIO(output.content)
+    if output.token is None:
+        raise gone(task, _not_kept(output))
+    with reading(task):
+        return store_of(store, output).open(output.token)
+
+
+def read_output(store: Store, task: str, result: TaskResult) -> bytes:
+    """Return all that a task printed.
+
+    Raises:
+        WorkflowError: It is not there any more, or longer than a reference may be.
+    """
+    size = 0 if result.output is None else result.output.original_size
+    if size > MOST:
+        raise WorkflowError(
+            f"the output of task {task!r} has {size:,} bytes, and a reference takes {MOST:,} at most: use stdin_from, "
+            f"the token ({{{{ tasks.{task}.token }}}}), or the text as it was cut ({{{{ tasks.{task}.excerpt }}}})"
+        )
+    with reading(task), open_output(store, task, result) as file:
+        return file.read()
 
 
 def unstage(store: Store, output: TaskOutput | None) -> None:

@@ -562,6 +562,9 @@ def record(
     run: Run, place: Place, result: TaskResult, *, seconds: float | None = None, commit: bool = True
 ) -> None:
     """Note that a task, or an iteration, has ended, and tell."""
+    if result.error is not None:
+        # It may quote a name that is no text; it is kept, printed, and told to hooks.
+        result.error = references.printable(result.error)
     if result.output is not None:
         dependents = run.checked.dependents.get(place.spec_path, ())
         result.output = dataclasses.replace(result.output, depended_by=dependents)

@@ -8,8 +8,8 @@ from typing import Any
 from maxstage.errors import WorkflowError
 from maxstage.workflow.references import PATTERN, as_text
 
-ANY, INTEGER, NAME, OPERAND, REFUSED = "any", "integer", "name", "operand", "refused"
-"""What a value may be: anything, a whole number, a name of a variable, what is no option; or the place is refused."""
+ANY, OPERAND, PROGRAM, NAME, INTEGER, REFUSED = "any", "operand", "program", "name", "integer", "refused"
+"""What a value may be: anything, what is no option, a program that reads no code, a variable's name, a whole number."""
 
 COMMENT = "#"
 """The quote of a place in a comment: what stands there is left as it is."""
@@ -37,7 +37,7 @@ class Place:
 
     def need(self, what: str) -> None:
         """Note what its value must be; the strictest holds."""
-        order = (ANY, OPERAND, NAME, INTEGER, REFUSED)
+        order = (ANY, OPERAND, PROGRAM, NAME, INTEGER, REFUSED)
         self.needs = max(self.needs, what, key=order.index)
 
     def refuse(self, why: str) -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import itertools
 import json
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TextIO
 
 from maxstage.errors import WorkflowError
-from maxstage.workflow import files
+from maxstage.workflow import files, leaf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,7 +67,9 @@ def open_records(collection: Collection, scope: Scope, folder: str, store: Store
         numbers = range(collection.start, collection.end or 0, collection.step)
         return Records(iter(numbers), len(numbers))
     if collection.type == "state":
-        return _of_list(_list_of(collection.key or "", scope))
+        key = collection.key or ""
+        printed = scope.open_output(key)
+        return _of_list(_list_of(key, scope)) if printed is None else _of_output(printed, key)
     if collection.type == "file":
         path, opened = files.open_to_read(folder, collection.path or "", scope.render)
         newline = _newline(collection.format)
@@ -106,10 +109,43 @@ def _of_list(items: list[Any]) -> Records:
     return Records(iter(items), len(items))
 
 
+def _of_output(printed: BinaryIO, key: str) -> Records:
+    """Return the records of an output: the elements of a JSON array, or lines but for blank ones at the end.
+
+    It is gone through twice, so that all of it has been read, and checked, before the first iteration.
+    """
+    with leaf.reading(key.split(".", 1)[1].rpartition(".")[0]):
+        file = io.TextIOWrapper(printed, "utf-8", "surrogateescape", newline="\n")
+        kind, total = "json", _length(file, key)
+        if total is None:
+            kind, total = "lines", 0
+            file.seek(0)
+            for number, line in enumerate(file, 1):
+                total = number if _without_end(line) else total
+        file.seek(0)
+    return Records(_first(_read(file, kind, key), total), total)
+
+
+def _first(items: Generator[Any], count: int) -> Iterator[Any]:
+    with contextlib.closing(items):
+        yield from itertools.islice(items, count)
+
+
+def _length(file: TextIO, key: str) -> int | None:
+    """Return how many elements a JSON array has; None where it is none."""
+    if not file.read(_READ).lstrip(_BLANK).startswith("["):
+        return None
+    file.seek(0)
+    try:
+        return sum(1 for _ in _json(file, key))
+    except WorkflowError:
+        return None
+
+
 def _list_of(key: str, scope: Scope) -> list[Any]:
     value = scope.state(key)
     if isinstance(value, str):
-        # A task's output: a JSON array, or lines.
+        # An input: a JSON array, or lines.
         with contextlib.suppress(ValueError):
             parsed = json.loads(value)
             return parsed if isinstance(parsed, list) else lines_of(value)
@@ -121,7 +157,7 @@ def _list_of(key: str, scope: Scope) -> list[Any]:
     return value
 
 
-def _read(file: TextIO, kind: str, name: str) -> Iterator[Any]:
+def _read(file: TextIO, kind: str, name: str) -> Generator[Any]:
     with file:
         if kind == "csv":
             yield from _csv(file, name)
@@ -170,6 +206,7 @@ def _json(file: TextIO, name: str) -> Iterator[Any]:
             if end is None:
                 raise WorkflowError(f"{name} is not JSON: a {wanted} was expected at: {text[at : at + 20]!r}")
         if value is _END:
+            _check_end(text[end:], file, name)
             return
         if value is not _COMMA:
             yield value
@@ -177,6 +214,15 @@ def _json(file: TextIO, name: str) -> Iterator[Any]:
         at = end or 0
         if at > _READ:
             text, at = text[at:], 0
+
+
+def _check_end(rest: str, file: TextIO, name: str) -> None:
+    """Check that nothing follows the end of an array."""
+    while not rest.strip(_BLANK):
+        rest = file.read(_READ)
+        if not rest:
+            return
+    raise WorkflowError(f"{name} is not JSON: something follows its end: {rest.strip(_BLANK)[:20]!r}")
 
 
 _BLANK = " \t\r\n"

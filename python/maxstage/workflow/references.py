@@ -12,16 +12,18 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from maxstage.errors import WorkflowError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 PATTERN = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}|\$\{((?:task|workflow)\.[^{}]*)\}")
 _NAME = r"[A-Za-z_][A-Za-z0-9_-]*"
-_TASK = re.compile(rf"tasks\.({_NAME}(?:\.{_NAME})*?)\.(output|token|exit_code|status)\Z")
+_TASK = re.compile(rf"tasks\.({_NAME}(?:\.{_NAME})*?)\.(output|excerpt|token|exit_code|status)\Z")
 _VALUE = re.compile(rf"(inputs|env)\.({_NAME})\Z")
 _LOCAL = re.compile(rf"({_NAME})((?:\.{_NAME})*)\Z")
 
-TASK_FIELDS = ("output", "token", "exit_code", "status")
+TASK_FIELDS = ("output", "excerpt", "token", "exit_code", "status")
 
 
 class Reference(NamedTuple):
@@ -30,7 +32,7 @@ class Reference(NamedTuple):
     Attributes:
         kind: ``inputs``, ``env``, ``tasks`` or ``local`` (a loop's variable, or ``iteration``).
         name: Its name.
-        field: For a task one of ``output token exit_code status``; for a loop's variable the path into it.
+        field: For a task one of ``output excerpt token exit_code status``; for a loop's variable the path into it.
     """
 
     kind: str
@@ -83,6 +85,36 @@ def find(text: str) -> list[Reference]:
 def render(text: str, value_of: Callable[[Reference], Any]) -> str:
     """Replace the references in `text`, all of them of a known form, by their values."""
     return PATTERN.sub(lambda match: as_text(value_of(resolve(match[0]))), text)
+
+
+def of_bytes(content: bytes) -> str:
+    """Return what a task printed as a value: bytes that are not UTF-8 become surrogates, from which they come back.
+
+    A newline at the end is no part of the value, as with ``$(...)`` in a shell.
+    """
+    return content.decode("utf-8", "surrogateescape").rstrip("\n")
+
+
+def to_bytes(text: str, what: str) -> bytes:
+    """Return a text as a program is given it: the bytes that `of_bytes` was given.
+
+    Raises:
+        WorkflowError: `what` is no text: it has half of a surrogate pair.
+    """
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        half = text[error.start]
+        raise WorkflowError(f"{what} is not valid Unicode: it has {half!a}, half of a character") from None
+
+
+def printable(text: str) -> str:
+    """Return a text that can be printed and kept: what is no character is written as an escape.
+
+    >>> print(printable("caf\\udce9"))
+    caf\\udce9
+    """
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 
 def as_text(value: Any) -> str:

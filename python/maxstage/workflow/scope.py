@@ -6,11 +6,13 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from maxstage.errors import WorkflowError
-from maxstage.workflow import references
+from maxstage.workflow import leaf, references
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import BinaryIO
 
+    from maxstage.store.store import Store
     from maxstage.workflow.schema import Condition
     from maxstage.workflow.state import TaskResult
 
@@ -32,12 +34,14 @@ class Scope:
         inputs: Mapping[str, Any],
         env: Mapping[str, str],
         load: Callable[[str], TaskResult | None],
+        store: Store,
     ) -> None:
         self.inputs = inputs
         self.env = env
         self.ended: dict[str, str] = {}
         self.variables: dict[str, Any] = {}
         self._load = load
+        self._store = store
         self._name = ""
         self._outer: Scope | None = None
 
@@ -49,7 +53,7 @@ class Scope:
         inputs: Mapping[str, Any] | None = None,
     ) -> Scope:
         """Return a level inside this one: that of the task `name`, if it is one of subtasks."""
-        scope = Scope({**self.inputs, **inputs} if inputs else self.inputs, self.env, self._load)
+        scope = Scope({**self.inputs, **inputs} if inputs else self.inputs, self.env, self._load, self._store)
         scope.variables = {**self.variables, **variables} if variables else self.variables
         scope._name = name
         scope._outer = self
@@ -79,14 +83,18 @@ class Scope:
         """Return what a reference names.
 
         Raises:
-            WorkflowError: It names a task that has no output, or a field that an item doesn't have.
+            WorkflowError: It names a task that has no output, one whose whole output is gone or too long, or a field
+                that an item doesn't have.
         """
         if reference.kind == "inputs":
             return self.inputs.get(reference.name)
         if reference.kind == "env":
             return self.env.get(reference.name, os.environ.get(reference.name))
         if reference.kind == "tasks":
-            return self._of_task(reference)
+            value = self._of_task(reference)
+            if value is None and reference.field == "token":
+                self._check_kept(reference.name)
+            return value
         value = self.variables.get(reference.name)
         for part in reference.field.split(".") if reference.field else ():
             if not isinstance(value, dict) or part not in value:
@@ -105,15 +113,33 @@ class Scope:
         output = result.output
         if output is None:
             return None
-        if result.pruned and reference.field != "exit_code":
-            raise WorkflowError(
-                f"the {reference.field} of task {reference.name!r} was pruned; name it in depends_on, or raise "
-                "keep_count of cleanup_strategy in the limits"
-            )
+        if reference.field == "exit_code":
+            return output.exit_code
         if reference.field == "output":
-            # As `$(...)` in a shell does it: a newline at the end is no part of the value.
-            return output.text.rstrip("\n")
-        return output.token if reference.field == "token" else output.exit_code
+            return references.of_bytes(leaf.read_output(self._store, reference.name, result))
+        if result.pruned:
+            raise leaf.gone(reference.name, leaf.PRUNED)
+        return output.token if reference.field == "token" else references.of_bytes(output.content)
+
+    def _check_kept(self, name: str) -> None:
+        """Raise why a task that has ended has no token."""
+        result = self.task(name)
+        if result is not None and result.output is not None:
+            raise leaf.gone(name, "; ".join(result.output.warnings) or "it was not kept, and has no token")
+
+    def open_output(self, key: str) -> BinaryIO | None:
+        """Open all that a task printed, if that is what `key` names and it has printed.
+
+        Raises:
+            WorkflowError: It is gone.
+        """
+        reference = references.parse(key)
+        if reference is None or (reference.kind, reference.field) != ("tasks", "output"):
+            return None
+        result = self.task(reference.name)
+        if result is None or result.output is None:
+            return None
+        return leaf.open_output(self._store, reference.name, result)
 
     def state(self, key: str) -> Any:
         """Return the value of an input, a variable, or ``tasks.NAME.FIELD``; None if there is none."""
@@ -122,9 +148,19 @@ class Scope:
             return None
         if reference.kind == "tasks" and self.task(reference.name) is None:
             return None
+        if reference.kind == "tasks":
+            return self._of_task(reference)
         if reference.kind == "local" and reference.name not in self.variables:
             return self.inputs.get(reference.name)
         return self.value(reference)
+
+    def _exists(self, key: str) -> bool:
+        """Whether a key has a value; that of a task's output is not read for it."""
+        reference = references.parse(key)
+        if reference is not None and reference.kind == "tasks" and reference.field in {"output", "excerpt"}:
+            result = self.task(reference.name)
+            return result is not None and result.output is not None
+        return self.state(key) is not None
 
     def holds(self, condition: Condition) -> bool:
         """Whether a condition is met."""
@@ -142,9 +178,9 @@ class Scope:
         if condition.type == "task_status":
             result = self.task(condition.task or "")
             return result is not None and result.status == condition.status
-        value = self.state(condition.key or "")
         if condition.type == "state_exists":
-            return value is not None
+            return self._exists(condition.key or "")
+        value = self.state(condition.key or "")
         # What a task printed is text: it equals the number 3 where it is "3".
         return bool(value == condition.value) or references.as_text(value) == references.as_text(
             condition.value

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from maxstage.errors import WorkflowError
 from maxstage.workflow import literals, shell
-from maxstage.workflow.places import COMMENT, REFUSED, checked
+from maxstage.workflow.places import COMMENT, PROGRAM, REFUSED, checked
 from maxstage.workflow.references import as_text, resolve
+from maxstage.workflow.shell_commands import reads_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +50,11 @@ def fill(language: str, text: str, value_of: Callable[[Reference], Any]) -> str:
         reference = text[place.start : place.end]
         value = checked(place, reference, value_of(resolve(reference)))
         parts.append(text[at : place.start])
+        if place.needs == PROGRAM and reads_code(as_text(value)):
+            raise WorkflowError(
+                f"the value of {reference} names the command, and {as_text(value)!r} may read the other values as "
+                "code; write the command's name"
+            )
         if language == "bash":
             name = f"MAX_REF_{len(assignments) + 1}"
             assignments.append(f"{name}={_quoted(reference, as_text(value))}; ")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from maxstage.workflow.places import INTEGER, NAME, OPERAND
+from maxstage.workflow.places import INTEGER, NAME, OPERAND, PROGRAM
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -218,10 +218,10 @@ def analyse(  # noqa: C901, PLR0912 - a table of commands
 
 
 def _of_any_program(command: Command, words: list[Word]) -> None:
-    """Refuse references beside one that names the program: who knows what that makes of them."""
+    """Let a value that names the command be none that makes code of the other values."""
     why = "a value names the command, which may read this as code; write the command's name"
     if any(word.places for word in words[1:]):
-        _refuse(words[0], why)
+        need(words[0], PROGRAM, why)
     command.reads_code = why
 
 
@@ -371,4 +371,30 @@ def _program_first(program: str, words: list[Word]) -> None:
             return
 
 
-__all__ = ["Command", "Word", "analyse", "need"]
+_READS_CODE = frozenset(
+    {
+        *_PREFIXES,
+        *_DECLARE,
+        *_READ_AGAIN,
+        *_OPTIONS_OF_NAMES,
+        *_SPECIAL,
+        *_WRAPPERS,
+        *_PROGRAM_FIRST,
+        "source",
+        ".",
+        *(name.rstrip("0123456789") for name in _CODE),
+    }
+)
+
+
+def reads_code(program: str) -> bool:
+    """Whether a command makes code, a name or a sum of its arguments.
+
+    >>> reads_code("/usr/bin/python3.11"), reads_code("eval"), reads_code("ls")
+    (True, True, False)
+    """
+    name = program.rpartition("/")[2]
+    return name in _READS_CODE or name.rstrip("0123456789.") in _READS_CODE
+
+
+__all__ = ["Command", "Word", "analyse", "need", "reads_code"]

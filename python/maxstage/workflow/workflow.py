@@ -322,7 +322,7 @@ class _Start:
 
     @property
     def _fingerprint(self) -> str:
-        return hashlib.sha256(self._workflow.checked.source.text.encode()).hexdigest()
+        return hashlib.sha256(self._workflow.checked.source.text.encode("utf-8", "surrogatepass")).hexdigest()
 
     def _first_facts(self, inputs: Mapping[str, Any], folder: str) -> dict[str, Any]:
         """Return what is known of a run from its beginning."""
@@ -401,9 +401,9 @@ class _Start:
         spec = self._spec
         providers = providers_from(self._store.settings.providers)
         given = leaf.Given(state.run_id, spec, self._store, providers, folder, engine.cancel, Writers())
-        before = Scope(inputs, os.environ, state.find)
+        before = Scope(inputs, os.environ, state.find, self._store)
         env = {name: before.render(text) for name, text in spec.env.items()}
-        scope = Scope(inputs, env, state.find)
+        scope = Scope(inputs, env, state.find, self._store)
         limits = leaf.workflow_limits(self._store, spec, folder)
         books = Books(self._workflow.checked, spec, state, self._store, limits, self.emit)
         hooks = Hooks(spec.hooks, given, scope, engine, self.emit, books.checkpoint)
