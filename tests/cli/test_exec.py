@@ -219,3 +219,15 @@ def test_max_lines_implies_a_line_strategy(program):
         options = ["--max-lines", "2", "--strategy", "summary"]
         refused = program(*command, *options, *rest, stdin=stdin, check=2)
         assert b"--max-lines goes with the strategies head_lines and tail_lines" in refused.stderr
+
+
+@pytest.mark.parametrize("seconds", ["inf", "1e400", "9" * 5000, "1e300"])
+def test_a_timeout_that_never_comes(program, seconds):
+    assert program("exec", "--timeout", seconds, "--", "echo", "x").stdout == b"x\n"
+
+
+@pytest.mark.parametrize("seconds", ["nan", "0", "-1", "-inf", "x", ""])
+def test_a_timeout_that_is_none(program, seconds):
+    line = program("exec", "--timeout", seconds, "--", "true", check=2).stderr
+    assert b"is not a number of seconds above 0" in line
+    assert line.count(b"\n") == 1

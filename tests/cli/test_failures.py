@@ -437,3 +437,36 @@ def test_settings_beyond_reason(program, key, value):
     line = fails(program, "stage", stdin=b"x")
     assert "config.toml:1" in line
     assert "Exceeds" not in line
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("mount"), reason="needs root to mount a small disk")
+def test_a_disk_that_is_full_to_the_last_byte(program):
+    """Every command that writes names the file."""
+    disk = program.folder / "disk"
+    disk.mkdir()
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "none", disk], capture_output=True
+    ).returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        program.folder = disk
+        program("init")
+        program.staging = disk / ".max" / "staging"
+        token = program.stage(b"fits\n")
+        meta = meta_path(program, token)
+        with (disk / "filler").open("wb", buffering=0) as filler, pytest.raises(OSError, match="No space"):
+            while True:
+                filler.write(b"x" * 4096)
+        for verb in (["stage", "renew"], ["stage", "pin"]):
+            assert fails(program, *verb, token) == f"No space left on device: {meta}"
+        assert program("retrieve", token).stdout == b"fits\n"
+        assert fails(program, "retrieve", token, "--to", "out") == "No space left on device: out"
+        assert fails(program, "init", "new").endswith("new/.max/.gitignore")
+        assert "No space left on device: " in fails(program, "stage", stdin=b"more")
+        (disk / "filler").unlink()
+        # Nothing that was half made stands in the way later.
+        program("init", "new")
+        assert (disk / "new" / ".max" / ".gitignore").read_text().endswith("*\n")
+        assert program.leftovers() == []
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)

@@ -1,5 +1,7 @@
 """The quick way and the long way give the same answers."""
 
+import datetime as dt
+import json
 import re
 import subprocess
 import sys
@@ -41,6 +43,17 @@ def both(program, *args, stdin=b""):
         ["T", "--lines", "1:2:3"],
         ["T", "--head", "1:2"],
         ["T", "--head=1"],
+        ["--tail", "1", "T"],
+        ["T", "--tail", "1", "--head", "1"],
+        ["T", "--tail", "1", "--tail", "2"],
+        ["T", "--head"],
+        ["T", "--dir", "."],
+        ["--dir", ".", "T", "--tail", "1"],
+        ["T", "--dir", "a b"],
+        ["T", "--dir", "/nope"],
+        ["T", "--dir", ""],
+        ["T", "--dir"],
+        ["--dir", "T"],
         ["--head", "1", "T"],
         ["T", "--", "T"],
         [],
@@ -80,6 +93,22 @@ def test_retrieve(program, args):
         ["./"],
         ["list"],
         ["--ttl", "5"],
+        ["--ttl", "2h"],
+        ["--ttl", "0"],
+        ["--ttl", "x"],
+        ["--ttl", "9" * 5000],
+        ["--ttl"],
+        ["--ttl", "5", "--ttl", "6", "./data.txt"],
+        ["--dir", "."],
+        ["--dir", "..", "./data.txt"],
+        ["--dir", "data.txt"],
+        ["--dir", ""],
+        ["-o", "text"],
+        ["--output", "text", "data.txt"],
+        ["-o", "xml"],
+        ["-otext"],
+        ["-o"],
+        ["--dir", ".", "list"],
     ],
 )
 def test_stage(program, args):
@@ -109,6 +138,15 @@ def test_stage(program, args):
         ["--"],
         [],
         ["--", "sh", "-c", "kill -9 $$"],
+        ["--dir", ".", "echo", "x"],
+        ["--dir", ".", "--", "echo", "--dir", "/nope"],
+        ["--dir", "/nope", "echo", "x"],
+        ["--dir", "echo", "x"],
+        ["--dir", ""],
+        ["--dir"],
+        ["-o", "text", "echo", "-o", "json"],
+        ["-o", "xml", "echo"],
+        ["-o", "json"],
     ],
 )
 def test_exec(program, args):
@@ -121,11 +159,40 @@ def test_exec(program, args):
     )
 
 
-def test_staged_the_same_way(program):
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["stage", "-o", "json", "--ttl", "90s"],
+        ["stage", "--output", "json", "--compress", "--source", "a\u00e9", "--dir", "."],
+        ["exec", "-o", "json", "--dir", ".", "--", "sh", "-c", "echo x; exit 3"],
+        ["exec", "-o", "json", "--combine", "echo", "x"],
+    ],
+)
+def test_json(program, args):
+    (code, out, err), short = both(program, *args, stdin=b"x\n")
+
+    def shape(text):
+        text = re.sub(rb'(?<=[":])[0-9a-f]{8}"', b'ID"', text)
+        return re.sub(
+            rb'"(created\w*|expires\w*|completed_at|last_accessed|duration\w*)": [^\n,}]*', rb"\1", text
+        )
+
+    assert (short[0], shape(short[1]), short[2]) == (code, shape(out), err)
+    if args[0] == "stage":
+        times = [
+            [dt.datetime.fromisoformat(json.loads(text)[key]) for key in ("createdAt", "expiresAt")]
+            for text in (out, short[1])
+        ]
+        lives = [expires - created for created, expires in times]
+        assert abs(lives[0] - lives[1]) <= dt.timedelta(seconds=1)
+
+
+@pytest.mark.parametrize("options", [[], ["--ttl", "90"], ["--ttl", "1d", "--dir", "."]])
+def test_staged_the_same_way(program, options):
     infos = []
     for code in (LONG, SHORT):
         done = subprocess.run(
-            [sys.executable, "-c", code, "stage", "--source", "a"],
+            [sys.executable, "-c", code, "stage", "--source", "a", *options],
             input=b"1\n",
             capture_output=True,
             cwd=program.folder,
@@ -138,7 +205,14 @@ def test_staged_the_same_way(program):
 def test_the_quick_way_does_without_the_command_line_library(program):
     token = program.stage(b"x\n")
     code = SHORT.replace("sys.exit(", "code = (") + "; assert code == 0 and 'click' not in sys.modules, code"
-    for args in (["retrieve", token], ["stage"], ["exec", "true"]):
+    for args in (
+        ["retrieve", token],
+        ["retrieve", "--dir", ".", token],
+        ["stage"],
+        ["stage", "--ttl", "2h", "--dir", ".", "-o", "json"],
+        ["exec", "true"],
+        ["exec", "--dir", ".", "-o", "json", "true"],
+    ):
         subprocess.run(
             [sys.executable, "-c", code, *args], input=b"x", check=True, cwd=program.folder, stdout=-3
         )

@@ -156,7 +156,7 @@ def test_runs(flow):
     shown = flow.text("runs", "show", run_id)
     assert f"Run:      {run_id}\nWorkflow: small (" in shown
     assert 'Input:    who = "you"' in shown
-    assert "1 outputs kept whole" in shown
+    assert "1 output kept whole" in shown
     assert "loop[1]" in flow.text("runs", "show", run_id, "--iterations")
     assert (
         json.loads(flow.text("runs", "show", run_id, "-o", "json"))["tasks"]["hello"]["status"] == "completed"

@@ -33,7 +33,7 @@ mutated = st.builds(
 texts = st.lists(st.one_of(documents, almost_json, mutated, st.just(b""), st.binary(max_size=20))).map(
     b"\n".join
 )
-relaxed = settings(deadline=None, max_examples=400)
+relaxed = settings(deadline=None, max_examples=200)
 
 
 def facts(data: bytes) -> dict:

@@ -67,7 +67,7 @@ CHANGES = [
 
 def test_says_what_the_items_say(store):
     rng = random.Random(7)
-    for number in range(400):
+    for number in range(200):
         ids = [item["token"] for item in truth(store)]
         rng.choice(CHANGES)(store, rng.choice(ids) if ids else None, number)
         # Each change leaves another time, and all of them are long past.

@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 
 from helpers import PATIENCE
+from maxstage.workflow.report import render
+from maxstage.workflow.state import RunState, TaskResult, runs_folder
 
 FLOW = """\
 name: "report <b>"
@@ -77,3 +79,44 @@ def test_a_browser_shows_it(page):
     assert colours.get((0x9A, 0xA7, 0xB3), 0) > 50
     # Text was drawn: many shades between that of the letters and the ground.
     assert len(colours) > 50
+
+
+def test_what_failed_comes_first_and_is_always_there(flow):
+    many = {"for_each": {"collection": {"type": "range", "end": 600}}}
+    tasks = {
+        "many": {"command": {"executable": "true"}, "loop": many},
+        "twice": {
+            "script": {"content": "test -e t || { touch t; exit 1; }"},
+            "on_error": {"retry": 2},
+            "depends_on": ["many"],
+        },
+        "last": {"script": {"content": "echo why >&2; exit 3"}, "depends_on": ["twice"]},
+    }
+    result = flow(tasks, check=False)
+    state = RunState(runs_folder(flow.store), result.run_id)
+    page = render(state, None)
+    state.close()
+    assert "3 tasks, 600 iterations." in page
+    rows = re.findall(
+        r"<tr><td><code>(.*?)</code>.*?<td>([^<]*)(?:<span[^>]*>([^<]*)</span>)?</td></tr>", page
+    )
+    assert rows[0][0] == "last"
+    assert "exit status 3: why" in rows[0][2]
+    assert len(rows) == 500
+    told = {name: text for name, text, _ in rows}
+    assert (told["many"], told["twice"], told["many[0]"]) == ("600 iterations", "2 attempts", "")
+    assert "and 103 more" in page
+    assert page.index("<h2>Failed</h2>") < page.index("<h2>Timeline</h2>") < page.index("<h2>Tasks</h2>")
+
+
+def test_hostile_texts_are_inert(flow):
+    nasty = "</script></style><img src=x>\0\ud83d\x1b[31m" + "n" * 2_000_000
+    state = RunState(runs_folder(flow.store), "hostile", create=True)
+    state.set_facts(workflow=nasty, error=nasty, status="failed", inputs={"a": nasty}, outputs={"o": nasty})
+    state.record("a" + "b" * 2_000_000, TaskResult("failed", error=nasty))
+    page = render(state, None)
+    state.close()
+    assert len(page.encode()) < 200_000  # also: it can be encoded
+    assert "<img" not in page
+    assert "</script" not in page
+    assert not re.search("[\0\x1b]", page)

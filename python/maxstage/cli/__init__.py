@@ -1,5 +1,7 @@
 """The command line: one file a verb, each thin: parse, call, print. `main` starts it."""
 
+# The C module behind `signal`, whose own import makes enums of all signals: 4 ms, as long as staging takes.
+import _signal  # type: ignore[import-not-found]
 import os
 import sys
 
@@ -10,6 +12,10 @@ if TYPE_CHECKING:
 
 def main() -> "NoReturn":
     """Run the command line with this process's arguments and exit."""
+    # Until something is begun that wants to be cleaned up, Ctrl-C ends us as it ends any program: an import that it
+    # interrupts would show a traceback, or swallow it. `maxstage.cli.run.catch_signals` is the end of that.
+    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
     from maxstage.cli.run import run
 
     code = run(sys.argv[1:])
@@ -18,6 +24,9 @@ def main() -> "NoReturn":
         # Nothing runs and nothing is unwritten: taking the interpreter apart would cost a tenth of a small command.
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
-                stream.flush()
+                try:
+                    stream.flush()
+                except OSError:
+                    code = code or 1  # there is nobody left to tell
         os._exit(code)
     sys.exit(code)

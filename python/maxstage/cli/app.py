@@ -4,13 +4,16 @@ from importlib import import_module
 
 import click
 
-from maxstage.cli.common import dir_option
+from maxstage.cli.common import dir_option, shorten
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from click.shell_completion import CompletionItem
 
 COMMANDS = {
+    "help": ("help", "Show how a command is used."),
     "init": ("init", "Make this folder a Max project."),
     "stage": ("stage", "Stage stdin or files; print a token for each."),
     "retrieve": ("retrieve", "Write staged data to stdout, whole or a slice."),
@@ -54,6 +57,12 @@ class App(click.Group):
         command: click.Command = getattr(module, cmd_name.replace(" ", "_"))
         return command
 
+    def import_command(self, ctx: click.Context, args: "Sequence[str]") -> None:
+        """Import the command that `args` begin with, if they do: while nothing is begun that Ctrl-C would spoil."""
+        for name in (" ".join(args[:2]), *args[:1]):
+            if self.get_command(ctx, name) is not None:
+                return
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -61,7 +70,20 @@ class App(click.Group):
         two = " ".join(args[:2])
         if len(args) > 1 and two in COMMANDS:
             return two, self.get_command(ctx, two), args[2:]
+        if not ctx.resilient_parsing:
+            self._check_name(ctx, args)
         return super().resolve_command(ctx, args)
+
+    def _check_name(self, ctx: click.Context, args: "Sequence[str]") -> None:
+        """Refuse a name that is none, with the one that it may have been meant for."""
+        first = args[0]
+        if first not in COMMANDS and not first.startswith("-"):
+            raise click.UsageError(f"No such command: {shorten(first)}{did_you_mean(first, COMMANDS)}", ctx)
+        # `runs` takes no words of its own, so that what follows is meant for a verb; `stage` has files.
+        if first == "runs" and len(args) > 1 and not args[1].startswith("-"):
+            verbs = second_words(first)
+            hint = did_you_mean(args[1], verbs, f"{first} ") or f"; there are {', '.join(verbs)}"
+            raise click.UsageError(f"No such command: {shorten(f'runs {args[1]}')}{hint}", ctx)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem[str]]":
         """Offer the first words of the names, importing none of the commands; or options."""
@@ -78,6 +100,27 @@ class App(click.Group):
         """Write the overview from the table."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+def second_words(first: str) -> "list[str]":
+    """Return the verbs that may follow a name."""
+    return [name.split()[1] for name in COMMANDS if name.startswith(f"{first} ")]
+
+
+def did_you_mean(word: str, names: "Iterable[str]", before: str = "") -> str:
+    """Return what to add to an error about a mistyped name; empty where nothing is near.
+
+    Args:
+        word: What was typed.
+        names: What may have been meant; of a name of two words also the second.
+        before: What stands before the names in the suggestion.
+    """
+    from difflib import get_close_matches
+
+    whole = {name.split()[-1]: name for name in names} | {name: name for name in names}
+    near = get_close_matches(word.lower(), whole, 1)
+    program = click.get_current_context().find_root().info_name
+    return f'. Did you mean "{program} {before}{whole[near[0]]}"?' if near else ""
 
 
 def _show_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:

@@ -153,6 +153,27 @@ def shorten(value: object) -> str:
     return repr(text) if len(text) <= _SHOWN else repr(text[:_SHOWN]) + "..."
 
 
+class SecondsType(click.ParamType[float]):
+    """Seconds, more than none. What is longer than anybody waits, infinity too, counts as just that."""
+
+    name = "seconds"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read the number."""
+        try:
+            seconds = float(str(value))
+        except ValueError:
+            seconds = 0.0
+        # Also false for "nan".
+        if not seconds > 0:
+            self.fail(f"{shorten(value)} is not a number of seconds above 0", param, ctx)
+        return min(seconds, _MOST_SECONDS)
+
+
+_MOST_SECONDS = 1e9
+"""Thirty years; the clocks of the data path count in whole numbers, which have no infinity."""
+
+
 def parse_labels(_ctx: click.Context, _param: click.Parameter, values: "Sequence[str]") -> dict[str, str]:
     """Read ``--label K=V`` options."""
     labels = {}
@@ -163,6 +184,14 @@ def parse_labels(_ctx: click.Context, _param: click.Parameter, values: "Sequence
         labels[key] = value
         check_text(text)
     return labels
+
+
+def parse_label_filter(
+    _ctx: click.Context, _param: click.Parameter, values: "Sequence[str]"
+) -> "dict[str, str | None]":
+    """Read ``--label K[=V]`` options: a label, with any value or this one."""
+    pairs = (text.partition("=") for text in values)
+    return {key: value if equals else None for key, equals, value in pairs}
 
 
 def parse_source(_ctx: click.Context, _param: click.Parameter, text: str | None) -> str | None:
@@ -244,14 +273,24 @@ def confirm(question: str, *, yes: bool) -> None:
     """Ask on a terminal before something is deleted; elsewhere `yes` must have been given."""
     if yes:
         return
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise click.UsageError("Nobody is there to ask: give --yes to delete without asking")
-    click.confirm(question, abort=True, err=True)
+    answer = ""
+    while answer not in {"y", "yes", "n", "no"}:
+        sys.stderr.write(f"{question} [y/N]: ")
+        sys.stderr.flush()
+        line = sys.stdin.readline()
+        if not line:
+            sys.stderr.write("\n")  # the end of input was typed: the line is still open
+        answer = line.strip().lower() or "n"
+    if answer not in {"y", "yes"}:
+        raise click.ClickException("Aborted: nothing was deleted")
 
 
 __all__ = [
     "STRATEGIES",
     "CountType",
+    "SecondsType",
     "SizeType",
     "Store",
     "TokenType",
@@ -264,6 +303,7 @@ __all__ = [
     "line_strategy",
     "named_folder",
     "output_option",
+    "parse_label_filter",
     "parse_labels",
     "parse_source",
     "pass_store",

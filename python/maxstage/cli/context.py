@@ -10,7 +10,7 @@ import click
 
 from maxstage.cli.common import dir_option, find_store, output_option, print_json, write_out
 from maxstage.errors import WorkflowError
-from maxstage.store.wording import format_size
+from maxstage.store.wording import counted, format_size
 
 if TYPE_CHECKING:
     from maxstage.store.store import Store
@@ -43,7 +43,11 @@ def context(ctx: click.Context, /, run_or_file: str, task: str, output: str, fol
         print_json(given)
         return
     verb = "got" if given["ended"] else "would get"
-    size = "" if given["bytes"] is None else f": {given['bytes']:,} bytes, about {given['tokens']:,} tokens"
+    size = (
+        ""
+        if given["bytes"] is None
+        else f": {counted(given['bytes'], 'byte')}, about {counted(given['tokens'], 'token')}"
+    )
     write_out(f"{task} {verb}{size}")
     rows = [("TASK", "RELEVANCE", "SIZE", "", "WHY")]
     for one in given["candidates"]:

@@ -6,7 +6,8 @@ import sys
 import click
 
 from maxstage.cli.app import app
-from maxstage.cli.printing import warn
+from maxstage.cli.printing import tell, warn
+from maxstage.cli.run import catch_signals
 
 OK, USAGE = 0, 2
 
@@ -21,17 +22,20 @@ def dispatch(args: list[str]) -> int:
         app.main(args, prog_name=program)
     try:
         with app.make_context(program, args) as context:
+            app.import_command(context, args)
+            catch_signals()
             app.invoke(context)
         sys.stdout.flush()
     except click.exceptions.Exit as error:
         sys.stdout.flush()
         return error.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
+        tell(error.format_message())
         return USAGE
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx is not None else program
-        return _fail(f'{error.format_message().rstrip(".")}. See "{path} --help".', USAGE)
+        message = _message(error).rstrip(".")
+        return _fail(f'{message}{"" if message.endswith("?") else "."} See "{path} --help".', USAGE)
     except click.Abort:
         raise KeyboardInterrupt from None
     except click.ClickException as error:
@@ -42,6 +46,13 @@ def dispatch(args: list[str]) -> int:
 def _program() -> str:
     name = os.path.basename(sys.argv[0])
     return "python -m maxstage" if name == "__main__.py" else name
+
+
+def _message(error: click.UsageError) -> str:
+    if isinstance(error, click.NoSuchOption) and error.possibilities:
+        # The library names three that are less and less alike.
+        return f"{error.message} Did you mean {error.possibilities[0]!r}?"
+    return error.format_message()
 
 
 def _fail(message: str, code: int) -> int:

@@ -3,6 +3,7 @@
 import click
 
 from maxstage.cli.common import (
+    SecondsType,
     SizeType,
     TokenType,
     common_limits,
@@ -50,9 +51,7 @@ Examples:
 @click.option("--max-combined-bytes", type=SizeType(), help="Kept of both together (1536KiB).")
 @common_limits
 @click.option("--combine", is_flag=True, help="Capture stderr with stdout.")
-@click.option(
-    "--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="End it after this."
-)
+@click.option("--timeout", type=SecondsType(), metavar="SECONDS", help="End it after this.")
 @click.option(
     "--stdin", metavar="TOKEN", type=TokenType(), help="Staged data for it to read (else our own stdin)."
 )

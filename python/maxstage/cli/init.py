@@ -4,7 +4,7 @@ import os
 
 import click
 
-from maxstage.cli.common import write_out
+from maxstage.cli.common import output_option, print_json, write_out
 
 
 @click.command(
@@ -14,7 +14,8 @@ Example:
   max init ~/work/leads"""
 )
 @click.argument("folder", metavar="[DIR]", default=".", type=click.Path(file_okay=False))
-def init(folder: str) -> None:
+@output_option
+def init(folder: str, output: str) -> None:
     """Make DIR (the working directory) a Max project: a private .max directory in it.
 
     Safe to run again: what is there stays as it is.
@@ -23,4 +24,7 @@ def init(folder: str) -> None:
 
     made = init_project(folder)
     path = os.path.join(os.path.abspath(folder), ".max")
+    if output == "json":
+        print_json({"project": os.path.abspath(folder), "made": made})
+        return
     write_out(f"Initialized Max project in {path}" if made else f"Max project already there: {path}")

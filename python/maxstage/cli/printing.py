@@ -109,10 +109,16 @@ def describe(error: Exception) -> str:
 
 def warn(message: str) -> None:
     """Print one line to stderr, with nothing in it that a terminal obeys: it may name files and data."""
-    if sys.stderr is not None:
-        if not message.isprintable():
-            from maxstage.store.wording import printable
+    if not message.isprintable():
+        from maxstage.store.wording import printable
 
-            message = printable(message)
-        sys.stderr.write(message + "\n")
-        sys.stderr.flush()
+        message = printable(message)
+    tell(message)
+
+
+def tell(text: str) -> None:
+    """Print text to stderr; where that is full or its reader has gone, only the exit code is left to tell."""
+    try:
+        write_all(2, (text + "\n").encode("utf-8", "backslashreplace"), "<stderr>")
+    except OSError:
+        return

@@ -11,15 +11,24 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from maxstage.store.store import Store
+
 _LONGEST_NUMBER = 18
 """Digits; a longer one is for the long way to judge."""
+
+
+_DIR = {"--dir": "dir"}
+_OUTPUT = {"-o": "output", "--output": "output"}
+_PART = {"--head": "head", "--tail": "tail", "--lines": "lines"}
+"""Options that take a value, and what that is called."""
 
 
 def quick(args: "Sequence[str]") -> int | None:
     """Run a command if it is one of these; return its exit code, or None.
 
-    ``stage [--source TEXT] [--sync] [--compress] [FILE...]`` and
-    ``retrieve TOKEN... [--head N | --tail N | --lines A:B]``, and ``exec [--] CMD [ARG...]``.
+    - ``stage [--source TEXT] [--ttl TIME] [--sync] [--compress] [--dir DIR] [-o text|json] [FILE...]``
+    - ``retrieve TOKEN... [--head N | --tail N | --lines A:B] [--dir DIR]``
+    - ``exec [--dir DIR] [-o text|json] [--] CMD [ARG...]``
     """
     # Completion in a shell asks by the environment.
     if any(name.endswith("_COMPLETE") for name in os.environ):
@@ -34,65 +43,109 @@ def quick(args: "Sequence[str]") -> int | None:
 
 
 def _stage(args: "Sequence[str]") -> int | None:
-    files: list[str] = []
-    options: dict[str, Any] = {"source": None}
-    rest = iter(args)
-    for arg in rest:
-        if arg in {"--sync", "--compress"}:
-            options[arg[2:]] = True
-        elif arg == "--source":
-            options["source"] = next(rest, "")
-            if not _is_plain(options["source"]):
-                return None
-        # Not one of the verbs that may follow `stage`: those have neither a dot nor a slash.
-        elif _is_plain(arg) and ("." in arg or "/" in arg):
-            files.append(arg)
-        else:
-            return None
-    from maxstage.cli.run import closed_at_start
+    parsed = _parse(args, {"--source": "source", "--ttl": "ttl"} | _DIR | _OUTPUT, ("--sync", "--compress"))
+    # Not one of the verbs that may follow `stage`: those have neither a dot nor a slash.
+    if parsed is None or not all("." in name or "/" in name for name in parsed[1]):
+        return None
+    options, files = {"source": None, **parsed[0]}, parsed[1]
+    folder, output = options.pop("dir", None), options.pop("output", "text")
+    if "ttl" in options:
+        from maxstage.durations import parse_minutes
 
-    if not files and (0 in closed_at_start or sys.stdin.isatty()):
+        try:
+            options["ttl"] = parse_minutes(options["ttl"])
+        except ValueError:
+            return None
+    from maxstage.cli.run import catch_signals, closed_at_start
+
+    if output not in _OUTPUTS or (not files and (0 in closed_at_start or sys.stdin.isatty())):
         return None
     from maxstage.cli import transfer
-    from maxstage.store.store import Store
 
-    transfer.stage(Store.find(), files or (transfer.STDIN,), "text", **options)
+    store = _store_class()
+    catch_signals()
+    transfer.stage(_open(store, folder), files or (transfer.STDIN,), output, **options)
     return 0
 
 
 def _retrieve(args: "Sequence[str]") -> int | None:
-    tokens = list(args)
+    parsed = _parse(args, _PART | _DIR)
+    if parsed is None or not parsed[1]:
+        return None
+    options, tokens = parsed
+    folder = options.pop("dir", None)
     part: dict[str, Any] = {}
-    if len(tokens) > 2 and tokens[-2] in {"--head", "--tail", "--lines"}:  # noqa: PLR2004
-        numbers = tokens[-1].split(":")
-        if not all(map(_is_number, numbers)):
-            return None
-        name = tokens[-2][2:]
-        if (name == "lines") != (len(numbers) == 2) or len(numbers) > 2:  # noqa: PLR2004
+    for name, text in options.items():
+        numbers = text.split(":")
+        if len(options) > 1 or not all(map(_is_number, numbers)) or len(numbers) != 1 + (name == "lines"):
             return None
         first, last = int(numbers[0]), int(numbers[-1])
         if name == "lines" and not 1 <= first <= last:
             return None
         part[name] = (first, last) if name == "lines" else first
-        del tokens[-2:]
-    if not tokens or not all(map(_is_plain, tokens)):
-        return None
     from maxstage.cli import transfer
-    from maxstage.store.store import Store
+    from maxstage.cli.run import catch_signals
 
-    transfer.retrieve(Store.find(), tokens, transfer.Part(**part))
+    store = _store_class()
+    catch_signals()
+    transfer.retrieve(_open(store, folder), tokens, transfer.Part(**part))
     return 0
 
 
 def _execute(args: "Sequence[str]") -> int | None:
-    argv = args[1:] if args[:1] == ["--"] else args
-    # An option of ours comes before the command; what follows is the command's own.
-    if not argv or (argv is args and not _is_plain(argv[0])):
+    # Options of ours come before the command; what follows is the command's own.
+    own = 0
+    while args[own : own + 1] and args[own] in _DIR | _OUTPUT:
+        own += 2
+    parsed = _parse(args[:own], _DIR | _OUTPUT)
+    argv = args[own:]
+    argv = argv[1:] if argv[:1] == ["--"] else argv if argv and _is_plain(argv[0]) else []
+    if parsed is None or not argv:
+        return None
+    folder, output = parsed[0].get("dir"), parsed[0].get("output", "text")
+    if output not in _OUTPUTS:
         return None
     from maxstage.cli.execution import execute, limits_of, store_or_none
+    from maxstage.cli.run import catch_signals
 
-    store, can_keep = store_or_none(None, needed=False, kept=True)
-    return execute(argv, store, limits_of(store, {}), keep="truncated" if can_keep else "never")
+    catch_signals()
+    store, can_keep = store_or_none(folder, needed=False, kept=True)
+    keep = "truncated" if can_keep else "never"
+    return execute(argv, store, limits_of(store, {}), output=output, keep=keep)
+
+
+_OUTPUTS = ("text", "json")
+
+
+def _parse(
+    args: "Sequence[str]", valued: "dict[str, str]", flags: "Sequence[str]" = ()
+) -> "tuple[dict[str, Any], list[str]] | None":
+    """Return the options by name and all other words; None for whatever is not plain."""
+    options: dict[str, Any] = {}
+    words = []
+    rest = iter(args)
+    for arg in rest:
+        if arg in flags:
+            options[arg[2:]] = True
+        elif arg in valued:
+            options[valued[arg]] = value = next(rest, "")
+            if not _is_plain(value):
+                return None
+        elif _is_plain(arg):
+            words.append(arg)
+        else:
+            return None
+    return options, words
+
+
+def _store_class() -> "type[Store]":
+    from maxstage.store.store import Store
+
+    return Store
+
+
+def _open(store: "type[Store]", folder: str | None) -> "Store":
+    return store.find() if folder is None else store.open_dir(folder)
 
 
 def _is_plain(text: str) -> bool:

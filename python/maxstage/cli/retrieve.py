@@ -10,6 +10,7 @@ from maxstage.cli.common import (
     Store,
     TokenType,
     line_strategy,
+    output_option,
     pass_store,
     shorten,
 )
@@ -59,7 +60,10 @@ Examples:
     metavar="N",
     help="Lines kept within --max-bytes (1000): for --strategy head_lines and tail_lines; implies the latter.",
 )
-@click.option("--to", "target", metavar="FILE", help="Write to FILE: complete, or not at all.")
+@click.option(
+    "--to", "target", type=click.Path(), metavar="FILE", help="Write to FILE: complete, or not at all."
+)
+@output_option
 @pass_store
 def retrieve(
     store: Store,
@@ -71,6 +75,7 @@ def retrieve(
     strategy: str | None,
     max_lines: int | None,
     target: str | None,
+    output: str,
 ) -> None:
     """Write staged data to stdout, byte for byte as it was staged; several one after the other.
 
@@ -86,6 +91,10 @@ def retrieve(
             "--max-lines goes with --max-bytes; for lines alone use --head, --tail or --lines"
         )
     strategy = line_strategy(strategy, max_lines)
+    if target == "":
+        raise click.UsageError("--to is empty: name a file, or - for stdout")
+    if output == "json" and target in {None, "-"}:
+        raise click.UsageError("-o json tells of what was written to a file, so it goes with --to FILE")
     part = transfer.Part(head, tail, lines)
     cut = None if max_bytes is None else (strategy or "tail", max_bytes, max_lines or _MOST_LINES)
-    transfer.retrieve(store, tokens, part, cut=cut, target=target)
+    transfer.retrieve(store, tokens, part, cut=cut, target=target, output=output)

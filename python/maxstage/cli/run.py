@@ -17,6 +17,9 @@ OK, FAILED, USAGE = 0, 1, 2
 _BY_SIGNAL = 128
 """What a shell adds to a signal's number for its exit code."""
 
+_ENDING = (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP)
+"""The signals that ask us to end."""
+
 closed_at_start: set[int] = set()
 """Which of the descriptors 0, 1, 2 our parent had closed."""
 
@@ -30,11 +33,35 @@ class Terminated(BaseException):
 
 def run(args: list[str]) -> int:
     """Run the command line with `args` and return the exit code."""
-    _plug_closed_streams()
-    for number in (_signal.SIGTERM, _signal.SIGHUP):
+    try:
+        try:
+            return _attempt(args)
+        finally:
+            _release_signals()
+    except (KeyboardInterrupt, Terminated) as error:  # one more, while the first was dealt with
+        return _code_of(error)
+
+
+def catch_signals() -> None:
+    """Let Ctrl-C, SIGTERM and SIGHUP raise exceptions from now on, so that what was begun is cleaned up.
+
+    To be called when all is imported and before anything is begun: until then a signal ends us by itself.
+    """
+    for number in _ENDING:
+        if _signal.getsignal(number) == _signal.SIG_DFL:
+            _signal.signal(number, _signal.default_int_handler if number == _signal.SIGINT else _terminate)
+
+
+def _release_signals() -> None:
+    """Let signals end us by themselves again: nothing is left to clean up."""
+    for number in _ENDING:
         # Under nohup SIGHUP is ignored, and stays so.
         if _signal.getsignal(number) != _signal.SIG_IGN:
-            _signal.signal(number, _terminate)
+            _signal.signal(number, _signal.SIG_DFL)
+
+
+def _attempt(args: list[str]) -> int:
+    _plug_closed_streams()
     try:
         if 1 in closed_at_start:
             return _fail("Standard output is closed: there is nowhere to write to", FAILED)
@@ -53,7 +80,11 @@ def run(args: list[str]) -> int:
         return code
     except (KeyboardInterrupt, Terminated) as error:
         _forget_stdout()
-        return _BY_SIGNAL + (error.number if isinstance(error, Terminated) else _signal.SIGINT)
+        return _code_of(error)
+
+
+def _code_of(error: BaseException) -> int:
+    return _BY_SIGNAL + (error.number if isinstance(error, Terminated) else _signal.SIGINT)
 
 
 def _run_command(args: list[str]) -> int:

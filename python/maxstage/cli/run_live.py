@@ -7,13 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.spinner import Spinner
-from rich.table import Table
 from rich.text import Text
 
 from maxstage.cli.run_report import format_seconds, is_iteration, remarks, state_of, stopping_text
-from maxstage.store.wording import format_size
+from maxstage.store.wording import counted, format_size, printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -21,12 +18,19 @@ if TYPE_CHECKING:
     from maxstage.workflow.workflow import Event
 
 _COLOURS = {"completed": "green", "failed": "red", "skipped": "dim", "running": "cyan", "waiting": "yellow"}
-_SIGNS = {"completed": "✓", "failed": "✗", "skipped": "-", "waiting": "…"}
+_SIGNS = {"completed": "✓", "failed": "✗", "skipped": "-", "waiting": "…", "stopped": "-"}
+_SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _PER_SECOND = 8
 """Redraws a second: smooth enough for a clock that shows tenths."""
-_AROUND = 4
+_AROUND = 3
 """Lines of the terminal that are left to what is not a task."""
 _BAR = 24
+_STATE, _SECONDS, _SIZE = 9, 8, 9
+"""Columns for what is short."""
+_NARROW = 60
+"""Columns of a terminal on which sizes are left out."""
+_LONGEST = 500
+"""Characters of a name or an error that are looked at; no terminal is wider."""
 
 
 class _Row:
@@ -34,6 +38,7 @@ class _Row:
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self.name = printable(path, _LONGEST)
         self.state = "running"
         self.started = time.monotonic()
         self.seconds: float | None = None
@@ -42,35 +47,44 @@ class _Row:
         self.done = 0
         self.total: int | None = None
         self.is_loop = False
-        self.spinner = Spinner("dots")
 
-    def cells(self) -> list[RenderableType]:
-        """Return what its line shows."""
+    def line(self, name_width: int, width: int) -> Text:
+        """Return its line: one of the terminal, whatever it has to tell.
+
+        Args:
+            name_width: Columns for the name.
+            width: Columns of the terminal.
+        """
         colour = _COLOURS.get(self.state, "")
-        sign: RenderableType = (
-            self.spinner if self.state == "running" else Text(_SIGNS[self.state], style=colour)
-        )
-        seconds = time.monotonic() - self.started if self.seconds is None else self.seconds
-        return [
-            sign,
-            Text(self.path),
-            Text(self.state, style=colour),
-            format_seconds(seconds),
-            self.size,
-            self._rest(),
-        ]
+        now = time.monotonic()
+        spinning = self.state == "running"
+        sign = _SPINNER[int(now * _PER_SECOND) % len(_SPINNER)] if spinning else _SIGNS[self.state]
+        seconds = format_seconds(now - self.started if self.seconds is None else self.seconds)
+        line = Text(no_wrap=True, overflow="ellipsis")
+        line.append(f"{sign} ", style=colour)
+        line.append_text(_cell(self.name, name_width)).append("  ")
+        line.append_text(_cell(self.state, _STATE, colour))
+        line.append(f" {seconds:>{_SECONDS}}")
+        if width >= _NARROW:
+            line.append(f" {self.size:>{_SIZE}}")
+        line.append("  ").append(self._rest())
+        line.truncate(max(1, width), overflow="ellipsis")
+        return line
 
-    def _rest(self) -> RenderableType:
+    def _rest(self) -> str:
         if not self.is_loop or self.state != "running":
-            return Text(self.rest, overflow="ellipsis", no_wrap=True)
+            return self.rest
         if self.total is None:
-            return Text(f"{self.done:,} iterations")
-        bar = Table.grid(padding=(0, 1))
-        bar.add_row(
-            ProgressBar(total=max(1, self.total), completed=self.done, width=_BAR),
-            f"{self.done:,}/{self.total:,}",
-        )
-        return bar
+            return counted(self.done, "iteration")
+        full = round(_BAR * min(1.0, self.done / max(1, self.total)))
+        return f"{'━' * full}{'╌' * (_BAR - full)} {self.done:,}/{self.total:,}"
+
+
+def _cell(text: str, width: int, style: str = "") -> Text:
+    """Return text in exactly so many columns, however wide its characters are."""
+    cell = Text(text, style=style)
+    cell.truncate(width, overflow="ellipsis", pad=True)
+    return cell
 
 
 class LiveWatcher:
@@ -82,7 +96,11 @@ class LiveWatcher:
         self._title = ""
         self._console = Console(stderr=True)
         self._live = Live(
-            get_renderable=self._draw, console=self._console, refresh_per_second=_PER_SECOND, transient=True
+            get_renderable=self._draw,
+            console=self._console,
+            refresh_per_second=_PER_SECOND,
+            transient=True,
+            vertical_overflow="crop",
         )
         self._live.start()
 
@@ -96,11 +114,12 @@ class LiveWatcher:
         """Take notice of an event."""
         task, data = event.task or "", event.data
         if event.kind == "run_started":
-            self._title = f"run {data['run']} of {data['workflow']}"
+            self._title = printable(f"run {data['run']} of {data['workflow']}", _LONGEST)
         elif event.kind == "warning":
-            self._notes.append(f"warning: {data['text']}")
+            self._notes.append(printable(f"warning: {data['text']}"))
         elif event.kind == "stopping":
             self._notes.append(stopping_text(now=data["now"]))
+            self._not_again("")
         elif task and not is_iteration(task):
             self._update(task, event.kind, data)
 
@@ -116,31 +135,43 @@ class LiveWatcher:
         elif kind == "loop_progress":
             row.done = data["done"]
         elif kind == "task_retried":
-            row.state, row.rest = "waiting", f"again in {data['delay']:g} s: {data['error']}"
+            row.state = "waiting"
+            row.rest = printable(f"again in {data['delay']:g} s: {data['error']}", _LONGEST)
         elif kind == "task_finished":
             result = data["result"]
             row.seconds = time.monotonic() - row.started
             row.state = result.status
-            row.rest = remarks(result) if not result.tolerated else f"{state_of(result)}: {remarks(result)}"
+            said = remarks(result) if not result.tolerated else f"{state_of(result)}: {remarks(result)}"
+            row.rest = printable(said, _LONGEST)
             row.size = "" if result.output is None else format_size(result.output.original_size)
+            if not result.is_final:
+                self._not_again(task.rpartition(".")[0])
+
+    def _not_again(self, around: str) -> None:
+        """Take note that nothing within a task, or within the run, is tried again."""
+        for row in self._rows.values():
+            if row.state == "waiting" and row.path.startswith(f"{around}." if around else ""):
+                row.state, row.seconds = "stopped", time.monotonic() - row.started
+                row.rest = row.rest.partition(": ")[2]
 
     def _draw(self) -> RenderableType:
+        width, height = self._console.size
         rows = list(self._rows.values())
-        room = max(1, self._console.height - _AROUND - len(self._notes))
+        notes = self._notes[-max(0, min(3, height - _AROUND - 1)) :] if height > _AROUND + 1 else []
+        room = max(1, height - _AROUND - len(notes))
         active = [row for row in rows if row.seconds is None]
         ended = [row for row in rows if row.seconds is not None]
         shown_ended = ended[max(0, len(ended) - max(0, room - len(active))) :] if len(active) < room else []
         shown = {id(row) for row in [*shown_ended, *active[:room]]}
-        grid = Table.grid(padding=(0, 2))
-        for justify in ("left", "left", "left", "right", "right", "left"):
-            grid.add_column(justify=justify, no_wrap=True)
-        for row in rows:
-            if id(row) in shown:
-                grid.add_row(*row.cells())
-        parts: list[RenderableType] = [Text(self._title, style="bold"), grid]
+        chosen = [row for row in rows if id(row) in shown]
+        name_width = min(max(8, width // 3), max((Text(row.name).cell_len for row in chosen), default=1))
+        parts = [Text(self._title, style="bold"), *(row.line(name_width, width) for row in chosen)]
         if len(shown) < len(rows):
             parts.append(
                 Text(f"and {len(rows) - len(shown):,} more, of which {len(ended) - len(shown_ended):,} ended")
             )
-        parts += [Text(note, style="yellow") for note in self._notes[-3:]]
+        parts += [Text(note, style="yellow") for note in notes]
+        for part in parts:
+            part.no_wrap = True
+            part.truncate(max(1, width), overflow="ellipsis")
         return Group(*parts)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
-from maxstage.store.wording import format_size
+from maxstage.cli.printing import warn
+from maxstage.store.wording import counted, format_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -86,9 +86,8 @@ class PlainWatcher:
     def __call__(self, event: Event) -> None:
         """Print a line, if the event is worth one."""
         line = self._line(event)
-        if line is not None and sys.stderr is not None:
-            sys.stderr.write(" ".join(line.split("\n")) + "\n")
-            sys.stderr.flush()
+        if line is not None:
+            warn(line)
 
     def close(self) -> None:
         """Do nothing: every line is out."""
@@ -116,7 +115,8 @@ class PlainWatcher:
         if now < self._next.setdefault(task, now + _EVERY):
             return None
         self._next[task] = now + _EVERY
-        return f"running    {task}  {done:,}{'' if total is None else f' of {total:,}'} iterations"
+        of = counted(done, "iteration") if total is None else f"{done:,} of {counted(total, 'iteration')}"
+        return f"running    {task}  {of}"
 
     def _finished(self, task: str, result: TaskResult, *, resumed: bool) -> str | None:
         if is_iteration(task) and result.status != "failed":
@@ -131,9 +131,9 @@ class PlainWatcher:
 def metrics_line(metrics: dict[str, Any]) -> str:
     """Return the metrics of a run in a line."""
     return (
-        f"{metrics['outputs']:,} outputs, {format_size(metrics['held_bytes'])} held, "
+        f"{counted(metrics['outputs'], 'output')}, {format_size(metrics['held_bytes'])} held, "
         f"{metrics['truncated']:,} truncated, {metrics['pruned']:,} pruned, "
-        f"{metrics['context_tokens']:,} tokens in {metrics['prompts']:,} prompts"
+        f"{counted(metrics['context_tokens'], 'token')} in {counted(metrics['prompts'], 'prompt')}"
     )
 
 

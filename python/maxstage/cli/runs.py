@@ -13,7 +13,8 @@ import click
 from maxstage.cli.common import Store, confirm, output_option, pass_store, print_json, write_out
 from maxstage.cli.run_report import format_seconds, is_iteration, table
 from maxstage.errors import WorkflowError
-from maxstage.store.wording import format_size
+from maxstage.naming import Naming
+from maxstage.store.wording import counted, format_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,9 +91,8 @@ def runs_show(store: Store, run_id: str, iterations: bool, output: str) -> None:
         for line in table(_results(state, iterations=iterations)):
             write_out(line)
         kept = [item for item in store.list() if item.extra.get("owner") == run_id]
-        write_out(
-            f"\n{len(kept)} outputs kept whole, {format_size(sum(item.stored_size for item in kept))} on disk"
-        )
+        size = format_size(sum(item.stored_size for item in kept))
+        write_out(f"\n{counted(len(kept), 'output')} kept whole, {size} on disk")
     finally:
         state.close()
 
@@ -116,8 +116,9 @@ def _open(store: Store, run_id: str) -> RunState:
 @click.option(
     "--html", "file", required=True, type=click.Path(), metavar="FILE", help="Where to; - is stdout."
 )
+@output_option
 @pass_store
-def runs_report(store: Store, run_id: str, file: str) -> None:
+def runs_report(store: Store, run_id: str, file: str, output: str) -> None:
     """Write one page of HTML about a run: graph, timeline, sizes, what was cut, what agents were given.
 
     It needs nothing else: no network, and no script.
@@ -134,17 +135,23 @@ def runs_report(store: Store, run_id: str, file: str) -> None:
     finally:
         state.close()
     if file == "-":
+        if output == "json":
+            raise click.UsageError("-o json tells of what was written to a file, so it goes with --html FILE")
         write_out(page.rstrip("\n"))
         return
-    with open(file, "w", encoding="utf-8", errors="replace") as target:
+    with Naming(file), open(file, "w", encoding="utf-8", errors="replace") as target:
         target.write(page)
-    write_out(f"Wrote {file}")
+    if output == "json":
+        print_json({"run": run_id, "file": file})
+    else:
+        write_out(f"Wrote {file}")
 
 
 @click.command("runs export", epilog="\b\nExample:\n  max runs export 20261121-094500-a1b2c3 > run.json")
 @click.argument("run_id", metavar="RUN")
+@click.option("-o", "--output", type=click.Choice(["json"]), default="json", help="It is JSON in any case.")
 @pass_store
-def runs_export(store: Store, run_id: str) -> None:
+def runs_export(store: Store, run_id: str, output: str) -> None:  # noqa: ARG001 - as every command has it
     """Print the state of a run as JSON."""
     state = _open(store, run_id)
     try:
@@ -155,8 +162,9 @@ def runs_export(store: Store, run_id: str) -> None:
 
 @click.command("runs import", epilog="\b\nExample:\n  max runs import run.json")
 @click.argument("file", type=click.Path())
+@output_option
 @pass_store
-def runs_import(store: Store, file: str) -> None:
+def runs_import(store: Store, file: str, output: str) -> None:
     """Take over a state that was exported, also one of the older form ``{"task_results": {NAME: TEXT}}``.
 
     Prints the id of the run, which "max run FILE --run-id RUN" goes on with.
@@ -169,7 +177,10 @@ def runs_import(store: Store, file: str) -> None:
     except ValueError as error:
         raise WorkflowError(f"{file} is not JSON: {error}") from None
     state: RunState = import_run(runs_folder(store), exported, file)
-    write_out(state.run_id)
+    if output == "json":
+        print_json({"run": state.run_id})
+    else:
+        write_out(state.run_id)
     state.close()
 
 
@@ -177,8 +188,9 @@ def runs_import(store: Store, file: str) -> None:
 @click.argument("run_id", metavar="RUN")
 @click.option("--keep", type=click.IntRange(min=1), help="Outputs that are kept (as the workflow says).")
 @click.option("--strategy", type=click.Choice(STRATEGIES), help="Which are kept (as the workflow says).")
+@output_option
 @pass_store
-def runs_prune(store: Store, run_id: str, keep: int | None, strategy: str | None) -> None:
+def runs_prune(store: Store, run_id: str, keep: int | None, strategy: str | None, output: str) -> None:
     """Drop the outputs of a run that nothing depends on any more, and what is kept of them outside."""
     from maxstage.workflow.books import prune_by_hand
 
@@ -190,7 +202,10 @@ def runs_prune(store: Store, run_id: str, keep: int | None, strategy: str | None
         after = sum(one.size for one in state.ended().values())
     finally:
         state.close()
-    write_out(f"Dropped {count} output{'' if count == 1 else 's'}, {format_size(before - after)}")
+    if output == "json":
+        print_json({"run": run_id, "dropped": count, "freedBytes": before - after})
+    else:
+        write_out(f"Dropped {counted(count, 'output')}, {format_size(before - after)}")
 
 
 @click.command(
@@ -201,8 +216,11 @@ def runs_prune(store: Store, run_id: str, keep: int | None, strategy: str | None
 @click.option("--completed", is_flag=True, help="All that have completed.")
 @click.option("--all", "everything", is_flag=True, help="All that nobody runs at the moment.")
 @click.option("-y", "--yes", is_flag=True, help="Don't ask.")
+@output_option
 @pass_store
-def runs_clean(store: Store, run_ids: tuple[str, ...], completed: bool, everything: bool, yes: bool) -> None:
+def runs_clean(
+    store: Store, run_ids: tuple[str, ...], completed: bool, everything: bool, yes: bool, output: str
+) -> None:
     """Delete runs: their state, and the outputs that are kept for them."""
     from maxstage.workflow.leftovers import delete_damaged, delete_run
     from maxstage.workflow.state import DAMAGED, find_runs, runs_folder
@@ -218,7 +236,7 @@ def runs_clean(store: Store, run_ids: tuple[str, ...], completed: bool, everythi
             and (everything or facts.get("status") == "completed")
             and run_id not in chosen
         ]
-        confirm(f"Delete {len(chosen)} runs and their outputs?", yes=yes)
+        confirm(f"Delete {counted(len(chosen), 'run')}, with the outputs kept?", yes=yes)
     damaged = {run_id for run_id, facts in find_runs(runs_folder(store)) if facts.get("status") == DAMAGED}
     for run_id in chosen:
         if run_id in damaged:
@@ -230,4 +248,7 @@ def runs_clean(store: Store, run_ids: tuple[str, ...], completed: bool, everythi
                 count = delete_run(store, state)
             finally:
                 state.close()
-        write_out(f"Deleted run {run_id} and {count} output{'' if count == 1 else 's'}")
+        if output == "json":
+            print_json({"run": run_id, "outputs": count}, indent=None)
+        else:
+            write_out(f"Deleted run {run_id} and {counted(count, 'output')}")

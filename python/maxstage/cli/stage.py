@@ -1,10 +1,12 @@
 """``max stage``."""
 
+import os
 import sys
 
 import click
 
 from maxstage.cli import transfer
+from maxstage.cli.app import did_you_mean, second_words
 from maxstage.cli.common import (
     CountType,
     Store,
@@ -13,6 +15,7 @@ from maxstage.cli.common import (
     parse_labels,
     parse_source,
     pass_store,
+    shorten,
 )
 from maxstage.cli.run import closed_at_start
 from maxstage.cli.transfer import STDIN
@@ -78,9 +81,20 @@ def stage(
     """
     if split is not None and split_lines is not None:
         raise click.UsageError("--split and --split-lines exclude each other")
+    _check_verb(files)
     if STDIN in (files or (STDIN,)):
         _check_stdin()
     transfer.stage(store, files or (STDIN,), output, split=split, split_lines=split_lines, **options)
+
+
+def _check_verb(files: tuple[str, ...]) -> None:
+    """Say of a first word that is no file what verb it may have been meant for."""
+    first = files[0] if files else STDIN
+    if first == STDIN or "." in first or "/" in first or os.path.lexists(first):
+        return
+    hint = did_you_mean(first, second_words("stage"), "stage ")
+    if hint:
+        raise click.UsageError(f"No such file: {shorten(first)}{hint}")
 
 
 def _check_stdin() -> None:

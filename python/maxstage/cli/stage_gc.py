@@ -17,7 +17,7 @@ def stage_gc(store: Store, dry_run: bool, output: str) -> None:
     """
     swept = store.cleanup(dry_run=dry_run)
     if output == "json":
-        tokens = [item.id for item in swept.expired]
+        tokens = [{"token": item.id, "ref": item.token} for item in swept.expired]
         print_json(
             {"dryRun": dry_run, "expired": tokens, "leftovers": swept.orphans, "freedBytes": swept.freed}
         )

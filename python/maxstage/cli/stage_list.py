@@ -5,27 +5,27 @@ import time
 
 import click
 
-from maxstage.cli.common import CountType, Store, output_option, pass_store, print_json, warn, write_out
+from maxstage.cli.common import (
+    CountType,
+    Store,
+    output_option,
+    parse_label_filter,
+    pass_store,
+    print_json,
+    warn,
+    write_out,
+)
 from maxstage.cli.printing import item_json
 from maxstage.store.tokens import format_token, is_id
 from maxstage.store.wording import counted, format_duration, format_size, printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from maxstage.store.metadata import Item
 
 
 _SOURCE_CHARACTERS = 60
 """Characters of a source: beyond them nobody sees the columns."""
-
-
-def _parse_filter(
-    _ctx: click.Context, _param: click.Parameter, values: "Sequence[str]"
-) -> dict[str, str | None]:
-    pairs = (text.partition("=") for text in values)
-    return {key: value if equals else None for key, equals, value in pairs}
 
 
 @click.command(
@@ -42,7 +42,7 @@ Examples:
     "labels",
     multiple=True,
     metavar="K[=V]",
-    callback=_parse_filter,
+    callback=parse_label_filter,
     help="Only those so labelled.",
 )
 @click.option("-n", "--limit", type=CountType(min=0), metavar="N", help="Only the newest N.")

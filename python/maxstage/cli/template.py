@@ -4,7 +4,7 @@ from importlib.resources import files
 
 import click
 
-from maxstage.cli.common import write_out
+from maxstage.cli.common import output_option, print_json, write_out
 
 TEMPLATES = {
     "starter": "tasks, references, a loop, a retry",
@@ -21,11 +21,18 @@ Examples:
 )
 @click.argument("name", required=False, default="starter", type=click.Choice(list(TEMPLATES)))
 @click.option("-l", "--list", "list_them", is_flag=True, help="List the templates.")
-def template(name: str, list_them: bool) -> None:
+@output_option
+def template(name: str, list_them: bool, output: str) -> None:
     """Print a workflow to start from, with comments; it runs as it is."""
+    if list_them and output == "json":
+        print_json([{"name": known, "description": text} for known, text in TEMPLATES.items()])
+        return
     if list_them:
         for known, text in TEMPLATES.items():
             write_out(f"{known:<10} {text}")
         return
     text = (files("maxstage.workflow") / "templates" / f"{name}.yaml").read_text(encoding="utf-8")
-    write_out(text.rstrip("\n"))
+    if output == "json":
+        print_json({"name": name, "description": TEMPLATES[name], "text": text})
+    else:
+        write_out(text.rstrip("\n"))

@@ -1,7 +1,6 @@
 """Staging and retrieving, once the options are known. Without the command-line library: see `maxstage.cli.quick`."""
 
 import os
-import stat
 import sys
 
 from maxstage.cli.printing import item_json, print_json, write_all, write_out
@@ -99,6 +98,7 @@ def retrieve(
     *,
     cut: tuple[str, int, int] | None = None,
     target: str | None = None,
+    output: str = "text",
 ) -> None:
     """Write items to stdout or a file.
 
@@ -108,75 +108,57 @@ def retrieve(
         part: Which part of each.
         cut: The strategy, bytes and lines that what is written is cut to.
         target: A file; None or ``-`` is stdout.
+        output: ``json`` says what was written to the file.
     """
     opened: list[OpenItem] = []
     try:
         # All are opened before the first byte is written: a mistyped token spoils nothing.
         for token in tokens:
             opened.append(store.open_item(token))  # noqa: PERF401 - those that were opened are closed
-        with _Target(target) as (fd, name):
-            for item in opened:
-                if cut is None:
-                    _send(item, part.of(item), fd, name)
-                else:
-                    _send_cut(item, part.of(item), fd, name, cut)
+        if target in {None, STDIN}:
+            _send_all(opened, part, 1, "<stdout>", cut)
+        else:
+            from maxstage.cli.target import Target
+
+            with Target(str(target)) as (fd, name):
+                sent = _send_all(opened, part, fd, name, cut)
+            if output == "json":
+                tokens_json = [{"token": one.item.id, "ref": one.item.token} for one in opened]
+                print_json({"to": target, "bytes": sent, "items": tokens_json})
     finally:
         for item in opened:
             item.close()
     store.sweep_if_due()
 
 
-def _send(opened: "OpenItem", part: "Range", fd: int, name: str) -> None:
+def _send_all(
+    opened: "Sequence[OpenItem]", part: Part, fd: int, name: str, cut: tuple[str, int, int] | None
+) -> int:
+    """Write what is wanted of each item; return the bytes written."""
+    sent = 0
+    for item in opened:
+        if cut is None:
+            sent += _send(item, part.of(item), fd, name)
+        else:
+            sent += _send_cut(item, part.of(item), fd, name, cut)
+    return sent
+
+
+def _send(opened: "OpenItem", part: "Range", fd: int, name: str) -> int:
     with Progress("retrieved", part[1] - part[0]) as progress:
         try:
             opened.copy_to(fd, name, *part, progress=progress if fd != 1 or not os.isatty(1) else None)
         except Corrupt as error:
             raise Corrupt(f"{error} (what was written so far is not to be trusted)") from None
+    return part[1] - part[0]
 
 
-def _send_cut(opened: "OpenItem", part: "Range", fd: int, name: str, limits: tuple[str, int, int]) -> None:
+def _send_cut(opened: "OpenItem", part: "Range", fd: int, name: str, limits: tuple[str, int, int]) -> int:
     from maxstage.output.truncation import truncate_item
 
     strategy, max_bytes, _ = limits
     if part[1] - part[0] <= max_bytes and strategy not in {"head_lines", "tail_lines"}:
-        _send(opened, part, fd, name)
-    else:
-        write_all(fd, truncate_item(opened, part, *limits).content, name)
-
-
-class _Target:
-    """What is written to: a descriptor, and its name in errors.
-
-    A file appears under its name when it is complete; a device or a pipe is written as it is.
-    """
-
-    def __init__(self, target: str | None) -> None:
-        self._target = "" if target in {None, STDIN} else str(target)
-        self._part = self._real = ""
-        self._fd = 1
-
-    def __enter__(self) -> tuple[int, str]:
-        target = self._target
-        if not target:
-            return 1, "<stdout>"
-        if os.path.exists(target) and not stat.S_ISREG(os.stat(target).st_mode):
-            self._fd = os.open(target, os.O_WRONLY | os.O_CLOEXEC)
-        else:
-            self._real = os.path.realpath(target)
-            folder, name = os.path.split(self._real)
-            self._part = f"{folder}/.{name}.max-{os.getpid()}"
-            # For reading too: what the kernel copied by itself is read back for its checksum.
-            self._fd = os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        return self._fd, target
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if not self._target:
-            return
-        try:
-            if self._part and kind is None:
-                os.rename(self._part, self._real)
-                self._part = ""
-        finally:
-            os.close(self._fd)
-            if self._part:
-                os.unlink(self._part)
+        return _send(opened, part, fd, name)
+    content = truncate_item(opened, part, *limits).content
+    write_all(fd, content, name)
+    return len(content)

@@ -12,6 +12,7 @@ from maxstage.cli.common import (
     dir_option,
     limits_of,
     named_folder,
+    print_json,
     warn,
     with_line_strategy,
     write_all,
@@ -34,9 +35,14 @@ Examples:
 @click.argument("file", required=False, type=click.Path())
 @click.option("--max-bytes", "max_stdout_bytes", type=SizeType(), help="What is kept (1MiB).")
 @common_limits
+@click.option(
+    "-o", "--output", type=click.Choice(["text", "json"]), default="text", help="json: all that is known."
+)
 @dir_option
 @click.pass_context
-def truncate(ctx: click.Context, /, file: str | None, folder: str | None, **options: "Any") -> None:
+def truncate(
+    ctx: click.Context, /, file: str | None, output: str, folder: str | None, **options: "Any"
+) -> None:
     """Cut FILE, or stdin, to a size; keep the whole of it under a token where it was cut."""
     keep, elsewhere = options.pop("keep"), options["external_storage_dir"] is not None
     store, can_keep = store_or_none(
@@ -59,7 +65,11 @@ def truncate(ctx: click.Context, /, file: str | None, folder: str | None, **opti
         else:
             fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
             stack.callback(os.close, fd)
-        done = bound(fd, limits, store, keep=keep, task_id="truncate")
-        write_all(1, done.content, "<stdout>")
+        name = "<stdin>" if fd == 0 else str(file)
+        done = bound(fd, limits, store, keep=keep, task_id="truncate", name=name)
+        if output == "json":
+            print_json(done.to_dict())
+        else:
+            write_all(1, done.content, "<stdout>")
         for problem in done.warnings:
             warn(problem)

@@ -2,22 +2,43 @@
 
 import click
 
-from maxstage.cli.common import Store, TokenType, confirm, pass_store, warn, write_out
+from maxstage.cli.common import (
+    Store,
+    TokenType,
+    confirm,
+    output_option,
+    parse_label_filter,
+    pass_store,
+    print_json,
+    warn,
+    write_out,
+)
 from maxstage.cli.printing import describe
 from maxstage.store.tokens import format_token, parse_token
+from maxstage.store.wording import counted
 
 
 @click.command(
     epilog="""\b
 Examples:
   max unstage max:a1b2c3d4
-  max unstage --source 'hubspot/*' --yes"""
+  max unstage --source 'hubspot/*' --yes
+  max unstage --label job=42"""
 )
 @click.argument("tokens", nargs=-1, metavar="[TOKEN]...", type=TokenType())
 @click.option("--all", "every", is_flag=True, help="Delete everything, damaged and pinned items too.")
 @click.option("--source", metavar="GLOB", help="Delete those whose source matches.")
+@click.option(
+    "--label",
+    "labels",
+    multiple=True,
+    metavar="K[=V]",
+    callback=parse_label_filter,
+    help="Delete those so labelled; with --source, those that match both.",
+)
 @click.option("--expired", is_flag=True, help="Delete those that have expired.")
-@click.option("--yes", is_flag=True, help="Don't ask.")
+@click.option("-y", "--yes", is_flag=True, help="Don't ask.")
+@output_option
 @pass_store
 @click.pass_context
 def unstage(
@@ -26,30 +47,34 @@ def unstage(
     tokens: tuple[str, ...],
     every: bool,
     source: str | None,
+    labels: dict[str, str | None],
     expired: bool,
     yes: bool,
+    output: str,
 ) -> None:
-    """Delete staged data. With --all, --source or --expired it asks first, or wants --yes."""
-    if sum((bool(tokens), every, source is not None, expired)) != 1:
-        raise click.UsageError("Give tokens, or one of --all, --source and --expired")
+    """Delete staged data: what TOKENs name at once, what options choose after a question, or with --yes."""
+    filtered = source is not None or bool(labels)
+    if sum((bool(tokens), every, filtered, expired)) != 1:
+        raise click.UsageError("Give tokens, or one of --all, --expired, and --source with --label")
     ids = [parse_token(token) for token in tokens]
     if every:
         ids = store.ids()
         for name in store.strays():
             warn(f"{store.layout.path(name)} is left alone: its name is not a token's")
-    elif source is not None:
-        ids = [item.id for item in store.list(source=source)]
+    elif filtered:
+        ids = [item.id for item in store.list(source=source, labels=labels)]
     elif expired:
         ids = [item.id for item in store.cleanup(dry_run=True).expired]
     if not tokens:
         if not ids:
-            write_out("Nothing to unstage.")
+            if output == "text":
+                write_out("Nothing to unstage.")
             return
-        confirm(f"Delete {len(ids):,} staged item{'' if len(ids) == 1 else 's'}?", yes=yes)
-    _delete(ctx, store, ids, named=bool(tokens))
+        confirm(f"Delete {counted(len(ids), 'staged item')}?", yes=yes)
+    _delete(ctx, store, ids, output, named=bool(tokens))
 
 
-def _delete(ctx: click.Context, store: Store, ids: list[str], *, named: bool) -> None:
+def _delete(ctx: click.Context, store: Store, ids: list[str], output: str, *, named: bool) -> None:
     failed = False
     for item_id in ids:
         try:
@@ -59,9 +84,11 @@ def _delete(ctx: click.Context, store: Store, ids: list[str], *, named: bool) ->
             failed = True
             warn(f"{format_token(item_id)} could not be deleted: {describe(error)}")
             continue
-        if deleted:
+        if output == "json" and (deleted or named):
+            print_json({"token": item_id, "ref": format_token(item_id), "unstaged": deleted}, indent=None)
+        elif deleted:
             write_out(f"Unstaged: {format_token(item_id)}")
-        elif named:
+        if named and not deleted:
             failed = True
             warn(f"Staged data not found: {format_token(item_id)}")
     if failed:

@@ -15,6 +15,8 @@ from maxstage.cli.common import dir_option, find_store, output_option, print_jso
 from maxstage.cli.printing import warn
 from maxstage.cli.run_report import PlainWatcher, format_seconds, is_iteration, table
 from maxstage.errors import WorkflowError
+from maxstage.naming import Naming
+from maxstage.store.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -250,9 +252,10 @@ def _write_metrics(result: RunResult, checked: Checked, path: str) -> None:
     name = checked.spec.name if checked.spec is not None else ""
     # By rename: a collector must not read half of it.
     temporary = f"{path}.{os.getpid()}"
-    with open(temporary, "w", encoding="utf-8") as file:
-        file.write(prometheus(result.metrics, result.run_id, name))
-    os.replace(temporary, path)
+    with Naming(path):
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.write(prometheus(result.metrics, result.run_id, name))
+        os.replace(temporary, path)
 
 
 def _show_output(path: str, task: TaskResult) -> None:
@@ -271,6 +274,5 @@ def _show_external(ended: Iterable[tuple[str, TaskResult]]) -> None:
     for path, task in ended:
         for part in (task.output, task.output.stderr if task.output is not None else None):
             if part is not None and part.token is not None:
-                write_out(
-                    f"{part.token}  {path} {part.output_type}  {part.original_size:,} bytes  {part.external_path}"
-                )
+                size = counted(part.original_size, "byte")
+                write_out(f"{part.token}  {path} {part.output_type}  {size}  {part.external_path}")

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from maxstage.store.store import Store
 
 
+_READ = "<output of the command>"
+"""What a capture calls what it reads."""
+
+
 def bound(
     fd: int,
     limits: Limits,
@@ -23,6 +27,7 @@ def bound(
     keep: Keep = "truncated",
     task_id: str,
     owner: str | None = None,
+    name: str = "<stdin>",
 ) -> TaskOutput:
     """Read a descriptor to its end; return the text within the limits of stdout, and keep the whole if need be.
 
@@ -33,6 +38,7 @@ def bound(
         keep: When the whole is kept.
         task_id: What to call it.
         owner: Who owns the kept item: it is pinned then.
+        name: What errors call the descriptor.
     """
     externals = Externals(limits, store, keep=keep, source=task_id, owner=owner)
     size = limits.max_stdout_bytes
@@ -40,7 +46,12 @@ def bound(
     capture = core.Capture(fd, -1, -1, stream, stream, size)
     with contextlib.ExitStack() as stack:
         stack.callback(externals.discard)
-        externals.pump(capture)
+        try:
+            externals.pump(capture)
+        except OSError as error:
+            if error.filename != _READ:
+                raise
+            raise type(error)(error.errno, error.strerror, name) from None
         externals.publish()
     external = externals.of(0)
     cut = capture.render(0, size, None if external is None else external.hint)

@@ -76,6 +76,7 @@ class TaskOutput:
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON can hold it. Content that is not UTF-8 stands in ``content_base64`` as well, exactly."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        values["ref"] = self.token  # as in the JSON of items, where `token` is the bare id
         values["content"] = self.text
         if self.text.encode() != self.content:
             values["content_base64"] = b2a_base64(self.content, newline=False).decode()

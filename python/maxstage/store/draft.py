@@ -6,6 +6,7 @@ import time
 
 from maxstage._backend import core
 from maxstage.errors import QuotaExceeded
+from maxstage.naming import Naming
 from maxstage.store.layout import CLAIM, EXPIRED, LEAVING, PART, UPDATE, Layout, remove
 from maxstage.store.metadata import Item
 from maxstage.store.quota import STEP, Quota
@@ -190,7 +191,7 @@ class Draft:
             line_index=(block, newlines) if len(newlines) > 1 and not self._compress else None,
             extra=extra,
         )
-        _write_all(self._claim_fd, item.to_json())
+        _write_all(self._claim_fd, item.to_json(), self._layout.meta(self.id))
         self._data = self._layout.path(item.file_name)
         return item
 
@@ -250,7 +251,7 @@ def replace_metadata(layout: Layout, item: Item, *, sync: bool) -> None:
     update = layout.hidden(item.id, UPDATE)
     fd = os.open(update, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        _write_all(fd, item.to_json())
+        _write_all(fd, item.to_json(), layout.meta(item.id))
         if sync:
             os.fsync(fd)
         with changing(layout, item.id):
@@ -264,10 +265,11 @@ def replace_metadata(layout: Layout, item: Item, *, sync: bool) -> None:
         sync_directory(layout.root)
 
 
-def _write_all(fd: int, data: bytes) -> None:
+def _write_all(fd: int, data: bytes, path: str) -> None:
     rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(fd, rest) :]
+    with Naming(path):
+        while rest:
+            rest = rest[os.write(fd, rest) :]
 
 
 def sync_directory(path: str) -> None:

@@ -313,7 +313,7 @@ class Body:
                 leaf.unstage(run.given.store, result.output)
                 self._done(None)
                 return
-            if self._attempts <= task.on_error.retry and not run.engine.stopping:
+            if self._attempts <= task.on_error.retry and not run.engine.stopping and place.wanted():
                 leaf.unstage(run.given.store, result.output)
                 self._retry(result.error)
                 return

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 import html
 import time
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from maxstage.store.wording import format_size
+from maxstage.store.wording import counted, format_size, printable
 from maxstage.workflow.metrics import lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from collections.abc import Set as AbstractSet
 
     from maxstage.workflow.loading import Checked
     from maxstage.workflow.state import Ended, RunState, TaskResult
 
 _MOST_ROWS = 500
 """Tasks that are listed and drawn; a page of more is slow to show, and nobody reads it."""
+_LONGEST = 1000
+"""Characters of a name or an error that are shown."""
+_LONGEST_OUTPUT = 20_000
+"""Characters of an output of the workflow that are shown."""
 _WIDTH = 900
 _ROW = 18
 _BOX_WIDTH, _BOX_HEIGHT, _GAP_X, _GAP_Y = 150, 30, 60, 16
@@ -33,9 +39,9 @@ def render(state: RunState, checked: Checked | None) -> str:
         checked: Its file, for the graph; None where that is not there any more.
     """
     facts, ended = state.facts(), state.ended()
-    shown = list(ended)[:_MOST_ROWS]
-    results = {path: state.find(path) for path in shown}
-    found = {path: result for path, result in results.items() if result is not None}
+    failed, others = _chosen(state.statuses())
+    found = {path: result for path in (*failed, *others) if (result := _without_content(state.find(path)))}
+    loops = {path.rpartition("[")[0] for path in ended if path.endswith("]")}
     title = f"{facts.get('workflow', 'run')}, {state.run_id}"
     style = (files("maxstage.workflow") / "report.css").read_text(encoding="utf-8")
     parts = [
@@ -45,15 +51,47 @@ def render(state: RunState, checked: Checked | None) -> str:
         f"<title>{_text(title)}</title><style>{style}</style></head><body>",
         *_summary(state.run_id, facts, ended),
     ]
+    parts += _tasks("Failed", {path: one for path, one in found.items() if path in failed}, loops)
     if checked is not None:
         parts += ["<h2>Graph</h2>", graph_svg(checked, found)]
-    parts += ["<h2>Timeline</h2>", timeline_svg(found, ended), *_tasks(found, len(ended))]
+    parts += ["<h2>Timeline</h2>", timeline_svg(found, ended)]
+    parts += _tasks("Tasks", {path: one for path, one in found.items() if path not in failed}, loops)
+    if len(ended) > len(found):
+        parts.append(f"<p class='note'>and {len(ended) - len(found):,} more</p>")
     parts += _contexts(state.contexts())
     return "\n".join([*parts, "</body></html>", ""])
 
 
-def _text(value: object) -> str:
-    return html.escape(str(value), quote=True)
+def _chosen(statuses: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """Return the paths that are shown, of those that failed and of the others: what failed comes first."""
+
+    def important(path: str) -> bool:
+        return "[" in path  # the task says more than its iterations
+
+    failed = sorted((path for path, status in statuses.items() if status == "failed"), key=important)
+    others = [path for path, status in statuses.items() if status != "failed"]
+    others.sort(key=important)
+    failed = failed[:_MOST_ROWS]
+    order = {path: number for number, path in enumerate(statuses)}
+    chosen = others[: _MOST_ROWS - len(failed)]
+    return failed, sorted(chosen, key=order.__getitem__)
+
+
+def _without_content(result: TaskResult | None) -> TaskResult | None:
+    """Return a result as the page needs it: hundreds of outputs together would take much memory."""
+    if result is not None and result.output is not None:
+        result.output = dataclasses.replace(result.output, content=b"", stderr=None)
+    return result
+
+
+def _text(value: object, most: int = _LONGEST) -> str:
+    """Return text as the page may hold it: inert, clipped, without what no page can have."""
+    return html.escape(printable(str(value), most), quote=True)
+
+
+def _lines(value: object) -> str:
+    """Return a text of several lines, likewise."""
+    return "\n".join(_text(line) for line in str(value)[:_LONGEST_OUTPUT].split("\n"))
 
 
 def _summary(run_id: str, facts: Mapping[str, Any], ended: Mapping[str, Ended]) -> Iterable[str]:
@@ -61,7 +99,11 @@ def _summary(run_id: str, facts: Mapping[str, Any], ended: Mapping[str, Ended]) 
     yield f"<h1>{_text(facts.get('workflow', ''))} <span class='{_text(status)}'>{_text(status)}</span></h1>"
     started = facts.get("started")
     when = "" if started is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(started))
-    yield f"<p>Run <code>{_text(run_id)}</code>, {_text(when)}, {len(ended):,} tasks and iterations."
+    iterations = sum("[" in path for path in ended)
+    count = counted(len(ended) - iterations, "task") + (
+        f", {counted(iterations, 'iteration')}" if iterations else ""
+    )
+    yield f"<p>Run <code>{_text(run_id)}</code>, {_text(when)}, {count}."
     if facts.get("error"):
         yield f" <span class='failed'>{_text(facts['error'])}</span>"
     yield f"</p><p class='note'>{_text(facts.get('file', ''))}</p>"
@@ -71,32 +113,35 @@ def _summary(run_id: str, facts: Mapping[str, Any], ended: Mapping[str, Ended]) 
         )
         yield "</p>"
     if facts.get("metrics"):
-        yield "<pre>" + _text("\n".join(lines(facts["metrics"]))) + "</pre>"
+        yield "<pre>" + _lines("\n".join(lines(facts["metrics"]))) + "</pre>"
     for name, text in (facts.get("outputs") or {}).items():
-        yield f"<details open><summary>Output <b>{_text(name)}</b></summary><pre>{_text(text)}</pre></details>"
+        yield f"<details open><summary>Output <b>{_text(name)}</b></summary><pre>{_lines(text)}</pre></details>"
 
 
-def _tasks(found: Mapping[str, TaskResult], count: int) -> Iterable[str]:
-    yield "<h2>Tasks</h2><table><tr><th>Task</th><th>State</th><th>Time</th><th>Output</th><th></th></tr>"
+def _tasks(title: str, found: Mapping[str, TaskResult], loops: AbstractSet[str]) -> Iterable[str]:
+    if not found:
+        return
+    yield f"<h2>{title}</h2><table><tr><th>Task</th><th>State</th><th>Time</th><th>Output</th><th></th></tr>"
     for path, result in found.items():
         output = result.output
         seconds = "" if output is None or output.duration is None else f"{output.duration:.2f} s"
         size = "" if output is None else format_size(output.original_size)
         yield (
             f"<tr><td><code>{_text(path)}</code></td><td class='{_text(result.status)}'>{_text(result.status)}</td>"
-            f"<td class='n'>{seconds}</td><td class='n'>{_text(size)}</td><td>{_remarks(result)}</td></tr>"
+            f"<td class='n'>{seconds}</td><td class='n'>{_text(size)}</td><td>"
+            f"{_remarks(result, is_loop=path in loops)}</td></tr>"
         )
     yield "</table>"
-    if count > len(found):
-        yield f"<p class='note'>and {count - len(found):,} more</p>"
 
 
-def _remarks(result: TaskResult) -> str:
+def _remarks(result: TaskResult, *, is_loop: bool) -> str:
     parts = []
     if result.error:
         parts.append(f"<span class='failed'>{_text(result.error)}</span>")
-    if result.attempts > 1:
-        parts.append(f"{result.attempts} attempts")
+    if is_loop:
+        parts.append(counted(result.attempts, "iteration"))
+    elif result.attempts > 1:
+        parts.append(f"{result.attempts:,} attempts")
     output = result.output
     if output is not None and output.truncated:
         where = f"; whole: <code>max retrieve {_text(output.token)}</code>" if output.token else ""
@@ -164,7 +209,10 @@ def timeline_svg(found: Mapping[str, TaskResult], ended: Mapping[str, Ended]) ->
 
 def graph_svg(checked: Checked, found: Mapping[str, TaskResult]) -> str:
     """Return the tasks and what they wait for, as SVG: a column for each step from the beginning."""
-    paths = checked.paths[:_MOST_ROWS]
+    # All tasks would be slow to show; those that failed are always there.
+    failed = {path for path, result in found.items() if result.status == "failed"}
+    first = set(sorted(checked.paths, key=lambda path: path not in failed)[:_MOST_ROWS])
+    paths = [path for path in checked.paths if path in first]
     columns: dict[int, list[str]] = {}
     depth: dict[str, int] = {}
     for path in paths:

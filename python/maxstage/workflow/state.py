@@ -290,7 +290,9 @@ class RunState:
         now = time.time()
         accessed = now if result.output is None else result.output.last_accessed.timestamp()
         ended = Ended(now, accessed, held_bytes(result.output), result.output is not None, result.is_final)
-        row = (path, result.status, result.tolerated, result.attempts, result.error, output, *ended[:3])
+        # A name that is not UTF-8, in an error of the system's, is no text for SQLite.
+        error = result.error and result.error.encode("utf-8", "backslashreplace").decode()
+        row = (path, result.status, result.tolerated, result.attempts, error, output, *ended[:3])
         with self._transaction(commit=commit) as db:
             db.execute(
                 "INSERT OR REPLACE INTO tasks (path, status, tolerated, attempts, error, output, ended, accessed, size)"
@@ -331,6 +333,10 @@ class RunState:
         query = f"SELECT path FROM tasks WHERE path > ? AND path < ? AND {_FINAL}"  # noqa: S608 - ours
         rows = self._rows(query, *_within(path, "["))
         return max((int(found[len(path) + 1 : found.index("]", len(path))]) for (found,) in rows), default=-1)
+
+    def statuses(self) -> dict[str, str]:
+        """Return how each task ended, in the order in which they did."""
+        return dict(self._rows("SELECT path, status FROM tasks ORDER BY number"))
 
     def record_context(self, path: str, given: dict[str, Any], used: Iterable[str]) -> float:
         """Note what an agent's task is given, and that those outputs were used; return when."""
