@@ -1,5 +1,7 @@
 """What maxstage raises. An operating system's error stays an `OSError`, with errno and filename."""
 
+import os
+
 
 class Error(Exception):
     """The base of all the errors that are maxstage's own."""
@@ -43,3 +45,10 @@ class QuotaExceeded(Error):
 
 class WorkflowError(Error):
     """A workflow file, or a run of it, is at fault."""
+
+
+def describe(error: Exception) -> str:
+    """Return an error as the line that stderr shows: a system's error with the file it is about."""
+    if not isinstance(error, OSError) or error.strerror is None:
+        return str(error)
+    return error.strerror if error.filename is None else f"{error.strerror}: {os.fsdecode(error.filename)}"

@@ -3,6 +3,8 @@
 import os
 import sys
 
+from maxstage.errors import describe
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -100,13 +102,6 @@ def write_all(fd: int, data: bytes, name: str) -> None:
             raise type(error)(error.errno, error.strerror, name) from None
 
 
-def describe(error: Exception) -> str:
-    """Return an error as the line that stderr shows: a system's error with the file it is about."""
-    if not isinstance(error, OSError) or error.strerror is None:
-        return str(error)
-    return error.strerror if error.filename is None else f"{error.strerror}: {os.fsdecode(error.filename)}"
-
-
 def warn(message: str) -> None:
     """Print one line to stderr, with nothing in it that a terminal obeys: it may name files and data."""
     if not message.isprintable():
@@ -122,3 +117,15 @@ def tell(text: str) -> None:
         write_all(2, (text + "\n").encode("utf-8", "backslashreplace"), "<stderr>")
     except OSError:
         return
+
+
+__all__ = [
+    "describe",
+    "item_json",
+    "print_json",
+    "tell",
+    "to_json",
+    "warn",
+    "write_all",
+    "write_out",
+]

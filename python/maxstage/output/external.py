@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from maxstage.errors import Error, NoProject, Untrusted
+from maxstage.errors import Error, NoProject, Untrusted, describe
 from maxstage.store.layout import NO_PROJECT
 from maxstage.store.store import Store
 from maxstage.store.wording import printable
@@ -54,7 +54,7 @@ class External:
 
     def fail(self, error: Exception) -> None:
         """Give it up, leaving nothing behind."""
-        self.problem = f"the whole output could not be kept: {error}"
+        self.problem = f"the whole output could not be kept: {describe(error)}"
         self.discard()
 
     def check_quota(self) -> None:

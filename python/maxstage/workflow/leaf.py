@@ -398,7 +398,10 @@ def write_file(given: Given, output: TaskOutput, located: files.Located, task: s
             return
         rest = memoryview(output.content)
         while rest:
-            rest = rest[os.write(fd, rest) :]
+            try:
+                rest = rest[os.write(fd, rest) :]
+            except OSError as error:
+                raise type(error)(error.errno, error.strerror, path) from None
 
     given.writers.claim(located, task)
     try:
