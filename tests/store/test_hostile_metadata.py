@@ -4,6 +4,7 @@
 number, by which it can be had again.
 """
 
+import errno
 import json
 import os
 import random
@@ -178,6 +179,126 @@ def test_one_bad_file_costs_itself_alone_for_long(store):
     while time.time_ns() < start + SECONDS * 10**9:
         fuzz.round(number)
         number += 1
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE, errno.EPERM])
+@pytest.mark.usefixtures("_index")
+def test_what_the_system_refuses_to_read(store, monkeypatch, number):
+    """Mode 000, a broken disk: root would read the first, so the system is told to refuse."""
+    good, bad = store.stage(b"good"), store.stage(b"bad")
+    opened = os.open
+
+    def refuse(path, *args):
+        if path == store.layout.meta(bad.id):
+            raise OSError(number, os.strerror(number), path)
+        return opened(path, *args)
+
+    monkeypatch.setattr("maxstage.store.layout.os.open", refuse)
+    items, damaged = store.scan()
+    assert ([item.id for item in items], damaged) == ([good.id], [bad.id])
+    with pytest.raises(maxstage.Corrupt, match=os.strerror(number)):
+        store.info(bad.token)
+    store.cleanup()
+    assert store.ids() == sorted([good.id, bad.id])
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOMEM])
+def test_what_is_not_the_files_fault_is_an_error(store, monkeypatch, number):
+    """A process that has no descriptor left must not call an item damaged."""
+    store.stage(b"good")
+
+    def refuse(path, *_):
+        raise OSError(number, os.strerror(number), path)
+
+    monkeypatch.setattr("maxstage.store.layout.os.open", refuse)
+    with pytest.raises(OSError, match=os.strerror(number)):
+        store.list()
+
+
+def test_hidden_files_of_others_are_no_items(store):
+    """As rsync and editors leave them: neither listed twice, nor damaged."""
+    item = store.stage(b"good")
+    shutil.copy(store.layout.meta(item.id), store.layout.path(f".{item.id}{META}"))
+    for worth in (10**9, 1):
+        indexing.WORTH_AN_INDEX, saved = worth, indexing.WORTH_AN_INDEX
+        try:
+            assert [one.id for one in store.scan()[0]] == [item.id]
+            assert store.scan()[1] == []
+        finally:
+            indexing.WORTH_AN_INDEX = saved
+
+
+BAD = [
+    *({"createdNs": number} for number in (10**30, 10**400, 2**63, -1, str(2**63), True, 1.0, float("nan"))),
+    *({"recordCount": number} for number in (2**63, 2**64, 10**400, float("inf"), True)),
+    *({key: number} for key in ("byteSize", "storedSize") for number in (2**63, 10**400, 1e30)),
+    *(
+        {"checksum": text}
+        for text in ("crc32:-ff", "crc32:-fffffff", "crc32: 1c291ca", "1c291ca3", "crc32:0x1c29")
+    ),
+    *({"checksum": text} for text in ("crc32:1c_91ca3", "crc32:1c291ca", "crc32:1c291ca33", "crc32:")),
+    *({"lineIndex": {"block": block, "newlines": [1]}} for block in (2**63, 2**64, 10**400, True, -1, 4.0)),
+    *(
+        {"lineIndex": {"block": 2**20, "newlines": counts}}
+        for counts in ([True], [1.0], [-1], [2**64], [1, 1], {})
+    ),
+    *({key: "\ud83d"} for key in ("source", "owner")),
+    *({"labels": labels} for labels in ({"a": "\ud83d"}, {"\udc00": "a"}, {"a": None}, [])),
+    *(
+        {"createdAt": text}
+        for text in ("1969-12-31T23:59:59Z", "2262-04-12T00:00:00Z", "9999-12-31T23:59:60Z")
+    ),
+    *({"expiresAt": text} for text in ("10000-01-01T00:00:00Z", "2999-01-01T00:00:00." + "9" * 400, 5)),
+    *({"owner": value} for value in (float("nan"), float("-inf"), [[float("inf")]], {"\ud800": 1})),
+    {"owner": json.loads("[" * 33 + "]" * 33)},
+    {"owner": "x" * 262_144},
+]
+
+
+@pytest.mark.parametrize("said", BAD, ids=lambda said: repr(said)[:40])
+@pytest.mark.usefixtures("_index")
+def test_what_is_damaged(store, said):
+    good, bad = store.stage(b"good\n"), store.stage(b"bad\n")
+    new = Path(store.layout.path("new"))
+    new.write_text(json.dumps({**bad.to_dict(), **said}))
+    new.rename(store.layout.meta(bad.id))
+    items, damaged = store.scan()
+    assert ([item.id for item in items], damaged) == ([good.id], [bad.id])
+    with pytest.raises(maxstage.Corrupt, match=f"^Staged data is damaged: {bad.token}: "):
+        store.open(bad.token)
+    assert store.unstage(bad.token)
+
+
+STRANGE = [
+    {"expiresAt": "9999-12-31T23:59:60Z"},
+    {"expiresAt": "9999-12-31T23:59:59.999999999999Z"},
+    {"createdAt": "1970-01-01T00:00:00Z", "createdNs": 0},
+    {"createdNs": 2**63 - 1},
+    {"recordCount": 2**63 - 1},
+    {"source": "\x1b]0;x\x07\u202e\0"},
+    {"labels": {"": "", "\x1b": "\x1b"}},
+    {"owner": json.loads("[" * 31 + "]" * 31), "number": 10**4000},
+    {"checksum": None, "lineIndex": None, "labels": None, "compression": None, "storedSize": None},
+    {"owner": "x" * 250_000},
+]
+
+
+@pytest.mark.parametrize("said", STRANGE, ids=lambda said: repr(said)[:40])
+@pytest.mark.usefixtures("_index")
+def test_what_is_only_strange(store, said):
+    item = store.stage(b"data\n", pin=True)
+    new = Path(store.layout.path("new"))
+    new.write_text(json.dumps({**item.to_dict(), **said}))
+    new.rename(store.layout.meta(item.id))
+    (one,), damaged = store.scan()
+    assert damaged == []
+    assert repr(one).isprintable()
+    assert one.created_at.year >= 1970
+    assert one.expires_at is None or one.expires_at.year == 9999
+    with store.open(item.token) as file:
+        assert file.read() == b"data\n"
+    renewed = store.renew(item.token, 5)
+    assert store.info(item.token).to_dict() == renewed.to_dict()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from maxstage._backend import core
 from maxstage.errors import QuotaExceeded
 from maxstage.naming import Naming
 from maxstage.store.layout import CLAIM, EXPIRED, LEAVING, PART, UPDATE, Layout, remove
-from maxstage.store.metadata import Item
+from maxstage.store.metadata import Item, check_extra
 from maxstage.store.quota import STEP, Quota
 from maxstage.store.tokens import new_id
 
@@ -171,6 +171,8 @@ class Draft:
     ) -> Item:
         """Write all that there is to write, data and metadata; the first step of `publish`, with its arguments."""
         writer = self.writer
+        if extra:
+            check_extra(extra)
         writer.finish()
         self._quota.check(writer)
         now = time.time_ns()

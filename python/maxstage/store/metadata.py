@@ -209,8 +209,6 @@ class Item:
         Raises:
             InvalidMetadata: It would be nothing that `parse_item` takes.
         """
-        if self.extra:
-            _check_extra(self.extra)
         try:
             content = light_json.dumps(self.to_dict()).encode() + b"\n"
         except ValueError:
@@ -268,8 +266,12 @@ def check_said(source: str | None, labels: "Mapping[str, str]") -> None:
         raise InvalidMetadata(f"the labels have {size:,} bytes; {_MOST_SAID:,} are the most")
 
 
-def _check_extra(extra: "dict[str, Any]") -> None:
-    """Check the keys that a caller adds. Raises InvalidMetadata."""
+def check_extra(extra: "dict[str, Any]") -> None:
+    """Check the keys that a caller adds.
+
+    Raises:
+        InvalidMetadata: One is ours, they are not JSON, or too large.
+    """
     ours = sorted(_KEYS.intersection(extra))
     if ours:
         raise InvalidMetadata(f"{ours[0]!r} is a key of our own metadata, and can't be given")
@@ -323,20 +325,22 @@ class _Fields:
         compression = self._take("compression", str, None)
         if compression not in (None, GZIP):
             raise Corrupt("compression in its metadata is neither null nor gzip")
-        item = Item(
-            id=item_id,
-            created_ns=self._nanoseconds(int(created * 1e9)),
-            expires=self._time("expiresAt"),
-            record_count=self._count("recordCount"),
-            byte_size=byte_size,
-            stored_size=self._count("storedSize", byte_size),
-            source=self._take("source", str, None),
-            content_type=content_type,
-            compressed=compression == GZIP,
-            crc32=self._checksum(),
-            labels=self._labels(),
-            line_index=self._line_index(byte_size),
-            extra=self._meta,
+        item = Item.from_values(
+            (
+                item_id,
+                self._nanoseconds(int(created * 1e9)),
+                self._time("expiresAt"),
+                self._count("recordCount"),
+                byte_size,
+                self._count("storedSize", byte_size),
+                self._take("source", str, None),
+                content_type,
+                compression == GZIP,
+                self._checksum(),
+                self._labels(),
+                self._line_index(byte_size),
+                self._meta,
+            )
         )
         if self._meta:
             _check_foreign(self._meta)
@@ -347,21 +351,20 @@ class _Fields:
         value = self._meta.pop(key, None)
         if value is None and default:
             return default[0]
-        if not isinstance(value, kind) or isinstance(value, bool):
+        # Not `isinstance`: true is a number to Python.
+        if type(value) is not kind:
             raise Corrupt(f"{key} in its metadata is missing or of the wrong type")
         return value
 
     def _count(self, key: str, *default: int) -> int:
         value: int = self._take(key, int, *default)
-        if value < 0:
-            raise Corrupt(f"{key} in its metadata is negative")
-        if value > _MOST:
-            raise Corrupt(f"{key} in its metadata is too large")
-        return value
+        if 0 <= value <= _MOST:
+            return value
+        raise Corrupt(f"{key} in its metadata is {'negative' if value < 0 else 'too large'}")
 
     def _nanoseconds(self, default: int) -> int:
         value = self._meta.get("createdNs")
-        if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _MOST_DIGITS:
+        if type(value) is str and len(value) <= _MOST_DIGITS and value.isascii() and value.isdigit():
             self._meta["createdNs"] = int(value)
         return self._count("createdNs", default)
 
@@ -378,15 +381,15 @@ class _Fields:
         text: str | None = self._take("checksum", str, None)
         if text is None:
             return None
+        # `int` alone would take a sign, blanks, underscores and 0x.
         digits = text.removeprefix(_CHECKSUM)
-        good = len(digits) == _CHECKSUM_DIGITS and len(text) == len(_CHECKSUM) + _CHECKSUM_DIGITS
-        if not good or not _HEX.issuperset(digits):
-            raise Corrupt(f"checksum in its metadata is not {_CHECKSUM} and {_CHECKSUM_DIGITS} hex digits")
-        return int(digits, 16)
+        if len(digits) == _CHECKSUM_DIGITS != len(text) and _HEX.issuperset(digits):
+            return int(digits, 16)
+        raise Corrupt(f"checksum in its metadata is not {_CHECKSUM} and {_CHECKSUM_DIGITS} hex digits")
 
     def _labels(self) -> dict[str, str]:
         labels: dict[str, str] = self._take("labels", dict, {})
-        if not all(isinstance(value, str) for value in labels.values()):
+        if labels and not all(isinstance(value, str) for value in labels.values()):
             raise Corrupt("labels in its metadata are not all text")
         return labels
 
