@@ -159,7 +159,10 @@ def test_json_of_runs(program):
     (program.folder / "flow.yaml").write_text(
         "name: f\nversion: '1'\ntasks:\n  a: {script: {language: bash, content: echo hello}}\n"
     )
-    run = json.loads(program.text("run", "flow.yaml", "-o", "json"))["run"]
+    done = json.loads(program.text("run", "flow.yaml", "-o", "json"))
+    run = done["run"]
+    assert "ref" in done["tasks"]["a"]
+    assert done["tasks"]["a"]["ref"] == done["tasks"]["a"]["token"]
     exported = program.text("runs", "export", run, "-o", "json")
     assert json.loads(exported)
     (program.folder / "state.json").write_text(exported)

@@ -99,6 +99,7 @@ class TaskResult:
             values["bytes"] = self.output.original_size
             for name in ("exit_code", "truncated", "token", "external_path", "duration"):
                 values[name] = getattr(self.output, name)
+            values["ref"] = self.output.token  # as in all JSON that has a token
             if self.output.warnings:
                 values["warnings"] = list(self.output.warnings)
         return values
