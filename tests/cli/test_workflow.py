@@ -83,9 +83,9 @@ def test_inputs_have_the_type_of_their_default(flow):
     )
     assert "sum: 6 7y" in flow.text("run", "t.yaml", "--input", "n=5", "--input", "s=7")
     bad = flow("run", "t.yaml", "--input", "n=many", check=1)
-    assert bad.stderr == b"input n wants JSON, like 2, not 'many'\n"
+    assert bad.stderr == b"input n must be JSON, like 2, not 'many'\n"
     assert b"has no input 'm'" in flow("run", "t.yaml", "--input", "m=1", check=1).stderr
-    assert b"wants to be NAME=VALUE" in flow("run", "t.yaml", "--input", "m", check=2).stderr
+    assert b"must be NAME=VALUE" in flow("run", "t.yaml", "--input", "m", check=2).stderr
 
 
 def test_a_failure(program):
@@ -292,3 +292,47 @@ def test_a_damaged_run_hides_no_other(flow):
     flow("runs", "clean", bad)
     assert flow.text("runs").split()[0] == good
     assert len(json.loads(flow.text("stage", "list", "-o", "json"))) == 1
+
+
+def test_what_somebody_else_wrote_is_only_shown(program):
+    nasty = r"\x1b[31m\u202e" + "n" * 5000
+    (program.folder / "f.yaml").write_text(
+        f'name: "{nasty}"\nversion: 1\ninputs: {{n: "{nasty}"}}\ntasks:\n'
+        "  a: {script: {content: \"printf 'why\\\\033[2J' >&2; exit 3\"}}\n"
+    )
+    done = program("run", "f.yaml", check=1)
+    run_id = program.text("runs").split()[0]
+    assert f"To go on where it failed: max run f.yaml --run-id {run_id}\n" in done.stderr.decode()
+    shown = done.stdout + done.stderr
+    for args in (["runs"], ["runs", "show", run_id]):
+        shown += program(*args).stdout
+    assert b"why" in shown
+    assert all(line.isprintable() and len(line) < 2000 for line in shown.decode().splitlines())
+
+
+def test_a_report_of_a_file_that_is_no_longer_one(program):
+    (program.folder / "f.yaml").write_text(FAILS)
+    program("run", "f.yaml", check=1)
+    (program.folder / "f.yaml").write_bytes(b"\xff")
+    assert "<h2>Failed</h2>" in program.text("runs", "report", program.text("runs").split()[0], "--html", "-")
+
+
+@pytest.mark.parametrize("run_id", ["../x", "a\nb", "", "x" * 5000, "\x1b[31m", "no-such-run", "-"])
+@pytest.mark.parametrize("command", ["show", "export", "prune", "clean", "report"])
+def test_runs_that_there_are_not(program, command, run_id):
+    more = ["--html", "-"] if command == "report" else []
+    done = program("runs", command, *more, "--", run_id, check=None)
+    lines = done.stderr.decode().splitlines()
+    assert done.returncode in {1, 2}
+    assert len(lines) == 1
+    assert lines[0].isprintable()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[" * 100_000, b"{}", b'{"task_outputs": 3, "facts": 4}', b"\xff", b"\0"]
+)
+def test_imports_of_what_is_no_run(program, content):
+    done = program("runs", "import", "-", stdin=content, check=1)
+    assert len(done.stderr.decode().splitlines()) == 1
+    assert b"Traceback" not in done.stderr
+    assert program.text("runs") == "No runs.\n"

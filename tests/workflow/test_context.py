@@ -244,7 +244,7 @@ def test_max_context(program):
     assert given["bytes"] <= 1000
     shown = program.text("context", run_id, "ask").splitlines()
     assert re.match(r"ask got: [\d,]+ bytes, about [\d,]+ tokens", shown[0])
-    assert b"is no task of an agent; those are: ask" in program("context", run_id, "b", check=1).stderr
+    assert b"is not a task of an agent; those are: ask" in program("context", run_id, "b", check=1).stderr
     prom = (program.folder / "m.prom").read_text()
     assert re.search(r'^maxstage_run_outputs_total\{run="[^"]+",workflow="c"\} 3$', prom, re.MULTILINE)
     assert "3; 0 truncated" in program.text("runs", "show", run_id)

@@ -10,12 +10,15 @@ import click
 
 from maxstage.cli.common import dir_option, find_store, output_option, print_json, write_out
 from maxstage.errors import WorkflowError
-from maxstage.store.wording import counted, format_size
+from maxstage.store.wording import counted, format_size, printable
 
 if TYPE_CHECKING:
     from maxstage.store.store import Store
     from maxstage.workflow.loading import Checked
     from maxstage.workflow.state import RunState
+
+_LONGEST_NAME = 120
+"""Characters of a task's path that are shown."""
 
 
 @click.command(
@@ -48,12 +51,20 @@ def context(ctx: click.Context, /, run_or_file: str, task: str, output: str, fol
         if given["bytes"] is None
         else f": {counted(given['bytes'], 'byte')}, about {counted(given['tokens'], 'token')}"
     )
-    write_out(f"{task} {verb}{size}")
+    write_out(f"{printable(task, _LONGEST_NAME)} {verb}{size}")
     rows = [("TASK", "RELEVANCE", "SIZE", "", "WHY")]
     for one in given["candidates"]:
         known = "" if one["size"] is None else format_size(one["size"])
         why = one["why"] + (f"; {one['reason']}" if one["reason"] else "")
-        rows.append((one["task"], f"{one['relevance']:.2f}", known, one["state"], why))
+        rows.append(
+            (
+                printable(one["task"], _LONGEST_NAME),
+                f"{one['relevance']:.2f}",
+                known,
+                one["state"],
+                printable(why),
+            )
+        )
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     for row in rows:
         cells = [f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)]
@@ -67,7 +78,7 @@ def _check_task(checked: Checked, task: str) -> None:
 
     if spec_path(task) not in checked.agents:
         known = ", ".join(checked.agents) or "none"
-        raise WorkflowError(f"{task!r} is no task of an agent; those are: {known}")
+        raise WorkflowError(f"{task!r} is not a task of an agent; those are: {known}")
 
 
 def _load(path: str, providers: Any) -> Checked:

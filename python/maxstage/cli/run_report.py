@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from maxstage.cli.printing import warn
-from maxstage.store.wording import counted, format_size
+from maxstage.store.wording import counted, format_size, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from maxstage.workflow.state import TaskResult
     from maxstage.workflow.workflow import Event
 
+_LONGEST = 500
+"""Characters of an error that are shown."""
+_LONGEST_NAME = 120
+"""Characters of a task's path that are shown."""
 _EVERY = 5.0
 """Seconds between two lines on a loop that goes on."""
 
@@ -58,7 +62,7 @@ def remarks(result: TaskResult) -> str:
         parts.append(f"truncated, whole: {output.token}" if output.token else "truncated")
     elif output is not None and output.token is not None:
         parts.append(output.token)
-    return "; ".join([*parts, *(() if output is None else output.warnings)])
+    return printable("; ".join([*parts, *(() if output is None else output.warnings)]), _LONGEST)
 
 
 def table(rows: Iterable[tuple[str, TaskResult]]) -> list[str]:
@@ -68,7 +72,7 @@ def table(rows: Iterable[tuple[str, TaskResult]]) -> list[str]:
         output = result.output
         seconds = "" if output is None or output.duration is None else format_seconds(output.duration)
         size = "" if output is None else format_size(output.original_size)
-        cells.append((path, state_of(result), seconds, size, remarks(result)))
+        cells.append((printable(path, _LONGEST_NAME), state_of(result), seconds, size, remarks(result)))
     widths = [max(len(row[column]) for row in cells) for column in range(4)]
     return [
         f"{path:<{widths[0]}}  {state:<{widths[1]}}  {seconds:>{widths[2]}}  {size:>{widths[3]}}  {rest}".rstrip()
@@ -87,7 +91,7 @@ class PlainWatcher:
         """Print a line, if the event is worth one."""
         line = self._line(event)
         if line is not None:
-            warn(line)
+            warn(printable(line, 2 * _LONGEST))
 
     def close(self) -> None:
         """Do nothing: every line is out."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from maxstage.cli.common import Store, confirm, output_option, pass_store, print
 from maxstage.cli.run_report import format_seconds, is_iteration, table
 from maxstage.errors import WorkflowError
 from maxstage.naming import Naming
-from maxstage.store.wording import counted, format_size
+from maxstage.store.wording import counted, format_size, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from maxstage.workflow.state import RunState, TaskResult
 
 
+_LONGEST = 500
+"""Characters of a name or an error that are shown."""
 STRATEGIES = ("most_recent", "highest_relevance", "lru", "direct_dependencies")
 
 
@@ -33,6 +35,10 @@ def _status(facts: dict[str, Any]) -> str:
 
 def _when(seconds: float | None) -> str:
     return "" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
+def _shown(value: object) -> str:
+    return printable(str(value), _LONGEST)
 
 
 @click.command("runs", epilog="\b\nExamples:\n  max runs\n  max runs show 20261121-094500-a1b2c3")
@@ -48,7 +54,7 @@ def runs(store: Store, output: str) -> None:
         return
     for run_id, facts in found:
         write_out(
-            f"{run_id}  {_status(facts):<11}  {_when(facts.get('started'))}  {facts.get('workflow', '')}"
+            f"{run_id}  {_status(facts):<11}  {_when(facts.get('started'))}  {_shown(facts.get('workflow', ''))}"
         )
     if not found:
         write_out("No runs.")
@@ -74,13 +80,15 @@ def runs_show(store: Store, run_id: str, iterations: bool, output: str) -> None:
             print_json({**_described(run_id, facts), "tasks": tasks})
             return
         write_out(f"Run:      {run_id}")
-        write_out(f"Workflow: {facts.get('workflow', '')} ({facts.get('file', '')})")
-        write_out(f"Status:   {_status(facts)}" + (f": {facts['error']}" if facts.get("error") else ""))
+        write_out(f"Workflow: {_shown(facts.get('workflow', ''))} ({_shown(facts.get('file', ''))})")
+        write_out(
+            f"Status:   {_status(facts)}" + (f": {_shown(facts['error'])}" if facts.get("error") else "")
+        )
         write_out(f"Started:  {_when(facts.get('started'))}")
         if facts.get("ended") is not None and facts.get("started") is not None:
             write_out(f"Took:     {format_seconds(facts['ended'] - facts['started'])}")
         for name, value in (facts.get("inputs") or {}).items():
-            write_out(f"Input:    {name} = {json.dumps(value, ensure_ascii=False)}")
+            write_out(f"Input:    {_shown(name)} = {_shown(json.dumps(value, ensure_ascii=False))}")
         if facts.get("metrics"):
             from maxstage.workflow.metrics import lines
 
@@ -130,7 +138,10 @@ def runs_report(store: Store, run_id: str, file: str, output: str) -> None:
     state = _open(store, run_id)
     try:
         name = state.facts().get("file", "")
-        checked = load(name, providers_from(store.settings.providers)) if os.path.isfile(name) else None
+        checked = None
+        # A file that is gone, or not what it was, leaves a page without a graph.
+        with contextlib.suppress(WorkflowError, OSError):
+            checked = load(name, providers_from(store.settings.providers))
         page = render(state, checked if checked is not None and checked.spec is not None else None)
     finally:
         state.close()
@@ -174,7 +185,7 @@ def runs_import(store: Store, file: str, output: str) -> None:
     try:
         with sys.stdin.buffer if file == "-" else open(file, "rb") as source:
             exported = json.load(source)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise WorkflowError(f"{file} is not JSON: {error}") from None
     state: RunState = import_run(runs_folder(store), exported, file)
     if output == "json":

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from maxstage.cli.printing import warn
 from maxstage.cli.run_report import PlainWatcher, format_seconds, is_iteration, table
 from maxstage.errors import WorkflowError
 from maxstage.naming import Naming
-from maxstage.store.wording import counted
+from maxstage.store.wording import counted, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -28,13 +29,16 @@ if TYPE_CHECKING:
     from maxstage.workflow.state import TaskResult
     from maxstage.workflow.workflow import Event, RunResult
 
+_LONGEST = 500
+"""Characters of an error that are shown."""
+
 
 def _parse_inputs(_ctx: click.Context, _param: click.Parameter, values: Sequence[str]) -> dict[str, str]:
     inputs = {}
     for text in values:
         name, equals, value = text.partition("=")
         if not equals:
-            raise click.BadParameter(f"{text!r} wants to be NAME=VALUE")
+            raise click.BadParameter(f"{text!r} must be NAME=VALUE")
         inputs[name] = value
     return inputs
 
@@ -102,9 +106,9 @@ def _typed(inputs: dict[str, str], spec: WorkflowSpec) -> dict[str, Any]:
         if default is not None and not isinstance(default, str):
             try:
                 values[name] = json.loads(text)
-            except ValueError:
+            except (ValueError, RecursionError):
                 kind = "true or false" if isinstance(default, bool) else f"JSON, like {json.dumps(default)}"
-                raise WorkflowError(f"input {name} wants {kind}, not {text!r}") from None
+                raise WorkflowError(f"input {name} must be {kind}, not {text!r}") from None
     return values
 
 
@@ -164,9 +168,15 @@ def _run(
     if not options["events"]:
         _report(result, checked, options)
     if stopped:
-        warn(f"Stopped. To go on: max run {checked.file} --run-id {result.run_id}")
+        warn(f"Stopped. To go on: {_to_go_on(checked, result)}")
         ctx.exit(128 + stopped)
+    if not result.ok:
+        warn(f"To go on where it failed: {_to_go_on(checked, result)}")
     ctx.exit(0 if result.ok else 1)
+
+
+def _to_go_on(checked: Checked, result: RunResult) -> str:
+    return f"max run {shlex.quote(checked.file)} --run-id {result.run_id}"
 
 
 def _use_one_arena() -> None:
@@ -223,7 +233,7 @@ def _report(result: RunResult, checked: Checked, options: dict[str, Any]) -> Non
     for name, text in result.outputs.items():
         write_out(f"{name}: {text}")
     seconds = format_seconds(result.seconds)
-    why = f": {result.error}" if result.error else ""
+    why = f": {printable(result.error, _LONGEST)}" if result.error else ""
     write_out(f"run {result.run_id} {result.status} in {seconds}{why}")
 
 
