@@ -236,7 +236,7 @@ def test_max_context(program):
     assert before[0] == "ask would get"
     assert re.split(r"\s{2,}", before[2]) == ["b", "1.00", "direct dependency"]
     done = program("run", "flow.yaml", "--metrics-file", "m.prom", "--show-context-metrics")
-    assert re.search(rb"^metrics    3 outputs, .* tokens in 1 prompts$", done.stderr, re.MULTILINE)
+    assert re.search(rb"^metrics    3 outputs, .* tokens in 1 prompt$", done.stderr, re.MULTILINE)
     assert b"\nprompts:   1 with " in done.stdout
     run_id = program.text("runs").split()[0]
     given = json.loads(program.text("context", run_id, "ask", "-o", "json"))
