@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from helpers import edit
+
 TOKEN = re.compile(r"max:[0-9a-f]{8}\n")
 CONTACTS = b"".join(
     b'{"id":"%d","source":"hubspot","type":"contact","name":"n%d"}\n' % (number, number)
@@ -96,10 +98,7 @@ def test_unstage_deletes(program):
 
 def expire(program, token: str) -> None:
     """Set an item's expiry to the past."""
-    path = program.staging / f"{token.removeprefix('max:')}.meta.json"
-    meta = json.loads(path.read_text())
-    meta["expiresAt"] = "2024-01-01T00:00:00Z"
-    path.write_text(json.dumps(meta))
+    edit(program.staging / f"{token.removeprefix('max:')}.meta.json", expiresAt="2024-01-01T00:00:00Z")
 
 
 def test_expired_items_are_cleaned_by_themselves(program):

@@ -13,6 +13,7 @@ import time
 
 import pytest
 
+from helpers import PATIENCE
 from maxstage import Store
 
 BIN = os.path.dirname(sys.executable)
@@ -28,8 +29,6 @@ PROMPTS = {
     "zsh": f"bindkey -e; PS1='{PROMPT[:3]}''{PROMPT[3:]} '",
     "fish": f"function fish_prompt; echo -n '{PROMPT[:3]}''{PROMPT[3:]} '; end",
 }
-SECONDS = 60
-"""A machine that does many other things at once is slow to start an interpreter."""
 
 
 class Shell:
@@ -65,7 +64,7 @@ class Shell:
 
     def _wait(self, is_enough) -> str:
         seen = ""
-        deadline = time.monotonic() + SECONDS
+        deadline = time.monotonic() + PATIENCE
         while not is_enough(seen):
             assert time.monotonic() < deadline, seen
             if select.select([self._ours], [], [], 0.1)[0]:

@@ -13,11 +13,6 @@ from helpers import NOBODY, PATIENCE, edit, let_nobody_in
 DATA = b"".join(b'{"n": %d}\n' % number for number in range(5000))
 
 
-def fails(program, *args: str, code: int = 1, **options) -> str:
-    """Run the program, which must fail with one line; return the line."""
-    return program.fails(*args, code=code, **options)
-
-
 def meta_path(program, token: str):
     return program.staging / f"{token.removeprefix('max:')}.meta.json"
 
@@ -40,7 +35,7 @@ def test_no_project(program, tmp_path_factory):
         ["unstage", "a1b2c3d4"],
         ["stage", "gc"],
     ):
-        assert fails(program, *command) == 'Not in a Max project. Run "max init" first.'
+        assert program.fails(*command) == 'Not in a Max project. Run "max init" first.'
 
 
 @pytest.mark.parametrize(
@@ -63,7 +58,7 @@ def test_no_project(program, tmp_path_factory):
 )
 def test_bad_tokens(program, token):
     for command in (["retrieve"], ["stage", "info"], ["unstage"]):
-        line = fails(program, *command, token, code=2)
+        line = program.fails(*command, token, code=2)
         assert line.startswith("Invalid token: ")
         assert "like max:a1b2c3d4" in line
 
@@ -77,14 +72,14 @@ def test_no_bad_token_reaches_the_file_system(store):
 
 
 def test_missing_and_expired(program):
-    assert fails(program, "retrieve", "deadbeef").startswith("Staged data not found: max:deadbeef")
+    assert program.fails("retrieve", "deadbeef").startswith("Staged data not found: max:deadbeef")
     token = program.stage(DATA, "--source", "crm/deal")
     edit(meta_path(program, token), expiresAt="2024-01-01T00:00:00Z")
-    before = fails(program, "retrieve", token)
+    before = program.fails("retrieve", token)
     assert f"ago: {token} (crm/deal, 5,000 records)" in before
     assert program.text("stage", "gc").startswith("Swept: 1 expired")
-    assert fails(program, "retrieve", token) == before
-    assert fails(program, "stage", "renew", token) == before
+    assert program.fails("retrieve", token) == before
+    assert program.fails("stage", "renew", token) == before
     assert not meta_path(program, token).exists()
 
 
@@ -106,7 +101,7 @@ def test_damaged_metadata(program, content):
     good = program.stage(b"good")
     meta_path(program, token).write_bytes(content.encode("latin-1"))
     for command in (["retrieve"], ["stage", "info"], ["stage", "pin"]):
-        line = fails(program, *command, token)
+        line = program.fails(*command, token)
         assert line.startswith(f"Staged data is damaged: {token}: ")
         assert f"max unstage {token}" in line
     listed = program("stage", "list", "-q")
@@ -140,7 +135,7 @@ def test_damaged_metadata(program, content):
 def test_metadata_of_the_wrong_type(program, changes):
     token = program.stage(DATA)
     edit(meta_path(program, token), **changes)
-    assert fails(program, "retrieve", token).startswith(f"Staged data is damaged: {token}: ")
+    assert program.fails("retrieve", token).startswith(f"Staged data is damaged: {token}: ")
 
 
 @pytest.mark.parametrize("options", [[], ["--compress"]])
@@ -156,12 +151,12 @@ def test_altered_data(program, options):
         assert done.stderr.startswith(f"Staged data is damaged: {token}: its data file has".encode())
     middle = len(good) // 2
     path.write_bytes(good[:middle] + bytes([good[middle] ^ 1]) + good[middle + 1 :])
-    line = fails(program, "retrieve", token)
+    line = program.fails("retrieve", token)
     assert line.startswith(f"Staged data is damaged: {token}: ")
     assert "not to be trusted" in line
     program("stage", "verify", check=1)
     path.unlink()
-    assert "its data file is missing" in fails(program, "retrieve", token)
+    assert "its data file is missing" in program.fails("retrieve", token)
 
 
 @pytest.mark.parametrize("target", ["data", "metadata"])
@@ -178,7 +173,7 @@ def test_planted_files_are_refused(program, plant, target):
         os.mkfifo(path)
     else:
         path.mkdir()
-    assert "not a regular file" in fails(program, "retrieve", token, timeout=PATIENCE)
+    assert "not a regular file" in program.fails("retrieve", token, timeout=PATIENCE)
 
 
 def test_a_staging_that_is_a_link_is_refused(program):
@@ -186,7 +181,7 @@ def test_a_staging_that_is_a_link_is_refused(program):
     elsewhere = program.folder / "elsewhere"
     elsewhere.mkdir()
     program.staging.symlink_to(elsewhere)
-    assert "is not a directory" in fails(program, "stage", stdin=b"x")
+    assert "is not a directory" in program.fails("stage", stdin=b"x")
     assert os.listdir(elsewhere) == []
 
 
@@ -265,7 +260,7 @@ def test_a_small_disk(program, options):
         program.folder = disk
         program("init")
         program.staging = disk / ".max" / "staging"
-        assert "No space left on device: " in fails(program, "stage", *options, stdin=os.urandom(5_000_000))
+        assert "No space left on device: " in program.fails("stage", *options, stdin=os.urandom(5_000_000))
         assert program.leftovers() == []
         token = program.stage(b"fits")
         assert program("retrieve", token).stdout == b"fits"
@@ -278,8 +273,8 @@ def test_no_permission(program):
     let_nobody_in(program.folder)
     (program.folder / ".max").chmod(0o755)
     program.staging.chmod(0o755)
-    assert "Permission denied: " in fails(program, "stage", stdin=b"x", user=NOBODY)
-    assert "Permission denied: " in fails(program, "retrieve", token, user=NOBODY)
+    assert "Permission denied: " in program.fails("stage", stdin=b"x", user=NOBODY)
+    assert "Permission denied: " in program.fails("retrieve", token, user=NOBODY)
 
 
 def test_quotas(program):
@@ -287,7 +282,7 @@ def test_quotas(program):
     config.write_text('max_item_bytes = "100KB"\n')
     assert program.stage(b"x" * 100_000)
     for options in ([], ["--compress"], ["--split", "2"]):
-        line = fails(program, "stage", *options, stdin=b"x" * 100_001)
+        line = program.fails("stage", *options, stdin=b"x" * 100_001)
         assert "max_item_bytes (100,000 bytes)" in line
     # An endless producer is stopped while it streams.
     endless = subprocess.Popen(["yes"], stdout=subprocess.PIPE)
@@ -299,14 +294,14 @@ def test_quotas(program):
     assert (done.returncode, program.leftovers()) == (1, [])
     config.write_text("max_store_bytes = 300000\n")
     assert program.stage(b"x" * 200_000)
-    assert "max_store_bytes (300,000 bytes)" in fails(program, "stage", stdin=b"x")
+    assert "max_store_bytes (300,000 bytes)" in program.fails("stage", stdin=b"x")
     program("unstage", "--all", "--yes")
     assert program.stage(os.urandom(299_000), "--compress")
-    assert "max_store_bytes" in fails(program, "stage", "--compress", stdin=os.urandom(2000))
+    assert "max_store_bytes" in program.fails("stage", "--compress", stdin=os.urandom(2000))
     assert program.leftovers() == []
     program("unstage", "--all", "--yes")
     environment = os.environ | {"MAX_MAX_STORE_BYTES": "1KB"}
-    assert "max_store_bytes (1,000 bytes)" in fails(program, "stage", stdin=b"x" * 1001, env=environment)
+    assert "max_store_bytes (1,000 bytes)" in program.fails("stage", stdin=b"x" * 1001, env=environment)
     assert program("stage", stdin=b"x" * 1000, env=environment)
 
 
@@ -325,7 +320,7 @@ def test_quotas(program):
 )
 def test_settings_at_fault(program, config, words):
     (program.folder / ".max" / "config.toml").write_text(config)
-    line = fails(program, "stage", stdin=b"x")
+    line = program.fails("stage", stdin=b"x")
     assert all(word in line for word in words), line
 
 
@@ -337,10 +332,10 @@ def test_wrong_usage_is_one_line(program):
         ["stage", "--ttl", "x"],
         ["stage", "--label", "x"],
     ):
-        line = fails(program, *args, code=2)
+        line = program.fails(*args, code=2)
         assert "--help" in line
-    assert fails(program, "stage", "nofile") == "No such file or directory: nofile"
-    assert fails(program, "stage", ".") == "Is a directory: ."
+    assert program.fails("stage", "nofile") == "No such file or directory: nofile"
+    assert program.fails("stage", ".") == "Is a directory: ."
 
 
 def test_a_terminal_with_nothing_piped_in(program):
@@ -375,7 +370,7 @@ def test_stdout_on_a_full_disk(program, args):
 
 
 def test_a_backend_that_is_none(program):
-    line = fails(program, "stage", env=os.environ | {"MAXSTAGE_BACKEND": "java"})
+    line = program.fails("stage", env=os.environ | {"MAXSTAGE_BACKEND": "java"})
     assert line == "MAXSTAGE_BACKEND='java' is not a backend; use one of: rust, python"
 
 
@@ -405,7 +400,7 @@ def test_a_backend_that_is_none(program):
     ],
 )
 def test_values_beyond_reason(program, args, words):
-    assert words in fails(program, *args, code=2)
+    assert words in program.fails(*args, code=2)
 
 
 @pytest.mark.parametrize("huge", ["9" * 20, "9" * 5000])
@@ -430,11 +425,11 @@ def test_numbers_beyond_the_data(program, huge):
     [("ttl_minutes", "9" * 5000), ("token_bytes", "9" * 5000), ("max_item_bytes", "9" * 5000)],
 )
 def test_settings_beyond_reason(program, key, value):
-    line = fails(program, "stage", stdin=b"x", env=os.environ | {f"MAX_{key.upper()}": value})
+    line = program.fails("stage", stdin=b"x", env=os.environ | {f"MAX_{key.upper()}": value})
     assert line.startswith(f"MAX_{key.upper()}=")
     assert "Exceeds" not in line
     (program.folder / ".max" / "config.toml").write_text(f'{key} = "{value}"\n')
-    line = fails(program, "stage", stdin=b"x")
+    line = program.fails("stage", stdin=b"x")
     assert "config.toml:1" in line
     assert "Exceeds" not in line
 
@@ -458,11 +453,11 @@ def test_a_disk_that_is_full_to_the_last_byte(program):
             while True:
                 filler.write(b"x" * 4096)
         for verb in (["stage", "renew"], ["stage", "pin"]):
-            assert fails(program, *verb, token) == f"No space left on device: {meta}"
+            assert program.fails(*verb, token) == f"No space left on device: {meta}"
         assert program("retrieve", token).stdout == b"fits\n"
-        assert fails(program, "retrieve", token, "--to", "out") == "No space left on device: out"
-        assert fails(program, "init", "new").endswith("new/.max/.gitignore")
-        assert "No space left on device: " in fails(program, "stage", stdin=b"more")
+        assert program.fails("retrieve", token, "--to", "out") == "No space left on device: out"
+        assert program.fails("init", "new").endswith("new/.max/.gitignore")
+        assert "No space left on device: " in program.fails("stage", stdin=b"more")
         (disk / "filler").unlink()
         # Nothing that was half made stands in the way later.
         program("init", "new")

@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from helpers import PATIENCE
 from maxstage import Store
 from maxstage.cli.app import COMMANDS, app
 
@@ -88,7 +89,7 @@ def answer(program, text: bytes, *args: str):
     )
     os.close(theirs)
     os.write(ours, text)
-    _, shown = child.communicate(timeout=60)
+    _, shown = child.communicate(timeout=PATIENCE)
     os.close(ours)
     return child.returncode, shown.decode()
 

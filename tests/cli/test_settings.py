@@ -4,6 +4,8 @@ import os
 
 import pytest
 
+from helpers import PATIENCE
+
 COMMANDS = [
     ["stage"],
     ["stage", "--ttl", "5", "--label", "a=b"],
@@ -50,7 +52,7 @@ def test_an_unknown_key_is_an_error_for_every_command(flow, args):
         ),
     ):
         config.write_text(content)
-        assert flow.fails(*args, timeout=20) == words
+        assert flow.fails(*args, timeout=PATIENCE) == words
 
 
 DEEP = "a = " + "[" * 100_000
@@ -114,7 +116,7 @@ HUGE = "9" * 5000
 def test_content_beyond_reason(program, content, words):
     config = program.folder / ".max" / "config.toml"
     config.write_bytes(content.encode("latin-1"))
-    line = program.fails("stage", stdin=b"x", timeout=30)
+    line = program.fails("stage", stdin=b"x", timeout=PATIENCE)
     assert str(config) in line
     assert words in line
     assert len(line) < 600
@@ -130,10 +132,10 @@ def test_what_is_no_file(program):
     config.rmdir()
     os.mkfifo(config)
     for command in (["stage"], ["stage", "list"], ["exec", "true"]):
-        assert "is not a regular file" in program.fails(*command, timeout=20)
+        assert "is not a regular file" in program.fails(*command, timeout=PATIENCE)
     config.unlink()
     config.symlink_to("/dev/zero")
-    assert "is not a regular file" in program.fails("stage", timeout=20)
+    assert "is not a regular file" in program.fails("stage", timeout=PATIENCE)
     config.unlink()
     config.symlink_to(config)
     assert program.fails("stage") == f"Too many levels of symbolic links: {config}"

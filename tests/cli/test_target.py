@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from helpers import wait_until
+
 DATA = b"".join(b"%d\n" % number for number in range(50_000))
 
 
@@ -170,10 +172,7 @@ def test_what_a_killed_writer_left_is_swept(program):
 
     # A living writer's file is left alone, however long it has not been written to.
     writer = program.start("retrieve", token, "--to", "big")
-    deadline = time.monotonic() + 30
-    while not any(part.stat().st_size for part in parts()):
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
+    wait_until(lambda: any(part.stat().st_size for part in parts()))
     writer.send_signal(signal.SIGSTOP)
     (part,) = parts()
     old = time.time() - 3600

@@ -7,9 +7,10 @@ import sys
 
 import pytest
 
+from helpers import NOBODY
 from maxstage import Store, Untrusted, run
 
-OTHER = 65534
+OTHER = NOBODY
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another user")
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import helpers
 import maxstage
 from maxstage import Store
 
@@ -30,8 +31,7 @@ def names(store: Store) -> list[str]:
 
 
 def edit(store: Store, item: maxstage.Item, **changes: object) -> None:
-    path = Path(store.layout.meta(item.id))
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    helpers.edit(Path(store.layout.meta(item.id)), **changes)
 
 
 def generator():

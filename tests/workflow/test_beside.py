@@ -10,11 +10,11 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
 
+from helpers import lines_of, wait_until
 from maxstage import WorkflowError
 from maxstage.workflow.state import RunState, TaskResult, find_runs, list_runs, runs_folder
 
@@ -94,13 +94,13 @@ def test_eight_readers_beside_runs_that_begin(program):
 def test_a_state_that_is_read_while_it_is_made_and_written(tmp_path):
     folder, problems, over = str(tmp_path / "runs"), [], threading.Event()
 
-    def read():
+    def look():
         while not over.is_set():
             for run_id, facts in find_runs(folder):
                 if "workflow" not in facts:
                     problems.append((run_id, facts))
 
-    threads = [threading.Thread(target=read) for _ in range(3)]
+    threads = [threading.Thread(target=look) for _ in range(3)]
     for thread in threads:
         thread.start()
     for number in range(40):
@@ -278,7 +278,7 @@ def test_kill_9_at_each_system_call(program, store):
         # It is listed as it is, or it is not there.
         listed = json.loads(program.text("runs", "-o", "json"))
         assert [one["status"] in {"killed", "completed"} for one in listed] == [True] * len(listed), where
-        recorded = read(log)
+        recorded = lines_of(log)
         if listed:
             (run_id,) = (one["run"] for one in listed)
             state = RunState(str(folder), run_id)
@@ -286,7 +286,7 @@ def test_kill_9_at_each_system_call(program, store):
             state.close()
             again = program("run", "flow.yaml", "--run-id", run_id)
             # Nothing that was recorded is done again.
-            assert not ended & set(read(log)[len(recorded) :]), where
+            assert not ended & set(lines_of(log)[len(recorded) :]), where
         else:
             assert recorded == [], where
             again = program("run", "flow.yaml")
@@ -303,18 +303,10 @@ def test_kill_9_at_each_system_call(program, store):
     print(f"{kills} kills")  # noqa: T201 - shown where it fails
 
 
-def read(path):
-    return path.read_text().split() if path.exists() else []
-
-
 def wait_for_tasks(store):
     """Wait until what a killed run left running has written what it writes."""
-    folder = runs_folder(store)
-    for run_id in list_runs(folder):
-        deadline = time.monotonic() + 20
-        while f"MAX_RUN={run_id}".encode() in environments():
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+    left = {f"MAX_RUN={run_id}".encode() for run_id in list_runs(runs_folder(store))}
+    wait_until(lambda: not left & environments())
 
 
 def environments():

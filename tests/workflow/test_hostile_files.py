@@ -86,14 +86,15 @@ def test_no_hint_repeats_the_word_itself():
 def test_hostile_contents(tmp_path, content):
     file = tmp_path / "f.yaml"
     file.write_bytes(content)
-    started = time.monotonic()
+    started = time.process_time()
     try:
         lines = loading.load(str(file)).told()
     except WorkflowError as error:
         lines = [str(error)]
     assert 1 <= len(lines) <= 101
     assert all(line.isprintable() and len(line) < 1000 for line in lines)
-    assert time.monotonic() - started < 60  # a hang, not a slow machine
+    # CPU time: it is the same on a busy machine. Most of these take milliseconds.
+    assert time.process_time() - started < 20
 
 
 def test_a_file_that_is_too_large(tmp_path):
