@@ -154,30 +154,43 @@ def test_the_environment_beyond_reason(program, value):
         assert len(line) < 300
 
 
+WAYS = ("environment", "option", "first")
+
+
+def named(flow, args, way, folder):
+    """Name the folder of the project in one of the ways; return the error."""
+    words = list(args)
+    if way == "first":
+        words = ["--dir", folder, *args]
+    elif way == "option":
+        verb = 2 if args[0] in {"stage", "runs"} and len(args) > 1 and args[1][0] != "-" else 1
+        words = [*args[:verb], "--dir", folder, *args[verb:]]
+    line = flow.fails(*words, env=os.environ | ({"MAX_DIR": folder} if way == "environment" else {}))
+    prefix = "MAX_DIR=" if way == "environment" else ""
+    assert line.startswith(prefix)
+    return line.removeprefix(prefix)
+
+
 @pytest.mark.parametrize("args", COMMANDS, ids=" ".join)
-@pytest.mark.parametrize("way", ["environment", "option", "first"])
+@pytest.mark.parametrize("way", WAYS)
+def test_a_folder_that_is_not_there_is_named_by_every_command(flow, args, way):
+    assert named(flow, args, way, "/nope") == "/nope does not exist; name the folder that holds .max"
+
+
+@pytest.mark.parametrize("args", [["stage"], ["stage", "list"], ["exec", "true"], ["truncate"]], ids=" ".join)
+@pytest.mark.parametrize("way", WAYS)
 def test_a_folder_that_is_no_project_is_named(flow, args, way):
-    empty = flow.folder / "em pty"
+    empty, file = flow.folder / "em pty", flow.folder / "file"
     empty.mkdir()
-    file = flow.folder / "file"
     file.write_bytes(b"")
     (flow.folder / "odd").mkdir()
     (flow.folder / "odd" / ".max").write_bytes(b"")
     for folder, why in (
-        ("/nope", "/nope does not exist; name the folder that holds .max"),
         (str(file), f"{file} is not a directory; name the folder that holds .max"),
         (str(empty), f"{empty} is not a Max project. Run \"max init '{empty}'\" first."),
         ("odd", "odd is not a Max project: its .max is not a directory"),
     ):
-        words = list(args)
-        if way == "first":
-            words = ["--dir", folder, *args]
-        elif way == "option":
-            verb = 2 if args[0] in {"stage", "runs"} and len(args) > 1 and args[1][0] != "-" else 1
-            words = [*args[:verb], "--dir", folder, *args[verb:]]
-        env = os.environ | ({"MAX_DIR": folder} if way == "environment" else {})
-        line = flow.fails(*words, env=env)
-        assert line == (f"MAX_DIR={why}" if way == "environment" else why)
+        assert named(flow, args, way, folder) == why
 
 
 def test_commands_that_need_no_project_care_for_none(program):

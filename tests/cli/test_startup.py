@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +38,17 @@ def test_signals_during_imports(program, args):
             assert at > 3 or done.returncode != 0
             assert program.leftovers() == []
     program("retrieve", token)
+
+
+@pytest.mark.parametrize("name", ["max", "maxstage"])
+def test_a_signal_while_the_program_imports_its_first_module(name):
+    script = Path(__file__).parents[2] / "packaging" / "data" / "scripts" / name
+    code = (
+        "import os, runpy, sys; sys.addaudithook(lambda event, args: event == 'import' and args[0] == 'maxstage'"
+        " and os.kill(os.getpid(), 2)); runpy.run_path(sys.argv[1], run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-c", code, script], capture_output=True)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, b"")
 
 
 NESTED = """
