@@ -111,8 +111,14 @@ def test_what_failed_comes_first_and_is_always_there(flow):
 
 def test_hostile_texts_are_inert(flow):
     nasty = "</script></style><img src=x>\0\ud83d\x1b[31m" + "n" * 2_000_000
-    state = RunState(runs_folder(flow.store), "hostile", create=True)
-    state.set_facts(workflow=nasty, error=nasty, status="failed", inputs={"a": nasty}, outputs={"o": nasty})
+    facts = {
+        "workflow": nasty,
+        "error": nasty,
+        "status": "failed",
+        "inputs": {"a": nasty},
+        "outputs": {"o": nasty},
+    }
+    state = RunState.create(runs_folder(flow.store), "hostile", {**facts, "started": 0.0})
     state.record("a" + "b" * 2_000_000, TaskResult("failed", error=nasty))
     page = render(state, None)
     state.close()
