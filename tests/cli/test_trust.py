@@ -300,8 +300,8 @@ for owner in (1234, 65534):
 def test_completion_offers_nothing_and_says_nothing(planted):
     env = os.environ | {
         "_MAX_COMPLETE": "bash_complete",
-        "COMP_WORDS": "max retrieve ",
-        "COMP_CWORD": "2",
+        "COMP_LINE": "max retrieve ",
+        "COMP_WORD": "",
     }
     code = "import sys; from maxstage.cli import main; sys.argv[0] = 'max'; main()"
     done = subprocess.run([sys.executable, "-c", code], cwd=planted.folder, env=env, capture_output=True)
