@@ -161,7 +161,8 @@ def plant(rng, staging: Path, item_id: str, content: bytes) -> str:
                 ]
             )
             name = os.fsdecode(stray + META.encode())
-            new.write_bytes(content)
+            # It may even say that this is its token.
+            new.write_bytes(content.replace(item_id.encode(), rng.choice([stray, item_id.encode()])))
             path = staging / name
         case _:
             new.write_bytes(content)

@@ -91,6 +91,7 @@ class Fuzz:
             named = [*listed, *(one if is_id(one) else one.removesuffix(META) for one in damaged)]
             assert len(named) == len(set(named))
             assert set(named) <= {*self.told, item_id}
+            assert all(map(is_id, listed))
             if item_id not in named:
                 with pytest.raises(maxstage.Expired):
                     store.info(item_id)
@@ -213,6 +214,19 @@ def test_what_is_not_the_files_fault_is_an_error(store, monkeypatch, number):
     monkeypatch.setattr("maxstage.store.layout.os.open", refuse)
     with pytest.raises(OSError, match=os.strerror(number)):
         store.list()
+
+
+@pytest.mark.parametrize("name", ["foo", "A1B2C3D4", "a1b2c3d", "f" * 33, "\udcff", "a\nb"])
+@pytest.mark.usefixtures("_index")
+def test_a_name_that_is_not_an_id_is_no_item(store, name):
+    """Even where it says that this is its token; nobody could ask for it."""
+    item = store.stage(b"good")
+    text = json.dumps({**item.to_dict(), "token": name}, ensure_ascii=False)
+    Path(store.layout.meta(name)).write_bytes(text.encode(errors="surrogateescape"))
+    for _ in range(2):
+        items, damaged = store.scan()
+        assert ([one.id for one in items], damaged) == ([item.id], [name + META])
+    assert (store.ids(), store.strays()) == ([item.id], [name + META])
 
 
 def test_hidden_files_of_others_are_no_items(store):
