@@ -259,8 +259,7 @@ def test_what_was_pruned_says_so(program):
     assert "refer  failed, tolerated" in re.sub(" +", "  ", out).replace(
         "failed,  tolerated", "failed, tolerated"
     )
-    assert "the output of task 'a' was pruned" in out
-    assert "the output of 'a' was pruned, so it can't be read" in out
+    assert len(re.findall(r"^re(?:fer|ad) .*'a'.* was pruned: ", out, re.MULTILINE)) == 2
     # The prompt tells it, and so does what shows the prompt.
     assert "\nLeft out: a (pruned)\n" in (program.folder / "prompt").read_text()
     run_id = program.text("runs").split()[0]

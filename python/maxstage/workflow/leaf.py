@@ -187,8 +187,6 @@ def _stdin(given: Given, task: schema.Task, scope: Scope, context: bytes) -> byt
     source = scope.task(task.stdin_from)
     if source is None or source.output is None:
         return b""  # it was skipped
-    if source.pruned:
-        raise WorkflowError(f"the output of {task.stdin_from!r} was pruned, so it can't be read")
     output = source.output
     if source.pruned:
         raise gone(task.stdin_from, PRUNED)
