@@ -269,6 +269,9 @@ ANY = {
     ],
 }
 WHOLE_NUMBERS = [
+    "exec 5>&1; printf yes >&{{ x }}",
+    "exec 5>out; printf yes 2>&1 1>&{{ x }}; cat out",
+    "exec 5<<< yes; cat <&{{ x }}",
     "[[ {{ x }} -gt 3 ]] && printf yes",
     "[[ 3 -lt {{ x }} ]] && printf yes",
     '[[ "{{ x }}" -ge 5 ]] && printf yes',
@@ -396,6 +399,10 @@ REFUSED = {
         "compgen -W {{ x }}",
         "alias e={{ x }}",
         "mapfile -C {{ x }} -c 1 a <<< a",
+        "$(echo {{ x }})",
+        "`echo {{ x }}` a",
+        "${none:-echo {{ x }}}",
+        "echo a >&$(echo {{ x }})",
         "cat <<'END'\n{{ x }}\nEND",
         "cat <<\\END\n{{ x }}\nEND",
         "$((echo {{ x }}) | cat)",

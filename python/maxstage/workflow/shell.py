@@ -306,6 +306,9 @@ class _Shell(ShellWords):
             self._pending.append(Document(command, bare, bare != end, mark == "<<-"))
             return
         word = self._word()
+        if mark in {">&", "<&"}:
+            # Where it is no number, bash takes it for the name of a file, and expands it once more.
+            need(word, INTEGER, f"{WITHIN}; {CHECK_FIRST}")
         if mark == "<<<":
             command.read += word.places
         elif mark == "<":

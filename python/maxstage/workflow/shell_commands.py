@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from maxstage.workflow.places import INTEGER, NAME, OPERAND, PROGRAM
+from maxstage.workflow.references import PATTERN
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -33,6 +34,11 @@ class Word(NamedTuple):
     def bare(self) -> str | None:
         """The word without its quotes; None where it is only known once the script runs."""
         return None if self.places or re.search(r"[$`]", self.text) else re.sub(r"[\\'\"]", "", self.text)
+
+    @property
+    def is_made(self) -> bool:
+        """Whether anything but references in it is expanded, and may become several words."""
+        return bool(re.search(r"[$`]", PATTERN.sub("", self.text)))
 
     @property
     def is_reference(self) -> bool:
@@ -220,8 +226,13 @@ def analyse(  # noqa: C901, PLR0912 - a table of commands
 def _of_any_program(command: Command, words: list[Word]) -> None:
     """Let a value that names the command be none that makes code of the other values."""
     why = "a value names the command, which may read this as code; write the command's name"
-    if any(word.places for word in words[1:]):
-        need(words[0], PROGRAM, why)
+    first = words[0]
+    if first.is_made:
+        _refuse(
+            first, f"it becomes part of a command that is put together as the script runs; {_CHECK_FIRST}"
+        )
+    elif any(word.places for word in words[1:]):
+        need(first, PROGRAM, why)
     command.reads_code = why
 
 

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from maxstage.workflow.loading import Checked, Problem
 
 
-_NOT_IN_YAML = re.compile(r"[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+_NOT_IN_YAML = re.compile(r"[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 """Characters that JSON has in a text as they are."""
 
 
