@@ -68,6 +68,8 @@ _BEFORE_REGEX = frozenset(
     )
 )
 """Words after which a slash begins a regular expression, and backticks no tagged text."""
+_AHEAD = 20
+"""Characters that are looked at to know what begins: the rest of a long script is not copied for it."""
 _CLOSERS = {"(": ")", "[": "]", "{": "}", "<": ">"}
 
 _READ_AGAIN = {
@@ -328,9 +330,9 @@ class _Ruby(_Reader):
                 self._comment("\n" if not self._documents else "")
                 if self._documents:
                     raise Lost
-            elif self._sees("=begin") and self._text[: self._at][-1:] in {"", "\n"}:
+            elif self._sees("=begin") and self._text[self._at - 1 : self._at] in {"", "\n"}:
                 self._comment("\n=end")
-            elif re.match(r"__END__\s*$", self._text[self._at :].split("\n", 1)[0]):
+            elif self._sees("__END__") and self._text[self._at - 1 : self._at] in {"", "\n"}:
                 self._rest()
             elif document is not None and (document[1] or document[2] or not self._value_before):
                 self._documents.append((document[3], document[2]))
@@ -344,9 +346,9 @@ class _Ruby(_Reader):
             elif mark == "/" and not self._value_before:
                 self._quoted("/", "/", "/")
             elif percent is not None and (percent[1] or not self._value_before):
-                kind = {"": '"', "Q": '"', "r": "/", "x": "`", "W": '"', "I": '"'}.get(percent[1], "'")
+                kind = {"": '"', "Q": '"', "r": "/", "x": "`", "W": "%W", "I": "%W"}.get(percent[1], "'")
                 self._quoted(kind, _CLOSERS.get(percent[2], percent[2]), percent[0])
-            elif mark == "?" and re.match(r"\?[^\w\s](?!\w)", self._text[self._at :]):
+            elif mark == "?" and re.match(r"\?[^\w\s](?!\w)", self._text[self._at : self._at + _AHEAD]):
                 self._at += 2
             else:
                 depth += (mark == "{") - (mark == "}")
@@ -404,18 +406,20 @@ class _Perl(_Reader):
             if self._reference(""):
                 continue
             mark = self._next()
-            line_begins = self._text[: self._at][-1:] in {"", "\n"}
+            line_begins = self._text[self._at - 1 : self._at] in {"", "\n"}
             like = self._LIKE_QUOTES.match(self._text, self._at)
             document = self._DOCUMENT.match(self._text, self._at)
             if mark == "#":
                 self._comment("" if self._documents else "\n")
                 if self._documents:
                     raise Lost
-            elif line_begins and re.match(r"=[a-z]", self._text[self._at :]):
+            elif line_begins and re.match(r"=[a-z]", self._text[self._at : self._at + _AHEAD]):
                 self._comment("\n=cut")
-            elif line_begins and re.match(r"__(END|DATA)__\s*(\n|$)", self._text[self._at :]):
+            elif line_begins and re.match(
+                r"__(END|DATA)__\s*(\n|$)", self._text[self._at : self._at + _AHEAD]
+            ):
                 self._rest()
-            elif mark == "$" and re.match(r"\$[#'\"`/&,;.!@]", self._text[self._at :]):
+            elif mark == "$" and re.match(r"\$[#'\"`/&,;.!@]", self._text[self._at : self._at + _AHEAD]):
                 self._at += 2
                 self._last = "x"
             elif (
@@ -508,6 +512,8 @@ def _refuse_within(place: Place, before: str) -> None:
 def _why(kind: str) -> str:
     if kind == "'":
         return "it stands in single quotes, which are taken as they are; use double quotes"
+    if kind == "%W":
+        return "it stands in %W or %I, where an empty value would be no element; use [ ]"
     return f"what stands in backticks {_RUN}" if kind == "`" else ""
 
 
