@@ -72,6 +72,21 @@ class Program:
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         return subprocess.Popen([*self.command, *args], cwd=self.folder, **pipes | options)
 
+    def later(self, seconds: float, *args: str) -> str:
+        """Run it with a clock that is so far ahead, and return what it printed."""
+        code = (
+            "import time; real = time.time; ahead = float(sys.argv.pop(1)); time.time = lambda: real() + ahead; "
+            "from maxstage.cli import main; main()"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", f"import sys; {code}", str(seconds), *args],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
     def leftovers(self) -> list[str]:
         """Names in staging/ that belong to no published item."""
         names = sorted(os.listdir(self.staging))

@@ -65,18 +65,17 @@ def test_sudden_death_leaves_an_orphan_that_is_swept(program):
     left = program.leftovers()
     assert [name.split(".")[-1] for name in left] == ["claim", "part"]
     assert program.text("stage", "gc").startswith("Swept: 0 expired, 0 left behind")  # too young
-    for name in left:
-        os.utime(program.staging / name, (0, 0))
-    assert program.text("stage", "gc", "--dry-run").startswith("Would sweep: 0 expired, 2 left behind")
-    assert program.text("stage", "gc").startswith("Swept: 0 expired, 2 left behind, ")
+    two_hours = 7200
+    assert program.later(two_hours, "stage", "gc", "--dry-run").startswith(
+        "Would sweep: 0 expired, 2 left behind"
+    )
+    assert program.later(two_hours, "stage", "gc").startswith("Swept: 0 expired, 2 left behind, ")
     assert program.leftovers() == []
 
 
 def test_a_slow_writer_is_not_swept(program):
     child = begin(program)
-    for path in program.staging.glob(".*"):
-        os.utime(path, (0, 0))
-    assert program.text("stage", "gc").startswith("Swept: 0 expired, 0 left behind")
+    assert program.later(7200, "stage", "gc").startswith("Swept: 0 expired, 0 left behind")
     out, _ = child.communicate(b"end\n")
     assert program("retrieve", out.decode().strip()).stdout == BEGUN + b"end\n"
 

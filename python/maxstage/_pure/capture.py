@@ -4,8 +4,8 @@ import select
 import time
 
 from maxstage._pure import descriptor
-from maxstage._pure.interrupts import Deferred
 from maxstage._pure.truncation import Truncator
+from maxstage.interrupts import Deferred
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ def main() -> "NoReturn":
     # interrupts would show a traceback, or swallow it. `maxstage.cli.run.catch_signals` is the end of that.
     if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
         _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
-    from maxstage.cli.run import run
+    from maxstage.cli.run import finish, run
 
-    code = run(sys.argv[1:])
+    code = finish(run(sys.argv[1:]))
     threading = sys.modules.get("threading")
     if threading is None or threading.active_count() == 1:
         # Nothing runs and nothing is unwritten: taking the interpreter apart would cost a tenth of a small command.

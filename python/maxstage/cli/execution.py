@@ -30,11 +30,12 @@ def store_or_none(folder: str | None, *, needed: bool, kept: bool) -> "tuple[Sto
         NoProject, Untrusted: There is no such project, or it belongs to another user; and it was asked for.
         ConfigError: Its settings are at fault.
     """
+    from maxstage.cli.after import use
     from maxstage.errors import NoProject, Untrusted
     from maxstage.store.store import Store
 
     try:
-        return (Store.find() if folder is None else Store.open_dir(folder)), True
+        return use(Store.find() if folder is None else Store.open_dir(folder)), True
     except NoProject:
         if needed or folder is not None or os.environ.get("MAX_DIR"):
             raise

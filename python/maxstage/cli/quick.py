@@ -145,7 +145,9 @@ def _store_class() -> "type[Store]":
 
 
 def _open(store: "type[Store]", folder: str | None) -> "Store":
-    return store.find() if folder is None else store.open_dir(folder)
+    from maxstage.cli.after import use
+
+    return use(store.find() if folder is None else store.open_dir(folder))
 
 
 def _is_plain(text: str) -> bool:

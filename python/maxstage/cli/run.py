@@ -5,6 +5,7 @@ import _signal  # type: ignore[import-not-found]
 import os
 import sys
 
+from maxstage.cli.after import spare, sweep_used
 from maxstage.cli.printing import describe, warn
 from maxstage.cli.quick import quick
 from maxstage.errors import Error, InvalidMetadata, InvalidToken
@@ -60,6 +61,15 @@ def _release_signals() -> None:
             _signal.signal(number, _signal.SIG_DFL)
 
 
+def finish(code: int) -> int:
+    """Do what comes after the answer, as the last thing of this process; return the exit code.
+
+    A signal ends it at once, which does no harm.
+    """
+    sweep_used(_let_go)
+    return code
+
+
 def _attempt(args: list[str]) -> int:
     _plug_closed_streams()
     try:
@@ -68,7 +78,7 @@ def _attempt(args: list[str]) -> int:
         return _run_command(args)
     except BrokenPipeError:
         # The reader has what it wanted: `max retrieve … | head` is no error.
-        _forget_stdout()
+        _forget(1)
         return OK
     except (Error, OSError, ImportError) as error:
         # ImportError: a wrong MAXSTAGE_BACKEND, or a compiled module of another version.
@@ -76,10 +86,11 @@ def _attempt(args: list[str]) -> int:
         try:
             sys.stdout.flush()
         except OSError:
-            _forget_stdout()  # a full disk, which was told
+            _forget(1)  # a full disk, which was told
         return code
     except (KeyboardInterrupt, Terminated) as error:
-        _forget_stdout()
+        spare()
+        _forget(1)
         return _code_of(error)
 
 
@@ -110,10 +121,16 @@ def _plug_closed_streams() -> None:
             os.open(os.devnull, os.O_RDWR)
 
 
-def _forget_stdout() -> None:
-    """Keep the interpreter's last flush from failing on a pipe that nobody reads."""
+def _let_go() -> None:
+    """Let go of stdout and stderr: all is said, and who reads them to the end need not wait for us."""
+    _forget(1)
+    _forget(2)
+
+
+def _forget(fd: int) -> None:
+    """Put /dev/null in the place of a stream; else the interpreter's last flush fails on a pipe that nobody reads."""
     null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 1)
+    os.dup2(null, fd)
     os.close(null)
 
 

@@ -1,28 +1,54 @@
 """``max stage gc``."""
 
+import itertools
+
 import click
 
-from maxstage.cli.common import Store, output_option, pass_store, print_json, write_out
+from maxstage.cli.after import spare
+from maxstage.cli.common import Store, output_option, pass_store, print_json, warn, write_out
 from maxstage.store.wording import format_size
+
+_NAMED = 5
+"""Files that could not be deleted and are named; of more, how many."""
 
 
 @click.command("stage gc", epilog="\b\nExample:\n  max stage gc --dry-run")
 @click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
 @output_option
 @pass_store
-def stage_gc(store: Store, dry_run: bool, output: str) -> None:
+@click.pass_context
+def stage_gc(ctx: click.Context, store: Store, dry_run: bool, output: str) -> None:
     """Delete expired items, and what killed commands left behind, now.
 
-    This happens by itself, too, once a minute at most.
+    This happens by itself, too, once a minute at most. The exit code is 1 where something could not be deleted.
     """
     swept = store.cleanup(dry_run=dry_run)
+    if dry_run:
+        spare()
     if output == "json":
         tokens = [{"token": item.id, "ref": item.token} for item in swept.expired]
         print_json(
-            {"dryRun": dry_run, "expired": tokens, "leftovers": swept.orphans, "freedBytes": swept.freed}
+            {
+                "dryRun": dry_run,
+                "expired": tokens,
+                "leftovers": swept.orphans,
+                "freedBytes": swept.freed,
+                "failed": swept.failed,
+            }
         )
-        return
-    verb = "Would sweep" if dry_run else "Swept"
-    write_out(
-        f"{verb}: {len(swept.expired):,} expired, {len(swept.orphans):,} left behind, {format_size(swept.freed)}"
-    )
+    else:
+        verb = "Would sweep" if dry_run else "Swept"
+        write_out(
+            f"{verb}: {len(swept.expired):,} expired, {len(swept.orphans):,} left behind, "
+            f"{format_size(swept.freed)}"
+        )
+    if swept.failed:
+        warn(_what_failed(swept.failed))
+        ctx.exit(1)
+
+
+def _what_failed(failed: dict[str, str]) -> str:
+    named = [f"{name} ({reason})" for name, reason in itertools.islice(failed.items(), _NAMED)]
+    more = len(failed) - len(named)
+    rest = f" and {more:,} more" if more else ""
+    return f"Could not delete {', '.join(named)}{rest}; remove them by hand from .max/staging"

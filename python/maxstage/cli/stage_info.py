@@ -55,7 +55,6 @@ def stage_info(store: Store, token: str, output: str, internals: bool) -> None:
         print_json(item_json(item, internals=internals) | sample)
     else:
         write_out("\n".join([*_facts(item), *_preview(item, lines), *_fields(described)]))
-    store.sweep_if_due()
 
 
 def _facts(item: "Item") -> "Iterator[str]":

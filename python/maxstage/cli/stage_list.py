@@ -58,7 +58,6 @@ def stage_list(
     output: str,
 ) -> None:
     """List what is staged, newest first."""
-    store.sweep_if_due()
     items, damaged = store.scan(source=source, labels=labels, limit=limit)
     if output == "json":
         print_json([item_json(item) for item in items])

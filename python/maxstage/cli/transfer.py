@@ -6,6 +6,7 @@ import sys
 from maxstage.cli.printing import item_json, print_json, write_all, write_out
 from maxstage.cli.progress import Progress
 from maxstage.errors import Corrupt, Error
+from maxstage.interrupts import Deferred
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,11 +31,13 @@ def stage(
     split_lines: int | None = None,
     **options: "Any",
 ) -> None:
-    """Stage each file, or stdin for ``-``, and print its tokens; the options are those of `Store.stage`."""
-    for name in files:
-        for item in _stage_one(store, name, split, split_lines, options):
-            _announce(item, output)
-    store.sweep_if_due()
+    """Stage each file, or stdin for ``-``, and print its tokens; the options are those of `Store.stage`.
+
+    A signal between staging and printing waits: whatever is listed, its token was printed.
+    """
+    with Deferred() as signals:
+        for name in files:
+            _announce_all(store, _stage_one(store, name, split, split_lines, options), output, signals)
 
 
 def _stage_one(
@@ -55,7 +58,31 @@ def _size_of(name: str) -> int | None:
     return status.st_size
 
 
-def _announce(item: "Item", output: str) -> None:
+def _announce_all(store: "Store", items: "list[Item]", output: str, signals: Deferred) -> None:
+    for told, item in enumerate(items):
+        try:
+            with signals.open():
+                # One line has room in a pipe as a rule; before the next we may wait long for a slow reader.
+                if told:
+                    _wait_for_stdout()
+        except BaseException:
+            from maxstage.store.sweep import take_back
+
+            take_back(store.layout, items[told:])
+            raise
+        _announce(item, output, items[told:])
+
+
+def _wait_for_stdout() -> None:
+    import select
+
+    waiting = select.poll()
+    waiting.register(1, select.POLLOUT)
+    waiting.poll()
+
+
+def _announce(item: "Item", output: str, left: "list[Item]") -> None:
+    """Print a token, the first of those that are `left`."""
     try:
         if output == "json":
             print_json(item_json(item), indent=None)
@@ -65,7 +92,8 @@ def _announce(item: "Item", output: str) -> None:
         raise
     except OSError as error:
         # The data is safe, and this line is the only place that can still say where.
-        raise Error(f"Staged as {item.token}, but stdout could not be written: {error.strerror}") from None
+        tokens = ", ".join(item.token for item in left)
+        raise Error(f"Staged as {tokens}, but stdout could not be written: {error.strerror}") from None
 
 
 class Part:
@@ -128,7 +156,6 @@ def retrieve(
     finally:
         for item in opened:
             item.close()
-    store.sweep_if_due()
 
 
 def _send_all(

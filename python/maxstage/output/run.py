@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from maxstage._backend import core
-from maxstage._pure.interrupts import Deferred
+from maxstage.interrupts import Deferred
 from maxstage.output.external import Externals, Keep
 from maxstage.output.feed import Feed, open_stdin
 from maxstage.output.limits import Limits

@@ -6,6 +6,7 @@ import time
 
 from maxstage._backend import core
 from maxstage.errors import QuotaExceeded
+from maxstage.interrupts import Deferred
 from maxstage.naming import Naming
 from maxstage.store.layout import CLAIM, EXPIRED, LEAVING, PART, UPDATE, Layout, remove
 from maxstage.store.metadata import Item, check_extra
@@ -36,28 +37,36 @@ _TRIES = 100
 class Draft:
     """An item that is being written. Nobody sees it until `publish`; `discard` leaves nothing.
 
-    Used as a context manager it discards itself unless it was published.
+    Used as a context manager it discards itself unless it was published. Its first and its last step are whole whatever
+    signal comes; who must not lose it between its making and the ``with`` puts both within `Deferred`.
+
+    Args:
+        layout: The store.
+        settings: Its settings.
+        compress: Whether to gzip it.
+        sync: Whether it must survive power loss once it is published.
+        items: How many items its data is cut into later, of which each may take what one may; None: any number.
     """
 
-    def __init__(self, layout: Layout, settings: "Settings", *, compress: bool, sync: bool) -> None:
+    def __init__(
+        self, layout: Layout, settings: "Settings", *, compress: bool, sync: bool, items: int | None = 1
+    ) -> None:
         self._layout = layout
-        self._quota = Quota(layout, settings)
+        self._quota = Quota(layout, settings, items)
         self._compress = compress
         self._sync = sync
         self._data = ""
-        self.id, self._claim_fd, self._part_fd = _claim(layout, settings.token_bytes)
-        try:
+        self._is_ours = True
+        with Deferred():
+            self.id, self._claim_fd, self._part_fd = _claim(layout, settings.token_bytes)
             self.part = layout.hidden(self.id, PART)
             self.writer = core.Writer(self._part_fd, self.part, compress=compress, sync=sync)
-        except BaseException:
-            self.discard()
-            raise
 
     def __enter__(self) -> "Draft":
         return self
 
     def __exit__(self, *exc: object) -> None:
-        if self._claim_fd >= 0:
+        if self._is_ours:
             self.discard()
 
     def fill(self, data: "Data", progress: "Progress | None" = None) -> None:
@@ -87,7 +96,9 @@ class Draft:
         """
         for at in range(0, len(data), STEP):
             chunk = data[at : at + STEP]
-            if self._quota.lease(self.writer, len(chunk), compress=self._compress) < len(chunk):
+            if self._quota.lease(self.writer, len(chunk), compress=self._compress) < len(
+                chunk
+            ) and not self._quota.make_room(self.writer, more=len(chunk)):
                 raise self._quota.exceeded(self.writer, len(chunk))
             self.writer.write(chunk)
             self._quota.spend(len(chunk))
@@ -118,9 +129,11 @@ class Draft:
             before = self.writer.byte_size
             end = self.writer.copy_from(fd, step, name)
             taken = self.writer.byte_size - before
-            if taken > leased:
+            # What was taken beyond is on the disk by now; of what is compressed, one byte more must fit.
+            if taken <= leased:
+                self._quota.spend(taken)
+            elif not self._quota.make_room(self.writer, more=int(self._compress)):
                 raise self._quota.exceeded(self.writer)
-            self._quota.spend(taken)
             left = None if left is None else left - taken
             if progress is not None:
                 progress(taken)
@@ -154,11 +167,8 @@ class Draft:
             extra: More keys for the metadata.
         """
         item = self.settle(ttl_minutes, content_type, source, labels, extra)
-        if self._sync:
-            self.sync()
+        self.sync()
         self.commit()
-        if self._sync:
-            sync_directory(self._layout.root)
         return item
 
     def settle(
@@ -175,54 +185,96 @@ class Draft:
             check_extra(extra)
         writer.finish()
         self._quota.check(writer)
-        now = time.time_ns()
-        kind = content_type or writer.content_type
-        block, newlines = writer.line_index
-        item = Item(
-            id=self.id,
-            created_ns=now,
-            expires=None if ttl_minutes is None else now // 10**9 + ttl_minutes * 60,
-            record_count=writer.line_count,
-            byte_size=writer.byte_size,
-            stored_size=writer.stored_size,
-            source=source(writer.prefix, kind) if callable(source) else source,
-            content_type=kind,
-            compressed=self._compress,
-            crc32=writer.crc32,
-            labels=labels,
-            line_index=(block, newlines) if len(newlines) > 1 and not self._compress else None,
-            extra=extra,
-        )
-        _write_all(self._claim_fd, item.to_json(), self._layout.meta(self.id))
-        self._data = self._layout.path(item.file_name)
+        with Deferred():  # short, and what is raised while a module is imported may be dropped
+            now = time.time_ns()
+            kind = content_type or writer.content_type
+            block, newlines = writer.line_index
+            item = Item(
+                id=self.id,
+                created_ns=now,
+                expires=None if ttl_minutes is None else now // 10**9 + ttl_minutes * 60,
+                record_count=writer.line_count,
+                byte_size=writer.byte_size,
+                stored_size=writer.stored_size,
+                source=source(writer.prefix, kind) if callable(source) else source,
+                content_type=kind,
+                compressed=self._compress,
+                crc32=writer.crc32,
+                labels=labels,
+                line_index=(block, newlines) if len(newlines) > 1 and not self._compress else None,
+                extra=extra,
+            )
+            _write_all(self._claim_fd, item.to_json(), self._layout.meta(self.id))
+            self._data = self._layout.path(item.file_name)
         return item
 
     def sync(self) -> None:
+        """Wait until what was written is on the disk, if it must survive power loss."""
+        if self._sync:
+            self.flush()
+
+    def flush(self) -> None:
         """Wait until what was written is on the disk."""
         os.fdatasync(self._part_fd)
         os.fsync(self._claim_fd)
 
     def commit(self) -> None:
-        """Make the settled item visible."""
+        """Make the settled item visible.
+
+        Raises:
+            QuotaExceeded: Somebody else has taken the room.
+        """
         layout = self._layout
-        core.rename([(self.part, self._data), (layout.hidden(self.id, CLAIM), layout.meta(self.id))])
-        self._close()
+        renames = [(self.part, self._data), (layout.hidden(self.id, CLAIM), layout.meta(self.id))]
+        with Deferred() as signals:
+            if self._quota.of_store:
+                from maxstage.store.locking import PATIENCE, Locked
+
+                # One after the other: of two for whom there is room alone, but not together, one gets it.
+                with Locked(layout, PATIENCE):
+                    self._quota.check_published(self.writer)
+                    core.rename(renames)
+            else:
+                core.rename(renames)
+            if self._sync:
+                sync_directory(layout.root)
+            self._close()
+            with signals.open():
+                pass  # a signal that has waited: nobody will learn of the item, so it is discarded
+            self._is_ours = False
 
     def discard(self) -> None:
-        """Leave nothing behind, however far it got."""
+        """Leave nothing behind, however far it got.
+
+        Raises:
+            OSError: Something can't be deleted; the rest is.
+        """
+        layout = self._layout
         # The id is ours alone until the claim is gone, so that comes last.
-        remove(self._layout.meta(self.id))
-        if self._data:
-            remove(self._data)
-        remove(self._layout.hidden(self.id, PART))
-        remove(self._layout.hidden(self.id, CLAIM))
-        self._close()
+        names = [
+            layout.meta(self.id),
+            self._data,
+            layout.hidden(self.id, PART),
+            layout.hidden(self.id, CLAIM),
+        ]
+        problem: OSError | None = None
+        with Deferred():
+            for name in filter(None, names):
+                try:
+                    remove(name)
+                except OSError as error:
+                    problem = error
+            self._is_ours = False
+            self._close()
+        if problem is not None:
+            raise problem
 
     def _close(self) -> None:
-        for fd in (self._part_fd, self._claim_fd):
+        fds = self._part_fd, self._claim_fd
+        self._part_fd = self._claim_fd = -1
+        for fd in fds:
             if fd >= 0:
                 os.close(fd)
-        self._part_fd = self._claim_fd = -1
 
 
 def _claim(layout: Layout, token_bytes: int) -> tuple[str, int, int]:

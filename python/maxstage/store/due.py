@@ -12,32 +12,41 @@ if TYPE_CHECKING:
 INTERVAL = 60
 """Seconds between two sweeps that happen by themselves."""
 
+LONGEST = 3600
+"""Seconds until the next sweep at most: what dead writers leave is looked for that often anyway."""
+
+_SECONDS = 0.2
+"""Seconds that a sweep takes at most which happens by itself; the next one goes on."""
+
+
+def is_due(layout: "Layout") -> bool:
+    """Tell whether it is time for a sweep."""
+    now = time.time()
+    try:
+        due = os.stat(layout.path(SWEEP), follow_symlinks=False).st_mtime
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    # A time further ahead than we ever write was written when the clock was wrong.
+    return not now < due <= now + LONGEST + INTERVAL
+
 
 def sweep_if_due(layout: "Layout") -> None:
-    """Sweep, unless it is too soon, nothing can have expired, or somebody is sweeping. Never fails."""
-    path = layout.path(SWEEP)
-    try:
-        if os.stat(path, follow_symlinks=False).st_mtime > time.time():
-            return
-    except FileNotFoundError:
-        pass
-    except OSError:
+    """Sweep, unless it is too soon, nothing can have expired, or somebody is sweeping. Never fails, never waits."""
+    if not is_due(layout):
         return
     from maxstage.store.locking import try_lock
     from maxstage.store.sweep import sweep
 
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with open(os.open(layout.path(SWEEP), flags, 0o600), "rb", buffering=0) as file:
+            if try_lock(file.fileno()):
+                os.utime(file.fileno(), (time.time() + INTERVAL,) * 2)
+                sweep(layout, seconds=_SECONDS, patience=0)
     except OSError:
         return  # a store that can't be written, say: the command that we follow has its answer already
-    try:
-        if try_lock(fd):
-            os.utime(fd, (time.time() + INTERVAL,) * 2)
-            sweep(layout)
-    except OSError:
-        return  # the next sweep tries again
-    finally:
-        os.close(fd)
 
 
 def expect_expiry(layout: "Layout", expires: float | None) -> None:

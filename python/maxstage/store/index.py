@@ -15,6 +15,7 @@ Where SQLite fails or is missing the items are read, as in a small store.
 """
 
 import contextlib
+import math
 import os
 
 from maxstage.errors import Corrupt
@@ -45,6 +46,9 @@ _TICK = 2 * 10**9
 
 _PATIENCE = 5
 """Seconds to wait for another process that brings the index up to date; then the items are read."""
+
+_FEW = 500
+"""Items that are read to bring the index up to date by who is in a hurry: what takes some 10 ms."""
 
 _CACHE = 16 * 1024
 """KiB of the index that are held in memory while it is changed: all of it, for a hundred thousand items."""
@@ -98,10 +102,10 @@ class Index:
         found = self._database.execute("SELECT id FROM items WHERE created_ns < 0")
         return [os.fsdecode(row[0]) for row in found]
 
-    def refresh(self) -> None:
-        """Bring the index up to date."""
+    def refresh(self, most: float = math.inf) -> bool:
+        """Bring the index up to date; false where more than `most` items would have to be read."""
         if self._is_current():
-            return
+            return True
         database = self._database
         database.execute("BEGIN IMMEDIATE")
         # Looked at before the names: what changes while they are read makes it another time.
@@ -111,7 +115,10 @@ class Index:
         known = dict(database.execute("SELECT id, CASE WHEN created_ns >= 0 THEN inode END FROM items"))
         gone = [(item_id,) for item_id in known if item_id not in there]
         database.executemany("DELETE FROM items WHERE id = ?", gone)
-        new = (item_id for item_id, inode in there.items() if known.get(item_id) != inode)
+        new = [item_id for item_id, inode in there.items() if known.get(item_id) != inode]
+        if len(new) > most:
+            database.execute("ROLLBACK")
+            return False
         database.executemany(
             _INSERT,
             filter(None, (self._read(item_id, there[item_id]) for item_id in new)),
@@ -120,6 +127,7 @@ class Index:
         proof = directory.st_mtime_ns if directory.st_mtime_ns < _now_of(self._layout.index) - _TICK else 0
         database.execute("UPDATE directory SET inode = ?, changed_ns = ?", (str(directory.st_ino), proof))
         database.execute("COMMIT")
+        return True
 
     def _is_current(self) -> bool:
         directory = os.stat(self._layout.root)
@@ -136,8 +144,14 @@ class Index:
         return _to_row(item, inode)
 
 
-def ask(layout: "Layout", question: "Callable[[Index], Answer]") -> "Answer | None":
-    """Return what `question` returns of the index, up to date; None where the store is small, or it can't be had."""
+def ask(layout: "Layout", question: "Callable[[Index], Answer]", *, hurried: bool = False) -> "Answer | None":
+    """Return what `question` returns of the index, up to date; None where the store is small, or it can't be had.
+
+    Args:
+        layout: The store.
+        question: What to ask.
+        hurried: Wait for nobody, and do without where many items would have to be read first.
+    """
     if not os.path.lexists(layout.index) and sum(1 for _ in names_with(layout, META)) < WORTH_AN_INDEX:
         return None
     try:
@@ -145,10 +159,10 @@ def ask(layout: "Layout", question: "Callable[[Index], Answer]") -> "Answer | No
     except ImportError:
         return None  # a Python without it
     try:
-        with contextlib.closing(_connect(layout)) as database:
+        with contextlib.closing(_connect(layout, 0 if hurried else _PATIENCE)) as database:
             index = Index(layout, database)
-            index.refresh()
-            return question(index)
+            complete = index.refresh(_FEW if hurried else math.inf)
+            return question(index) if complete else None
     except sqlite3.OperationalError:
         return None  # another process holds it for long, the disk is full
     except sqlite3.DatabaseError:
@@ -199,13 +213,13 @@ def _forget(layout: "Layout", item_id: str) -> "sqlite3.Connection | None":
     return database
 
 
-def _connect(layout: "Layout") -> "sqlite3.Connection":
+def _connect(layout: "Layout", patience: float = _PATIENCE) -> "sqlite3.Connection":
     import sqlite3
 
     path = layout.index
     # Private from its first moment, and no symbolic link.
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
-    database = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
+    database = sqlite3.connect(path, timeout=patience, isolation_level=None)
     database.execute(f"PRAGMA cache_size = -{_CACHE}")
     try:
         if database.execute("PRAGMA user_version").fetchone()[0] != _VERSION:

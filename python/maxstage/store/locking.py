@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import time
 
 from maxstage.store.layout import LOCK
 
@@ -9,24 +10,50 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from maxstage.store.layout import Layout
 
+PATIENCE = 1.0
+"""Seconds to wait for the store's lock where waiting for long is worse than doing without."""
+
+_PAUSE = 0.005
+"""Seconds between two tries of a lock that somebody holds, as a rule for less than one."""
+
 
 class Locked:
-    """Holds the store's lock: for as long as it takes to change metadata, never while data flows."""
+    """Holds the store's lock: for as long as it takes to change metadata, never while data flows.
 
-    def __init__(self, layout: "Layout") -> None:
+    Entering it tells whether the lock was free.
+
+    Args:
+        layout: The store.
+        patience: Seconds to wait for it; None waits as long as it takes.
+    """
+
+    def __init__(self, layout: "Layout", patience: float | None = None) -> None:
         self._path = layout.path(LOCK)
+        self._patience = patience
         self._fd = -1
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> bool:
         self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
+            if self._patience is not None:
+                return _try_for(self._fd, self._patience)
             fcntl.flock(self._fd, fcntl.LOCK_EX)
         except BaseException:
             os.close(self._fd)
             raise
+        return True
 
     def __exit__(self, *exc: object) -> None:
         os.close(self._fd)
+
+
+def _try_for(fd: int, seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    while not try_lock(fd):
+        if time.monotonic() >= until:
+            return False
+        time.sleep(_PAUSE)
+    return True
 
 
 def try_lock(fd: int) -> bool:

@@ -3,6 +3,7 @@
 import os
 
 from maxstage.errors import QuotaExceeded
+from maxstage.interrupts import Deferred
 from maxstage.store.layout import PART
 from maxstage.store.metadata import EXTENSIONS
 
@@ -16,23 +17,41 @@ STEP = 8 * 1024 * 1024
 """Bytes written between two looks at the disk: seldom enough to cost nothing, often enough that several
 writers at once overshoot the store's limit by little before they notice."""
 
-_DATA = (*EXTENSIONS.values(), *(extension + ".gz" for extension in EXTENSIONS.values()), PART)
+_PUBLISHED = (*EXTENSIONS.values(), *(extension + ".gz" for extension in EXTENSIONS.values()))
+_DATA = (*_PUBLISHED, PART)
+
+_DEAD_SECONDS = 60
+"""How old the files of a dead writer must be that make room: one that has just taken an id locks it in a moment."""
 
 
 class Quota:
-    """Leases bytes to one writer, out of what its item and the store may still take."""
+    """Leases bytes to one writer, out of what its item and the store may still take.
 
-    __slots__ = ("_layout", "_leased", "_settings")
+    Args:
+        layout: The store.
+        settings: Its settings.
+        items: How many items the data is cut into later; None: any number.
+    """
 
-    def __init__(self, layout: "Layout", settings: "Settings") -> None:
+    __slots__ = ("_items", "_layout", "_leased", "_most", "_settings")
+
+    def __init__(self, layout: "Layout", settings: "Settings", items: int | None = 1) -> None:
         self._layout = layout
         self._settings = settings
+        self._items = items
         self._leased = 0
+        most = settings.max_item_bytes
+        self._most = None if most is None or items is None else most * items
 
     @property
     def unlimited(self) -> bool:
         """Whether nothing needs to be leased."""
-        return self._settings.max_item_bytes is None and self._settings.max_store_bytes is None
+        return self._most is None and self._settings.max_store_bytes is None
+
+    @property
+    def of_store(self) -> bool:
+        """Whether the store has a limit."""
+        return self._settings.max_store_bytes is not None
 
     def lease(self, writer: "core.Writer", wanted: int, *, compress: bool) -> int:
         """Return how many of `wanted` bytes may be written now; at most `STEP` where there is a limit."""
@@ -52,20 +71,43 @@ class Quota:
         Raises:
             QuotaExceeded: The item, or the store with it, is too large.
         """
-        settings = self._settings
-        over_item = settings.max_item_bytes is not None and writer.byte_size > settings.max_item_bytes
-        over_store = (
-            settings.max_store_bytes is not None and store_usage(self._layout) > settings.max_store_bytes
-        )
-        if over_item or over_store:
+        if self._is_over(writer):
             raise self.exceeded(writer)
+        most = self._settings.max_store_bytes
+        if most is not None and store_usage(self._layout) > most and not self.make_room(writer):
+            raise self.exceeded(writer)
+
+    def check_published(self, writer: "core.Writer") -> None:
+        """Look whether there is room beside what is published. The caller holds the store's lock, and publishes then.
+
+        Raises:
+            QuotaExceeded: Somebody else has published meanwhile.
+        """
+        most = self._settings.max_store_bytes
+        if most is not None and store_usage(self._layout, _PUBLISHED) + writer.stored_size > most:
+            raise self.exceeded(writer)
+
+    def make_room(self, writer: "core.Writer", *, more: int = 0) -> bool:
+        """Sweep what has expired, and what dead writers left; return whether there is room for `more` bytes then."""
+        most = self._settings.max_store_bytes
+        if most is None or self._is_over(writer, more):
+            return False
+        with Deferred():  # what is raised while a module is imported may be dropped
+            from maxstage.store.locking import PATIENCE
+            from maxstage.store.sweep import sweep
+        sweep(self._layout, orphan_seconds=_DEAD_SECONDS, patience=PATIENCE)
+        self._leased = 0
+        return store_usage(self._layout) + more <= most
+
+    def _is_over(self, writer: "core.Writer", more: int = 0) -> bool:
+        return self._most is not None and writer.byte_size + more > self._most
 
     def exceeded(self, writer: "core.Writer", more: int = 0) -> QuotaExceeded:
         """Return the error that names the limit which is in the way of what was written and `more` bytes."""
-        most = self._settings.max_item_bytes
-        if most is not None and writer.byte_size + more > most:
+        if self._is_over(writer, more):
+            what = "the item is" if self._items == 1 else f"the data is, for {self._items} items,"
             return QuotaExceeded(
-                f"the item is larger than max_item_bytes ({most:,} bytes); nothing was staged. "
+                f"{what} larger than max_item_bytes ({self._settings.max_item_bytes:,} bytes); nothing was staged. "
                 "Raise the limit in .max/config.toml, or stage it in parts"
             )
         return QuotaExceeded(
@@ -76,8 +118,8 @@ class Quota:
     def _allowance(self, writer: "core.Writer", *, compress: bool) -> int:
         settings = self._settings
         allowed = STEP
-        if settings.max_item_bytes is not None:
-            allowed = min(allowed, settings.max_item_bytes - writer.byte_size)
+        if self._most is not None:
+            allowed = min(allowed, self._most - writer.byte_size)
         if settings.max_store_bytes is not None:
             left = settings.max_store_bytes - store_usage(self._layout)
             # What will be compressed may be more than the room that it takes; `check` has the last word.
@@ -85,12 +127,12 @@ class Quota:
         return max(0, allowed)
 
 
-def store_usage(layout: "Layout") -> int:
-    """Return the bytes of all data files of the store, those being written included."""
+def store_usage(layout: "Layout", extensions: tuple[str, ...] = _DATA) -> int:
+    """Return the bytes of all data files of the store, those being written included; or of some kinds of them."""
     total = 0
     with os.scandir(layout.root) as entries:
         for entry in entries:
-            if entry.name.endswith(_DATA) and not entry.name.endswith(".meta.json"):
+            if entry.name.endswith(extensions) and not entry.name.endswith(".meta.json"):
                 try:
                     total += entry.stat(follow_symlinks=False).st_size
                 except FileNotFoundError:

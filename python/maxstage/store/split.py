@@ -5,15 +5,19 @@ import os
 import stat
 
 from maxstage._backend import core
+from maxstage.interrupts import Deferred
+from maxstage.store.sweep import take_back
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
+    from typing import Any
 
     from maxstage.store.draft import Data, Draft, Progress
+    from maxstage.store.layout import Layout
     from maxstage.store.metadata import Item
 
-    Cutter = Callable[[core.Reader], Iterator[int]]
+    Cutter = Callable[[core.Reader], Generator[int, None, None]]
 
 MOST_PARTS = 10_000
 """Items that a caller may ask for by number: each is two files and a line of output, and a mistyped number would
@@ -26,7 +30,7 @@ _LOOK = 64 * 1024
 def by_size(parts: int) -> "Cutter":
     """Cut into `parts` of about equal size; the offsets where they end, the last one the size of the data."""
 
-    def cut(reader: "core.Reader") -> "Iterator[int]":
+    def cut(reader: "core.Reader") -> "Generator[int, None, None]":
         at = 0
         for number in range(1, parts + 1):
             at = max(at, _line_end(reader, reader.size * number // parts))
@@ -38,15 +42,43 @@ def by_size(parts: int) -> "Cutter":
 def by_lines(count: int) -> "Cutter":
     """Cut into parts of `count` lines; empty data is one empty part."""
 
-    def cut(reader: "core.Reader") -> "Iterator[int]":
-        at, number = reader.line_offset(count + 1), 1
+    def cut(reader: "core.Reader") -> "Generator[int, None, None]":
+        at = _lines_end(reader, 0, count)
         yield at
         while at < reader.size:
-            number += 1
-            at = reader.line_offset(count * number + 1)
+            at = _lines_end(reader, at, count)
             yield at
 
     return cut
+
+
+def _lines_end(reader: "core.Reader", start: int, count: int) -> int:
+    """Return where `count` lines that begin at `start` end, or the end of the data.
+
+    Each part is looked for from where the last one ends: from the beginning of the data it would be the longer the
+    more parts there are.
+    """
+    at = start
+    while chunk := reader.read(at, at + _LOOK):
+        found = core.count_newlines(chunk)
+        if found >= count:
+            return at + _after_newline(chunk, count)
+        count -= found
+        at += len(chunk)
+    return at
+
+
+def _after_newline(chunk: bytes, number: int) -> int:
+    """Return the offset after the newline of this number, the first being 1; there are as many."""
+    start, end = 0, len(chunk)
+    while end - start > 1:
+        middle = (start + end) // 2
+        found = core.count_newlines(chunk[start:middle])
+        if found < number:
+            start, number = middle, number - found
+        else:
+            end = middle
+    return end
 
 
 def _line_end(reader: "core.Reader", offset: int) -> int:
@@ -61,44 +93,74 @@ def _line_end(reader: "core.Reader", offset: int) -> int:
     return min(max(at, 0), reader.size)
 
 
-@contextlib.contextmanager
-def spool(
-    data: "Data", new_draft: "Callable[[], Draft]", progress: "Progress | None"
-) -> "Iterator[tuple[int, str, tuple[int, list[int]] | None]]":
-    """Give data as a regular file, its name and line index: the caller's file, or one that is gone afterwards."""
-    if isinstance(data, str | os.PathLike):
-        with open(data, "rb", buffering=0) as file:
-            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                yield file.fileno(), os.fspath(data), None
-                return
-    with new_draft() as draft:
-        draft.fill(data, progress)
-        with open(draft.part, "rb", buffering=0) as file:
-            yield file.fileno(), draft.part, draft.writer.line_index
-
-
 def publish_parts(
-    fd: int,
-    name: str,
-    line_index: tuple[int, list[int]] | None,
+    layout: "Layout",
+    data: "Data",
+    new_spool: "Callable[[], Draft]",
     cutter: "Cutter",
     new_draft: "Callable[[], Draft]",
-    publish: "Callable[[Draft], Item]",
-    remove: "Callable[[Item], object]",
+    settings: "dict[str, Any]",
+    progress: "Progress | None",
 ) -> "list[Item]":
-    """Publish each part of the regular file `fd` as an item; where one fails, none is left."""
-    reader = core.Reader(fd, name, file_size=os.fstat(fd).st_size, line_index=line_index)
+    """Publish each part of `data` as an item; where one fails, none is left.
+
+    Args:
+        layout: The store.
+        data: What to stage.
+        new_spool: Makes a draft for data that is no regular file, which is gone in the end.
+        cutter: Tells where each part ends.
+        new_draft: Makes a draft of a part.
+        settings: What is to be known of each, as `Draft.settle` takes it.
+        progress: Called now and then with the bytes taken since.
+    """
     items: list[Item] = []
-    start = 0
-    try:
-        for end in cutter(reader):
-            with new_draft() as draft:
-                os.lseek(fd, start, os.SEEK_SET)
-                draft.copy_from(fd, name, length=end - start)
-                items.append(publish(draft))
-            start = end
-    except BaseException:
-        for item in items:
-            remove(item)
-        raise
+    with Deferred() as signals:
+        try:
+            with contextlib.ExitStack() as stack, _spool(data, new_spool, signals, progress) as (fd, name):
+                start = 0
+                ends = cutter(core.Reader(fd, name, file_size=os.fstat(fd).st_size))
+                stack.callback(ends.close)  # while signals wait, not whenever it is let go of
+                while True:
+                    with signals.open():
+                        end = next(ends, None)
+                    if end is None:
+                        break
+                    with new_draft() as draft:
+                        with signals.open():
+                            os.lseek(fd, start, os.SEEK_SET)
+                            draft.copy_from(fd, name, length=end - start)
+                            item = draft.settle(**settings)
+                            draft.sync()
+                        draft.commit()
+                    items.append(item)
+                    start = end
+        except BaseException:
+            take_back(layout, items)
+            raise
     return items
+
+
+@contextlib.contextmanager
+def _spool(
+    data: "Data", new_draft: "Callable[[], Draft]", signals: Deferred, progress: "Progress | None"
+) -> "Iterator[tuple[int, str]]":
+    """Give data as a regular file, and its name: the caller's file, or one that nobody else sees."""
+    with contextlib.ExitStack() as stack:
+        name = None
+        if isinstance(data, str | os.PathLike):
+            name = os.fspath(data)
+            with signals.open():  # a named pipe that nobody writes to yet
+                data = stack.enter_context(open(name, "rb", buffering=0)).fileno()
+            if stat.S_ISREG(os.fstat(data).st_mode):
+                yield data, name
+                return
+        draft = stack.enter_context(new_draft())
+        with signals.open():
+            if name is not None and isinstance(data, int):
+                draft.copy_from(data, name, progress=progress)
+            else:
+                draft.fill(data, progress)
+        file = stack.enter_context(open(draft.part, "rb", buffering=0))
+        # Its bytes are those of the parts: they count once.
+        os.unlink(draft.part)
+        yield file.fileno(), draft.part

@@ -3,8 +3,9 @@
 import os
 import time
 
+from maxstage.interrupts import Deferred
 from maxstage.settings import Settings, load_settings
-from maxstage.store.due import expect_expiry, sweep_if_due
+from maxstage.store.due import expect_expiry, is_due, sweep_if_due
 from maxstage.store.layout import META, PROJECT, Layout, absolute, find_project, names_with, open_layout
 from maxstage.store.tokens import is_id, parse_token
 
@@ -115,9 +116,12 @@ class Store:
             OSError: It could not be read or written.
         """
         settings = self._publication(ttl, pin, source, content_type, labels)
-        with self.draft(compress, sync) as draft:
-            draft.fill(data, progress)
-            item = draft.publish(**settings)
+        with Deferred() as signals, self.draft(compress, sync) as draft:
+            with signals.open():
+                draft.fill(data, progress)
+                item = draft.settle(**settings)
+                draft.sync()
+            draft.commit()
         expect_expiry(self.layout, item.expires)
         return item
 
@@ -160,7 +164,6 @@ class Store:
             data,
             lambda: self.draft(compress, sync=False),
             lambda draft: draft.settle(**settings),
-            lambda item: self.unstage(item.id),
             sync=self.settings.sync if sync is None else sync,
         )
         # They expire together.
@@ -206,20 +209,15 @@ class Store:
 
         settings = self._publication(ttl, False, source, content_type, labels)
         cutter = splitting.by_size(parts) if parts is not None else splitting.by_lines(lines or 0)
-        with splitting.spool(data, lambda: self.draft(compress=False, sync=False), progress) as (
-            fd,
-            name,
-            line_index,
-        ):
-            items = splitting.publish_parts(
-                fd,
-                name,
-                line_index,
-                cutter,
-                lambda: self.draft(compress, sync),
-                lambda draft: draft.publish(**settings),
-                lambda item: self.unstage(item.id),
-            )
+        items = splitting.publish_parts(
+            self.layout,
+            data,
+            lambda: self.draft(compress=False, sync=False, items=parts),
+            cutter,
+            lambda: self.draft(compress, sync),
+            settings,
+            progress,
+        )
         for item in items:
             expect_expiry(self.layout, item.expires)
         return items
@@ -247,12 +245,15 @@ class Store:
             "labels": dict(labels or {}),
         }
 
-    def draft(self, compress: bool | None = None, sync: bool | None = None) -> "Draft":
+    def draft(
+        self, compress: bool | None = None, sync: bool | None = None, *, items: int | None = 1
+    ) -> "Draft":
         """Begin an item that is written bit by bit: nobody sees it before `Draft.publish`.
 
         Args:
             compress: Whether to gzip it; None for the setting.
             sync: Whether it must survive power loss once it is published; None for the setting.
+            items: How many items its data is cut into later, for ``max_item_bytes``; None: any number.
         """
         from maxstage.store.draft import Draft
 
@@ -262,6 +263,7 @@ class Store:
             settings,
             compress=settings.compress if compress is None else compress,
             sync=settings.sync if sync is None else sync,
+            items=items,
         )
 
     def _minutes(self, ttl: "timedelta | float | None") -> float:
@@ -385,6 +387,10 @@ class Store:
         from maxstage.store.sweep import delete
 
         return delete(self.layout, parse_token(token))
+
+    def sweep_is_due(self) -> bool:
+        """Tell whether `sweep_if_due` would sweep."""
+        return is_due(self.layout)
 
     def sweep_if_due(self) -> None:
         """Sweep, unless it is too soon, nothing can have expired, or somebody else is sweeping. Never fails."""
