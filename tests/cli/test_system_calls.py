@@ -114,9 +114,12 @@ def system_calls(folder: Path, command: str) -> list[tuple[str, int]]:
     assert done.returncode == 0, done
     counts: dict[tuple[str, str], int] = {}
     found = []
-    for line in log.read_text(errors="replace").splitlines():
+    lines = log.read_text(errors="replace").splitlines()
+    # Each thread counts its own: those of the main one are told apart by their number.
+    main = lines[0].split()[0]
+    for line in lines:
         match = re.match(r"(\d+) +(\w+)\(", line)
-        if match is None:
+        if match is None or match[1] != main:
             continue
         key = match.groups()
         counts[key] = counts.get(key, 0) + 1
