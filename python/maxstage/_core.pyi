@@ -6,11 +6,13 @@ the GIL and lets signal handlers run.
 """
 
 from collections.abc import Sequence
-from typing import Literal, TypeAlias, final
+from typing import ClassVar, Literal, TypeAlias, final
 
 __all__ = [
     "Capture",
+    "Event",
     "Reader",
+    "StreamLimits",
     "Truncated",
     "Truncator",
     "Writer",
@@ -27,6 +29,7 @@ __all__ = [
 
 __version__: str
 
+_Codec: TypeAlias = Literal["none", "gzip", "zstd"]
 _ContentType: TypeAlias = Literal["ndjson", "json", "text"]
 
 def crc32(data: bytes, crc: int = 0, /) -> int:
@@ -84,11 +87,11 @@ class Writer:
     Args:
         fd: Where to write.
         name: What to call it in an error.
-        compress: Whether to write gzip.
+        codec: How to compress: ``none``, ``gzip`` or ``zstd``.
         sync: Whether the caller will wait for the disk: then it is told to begin early.
     """
 
-    def __new__(cls, fd: int, name: str, /, *, compress: bool = False, sync: bool = False) -> Writer: ...
+    def __new__(cls, fd: int, name: str, /, *, codec: _Codec = "none", sync: bool = False) -> Writer: ...
     def write(self, data: bytes, /) -> None:
         """Write `data`."""
 
@@ -134,8 +137,8 @@ class Reader:
         fd: What to read; it must allow reading at an offset.
         name: What to call it in an error.
         file_size: How long the file is.
-        compressed: Whether it is gzip as `Writer` writes it.
-        line_index: The writer's `line_index`, for a file that is not compressed.
+        codec: How `Writer` compressed it.
+        line_index: The writer's `line_index`; not needed for gzip, where the file has it.
 
     Raises:
         Corrupt: The file is not what these say; the methods may raise it too.
@@ -148,7 +151,7 @@ class Reader:
         /,
         *,
         file_size: int,
-        compressed: bool = False,
+        codec: _Codec = "none",
         line_index: tuple[int, list[int]] | None = None,
     ) -> Reader: ...
     @property
@@ -254,6 +257,39 @@ def truncate_ends(
     """
 
 @final
+class StreamLimits:
+    """What may be held of one stream.
+
+    Args:
+        strategy: As for `Truncator`.
+        max_bytes: Bytes kept at most, marker included.
+        max_lines: Lines kept at most, for the two line strategies.
+        keep_above: Bytes above which the stream is kept whole even if it was not cut; None: never.
+    """
+
+    def __new__(
+        cls, strategy: str, max_bytes: int, max_lines: int, keep_above: int | None, /
+    ) -> StreamLimits: ...
+
+@final
+class Event:
+    """Why `Capture.pump` came back."""
+
+    END: ClassVar[Event]
+    """Both streams are at their end."""
+    KEEP_STDOUT: ClassVar[Event]
+    """stdout must be kept whole: answer with `Capture.keep` or `Capture.never_keep`."""
+    KEEP_STDERR: ClassVar[Event]
+    """The same of stderr."""
+    EXITED: ClassVar[Event]
+    """The process has ended; something that it started may still hold its streams open."""
+    TIMEOUT: ClassVar[Event]
+    """The time is over."""
+    DATA: ClassVar[Event]
+    """Something came that is followed live."""
+    def __int__(self) -> int: ...
+
+@final
 class Capture:
     """Captures the output of one process, both streams at once, within bounds.
 
@@ -264,8 +300,8 @@ class Capture:
         stdout: The reading end of a pipe.
         stderr: Another, or -1.
         exit_fd: Readable once the process has ended (a pidfd), or -1.
-        stdout_limits: Strategy, bytes, lines, and above how many bytes it is kept whole (None: never).
-        stderr_limits: The same.
+        stdout_limits: What may be held of stdout.
+        stderr_limits: What may be held of stderr.
         max_combined: Bytes that both may have kept together; above, both are kept whole.
         live: Bytes of the beginning of each stream that `pump` comes back for as they come.
     """
@@ -275,20 +311,15 @@ class Capture:
         stdout: int,
         stderr: int,
         exit_fd: int,
-        stdout_limits: tuple[str, int, int, int | None],
-        stderr_limits: tuple[str, int, int, int | None],
+        stdout_limits: StreamLimits,
+        stderr_limits: StreamLimits,
         max_combined: int,
         /,
         *,
         live: int = 0,
     ) -> Capture: ...
-    def pump(self, timeout_ms: int, /) -> tuple[str, int]:
-        """Read until something happens, at most `timeout_ms` milliseconds.
-
-        Returns:
-            What happened, and to which stream (0 or 1): ``end``, both are at their end; ``keep``, the stream must be
-            kept whole, answer with `keep` or `never_keep`; ``exited``, the process has ended; ``timeout``; ``data``,
-            something came that is followed live.
+    def pump(self, timeout_ms: int, /) -> Event:
+        """Read until something happens, at most `timeout_ms` milliseconds; return what.
 
         Raises:
             OSError: A writer failed. Nothing that was read is lost; answer with `never_keep` and go on.

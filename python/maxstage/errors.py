@@ -43,6 +43,10 @@ class QuotaExceeded(Error):
     """An item, or the store with it, would be larger than the settings allow."""
 
 
+class MissingDependency(Error, ImportError):
+    """A package is needed that is not installed."""
+
+
 class WorkflowError(Error):
     """A workflow file, or a run of it, is at fault."""
 

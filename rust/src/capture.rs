@@ -224,7 +224,8 @@ impl Capture {
         }
         let before = stream.size();
         let writer = writer.as_mut().map(|(writer, file)| (&mut **writer, *file));
-        stream.take(self.buffer.get(..count).unwrap_or_default(), writer, check)?;
+        // No more was read than there is room for.
+        stream.take(&self.buffer[..count], writer, check)?;
         Ok(before < self.live)
     }
 
@@ -268,4 +269,96 @@ impl Capture {
 struct Ready {
     streams: [bool; 2],
     exit: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::fd::OwnedFd;
+
+    use super::*;
+    use crate::testing::{content, file_with, go_on};
+    use crate::truncate::Strategy;
+
+    /// Long enough for any step here; a test that waits for it has failed.
+    const PATIENCE_MS: u64 = 60_000;
+
+    fn pipe_with(data: &[u8]) -> OwnedFd {
+        let (reader, writer) = rustix::pipe::pipe().unwrap();
+        std::fs::File::from(writer).write_all(data).unwrap();
+        reader
+    }
+
+    fn stream(max_bytes: usize, keep_above: Option<u64>) -> Stream {
+        Stream::new(Limit { strategy: Strategy::Tail, max_bytes, max_lines: 1000 }, keep_above)
+    }
+
+    fn capture(streams: [Stream; 2], max_combined: u64) -> Capture {
+        Capture::new(streams, [100, 100], max_combined, 0)
+    }
+
+    #[test]
+    fn both_streams_are_read_to_their_end() {
+        let (out, err) = (pipe_with(b"to stdout\n"), pipe_with(b"to stderr\n"));
+        let mut capture = capture([stream(100, None), stream(100, None)], 1000);
+        let fds = [out.as_fd(), err.as_fd()];
+        let event = capture.pump(fds, None, &mut [None, None], PATIENCE_MS, &mut go_on).unwrap();
+        assert_eq!(event, Event::End);
+        let texts = capture.streams.each_ref().map(|stream| stream.render(100, None).content);
+        assert_eq!(texts, [b"to stdout\n", b"to stderr\n"]);
+    }
+
+    #[test]
+    fn what_is_cut_is_kept_whole_from_its_first_byte() {
+        let data = b"0123456789\n".repeat(30);
+        let (out, err) = (pipe_with(&data), pipe_with(b""));
+        let mut capture = capture([stream(100, Some(1000)), stream(100, Some(1000))], 1000);
+        let fds = [out.as_fd(), err.as_fd()];
+        let event = capture.pump(fds, None, &mut [None, None], PATIENCE_MS, &mut go_on).unwrap();
+        assert_eq!(event, Event::Keep(0));
+        let (file, mut writer) = (file_with(b""), Writer::new(None, false));
+        capture.keep(0, &mut writer, file.as_fd(), &mut go_on).unwrap();
+        let mut writers = [Some((&mut writer, file.as_fd())), None];
+        let event = capture.pump(fds, None, &mut writers, PATIENCE_MS, &mut go_on).unwrap();
+        assert_eq!(event, Event::End);
+        assert_eq!(content(&file), data);
+        assert!(capture.streams[0].render(100, None).truncated);
+    }
+
+    #[test]
+    fn both_are_kept_when_together_they_are_over_the_limit() {
+        let (out, err) = (pipe_with(&[b'o'; 90]), pipe_with(&[b'e'; 90]));
+        let mut capture = capture([stream(100, Some(1000)), stream(100, Some(1000))], 150);
+        let fds = [out.as_fd(), err.as_fd()];
+        for expected in [Event::Keep(0), Event::Keep(1), Event::End] {
+            let event = capture.pump(fds, None, &mut [None, None], PATIENCE_MS, &mut go_on).unwrap();
+            assert_eq!(event, expected);
+            if let Event::Keep(stream) = event {
+                capture.never_keep(stream);
+            }
+        }
+    }
+
+    #[test]
+    fn a_stream_that_somebody_holds_open_does_not_hide_the_exit() {
+        let (out, _held) = rustix::pipe::pipe().unwrap();
+        let exited = pipe_with(b"");
+        let mut capture = capture([stream(100, None), stream(100, None)], 1000);
+        capture.close(1);
+        let fds = [out.as_fd(), out.as_fd()];
+        let mut pump =
+            |wait| capture.pump(fds, Some(exited.as_fd()), &mut [None, None], wait, &mut go_on).unwrap();
+        assert_eq!(pump(PATIENCE_MS), Event::Exited);
+        // It is told once.
+        assert_eq!(pump(0), Event::Timeout);
+    }
+
+    #[test]
+    fn a_check_that_says_stop_ends_a_wait() {
+        let (out, _held) = rustix::pipe::pipe().unwrap();
+        let mut capture = capture([stream(100, None), stream(100, None)], 1000);
+        let fds = [out.as_fd(), out.as_fd()];
+        let stopped = capture.pump(fds, None, &mut [None, None], PATIENCE_MS, &mut || Err(Error::Stopped));
+        assert!(matches!(stopped, Err(Error::Stopped)));
+    }
 }

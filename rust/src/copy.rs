@@ -2,11 +2,12 @@
 
 use std::os::fd::BorrowedFd;
 
-use crate::beside::{self, Plan};
+use crate::codec::Codec;
+use crate::codec::pack::Packer;
+use crate::copy_offload::{self, Plan};
 use crate::error::{Check, Result};
 use crate::fd::{self, CHUNK};
 use crate::observe::Observer;
-use crate::pack::Packer;
 
 /// How often a copy that never waits asks whether to go on: every 8 MiB, a few milliseconds.
 const CHECK_EVERY: u64 = 8 * 1024 * 1024;
@@ -27,11 +28,11 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// A writer of nothing yet. With `sync`, the disk begins to write early, since the caller will wait for it.
+    /// A writer of nothing yet, compressed by `codec`. With `sync`, the disk begins to write early, since the caller will wait for it.
     #[must_use]
-    pub fn new(compress: bool, sync: bool) -> Self {
+    pub fn new(codec: Option<Codec>, sync: bool) -> Self {
         Self {
-            packer: compress.then(Packer::default),
+            packer: codec.map(Packer::new),
             buffer: Vec::new(),
             seen: Observer::default(),
             stored_size: 0,
@@ -79,7 +80,7 @@ impl Writer {
         limit: u64,
         check: Check<'_>,
     ) -> Result<u64> {
-        if limit < beside::WORTH_A_THREAD
+        if limit < copy_offload::WORTH_A_THREAD
             || self.packer.is_some()
             || !fd::is_regular(source)
             || !fd::is_regular(out)
@@ -90,7 +91,7 @@ impl Writer {
         // The copy is read, not the source: that may be changing.
         let plan = Plan { source, from: None, out, len: limit, reread: out, reread_at };
         let seen = &mut self.seen;
-        let copied = beside::copy(plan, &mut |chunk| seen.observe(chunk), check)?;
+        let copied = copy_offload::copy(plan, &mut |chunk| seen.observe(chunk), check)?;
         self.note_stored(out, copied);
         Ok(copied)
     }
@@ -105,12 +106,13 @@ impl Writer {
     ) -> Result<bool> {
         let (mut left, mut checked) = (limit, 0);
         while left > 0 {
-            let most = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-            let count = fd::read(source, buffer.get_mut(..most).unwrap_or_default(), check)?;
+            // What does not fit into a usize is more than a buffer.
+            let most = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
+            let count = fd::read(source, &mut buffer[..most], check)?;
             if count == 0 {
                 return Ok(true);
             }
-            let chunk = buffer.get(..count).unwrap_or_default();
+            let chunk = &buffer[..count];
             self.seen.observe(chunk);
             self.store(out, chunk, check)?;
             left -= count as u64;
@@ -183,7 +185,7 @@ mod tests {
     fn copies_counts_and_samples() {
         let data = b"{\"a\": 1}\n{\"a\": 2}\n  \nrest".repeat(30_000);
         let (source, target) = (file_with(&data), file_with(b""));
-        let mut writer = Writer::new(false, false);
+        let mut writer = Writer::new(None, false);
         assert!(!writer.copy_from(target.as_fd(), source.as_fd(), 100, &mut go_on).unwrap());
         assert_eq!(writer.seen().byte_size(), 100);
         assert!(writer.copy_from(target.as_fd(), source.as_fd(), u64::MAX, &mut go_on).unwrap());
@@ -199,7 +201,7 @@ mod tests {
     fn a_check_that_says_stop_ends_the_copy() {
         let (source, _writing_end) = rustix::pipe::pipe().unwrap();
         let target = file_with(b"");
-        let stopped = Writer::new(false, false)
+        let stopped = Writer::new(None, false)
             .copy_from(target.as_fd(), source.as_fd(), 10, &mut || Err(Error::Stopped));
         assert!(matches!(stopped, Err(Error::Stopped)));
     }

@@ -72,14 +72,13 @@ fn is_ndjson(prefix: &[u8], whole: bool) -> bool {
 }
 
 fn is_json(prefix: &[u8], whole: bool, last_nonblank: Option<u8>) -> bool {
-    match scan(prefix) {
-        Scan::Complete(end) => whole && prefix.iter().skip(end).all(|byte| is_blank(*byte)),
-        Scan::Incomplete if !whole => {
-            let opener = prefix.iter().copied().find(|byte| !is_blank(*byte));
-            matches!((opener, last_nonblank), (Some(b'{'), Some(b'}')) | (Some(b'['), Some(b']')))
-        }
-        _ => false,
-    }
+    let good = match scan(prefix) {
+        Scan::Complete(end) => prefix.iter().skip(end).all(|byte| is_blank(*byte)),
+        Scan::Incomplete => !whole,
+        Scan::Invalid => false,
+    };
+    let opener = prefix.iter().copied().find(|byte| !is_blank(*byte));
+    good && matches!((opener, last_nonblank), (Some(b'{'), Some(b'}')) | (Some(b'['), Some(b']')))
 }
 
 #[cfg(test)]
@@ -110,6 +109,7 @@ mod tests {
     fn believes_a_cut_prefix_as_far_as_it_goes() {
         assert_eq!(content_type(b"[{\"a\": \"xx", false, 1, Some(b']')), ContentType::Json);
         assert_eq!(content_type(b"[{\"a\": \"xx", false, 2, Some(b']')), ContentType::Ndjson);
+        assert_eq!(content_type(b"[1] ", false, 1, Some(b']')), ContentType::Json);
         assert_eq!(content_type(b"[2024-01-01] INFO", false, 9, Some(b']')), ContentType::Text);
         assert_eq!(content_type(b"[\n1,", false, 9, Some(b'}')), ContentType::Text);
     }

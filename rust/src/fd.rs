@@ -55,8 +55,7 @@ pub fn read_at(fd: BorrowedFd<'_>, buffer: &mut [u8], offset: u64, check: Check<
 pub fn read_exact_at(fd: BorrowedFd<'_>, buffer: &mut [u8], offset: u64, check: Check<'_>) -> Result<()> {
     let mut done = 0;
     while done < buffer.len() {
-        let Some(rest) = buffer.get_mut(done..) else { break };
-        match read_at(fd, rest, offset + done as u64, check)? {
+        match read_at(fd, &mut buffer[done..], offset + done as u64, check)? {
             0 => return Err(Error::Damaged("the data file is shorter than its metadata says")),
             count => done += count,
         }
@@ -72,7 +71,8 @@ pub fn write_all(fd: BorrowedFd<'_>, mut data: &[u8], check: Check<'_>) -> Resul
     while !data.is_empty() {
         match rustix::io::write(fd, data) {
             Ok(count) => {
-                data = data.get(count..).unwrap_or_default();
+                // The kernel never takes more than it was given.
+                data = &data[count..];
                 // A pipe takes less than all only where a signal came in the middle.
                 if !data.is_empty() {
                     check()?;
@@ -265,5 +265,70 @@ fn wait(
         None => Ok(()),
         Some(Errno::INTR) => check(),
         Some(errno) => Err(error(errno.into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::os::fd::AsFd;
+
+    use super::*;
+    use crate::testing::{content, file_with, go_on};
+
+    #[test]
+    fn reads_exactly_or_says_that_the_file_is_short() {
+        let file = file_with(b"0123456789");
+        let mut buffer = [0; 4];
+        read_exact_at(file.as_fd(), &mut buffer, 5, &mut go_on).unwrap();
+        assert_eq!(&buffer, b"5678");
+        let short = read_exact_at(file.as_fd(), &mut buffer, 7, &mut go_on);
+        assert!(matches!(short, Err(Error::Damaged(_))));
+    }
+
+    #[test]
+    fn a_full_pipe_that_may_not_block_is_waited_for() {
+        let (reader, writer) = rustix::pipe::pipe().unwrap();
+        rustix::io::ioctl_fionbio(&writer, true).unwrap();
+        let data = vec![b'x'; 3 * PIPE];
+        let reading = std::thread::spawn(move || {
+            let mut all = Vec::new();
+            std::fs::File::from(reader).read_to_end(&mut all).map(|_| all)
+        });
+        write_all(writer.as_fd(), &data, &mut go_on).unwrap();
+        drop(writer);
+        assert!(reading.join().unwrap().unwrap() == data);
+    }
+
+    /// More than a pipe holds.
+    const PIPE: usize = 1024 * 1024;
+
+    #[test]
+    fn a_file_is_spliced_into_a_pipe_or_not_at_all() {
+        let file = file_with(b"0123456789");
+        let (reader, writer) = rustix::pipe::pipe().unwrap();
+        let moved = splice(file.as_fd(), 4, 5, writer.as_fd(), &mut go_on).unwrap();
+        drop(writer);
+        let mut all = Vec::new();
+        std::fs::File::from(reader).read_to_end(&mut all).unwrap();
+        assert_eq!(all, b"45678"[..moved]);
+    }
+
+    #[test]
+    fn a_range_is_copied_from_an_offset_and_the_position_stays() {
+        let (source, mut out) = (file_with(b"0123456789"), file_with(b""));
+        out.write_all(b"so far ").unwrap();
+        let copied = copy_range(source.as_fd(), Some(2), out.as_fd(), 3, &mut go_on).unwrap();
+        assert_eq!(content(&out), [b"so far ", &b"234"[..copied]].concat());
+        assert_eq!(position(source.as_fd()), Some(0));
+    }
+
+    #[test]
+    fn what_a_descriptor_is() {
+        let (reader, _writer) = rustix::pipe::pipe().unwrap();
+        let file = file_with(b"");
+        assert!(is_pipe(reader.as_fd()) && !is_regular(reader.as_fd()));
+        assert!(is_regular(file.as_fd()) && is_readable(file.as_fd()));
+        assert_eq!(position(reader.as_fd()), None);
     }
 }

@@ -44,7 +44,7 @@ pub fn scan(data: &[u8]) -> Scan {
 #[must_use]
 pub fn field_names(data: &[u8]) -> Vec<&[u8]> {
     let mut names: Vec<&[u8]> = Vec::new();
-    let complete = data.get(..memchr::memrchr(b'\n', data).map_or(0, |at| at + 1)).unwrap_or_default();
+    let complete = &data[..memchr::memrchr(b'\n', data).map_or(0, |at| at + 1)];
     for line in complete.split(|byte| *byte == b'\n') {
         for name in keys(line) {
             if !names.contains(&name) {
@@ -70,12 +70,12 @@ fn keys(line: &[u8]) -> Vec<&[u8]> {
         }
         let value = skip_blank(line, skip_blank(line, end) + 1);
         let Some(first) = line.get(value) else { break };
-        let rest = line.get(value..).unwrap_or_default();
         let after = match first {
-            b'{' | b'[' => scan_container(rest).map(|len| value + len),
+            b'{' | b'[' => scan_container(&line[value..]).map(|len| value + len),
             first => scan_scalar(line, value, *first),
         };
-        keys.push(line.get(start + 1..end - 1).unwrap_or_default());
+        // Without its quotes, of which there are two: the string is whole.
+        keys.push(&line[start + 1..end - 1]);
         let Ok(after) = after else { break };
         at = skip_blank(line, after);
         if line.get(at) != Some(&b',') {
@@ -149,7 +149,8 @@ fn scan_scalar(data: &[u8], at: usize, first: u8) -> Token {
     if first == b'"' {
         return scan_string(data, at);
     }
-    let rest = data.get(at..).unwrap_or_default();
+    // `first` stands there.
+    let rest = &data[at..];
     let len = rest.iter().take_while(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte)).count();
     let (word, later) = rest.split_at(len);
     // A word that the end of the data cuts can't be judged yet, unless it begins wrongly.
@@ -209,8 +210,8 @@ fn scan_escape(data: &[u8], at: usize) -> Token {
     match data.get(at).ok_or(Scan::Incomplete)? {
         b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Ok(at + 1),
         b'u' => {
-            let digits = data.get(at + 1..).unwrap_or_default();
-            let digits = digits.get(..4).unwrap_or(digits);
+            let rest = &data[at + 1..];
+            let digits = &rest[..rest.len().min(4)];
             if !digits.iter().all(u8::is_ascii_hexdigit) {
                 return Err(Scan::Invalid);
             }

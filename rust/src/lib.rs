@@ -7,22 +7,20 @@
 //! **What a line is**, here and in the twin: the bytes up to and including a `\n` (0x0A). A `\r` before
 //! it belongs to the line. An unterminated rest at the end of the data is a line too.
 
-pub mod beside;
 pub mod capture;
+pub mod codec;
 pub mod copy;
+pub mod copy_offload;
 pub mod detect;
 pub mod error;
 pub mod fd;
-pub mod gzip;
 pub mod json;
 pub mod lines;
 pub mod observe;
-pub mod pack;
 pub mod publish;
 pub mod read;
 pub mod summary;
 pub mod truncate;
-pub mod unpack;
 
 mod bindings;
 
@@ -34,10 +32,11 @@ mod testing;
 /// The compiled module, `maxstage._core`.
 #[pyo3::pymodule]
 mod _core {
+    use pyo3::exceptions::PyRuntimeWarning;
     use pyo3::prelude::*;
 
     #[pymodule_export]
-    use crate::bindings::capture::Capture;
+    use crate::bindings::capture::{Capture, Event, StreamLimits};
     #[pymodule_export]
     use crate::bindings::copy::Writer;
     #[pymodule_export]
@@ -55,6 +54,10 @@ mod _core {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        if cfg!(debug_assertions) {
+            let warning = c"this is a debug build of maxstage._core: many times slower; build with --release";
+            PyErr::warn(module.py(), &module.py().get_type::<PyRuntimeWarning>(), warning, 1)?;
+        }
         // Compared with the Python package's own version by `_backend.py`: a stale extension is refused.
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }

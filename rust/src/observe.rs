@@ -42,8 +42,10 @@ impl LineIndex {
             if self.filled == 0 {
                 self.open_block();
             }
-            let room = usize::try_from(self.block - self.filled).unwrap_or(usize::MAX);
-            let (now, later) = data.split_at(room.min(data.len()));
+            // A block may have more room than a usize can say: then all of the data fits.
+            let room =
+                usize::try_from(self.block - self.filled).map_or(data.len(), |room| room.min(data.len()));
+            let (now, later) = data.split_at(room);
             if let Some(last) = self.counts.last_mut() {
                 *last += lines::count_newlines(now);
             }
@@ -88,7 +90,7 @@ impl Observer {
         self.last_nonblank =
             chunk.iter().rev().copied().find(|byte| !detect::is_blank(*byte)).or(self.last_nonblank);
         let room = PREFIX.saturating_sub(self.prefix.len()).min(chunk.len());
-        self.prefix.extend_from_slice(chunk.get(..room).unwrap_or_default());
+        self.prefix.extend_from_slice(&chunk[..room]);
     }
 
     /// Bytes that passed by.

@@ -5,13 +5,12 @@
 
 use std::os::fd::BorrowedFd;
 
-use crate::beside::{self, Plan};
+use crate::codec::{Codec, Decoder, FRAME, Frame, unpack};
+use crate::copy_offload::{self, Plan};
 use crate::error::{Check, Result};
 use crate::fd::{self, CHUNK};
-use crate::gzip::{self, Decoder, Member};
 use crate::lines;
 use crate::observe::LineIndex;
-use crate::unpack;
 
 /// How the last lines are looked for: from the end, in steps of this many bytes.
 const BACKWARDS: usize = 64 * 1024;
@@ -31,9 +30,10 @@ pub struct Reader {
 
 /// What a compressed file needs more.
 struct Packed {
-    members: Vec<Member>,
+    codec: Codec,
+    frames: Vec<Frame>,
     decoder: Decoder,
-    /// The member that was inflated last, by its offset: many small reads of one inflate it once.
+    /// The frame that was inflated last, by its offset: many small reads of one inflate it once.
     current: Option<u64>,
     data: Vec<u8>,
 }
@@ -42,35 +42,26 @@ impl Reader {
     /// The data of a plain file of `size` bytes; with the index of its lines where there is one.
     #[must_use]
     pub fn plain(size: u64, index: Option<&LineIndex>) -> Self {
-        let mut blocks = vec![Block { offset: 0, newlines_before: 0 }];
-        if let Some(index) = index {
-            let (mut offset, mut newlines_before) = (0, 0);
-            for count in &index.counts {
-                offset += index.block;
-                newlines_before += count;
-                blocks.push(Block { offset, newlines_before });
-            }
-        }
-        blocks.retain(|block| block.offset == 0 || block.offset < size);
-        Self { size, blocks, packed: None }
+        Self { size, blocks: indexed_blocks(size, index), packed: None }
     }
 
-    /// The data of a file of gzip members, `file_size` bytes long.
+    /// The data of a file that `codec` made, `file_size` bytes long; with the index of its lines where there is one and
+    /// the file itself does not tell.
     ///
     /// # Errors
     /// [`crate::error::Error::Damaged`], [`crate::error::Error::Read`].
-    pub fn gzip(file: BorrowedFd<'_>, file_size: u64, check: Check<'_>) -> Result<Self> {
-        let members = gzip::read_index(file, file_size, check)?;
-        let size = members.iter().map(|member| member.len as u64).sum();
-        let blocks = members
-            .iter()
-            .map(|member| Block { offset: member.offset, newlines_before: member.newlines_before })
-            .collect();
-        Ok(Self {
-            size,
-            blocks,
-            packed: Some(Packed { members, decoder: Decoder::default(), current: None, data: Vec::new() }),
-        })
+    pub fn packed(
+        codec: Codec,
+        file: BorrowedFd<'_>,
+        file_size: u64,
+        index: Option<&LineIndex>,
+        check: Check<'_>,
+    ) -> Result<Self> {
+        let frames = codec.read_index(file, file_size, check)?;
+        let size = frames.iter().map(|frame| frame.len as u64).sum();
+        let blocks = blocks_of(&frames).unwrap_or_else(|| indexed_blocks(size, index));
+        let (decoder, data) = (codec.decoder(), Vec::new());
+        Ok(Self { size, blocks, packed: Some(Packed { codec, frames, decoder, current: None, data }) })
     }
 
     /// Bytes of data.
@@ -92,9 +83,12 @@ impl Reader {
         take: &mut dyn FnMut(&[u8], Check<'_>) -> Result<bool>,
     ) -> Result<()> {
         let end = end.min(self.size);
+        if end <= start {
+            return Ok(());
+        }
         match &mut self.packed {
             None => plain_chunks(file, start, end, check, take),
-            Some(packed) => gzip_chunks(file, packed, start, end, check, take),
+            Some(packed) => packed_chunks(file, packed, start, end, check, take),
         }
     }
 
@@ -122,7 +116,8 @@ impl Reader {
             crc.update(chunk);
             let moved = if splicing { fd::splice(file, at, chunk.len(), out, check)? } else { 0 };
             splicing = splicing && moved == chunk.len();
-            fd::write_all(out, chunk.get(moved..).unwrap_or_default(), check)?;
+            // No more was moved than asked for.
+            fd::write_all(out, &chunk[moved..], check)?;
             at += chunk.len() as u64;
             // Before the next write, which may wait for a reader that went for lunch.
             check()?;
@@ -140,11 +135,11 @@ impl Reader {
         check: Check<'_>,
     ) -> Result<u64> {
         let len = end.min(self.size).saturating_sub(start);
-        if len < beside::WORTH_A_THREAD || self.packed.is_some() || !fd::is_regular(out) {
+        if len < copy_offload::WORTH_A_THREAD || self.packed.is_some() || !fd::is_regular(out) {
             return Ok(0);
         }
         let plan = Plan { source: file, from: Some(start), out, len, reread: file, reread_at: start };
-        beside::copy(plan, &mut |chunk| crc.update(chunk), check)
+        copy_offload::copy(plan, &mut |chunk| crc.update(chunk), check)
     }
 
     /// Returns where line `number` begins (1 is the first); the end of the data where there are fewer lines.
@@ -158,7 +153,7 @@ impl Reader {
             return Ok(self.size);
         };
         let (mut at, mut left, mut found) = (block.offset, ends - block.newlines_before, None);
-        // Not beyond the block: of compressed data, several members would be inflated ahead.
+        // Not beyond the block: of compressed data, several frames would be inflated ahead.
         let (start, end) = (at, self.blocks.get(after).map_or(self.size, |next| next.offset));
         self.chunks(file, start, end, check, &mut |chunk, _| {
             if let Some(past) = lines::after_newline(chunk, left) {
@@ -178,11 +173,11 @@ impl Reader {
     /// [`crate::error::Error::Damaged`], [`crate::error::Error::Read`], what `check` returns.
     pub fn tail_offset(&mut self, file: BorrowedFd<'_>, count: u64, check: Check<'_>) -> Result<u64> {
         let Some(last) = self.size.checked_sub(1).filter(|_| count > 0) else { return Ok(self.size) };
-        let step = self.packed.as_ref().map_or(BACKWARDS, |_| gzip::MEMBER) as u64;
+        let step = self.packed.as_ref().map_or(BACKWARDS, |_| FRAME) as u64;
         // A newline at the very end ends the last line; it does not begin another.
         let (mut left, mut end) = (count, last);
         while end > 0 {
-            // Steps end where members do, so that each is inflated once.
+            // Steps end where frames do, so that each is inflated once.
             let start = (end - 1) / step * step;
             let mut part = Vec::new();
             self.chunks(file, start, end, check, &mut |chunk, _| {
@@ -211,8 +206,9 @@ fn plain_chunks(
     let mut buffer = vec![0; CHUNK.min(usize::try_from(end.saturating_sub(start)).unwrap_or(CHUNK))];
     let mut at = start;
     while at < end {
-        let most = buffer.len().min(usize::try_from(end - at).unwrap_or(usize::MAX));
-        let chunk = buffer.get_mut(..most).unwrap_or_default();
+        // What does not fit into a usize is more than a buffer.
+        let most = usize::try_from(end - at).map_or(buffer.len(), |left| left.min(buffer.len()));
+        let chunk = &mut buffer[..most];
         fd::read_exact_at(file, chunk, at, check)?;
         at += chunk.len() as u64;
         if !take(chunk, check)? {
@@ -222,7 +218,7 @@ fn plain_chunks(
     Ok(())
 }
 
-fn gzip_chunks(
+fn packed_chunks(
     file: BorrowedFd<'_>,
     packed: &mut Packed,
     start: u64,
@@ -230,28 +226,57 @@ fn gzip_chunks(
     check: Check<'_>,
     take: &mut dyn FnMut(&[u8], Check<'_>) -> Result<bool>,
 ) -> Result<()> {
-    let first = packed.members.partition_point(|member| member.offset + member.len as u64 <= start);
-    let after = packed.members.partition_point(|member| member.offset < end);
-    let members = packed.members.get(first..after).unwrap_or_default();
-    let mut take_part = |member: &Member, data: &[u8], check: Check<'_>| {
-        let within =
-            |offset: u64| usize::try_from(offset.saturating_sub(member.offset)).unwrap_or(usize::MAX);
-        take(data.get(within(start)..within(end).min(data.len())).unwrap_or_default(), check)
+    let first = packed.frames.partition_point(|frame| frame.offset + frame.len as u64 <= start);
+    let after = packed.frames.partition_point(|frame| frame.offset < end);
+    // In order, since `start` is before `end`.
+    let frames = &packed.frames[first..after];
+    let mut take_part = |frame: &Frame, data: &[u8], check: Check<'_>| {
+        // An offset beyond the frame is its end.
+        let within = |offset: u64| {
+            usize::try_from(offset.saturating_sub(frame.offset)).map_or(data.len(), |at| at.min(data.len()))
+        };
+        take(&data[within(start)..within(end)], check)
     };
-    if unpack::inflate(file, members, &mut take_part, check)? {
+    if unpack::inflate(packed.codec, file, frames, &mut take_part, check)? {
         return Ok(());
     }
-    for member in members {
-        if packed.current != Some(member.offset) {
+    for frame in frames {
+        if packed.current != Some(frame.offset) {
             packed.current = None;
-            packed.decoder.inflate(file, member, &mut packed.data, check)?;
-            packed.current = Some(member.offset);
+            packed.decoder.read(file, frame, &mut packed.data, check)?;
+            packed.current = Some(frame.offset);
         }
-        if !take_part(member, &packed.data, check)? {
+        if !take_part(frame, &packed.data, check)? {
             break;
         }
     }
     Ok(())
+}
+
+/// The blocks that frames are, where each tells its newlines.
+fn blocks_of(frames: &[Frame]) -> Option<Vec<Block>> {
+    let mut newlines_before = 0;
+    let block = |frame: &Frame| {
+        let block = Block { offset: frame.offset, newlines_before };
+        newlines_before += frame.newlines?;
+        Some(block)
+    };
+    frames.iter().map(block).collect()
+}
+
+/// The blocks of an index; all of the data is one where there is none.
+fn indexed_blocks(size: u64, index: Option<&LineIndex>) -> Vec<Block> {
+    let mut blocks = vec![Block { offset: 0, newlines_before: 0 }];
+    if let Some(index) = index {
+        let (mut offset, mut newlines_before) = (0, 0);
+        for count in &index.counts {
+            offset += index.block;
+            newlines_before += count;
+            blocks.push(Block { offset, newlines_before });
+        }
+    }
+    blocks.retain(|block| block.offset == 0 || block.offset < size);
+    blocks
 }
 
 #[cfg(test)]
@@ -265,16 +290,23 @@ mod tests {
 
     /// Two and a half megabytes, stored plain and compressed, and readers of each.
     fn stored(data: &[u8]) -> Vec<(File, Reader)> {
-        let (plain, packed) = (file_with(b""), file_with(b""));
-        let (mut writer, mut gzip_writer) = (Writer::new(false, false), Writer::new(true, false));
-        for (target, writer) in [(&plain, &mut writer), (&packed, &mut gzip_writer)] {
-            writer.write(target.as_fd(), data, &mut go_on).unwrap();
-            writer.finish(target.as_fd(), &mut go_on).unwrap();
+        let mut readers = Vec::new();
+        for codec in [None, Some(Codec::Gzip), Some(Codec::Zstd)] {
+            let (file, mut writer) = (file_with(b""), Writer::new(codec, false));
+            writer.write(file.as_fd(), data, &mut go_on).unwrap();
+            writer.finish(file.as_fd(), &mut go_on).unwrap();
+            for index in [None, Some(writer.seen().line_index())] {
+                let reader = match codec {
+                    None => Reader::plain(writer.seen().byte_size(), index),
+                    Some(codec) => {
+                        let size = writer.stored_size();
+                        Reader::packed(codec, file.as_fd(), size, index, &mut go_on).unwrap()
+                    }
+                };
+                readers.push((file.try_clone().unwrap(), reader));
+            }
         }
-        let indexed = Reader::plain(writer.seen().byte_size(), Some(writer.seen().line_index()));
-        let reader = Reader::gzip(packed.as_fd(), gzip_writer.stored_size(), &mut go_on).unwrap();
-        let bare = Reader::plain(writer.seen().byte_size(), None);
-        vec![(plain.try_clone().unwrap(), indexed), (plain, bare), (packed, reader)]
+        readers
     }
 
     #[test]

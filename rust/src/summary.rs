@@ -117,10 +117,10 @@ impl Summary {
     /// Takes in the next part of the text.
     pub fn feed(&mut self, data: &[u8]) {
         let room = SAMPLE.saturating_sub(self.sample.len()).min(data.len());
-        self.sample.extend_from_slice(data.get(..room).unwrap_or_default());
+        self.sample.extend_from_slice(&data[..room]);
         let mut start = 0;
         for end in memchr::memchr_iter(b'\n', data) {
-            let rest = data.get(start..end).unwrap_or_default();
+            let rest = &data[start..end];
             start = end + 1;
             if self.line.is_empty() {
                 self.take_line(rest.get(..CLIP).unwrap_or(rest));
@@ -132,12 +132,12 @@ impl Summary {
                 self.line.clear();
             }
         }
-        self.extend_line(data.get(start..).unwrap_or_default());
+        self.extend_line(&data[start..]);
     }
 
     fn extend_line(&mut self, rest: &[u8]) {
         let room = CLIP.saturating_sub(self.line.len()).min(rest.len());
-        self.line.extend_from_slice(rest.get(..room).unwrap_or_default());
+        self.line.extend_from_slice(&rest[..room]);
     }
 
     /// Takes in a line without its newline, clipped.
@@ -272,13 +272,13 @@ fn lines_in(text: &[u8]) -> u64 {
 fn whole_lines(text: &[u8], room: usize, at_end: bool) -> &[u8] {
     if at_end {
         let start = text.len().saturating_sub(room);
-        let region = text.get(start..).unwrap_or_default();
-        let inner = region.get(..region.len().saturating_sub(1)).unwrap_or_default();
+        let region = &text[start..];
+        let inner = &region[..region.len().saturating_sub(1)];
         let skip = memchr::memchr(b'\n', inner).map_or(region.len(), |at| at + 1);
-        region.get(skip..).unwrap_or_default()
+        &region[skip..]
     } else {
         let region = text.get(..room).unwrap_or(text);
-        region.get(..memchr::memrchr(b'\n', region).map_or(0, |at| at + 1)).unwrap_or_default()
+        &region[..memchr::memrchr(b'\n', region).map_or(0, |at| at + 1)]
     }
 }
 

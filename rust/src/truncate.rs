@@ -115,7 +115,7 @@ pub fn truncate(data: &[u8], limit: Limit, hint: Option<&str>) -> Truncated {
     truncate_ends(Ends { head: data, tail: data, size, lines }, limit, hint)
 }
 
-/// Cuts a text of which the ends are known. Not for [`Strategy::Summary`], which wants to see all of it.
+/// Cuts a text of which the ends are known. Not for [`Strategy::Summary`], which needs all of it.
 #[must_use]
 pub fn truncate_ends(ends: Ends<'_>, limit: Limit, hint: Option<&str>) -> Truncated {
     let Ends { head, tail, size, lines } = ends;
@@ -234,9 +234,9 @@ fn cut_head_lines(text: &[u8], budget: usize, most: usize) -> usize {
 
 fn cut_tail_lines(text: &[u8], budget: usize, most: usize) -> usize {
     let start = text.len().saturating_sub(budget);
-    let region = text.get(start..).unwrap_or_default();
+    let region = &text[start..];
     // A newline at the very end ends the last line; it does not begin another.
-    let inner = region.get(..region.len().saturating_sub(1)).unwrap_or_default();
+    let inner = &region[..region.len().saturating_sub(1)];
     if let Some(at) = memchr::memrchr_iter(b'\n', inner).nth(most.saturating_sub(1)) {
         return region.len() - at - 1;
     }
@@ -286,7 +286,7 @@ impl Truncator {
         self.last = data.last().copied().or(self.last);
         if self.limit.strategy.keeps_head() {
             let room = (self.capacity - self.head.len()).min(data.len());
-            self.head.extend_from_slice(data.get(..room).unwrap_or_default());
+            self.head.extend_from_slice(&data[..room]);
         }
         if self.limit.strategy.keeps_tail() {
             self.feed_tail(data);

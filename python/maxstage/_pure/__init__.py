@@ -7,7 +7,7 @@ from maxstage._version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from maxstage._pure.capture import Capture
+    from maxstage._pure.capture import Capture, Event, StreamLimits
     from maxstage._pure.copy import Writer
     from maxstage._pure.descriptor import sync_file_system
     from maxstage._pure.detect import content_type
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Capture": "capture",
+    "Event": "capture",
+    "StreamLimits": "capture",
     "Writer": "copy",
     "sync_file_system": "descriptor",
     "content_type": "detect",
@@ -36,7 +38,9 @@ a function: importing it would put the module in its place.)"""
 
 __all__ = [
     "Capture",
+    "Event",
     "Reader",
+    "StreamLimits",
     "Truncated",
     "Truncator",
     "Writer",

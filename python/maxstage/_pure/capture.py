@@ -1,10 +1,11 @@
 """Capturing the output of a process; the rules are told in ``rust/src/capture.rs``."""
 
+import enum
 import select
 import time
 
 from maxstage._pure import descriptor
-from maxstage._pure.truncation import Truncator
+from maxstage._pure.truncation import Truncator, check_limit
 from maxstage.interrupts import Deferred
 
 TYPE_CHECKING = False
@@ -12,22 +13,42 @@ if TYPE_CHECKING:
     from maxstage._pure.copy import Writer
     from maxstage._pure.truncation import Truncated
 
-    StreamLimits = tuple[str, int, int, int | None]
 
 _NOT_YET, _WRITER, _NEVER = range(3)
+
+
+class StreamLimits:
+    """What may be held of one stream. See the stub of the compiled module."""
+
+    def __init__(self, strategy: str, max_bytes: int, max_lines: int, keep_above: int | None, /) -> None:
+        check_limit(strategy, max_bytes, max_lines)
+        self.strategy = strategy
+        self.max_bytes = max_bytes
+        self.max_lines = max_lines
+        self.keep_above = keep_above
+
+
+class Event(enum.IntEnum):
+    """Why `Capture.pump` came back. See the stub of the compiled module."""
+
+    END = 0
+    KEEP_STDOUT = 1
+    KEEP_STDERR = 2
+    EXITED = 3
+    TIMEOUT = 4
+    DATA = 5
 
 
 class _Stream:
     """One of the two streams."""
 
-    def __init__(self, fd: int, limits: "StreamLimits") -> None:
-        strategy, max_bytes, max_lines, keep_above = limits
+    def __init__(self, fd: int, limits: StreamLimits) -> None:
         self.fd = fd
         self.open = fd >= 0
-        self.max_bytes = max_bytes
-        self.truncator = Truncator(strategy, max_bytes, max_lines)
-        self.keep_above = keep_above
-        self.keeping = _NEVER if keep_above is None else _NOT_YET
+        self.max_bytes = limits.max_bytes
+        self.truncator = Truncator(limits.strategy, limits.max_bytes, limits.max_lines)
+        self.keep_above = limits.keep_above
+        self.keeping = _NEVER if limits.keep_above is None else _NOT_YET
         self.pending = bytearray()
         self.writer: Writer | None = None
 
@@ -53,8 +74,8 @@ class Capture:
         stdout: int,
         stderr: int,
         exit_fd: int,
-        stdout_limits: "StreamLimits",
-        stderr_limits: "StreamLimits",
+        stdout_limits: StreamLimits,
+        stderr_limits: StreamLimits,
         max_combined: int,
         /,
         *,
@@ -70,15 +91,15 @@ class Capture:
                 self._poll.register(fd, select.POLLIN)
         descriptor.widen_pipe(stdout)
 
-    def pump(self, timeout_ms: int, /) -> tuple[str, int]:
+    def pump(self, timeout_ms: int, /) -> Event:
         """Read until something happens, at most `timeout_ms` milliseconds; tell what."""
         deadline = time.monotonic() + timeout_ms / 1000
         while True:
-            for number in range(2):
+            for number, event in enumerate((Event.KEEP_STDOUT, Event.KEEP_STDERR)):
                 if self._is_to_be_kept(number):
-                    return "keep", number
+                    return event
             if not any(stream.open for stream in self._streams):
-                return "end", 0
+                return Event.END
             left = max(0, deadline - time.monotonic())
             ready = {fd for fd, _ in self._poll.poll(left * 1000)}
             # What was read must reach the writer: an item with a hole in it would be published else.
@@ -87,12 +108,12 @@ class Capture:
                     self._read_once(stream) for stream in self._streams if stream.open and stream.fd in ready
                 ]
             if any(data):
-                return "data", 0
+                return Event.DATA
             if self._exit_fd in ready:
                 self._poll.unregister(self._exit_fd)
-                return "exited", 0
+                return Event.EXITED
             if time.monotonic() >= deadline:
-                return "timeout", 0
+                return Event.TIMEOUT
 
     def _read_once(self, stream: _Stream) -> bool:
         """Read a chunk; return whether whoever follows live wants to know."""

@@ -2,11 +2,13 @@
 
 import zlib
 
-from maxstage._pure import descriptor, gzip
+from maxstage._pure import descriptor
+from maxstage._pure.codec import FRAME, codec_of
 from maxstage._pure.lines import BLANK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from maxstage._pure.codec import Codec, FrameSizes
     from maxstage._pure.detect import ContentType
 
 PREFIX = 64 * 1024
@@ -24,12 +26,15 @@ _WRITEBACK_EVERY = 8 * 1024 * 1024
 class Writer:
     """Writes one item to a file descriptor. See the stub of the compiled module."""
 
-    def __init__(self, fd: int, name: str, /, *, compress: bool = False, sync: bool = False) -> None:
+    def __init__(self, fd: int, name: str, /, *, codec: str = "none", sync: bool = False) -> None:
         self._fd = fd
         self._name = name
         # Where the disk was last told to begin; None where nobody will wait for it.
         self._synced_upto = 0 if sync else None
-        self._pending: bytearray | None = bytearray() if compress else None
+        self._codec = codec_of(codec)
+        self._pending = bytearray()
+        # Where the file ends with a table of its frames: 8 bytes for each MiB of data there, some more here.
+        self._sizes: list[FrameSizes] = []
         self._prefix = bytearray()
         self._last = b""
         self._last_nonblank: int | None = None
@@ -58,10 +63,16 @@ class Writer:
 
     def finish(self) -> None:
         """Write what is pending; nothing may be written after it."""
-        # An empty item is one empty member: no bytes at all are not a gzip file.
-        if self._pending or (self._pending is not None and not self.stored_size):
-            self._store(gzip.compress_member(bytes(self._pending)))
+        codec = self._codec
+        if codec is None:
+            return
+        # An empty item is one empty frame: no bytes at all are not a compressed file.
+        if self._pending or not self.stored_size:
+            self._store_frame(codec, bytes(self._pending))
             self._pending.clear()
+        if codec.HAS_TABLE:
+            self._store(codec.trailer(self._sizes))
+            self._sizes.clear()
 
     def _take(self, chunk: bytes) -> None:
         self.crc32 = zlib.crc32(chunk, self.crc32)
@@ -71,13 +82,20 @@ class Writer:
         rest = chunk.rstrip(BLANK)
         self._last_nonblank = rest[-1] if rest else self._last_nonblank
         self._prefix += chunk[: max(0, PREFIX - len(self._prefix))]
-        if self._pending is None:
+        codec = self._codec
+        if codec is None:
             self._store(chunk)
             return
         self._pending += chunk
-        while len(self._pending) >= gzip.MEMBER:
-            self._store(gzip.compress_member(bytes(self._pending[: gzip.MEMBER])))
-            del self._pending[: gzip.MEMBER]
+        while len(self._pending) >= FRAME:
+            self._store_frame(codec, bytes(self._pending[:FRAME]))
+            del self._pending[:FRAME]
+
+    def _store_frame(self, codec: "Codec", data: bytes) -> None:
+        frame = codec.compress(data)
+        if codec.HAS_TABLE:
+            self._sizes.append((len(frame), len(data)))
+        self._store(frame)
 
     def _store(self, data: bytes) -> None:
         descriptor.write_all(self._fd, data, self._name)

@@ -56,9 +56,7 @@ def _is_ndjson(prefix: bytes, *, whole: bool) -> bool:
 
 def _is_json(prefix: bytes, whole: bool, last_nonblank: int | None) -> bool:
     end = scan(prefix)
-    if end >= 0:
-        return whole and not prefix[end:].strip(BLANK)
-    if end == INVALID or whole:
+    if end == INVALID or (end == INCOMPLETE and whole) or (end >= 0 and prefix[end:].strip(BLANK)):
         return False
     opener = prefix.lstrip(BLANK)[:1]
     return (opener, last_nonblank) in ((b"{", ord("}")), (b"[", ord("]")))

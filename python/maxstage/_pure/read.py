@@ -3,7 +3,8 @@
 import bisect
 import zlib
 
-from maxstage._pure import descriptor, gzip
+from maxstage._pure import descriptor
+from maxstage._pure.codec import FRAME, Frame, codec_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,24 +24,26 @@ class Reader:
         /,
         *,
         file_size: int,
-        compressed: bool = False,
+        codec: str = "none",
         line_index: tuple[int, list[int]] | None = None,
     ) -> None:
         self._fd = fd
         self._name = name
-        self._members: list[gzip.Member] | None = None
-        # The member inflated last, so that many small reads of one inflate it once.
-        self._current: gzip.Member | None = None
+        self._codec = codec_of(codec)
+        self._frames: list[Frame] = []
+        # The frame inflated last, so that many small reads of one inflate it once.
+        self._current: Frame | None = None
         self._data = b""
         # Parts of the data of which it is known how many newlines lie before: (newlines before, offset).
         self._blocks: list[tuple[int, int]] = [(0, 0)]
         self.size = file_size
-        if compressed:
-            self._members = gzip.read_index(fd, file_size, name)
-            self._blocks = [(member.newlines_before, member.offset) for member in self._members]
-            self.size = sum(member.len for member in self._members)
+        if self._codec is not None:
+            self._frames = self._codec.read_index(fd, file_size, name)
+            self.size = sum(frame.len for frame in self._frames)
+        if any(frame.newlines is not None for frame in self._frames):
+            self._blocks = list(_frame_starts(self._frames))
         elif line_index is not None:
-            self._blocks += _block_starts(line_index, file_size)
+            self._blocks += _block_starts(line_index, self.size)
 
     def line_offset(self, number: int, /) -> int:
         """Where line `number` begins (1 is the first); the end of the data where there are fewer lines."""
@@ -64,7 +67,7 @@ class Reader:
         """Where the last `count` lines begin."""
         if count <= 0 or not self.size:
             return self.size
-        step = _BACKWARDS if self._members is None else gzip.MEMBER
+        step = _BACKWARDS if self._codec is None else FRAME
         end = self.size - 1  # a newline at the very end ends the last line; it does not begin another
         while end > 0:
             start = (end - 1) // step * step
@@ -83,7 +86,7 @@ class Reader:
     def copy_to(self, target: int, start: int, end: int, name: str, /, *, crc: int = 0) -> int:
         """Write the bytes from `start` to before `end` to `target`; return `crc` carried on over them."""
         # Into a pipe the kernel passes the file's pages on; they are read for the checksum only.
-        splicing = self._members is None and descriptor.is_pipe(target)
+        splicing = self._codec is None and descriptor.is_pipe(target)
         if splicing:
             descriptor.widen_pipe(target)
         at = start
@@ -103,27 +106,36 @@ class Reader:
 
     def _chunks(self, start: int, end: int) -> "Iterator[bytes]":
         end = min(end, self.size)
-        if self._members is None:
+        codec = self._codec
+        if codec is None:
             for at in range(start, end, descriptor.CHUNK):
                 yield descriptor.read_exact_at(self._fd, min(descriptor.CHUNK, end - at), at, self._name)
             return
-        first = bisect.bisect_right(self._members, start, key=lambda member: member.offset + member.len)
-        for member in self._members[first:]:
-            if member.offset >= end:
+        first = bisect.bisect_right(self._frames, start, key=lambda frame: frame.offset + frame.len)
+        for frame in self._frames[first:]:
+            if frame.offset >= end:
                 break
-            if member is not self._current:
+            if frame is not self._current:
                 self._current = None
-                self._data = gzip.inflate(self._fd, member, self._name)
-                self._current = member
-            yield self._data[max(0, start - member.offset) : end - member.offset]
+                packed = descriptor.read_exact_at(self._fd, frame.file_len, frame.file_offset, self._name)
+                self._data = codec.inflate(packed, frame)
+                self._current = frame
+            yield self._data[max(0, start - frame.offset) : end - frame.offset]
 
 
-def _block_starts(line_index: tuple[int, list[int]], file_size: int) -> "Iterator[tuple[int, int]]":
+def _frame_starts(frames: list[Frame]) -> "Iterator[tuple[int, int]]":
+    before = 0
+    for frame in frames:
+        yield before, frame.offset
+        before += frame.newlines or 0
+
+
+def _block_starts(line_index: tuple[int, list[int]], size: int) -> "Iterator[tuple[int, int]]":
     block, counts = line_index
     before = 0
     for number, count in enumerate(counts, 1):
         before += count
-        if number * block < file_size:
+        if number * block < size:
             yield before, number * block
 
 

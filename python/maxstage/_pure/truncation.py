@@ -33,7 +33,7 @@ def truncate(
     data: bytes, strategy: str, max_bytes: int, max_lines: int, hint: str | None = None, /
 ) -> Truncated:
     """Cut a text that is in memory."""
-    _check(strategy, max_bytes, max_lines)
+    check_limit(strategy, max_bytes, max_lines)
     if strategy == "summary" and len(data) > max_bytes:
         truncator = Truncator(strategy, max_bytes, max_lines)
         truncator.feed(data)
@@ -56,9 +56,9 @@ def truncate_ends(
     /,
 ) -> Truncated:
     """Cut a text of which the ends are known; not for ``summary``."""
-    _check(strategy, max_bytes, max_lines)
+    check_limit(strategy, max_bytes, max_lines)
     if strategy == "summary":
-        raise ValueError("a summary wants to see all of the text")
+        raise ValueError("a summary needs all of the text")
     if size <= max_bytes and (not strategy.endswith("_lines") or lines <= max_lines):
         return Truncated(head if len(head) == size else tail, size, truncated=False)
     room = max(0, max_bytes - reserve(size, lines, hint))
@@ -83,9 +83,9 @@ def truncate_ends(
     return Truncated(content, size, truncated=True, dropped_bytes=dropped_bytes, dropped_lines=dropped_lines)
 
 
-def _check(strategy: str, max_bytes: int, max_lines: int) -> None:
+def check_limit(strategy: str, max_bytes: int, max_lines: int) -> None:
     if strategy not in STRATEGIES:
-        raise ValueError(f"'{strategy}' is no strategy; use one of: {', '.join(STRATEGIES)}")
+        raise ValueError(f"'{strategy}' is not a strategy; use one of: {', '.join(STRATEGIES)}")
     if max_bytes < 0 or max_lines < 0:
         raise OverflowError("can't convert negative int to unsigned")
 
@@ -186,7 +186,7 @@ class Truncator:
     """Cuts a text that streams by, holding no more than about three times the limit."""
 
     def __init__(self, strategy: str, max_bytes: int, max_lines: int, /) -> None:
-        _check(strategy, max_bytes, max_lines)
+        check_limit(strategy, max_bytes, max_lines)
         self._strategy = strategy
         self._max_bytes = max_bytes
         self._max_lines = max_lines

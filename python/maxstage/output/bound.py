@@ -42,7 +42,7 @@ def bound(
     """
     externals = Externals(limits, store, keep=keep, source=task_id, owner=owner)
     size = limits.max_stdout_bytes
-    stream = (limits.truncation_strategy, size, limits.max_lines, externals.above)
+    stream = core.StreamLimits(limits.truncation_strategy, size, limits.max_lines, externals.above)
     capture = core.Capture(fd, -1, -1, stream, stream, size)
     with contextlib.ExitStack() as stack:
         stack.callback(externals.discard)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from maxstage._backend import core
 from maxstage.errors import Error, NoProject, Untrusted, describe
 from maxstage.store.layout import NO_PROJECT
 from maxstage.store.store import Store
 from maxstage.store.wording import printable
 
 if TYPE_CHECKING:
-    from maxstage._backend import core
     from maxstage.output.limits import Limits
     from maxstage.store.draft import Draft
 
 
 Keep = Literal["always", "truncated", "never"]
+
+_KEEP = {core.Event.KEEP_STDOUT: 0, core.Event.KEEP_STDERR: 1}
+"""The stream that an event asks to keep whole."""
 
 _TICK_MS = 250
 """Milliseconds between two looks at the quota."""
@@ -141,24 +144,30 @@ class Externals:
 
     def pump(self, capture: core.Capture) -> None:
         """Let a capture go on to the end of its streams."""
-        while self.step(capture, _TICK_MS) != "end":
+        while self.step(capture, _TICK_MS) != core.Event.END:
             pass
 
-    def step(self, capture: core.Capture, wait_ms: int) -> str:
-        """Let a capture go on until something happens; give it the writers that it asks for."""
+    def step(self, capture: core.Capture, wait_ms: int) -> core.Event | None:
+        """Let a capture go on until something happens; give it the writers that it asks for.
+
+        Returns:
+            What happened; None where a stream can't be kept whole, or not any more.
+        """
+        event = None
         try:
-            event, stream = capture.pump(wait_ms)
+            event = capture.pump(wait_ms)
         except OSError as error:
             # A writer failed. The capture has all that was read, and goes on without it.
             failed = self.fail(error)
             if not failed:
                 raise
         else:
-            failed = self._keep(capture, stream) if event == "keep" else []
-            failed += self.check_quota() if event == "timeout" else []
+            stream = _KEEP.get(event)
+            failed = [] if stream is None else self._keep(capture, stream)
+            failed += self.check_quota() if event == core.Event.TIMEOUT else []
         for stream in failed:
             capture.never_keep(stream)
-        return "failed" if failed else event
+        return None if failed else event
 
     def _keep(self, capture: core.Capture, stream: int) -> list[int]:
         """Keep a stream whole from now on; return it where that is not possible."""

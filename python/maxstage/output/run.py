@@ -240,8 +240,8 @@ class _Running:
             process.stdout.fileno(),
             -1 if process.stderr is None else process.stderr.fileno(),
             self._exit_fd,
-            (strategy, first, limits.max_lines, above),
-            (strategy, limits.max_stderr_bytes, limits.max_lines, above),
+            core.StreamLimits(strategy, first, limits.max_lines, above),
+            core.StreamLimits(strategy, limits.max_stderr_bytes, limits.max_lines, above),
             limits.max_combined_bytes,
             live=max(self._live),
         )
@@ -305,15 +305,15 @@ class _Running:
                 return None
             wait = _TICK_MS if deadline is None else min(_TICK_MS, int((deadline - now) * 1000) + 1)
             event = self._step(wait if self._exit_fd >= 0 else min(wait, _POLL_MS))
-            if event == "end":
+            if event == core.Event.END:
                 return self._await_exit(deadline)
-            if event == "exited" or (self._exit_fd < 0 and self._process.poll() is not None):
+            if event == core.Event.EXITED or (self._exit_fd < 0 and self._process.poll() is not None):
                 return self._drain()
 
-    def _step(self, wait_ms: int) -> str:
-        """Let the capture go on; do what it asks for."""
+    def _step(self, wait_ms: int) -> core.Event | None:
+        """Let the capture go on; do what it asks for. Returns what happened; None where a writer failed."""
         event = self._externals.step(self._core, wait_ms)
-        if event == "data":
+        if event == core.Event.DATA:
             self._show()
         return event
 
@@ -354,7 +354,7 @@ class _Running:
         """Read what is still to come from a command that has ended."""
         until = time.monotonic() + DRAIN
         while (left := until - time.monotonic()) > 0:
-            if self._step(int(left * 1000) + 1) == "end":
+            if self._step(int(left * 1000) + 1) == core.Event.END:
                 return
         self._warnings.append(
             "the command has ended, but something that it started still holds its output; "
@@ -369,7 +369,7 @@ class _Running:
             until = time.monotonic() + patience
             while (left := until - time.monotonic()) > 0:
                 if (
-                    self._step(min(_POLL_MS, int(left * 1000) + 1)) == "end"
+                    self._step(min(_POLL_MS, int(left * 1000) + 1)) == core.Event.END
                     and self._process.poll() is not None
                 ):
                     return

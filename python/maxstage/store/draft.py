@@ -60,7 +60,8 @@ class Draft:
         with Deferred():
             self.id, self._claim_fd, self._part_fd = _claim(layout, settings.token_bytes)
             self.part = layout.hidden(self.id, PART)
-            self.writer = core.Writer(self._part_fd, self.part, compress=compress, sync=sync)
+            codec = "gzip" if compress else "none"
+            self.writer = core.Writer(self._part_fd, self.part, codec=codec, sync=sync)
 
     def __enter__(self) -> "Draft":
         return self

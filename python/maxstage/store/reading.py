@@ -47,7 +47,7 @@ class OpenItem:
                     self.fd,
                     self._path,
                     file_size=item.stored_size,
-                    compressed=item.compressed,
+                    codec="gzip" if item.compressed else "none",
                     line_index=item.line_index,
                 )
                 if self._reader.size != item.byte_size:

@@ -5,16 +5,61 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::copy::Writer;
-use super::truncate::{Truncated, limit};
+use super::truncate::Truncated;
 use super::{Names, borrow, detached};
-use crate::capture::{self, Event, Stream};
+use crate::capture::{self, Stream};
 use crate::copy;
+use crate::truncate::{Limit, Strategy};
 
 /// What errors call what is captured.
 const OUTPUT: &str = "<output of the command>";
 
-/// A stream's strategy, bytes, lines, and above how many bytes it is kept whole.
-type StreamLimits<'a> = (&'a str, usize, u64, Option<u64>);
+/// What may be held of one stream.
+#[pyclass(module = "maxstage._core", frozen)]
+pub struct StreamLimits {
+    limit: Limit,
+    keep_above: Option<u64>,
+}
+
+#[pymethods]
+impl StreamLimits {
+    #[new]
+    #[pyo3(signature = (strategy, max_bytes, max_lines, keep_above, /))]
+    fn new(strategy: Strategy, max_bytes: usize, max_lines: u64, keep_above: Option<u64>) -> Self {
+        Self { limit: Limit { strategy, max_bytes, max_lines }, keep_above }
+    }
+}
+
+/// Why `Capture.pump` came back.
+#[pyclass(module = "maxstage._core", eq, eq_int, hash, frozen, rename_all = "SCREAMING_SNAKE_CASE")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Event {
+    /// Both streams are at their end.
+    End,
+    /// stdout must be kept whole.
+    KeepStdout,
+    /// stderr must be kept whole.
+    KeepStderr,
+    /// The process has ended.
+    Exited,
+    /// The time is over.
+    Timeout,
+    /// Something came that is followed live.
+    Data,
+}
+
+impl From<capture::Event> for Event {
+    fn from(event: capture::Event) -> Self {
+        match event {
+            capture::Event::End => Self::End,
+            capture::Event::Keep(0) => Self::KeepStdout,
+            capture::Event::Keep(_) => Self::KeepStderr,
+            capture::Event::Exited => Self::Exited,
+            capture::Event::Timeout => Self::Timeout,
+            capture::Event::Data => Self::Data,
+        }
+    }
+}
 
 /// Captures the output of one process.
 #[pyclass(module = "maxstage._core")]
@@ -33,16 +78,14 @@ impl Capture {
         stdout: i32,
         stderr: i32,
         exit_fd: i32,
-        stdout_limits: StreamLimits<'_>,
-        stderr_limits: StreamLimits<'_>,
+        stdout_limits: &StreamLimits,
+        stderr_limits: &StreamLimits,
         max_combined: u64,
         live: u64,
     ) -> PyResult<Self> {
-        let stream = |(strategy, max_bytes, max_lines, keep_above): StreamLimits<'_>| -> PyResult<Stream> {
-            Ok(Stream::new(limit(strategy, max_bytes, max_lines)?, keep_above))
-        };
-        let streams = [stream(stdout_limits)?, stream(stderr_limits)?];
-        let limits = [stdout_limits.1 as u64, stderr_limits.1 as u64];
+        let both = [stdout_limits, stderr_limits];
+        let streams = both.map(|limits| Stream::new(limits.limit, limits.keep_above));
+        let limits = both.map(|limits| limits.limit.max_bytes as u64);
         let mut inner = capture::Capture::new(streams, limits, max_combined, live);
         let mut fds = [stdout, stderr];
         if stderr < 0 {
@@ -56,7 +99,7 @@ impl Capture {
 
     /// Read until something happens, at most `timeout_ms` milliseconds; tell what.
     #[pyo3(signature = (timeout_ms, /))]
-    fn pump(&mut self, py: Python<'_>, timeout_ms: u64) -> PyResult<(&'static str, usize)> {
+    fn pump(&mut self, py: Python<'_>, timeout_ms: u64) -> PyResult<Event> {
         let fds = [borrow(self.fds[0], OsStr::new(OUTPUT))?, borrow(self.fds[1], OsStr::new(OUTPUT))?];
         let exit = if self.exit_fd < 0 { None } else { Some(borrow(self.exit_fd, OsStr::new(OUTPUT))?) };
         let mut first = self.writers[0].as_ref().map(|writer| writer.borrow_mut(py));
@@ -77,13 +120,7 @@ impl Capture {
         let inner = &mut self.inner;
         let names = Names { source: OsStr::new(OUTPUT), target: &name };
         let event = detached(py, names, |check| inner.pump(fds, exit, &mut writers, timeout_ms, check))?;
-        Ok(match event {
-            Event::End => ("end", 0),
-            Event::Keep(stream) => ("keep", stream),
-            Event::Exited => ("exited", 0),
-            Event::Timeout => ("timeout", 0),
-            Event::Data => ("data", 0),
-        })
+        Ok(event.into())
     }
 
     /// Give a stream a writer: it gets all of it from the first byte.
@@ -137,7 +174,8 @@ impl Capture {
     ) -> PyResult<Bound<'py, PyBytes>> {
         let head = self.stream(stream)?.head();
         let end = end.min(head.len());
-        Ok(PyBytes::new(py, head.get(start..end).unwrap_or_default()))
+        // Nothing where `start` has not come yet.
+        Ok(PyBytes::new(py, &head[start.min(end)..end]))
     }
 }
 

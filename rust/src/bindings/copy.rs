@@ -3,8 +3,9 @@ use std::ffi::OsString;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use super::{Names, borrow, detached};
+use super::{Names, Packing, borrow, detached};
 use crate::copy;
+use crate::detect::ContentType;
 
 /// Writes one item to a file descriptor.
 #[pyclass(module = "maxstage._core")]
@@ -17,9 +18,9 @@ pub struct Writer {
 #[pymethods]
 impl Writer {
     #[new]
-    #[pyo3(signature = (fd, name, /, *, compress = false, sync = false))]
-    fn new(fd: i32, name: OsString, compress: bool, sync: bool) -> Self {
-        Self { inner: copy::Writer::new(compress, sync), fd, name }
+    #[pyo3(signature = (fd, name, /, *, codec = Packing(None), sync = false), text_signature = "(fd, name, /, *, codec='none', sync=False)")]
+    fn new(fd: i32, name: OsString, codec: Packing, sync: bool) -> Self {
+        Self { inner: copy::Writer::new(codec.0, sync), fd, name }
     }
 
     /// Write `data`.
@@ -79,7 +80,7 @@ impl Writer {
     }
 
     #[getter]
-    fn content_type(&self) -> &'static str {
-        self.inner.seen().content_type().name()
+    fn content_type(&self) -> ContentType {
+        self.inner.seen().content_type()
     }
 }

@@ -1,6 +1,7 @@
 //! The border to Python: one file for each pure module, and what they share.
 
 pub mod capture;
+pub mod codec;
 pub mod copy;
 pub mod detect;
 pub mod fd;
@@ -18,6 +19,8 @@ use pyo3::prelude::*;
 use rustix::io::Errno;
 
 use crate::error::{Check, Error, Result};
+
+use codec::Packing;
 
 pyo3::import_exception!(maxstage.errors, Corrupt);
 

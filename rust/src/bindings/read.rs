@@ -3,7 +3,7 @@ use std::ffi::OsString;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use super::{Names, borrow, detached};
+use super::{Names, Packing, borrow, detached};
 use crate::error::Check;
 use crate::observe::LineIndex;
 use crate::read;
@@ -19,22 +19,25 @@ pub struct Reader {
 #[pymethods]
 impl Reader {
     #[new]
-    #[pyo3(signature = (fd, name, /, *, file_size, compressed = false, line_index = None))]
+    #[pyo3(signature = (fd, name, /, *, file_size, codec = Packing(None), line_index = None), text_signature = "(fd, name, /, *, file_size, codec='none', line_index=None)")]
     fn new(
         py: Python<'_>,
         fd: i32,
         name: OsString,
         file_size: u64,
-        compressed: bool,
+        codec: Packing,
         line_index: Option<(u64, Vec<u64>)>,
     ) -> PyResult<Self> {
-        let inner = if compressed {
-            let file = borrow(fd, &name)?;
-            let names = Names { source: &name, ..Names::default() };
-            detached(py, names, |check| read::Reader::gzip(file, file_size, check))?
-        } else {
-            let index = line_index.map(|(block, counts)| LineIndex::from_parts(block, counts));
-            read::Reader::plain(file_size, index.as_ref())
+        let index = line_index.map(|(block, counts)| LineIndex::from_parts(block, counts));
+        let inner = match codec {
+            Packing(None) => read::Reader::plain(file_size, index.as_ref()),
+            Packing(Some(codec)) => {
+                let file = borrow(fd, &name)?;
+                let names = Names { source: &name, ..Names::default() };
+                detached(py, names, |check| {
+                    read::Reader::packed(codec, file, file_size, index.as_ref(), check)
+                })?
+            }
         };
         Ok(Self { inner, fd, name })
     }

@@ -49,8 +49,8 @@ pub struct Truncator {
 impl Truncator {
     #[new]
     #[pyo3(signature = (strategy, max_bytes, max_lines, /))]
-    fn new(strategy: &str, max_bytes: usize, max_lines: u64) -> PyResult<Self> {
-        Ok(Self { inner: cut::Truncator::new(limit(strategy, max_bytes, max_lines)?) })
+    fn new(strategy: Strategy, max_bytes: usize, max_lines: u64) -> Self {
+        Self { inner: cut::Truncator::new(Limit { strategy, max_bytes, max_lines }) }
     }
 
     /// Take in the next part of the text.
@@ -82,13 +82,13 @@ impl Truncator {
 pub fn truncate(
     py: Python<'_>,
     data: &[u8],
-    strategy: &str,
+    strategy: Strategy,
     max_bytes: usize,
     max_lines: u64,
     hint: Option<&str>,
-) -> PyResult<Truncated> {
-    let limit = limit(strategy, max_bytes, max_lines)?;
-    Ok(Truncated { inner: py.detach(|| cut::truncate(data, limit, hint)) })
+) -> Truncated {
+    let limit = Limit { strategy, max_bytes, max_lines };
+    Truncated { inner: py.detach(|| cut::truncate(data, limit, hint)) }
 }
 
 /// Cut a text of which the ends are known; not for `summary`.
@@ -103,25 +103,26 @@ pub fn truncate_ends(
     tail: &[u8],
     size: u64,
     lines: u64,
-    strategy: &str,
+    strategy: Strategy,
     max_bytes: usize,
     max_lines: u64,
     hint: Option<&str>,
 ) -> PyResult<Truncated> {
-    let limit = limit(strategy, max_bytes, max_lines)?;
+    let limit = Limit { strategy, max_bytes, max_lines };
     if limit.strategy == Strategy::Summary {
-        return Err(PyValueError::new_err("a summary wants to see all of the text"));
+        return Err(PyValueError::new_err("a summary needs all of the text"));
     }
     Ok(Truncated { inner: cut::truncate_ends(Ends { head, tail, size, lines }, limit, hint) })
 }
 
-pub(super) fn limit(strategy: &str, max_bytes: usize, max_lines: u64) -> PyResult<Limit> {
-    let Some(strategy) = Strategy::parse(strategy) else {
-        let names: Vec<_> = Strategy::NAMES.iter().map(|(name, _)| *name).collect();
-        return Err(PyValueError::new_err(format!(
-            "'{strategy}' is no strategy; use one of: {}",
-            names.join(", ")
-        )));
-    };
-    Ok(Limit { strategy, max_bytes, max_lines })
+impl FromPyObject<'_, '_> for Strategy {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
+        let name = object.extract::<String>()?;
+        Self::parse(&name).ok_or_else(|| {
+            let names: Vec<_> = Self::NAMES.iter().map(|(name, _)| *name).collect();
+            PyValueError::new_err(format!("'{name}' is not a strategy; use one of: {}", names.join(", ")))
+        })
+    }
 }

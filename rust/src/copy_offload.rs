@@ -70,7 +70,7 @@ fn reread(plan: Plan<'_>, counts: &Receiver<usize>, observe: &mut (dyn FnMut(&[u
     let (mut buffer, mut at) = (vec![0; CHUNK], plan.reread_at);
     for mut left in counts {
         while left > 0 {
-            let part = buffer.get_mut(..left.min(CHUNK)).unwrap_or_default();
+            let part = &mut buffer[..left.min(CHUNK)];
             // Signals are the other thread's to look at.
             fd::read_exact_at(plan.reread, part, at, &mut || Ok(()))?;
             observe(part);
@@ -79,4 +79,43 @@ fn reread(plan: Plan<'_>, counts: &Receiver<usize>, observe: &mut (dyn FnMut(&[u
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::fd::AsFd;
+
+    use super::*;
+    use crate::testing::{content, file_with, go_on};
+
+    fn plan<'fd>(source: &'fd File, out: &'fd File, len: u64) -> Plan<'fd> {
+        let (source, out) = (source.as_fd(), out.as_fd());
+        Plan { source, from: Some(3), out, len, reread: source, reread_at: 3 }
+    }
+
+    #[test]
+    fn all_that_is_copied_is_observed_in_order() {
+        let data: Vec<u8> = (0..9_000_000_u32).map(|number| (number % 251) as u8).collect();
+        let (source, out) = (file_with(&data), file_with(b""));
+        let mut seen = Vec::new();
+        let copied =
+            copy(plan(&source, &out, 8_500_000), &mut |part| seen.extend_from_slice(part), &mut go_on)
+                .unwrap();
+        let end = 3 + usize::try_from(copied).unwrap();
+        // None at all where the file system can't: then the plain loop does it.
+        assert!(copied == 0 || copied == 8_500_000);
+        assert!(seen == data[3..end]);
+        assert!(content(&out) == data[3..end]);
+    }
+
+    #[test]
+    fn a_check_that_says_stop_ends_the_copy() {
+        let (source, out) = (file_with(&vec![b'x'; 9_000_000]), file_with(b""));
+        let mut seen = 0;
+        let stopped =
+            copy(plan(&source, &out, 8_000_000), &mut |part| seen += part.len(), &mut || Err(Error::Stopped));
+        assert!(matches!(stopped, Err(Error::Stopped) | Ok(0)));
+        assert_eq!(seen, content(&out).len());
+    }
 }

@@ -1,0 +1,35 @@
+"""The codecs: how an item's data may be compressed. Each is read by a program that everybody has.
+
+A codec is a line here, ``rust/src/codec/NAME.rs`` with its line in ``mod.rs``, and ``_pure/codec/NAME.py``.
+"""
+
+NONE = "none"
+
+DEFAULT = "gzip"
+"""What "compress" means where no codec is named: every machine has gunzip."""
+
+CODECS = {
+    NONE: ("", "as it is"),
+    "gzip": (".gz", "level 1, read by gunzip"),
+    "zstd": (".zst", "level 3, smaller and faster than gzip, read by zstd -d"),
+}
+"""By its name, the extension of a data file that it made, and what it is in a few words."""
+
+
+def codec_named(value: "bool | str | None") -> str:
+    """Return the codec that a setting or an option asks for.
+
+    Args:
+        value: A codec's name; true for the default one; false or None for none.
+
+    Raises:
+        ValueError: There is no codec of this name.
+
+    >>> codec_named(True), codec_named(False), codec_named("zstd")
+    ('gzip', 'none', 'zstd')
+    """
+    if value is None or isinstance(value, bool):
+        return DEFAULT if value else NONE
+    if value not in CODECS:
+        raise ValueError(f'"{value}" is not a codec; use one of: {", ".join(CODECS)}')
+    return value
