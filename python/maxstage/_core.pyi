@@ -29,7 +29,7 @@ __all__ = [
 
 __version__: str
 
-_Codec: TypeAlias = Literal["none", "gzip", "zstd"]
+_Codec: TypeAlias = str
 _ContentType: TypeAlias = Literal["ndjson", "json", "text"]
 
 def crc32(data: bytes, crc: int = 0, /) -> int:
