@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Key = tuple[int, ...]
 
 _TICK = 0.25
-"""Seconds between two looks at an event of the caller's that cancels."""
+"""Seconds between two looks at an event of the caller's that cancels, and at signals."""
 
 
 class Job(NamedTuple):
@@ -146,11 +146,10 @@ class Engine:
         self._events.put((job, result))
 
     def _wait(self) -> None:
-        timeout = self._timers[0][0] - time.monotonic() if self._timers else None
-        if not self.stopping:
-            timeout = _TICK if timeout is None else min(timeout, _TICK)
+        # Never without end: a signal that comes right before the wait would be heeded only after it.
+        timeout = min(self._timers[0][0] - time.monotonic(), _TICK) if self._timers else _TICK
         try:
-            event = self._events.get(timeout=None if timeout is None else max(0.0, timeout))
+            event = self._events.get(timeout=max(0.0, timeout))
         except Empty:
             return
         if isinstance(event, int):
