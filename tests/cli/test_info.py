@@ -9,7 +9,7 @@ import pytest
 import maxstage
 from maxstage import Store
 from maxstage.cli.printing import to_json
-from maxstage.store.wording import printable
+from maxstage.humanize import printable
 
 DATA = {
     "half a surrogate pair": b'{"a":"\\ud83d", "\\udc00": 1}\n{"a":"x"}\n',

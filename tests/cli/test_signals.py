@@ -42,17 +42,17 @@ def look(frame, event, argument):
         os.kill(os.getpid(), numbers[0])
 
 sys.argv[1:] = args
-import maxstage.cli.run, maxstage.cli.transfer
-answer = maxstage.cli.run._attempt
-def watched(args):
+import maxstage.cli.process, maxstage.cli.transfer
+answer = maxstage.cli.process._attempt
+def watched(*given):
     sys.setprofile(look)
     try:
-        return answer(args)
+        return answer(*given)
     finally:
         sys.setprofile(None)
         if report:
             open(report, "w").write(str(count))
-maxstage.cli.run._attempt = watched
+maxstage.cli.process._attempt = watched
 from maxstage.cli import main
 main()
 """

@@ -53,23 +53,22 @@ def test_a_signal_while_the_program_imports_its_first_module(name):
 
 NESTED = """
 import os, signal, sys
-import maxstage.cli.run as run
+from maxstage.cli import process
 number = int(sys.argv[1])
 def command(args):
-    run.catch_signals()
+    process.catch_signals()
     try:
         os.kill(os.getpid(), number)
     finally:
         if len(args) > 1:
             os.kill(os.getpid(), number)
-run._run_command = command
-forget = run._forget_stdout
-def once_more():
-    forget()
+forget = process._forget
+def once_more(fd):
+    forget(fd)
     os.kill(os.getpid(), number)
-run._forget_stdout = once_more
+process._forget = once_more
 signal.signal(signal.SIGINT, signal.SIG_DFL)
-code = run.run(sys.argv[2:])
+code = process.run(command, sys.argv[2:])
 os._exit(code)
 """
 

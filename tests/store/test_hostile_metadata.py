@@ -18,12 +18,12 @@ import pytest
 from hostile import mutate, plant
 
 import maxstage
-from maxstage.cli import run as running
+from maxstage.cli import process as running
+from maxstage.humanize import printable
 from maxstage.store import index as indexing
 from maxstage.store import metadata
 from maxstage.store.layout import META, SWEEP
 from maxstage.store.tokens import is_id
-from maxstage.store.wording import printable
 
 ROUNDS = 120
 """A second's work, about."""

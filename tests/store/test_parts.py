@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 import maxstage
 from maxstage.cli.progress import Progress
+from maxstage.humanize import format_duration, format_size
 from maxstage.settings import load_settings
 from maxstage.sizes import parse_size
 from maxstage.store.clock import format_time, parse_time
 from maxstage.store.preview import describe_fields, estimate_tokens, preview_lines, show_example
 from maxstage.store.tokens import format_token, new_id, parse_token
-from maxstage.store.wording import format_duration, format_size
 
 
 @given(st.binary(min_size=4, max_size=16))

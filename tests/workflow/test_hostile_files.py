@@ -8,7 +8,7 @@ import time
 import pytest
 
 from maxstage.errors import WorkflowError
-from maxstage.workflow import loading, wording
+from maxstage.workflow import faults, loading
 from maxstage.workflow.workflow import Workflow
 from maxstage.workflow.yaml_source import Source
 
@@ -65,7 +65,7 @@ def test_schema_reference_and_duplicate_errors_come_together():
 
 
 def test_no_hint_repeats_the_word_itself():
-    for name in wording._places():
+    for name in faults._places():
         for found in (
             task(f"script: {{content: x}}, {name}: !!str x"),
             problems(f"{HEAD}  a: {{}}\n{name}: 1\n"),
@@ -168,7 +168,7 @@ def mutate(value, chance):
     if isinstance(value, dict):
         items = [(name, mutate(one, chance)) for name, one in value.items() if chance.random() > 0.004]
         if items and chance.random() < 0.01:
-            items.append((chance.choice(sorted(wording._places())), chance.choice(VALUES)))
+            items.append((chance.choice(sorted(faults._places())), chance.choice(VALUES)))
         return dict(items)
     if isinstance(value, list):
         return [mutate(one, chance) for one in value if chance.random() > 0.02]

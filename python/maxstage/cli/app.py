@@ -27,7 +27,7 @@ COMMANDS = {
     "unstage": ("unstage", "Delete staged data."),
     "exec": ("exec", "Run a command with its output within bounds."),
     "truncate": ("truncate", "Cut text to a size, and keep the whole."),
-    "run": ("workflow_run", "Run a workflow."),
+    "run": ("run", "Run a workflow."),
     "validate": ("validate", "Check a workflow file."),
     "template": ("template", "Print a workflow to start from."),
     "runs": ("runs", "List the runs of workflows."),

@@ -82,7 +82,7 @@ class TokenType(click.ParamType[str]):
         from click.shell_completion import CompletionItem
 
         from maxstage.errors import Error
-        from maxstage.store.wording import counted, printable
+        from maxstage.humanize import counted, printable
 
         try:
             items = find_store(ctx, ctx.params.get("folder")).list()

@@ -10,7 +10,7 @@ import click
 
 from maxstage.cli.common import dir_option, find_store, output_option, print_json, write_out
 from maxstage.errors import WorkflowError
-from maxstage.store.wording import counted, format_size, printable
+from maxstage.humanize import counted, format_size, printable
 
 if TYPE_CHECKING:
     from maxstage.store.store import Store

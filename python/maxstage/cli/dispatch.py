@@ -7,7 +7,7 @@ import click
 
 from maxstage.cli.app import app
 from maxstage.cli.printing import tell, warn
-from maxstage.cli.run import catch_signals
+from maxstage.cli.process import catch_signals
 
 OK, USAGE = 0, 2
 

@@ -1,4 +1,4 @@
-"""Running a command, once the options are known. Without the command-line library: see `maxstage.cli.quick`."""
+"""Running a command, once the options are known. Without the command-line library: see `maxstage.cli.fast_path`."""
 
 import os
 import sys

@@ -70,7 +70,7 @@ def _finite(value: object) -> object:
 
 def _disarm(text: str) -> str:
     """Return JSON with escapes for what a terminal would obey; such characters stand within strings only."""
-    from maxstage.store.wording import is_harmless
+    from maxstage.humanize import is_harmless
 
     for char in set(text):
         if char != "\n" and not is_harmless(char):
@@ -105,7 +105,7 @@ def write_all(fd: int, data: bytes, name: str) -> None:
 def warn(message: str) -> None:
     """Print one line to stderr, with nothing in it that a terminal obeys: it may name files and data."""
     if not message.isprintable():
-        from maxstage.store.wording import printable
+        from maxstage.humanize import printable
 
         message = printable(message)
     tell(message)

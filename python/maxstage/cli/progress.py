@@ -47,7 +47,7 @@ class Progress:
             sys.stderr.flush()
 
     def _line(self, now: float) -> str:
-        from maxstage.store.wording import format_size
+        from maxstage.humanize import format_size
 
         rate = format_size(int(self._done / max(now - self._started, _EVERY)))
         line = f"{self._verb} {format_size(self._done)}, {rate}/s"

@@ -1,139 +1,288 @@
-"""Running a command: signals, standard streams, errors as one line, exit codes."""
+"""``max run``."""
 
-# The C module behind `signal`, whose own import makes enums of all signals: 4 ms, as long as staging takes.
-import _signal  # type: ignore[import-not-found]
+from __future__ import annotations
+
+import contextlib
+import json
 import os
+import re
+import shlex
 import sys
+from typing import TYPE_CHECKING, Any
 
-from maxstage.cli.after import spare, sweep_used
-from maxstage.cli.printing import describe, warn
-from maxstage.cli.quick import quick
-from maxstage.errors import Error, InvalidMetadata, InvalidToken
+import click
 
-TYPE_CHECKING = False
+from maxstage.cli.common import dir_option, find_store, output_option, print_json, write_all, write_out
+from maxstage.cli.printing import warn
+from maxstage.cli.run_report import PlainWatcher, format_seconds, is_iteration, table
+from maxstage.errors import WorkflowError
+from maxstage.humanize import counted, printable
+from maxstage.naming import Naming
+
 if TYPE_CHECKING:
-    from types import FrameType
+    from collections.abc import Iterable, Iterator, Sequence
 
-OK, FAILED, USAGE = 0, 1, 2
-_BY_SIGNAL = 128
-"""What a shell adds to a signal's number for its exit code."""
+    from maxstage.cli.run_report import Watcher
+    from maxstage.store.store import Store
+    from maxstage.workflow.loading import Checked
+    from maxstage.workflow.schema import WorkflowSpec
+    from maxstage.workflow.state import TaskResult
+    from maxstage.workflow.workflow import Event, RunResult
 
-_ENDING = (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP)
-"""The signals that ask us to end."""
-
-closed_at_start: set[int] = set()
-"""Which of the descriptors 0, 1, 2 our parent had closed."""
-
-
-class Terminated(BaseException):
-    """SIGTERM or SIGHUP came: everything is cleaned up on the way out, as for Ctrl-C."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
+_LONGEST = 500
+"""Characters of an error that are shown."""
 
 
-def run(args: list[str]) -> int:
-    """Run the command line with `args` and return the exit code."""
-    try:
-        try:
-            return _attempt(args)
-        finally:
-            _release_signals()
-    except (KeyboardInterrupt, Terminated) as error:  # one more, while the first was dealt with
-        return _code_of(error)
+def _parse_inputs(_ctx: click.Context, _param: click.Parameter, values: Sequence[str]) -> dict[str, str]:
+    inputs = {}
+    for text in values:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise click.BadParameter(f"{text!r} must be NAME=VALUE")
+        inputs[name] = value
+    return inputs
 
 
-def catch_signals() -> None:
-    """Let Ctrl-C, SIGTERM and SIGHUP raise exceptions from now on, so that what was begun is cleaned up.
+@click.command(
+    "run",
+    epilog="""\b
+Examples:
+  max template > flow.yaml && max run flow.yaml
+  max run flow.yaml --input city=Graz --jobs 4
+  max run flow.yaml --resume
+  max run flow.yaml --events | jq -r 'select(.event == "task_finished") | .task'""",
+)
+@click.argument("file", type=click.Path())
+@click.option(
+    "--input", "inputs", multiple=True, metavar="NAME=VALUE", callback=_parse_inputs, help="An input."
+)
+@click.option("-j", "--jobs", type=click.IntRange(min=1), help="Programs at once (as many as processors).")
+@click.option("--resume", is_flag=True, help="Go on with the newest run of FILE that has not completed.")
+@click.option("--run-id", metavar="RUN", help="Go on with this run.")
+@click.option("--dry-run", is_flag=True, help="Print what would be done.")
+@click.option("--graph", type=click.Choice(["mermaid", "dot"]), help="Print the graph of the tasks.")
+@click.option("--validate-limits", is_flag=True, help="Only check FILE and its limits.")
+@click.option("--show-task-outputs", is_flag=True, help="Print what each task printed, at the end.")
+@click.option(
+    "--show-external-storage", is_flag=True, help="List the outputs that are kept whole, at the end."
+)
+@click.option("--show-context-metrics", is_flag=True, help="Tell what outputs and prompts took, at the end.")
+@click.option(
+    "--metrics-file", type=click.Path(), metavar="FILE", help="Write metrics for Prometheus to FILE."
+)
+@click.option("--events", is_flag=True, help="Print each event as a line of JSON.")
+@output_option
+@dir_option
+@click.pass_context
+def run(ctx: click.Context, /, file: str, inputs: dict[str, str], folder: str | None, **options: Any) -> None:
+    """Run a workflow FILE: its tasks, each when what it depends on has ended, some side by side.
 
-    To be called when all is imported and before anything is begun: until then a signal ends us by itself.
+    Its state is kept: a run that was stopped, or killed, goes on with --resume where it was. Exits with 0 where
+    all succeeded, with 1 where a task failed, with 130 after Ctrl-C.
     """
-    for number in _ENDING:
-        if _signal.getsignal(number) == _signal.SIG_DFL:
-            _signal.signal(number, _signal.default_int_handler if number == _signal.SIGINT else _terminate)
+    from maxstage.cli.validate import known_providers
+    from maxstage.workflow import loading
+
+    checked = loading.load(file, known_providers(ctx, folder))
+    for line in checked.told():
+        warn(line)
+    if checked.spec is None:
+        ctx.exit(1)
+    if options["validate_limits"]:
+        write_out(f"{file} is good")
+        return
+    if options["dry_run"] or options["graph"]:
+        _show_plan(ctx, checked, checked.spec, options, folder)
+        return
+    _run(ctx, checked, find_store(ctx, folder), _typed(inputs, checked.spec), options)
 
 
-def _release_signals() -> None:
-    """Let signals end us by themselves again: nothing is left to clean up."""
-    for number in _ENDING:
-        # Under nohup SIGHUP is ignored, and stays so.
-        if _signal.getsignal(number) != _signal.SIG_IGN:
-            _signal.signal(number, _signal.SIG_DFL)
+def _typed(inputs: dict[str, str], spec: WorkflowSpec) -> dict[str, Any]:
+    """Return inputs of the command line as what the file declares: where a default is no text, as JSON."""
+    values: dict[str, Any] = {}
+    for name, text in inputs.items():
+        default = spec.inputs[name].default if name in spec.inputs else None
+        values[name] = text
+        if default is not None and not isinstance(default, str):
+            try:
+                values[name] = json.loads(text)
+            except (ValueError, RecursionError):
+                kind = "true or false" if isinstance(default, bool) else f"JSON, like {json.dumps(default)}"
+                raise WorkflowError(f"input {name} must be {kind}, not {text!r}") from None
+    return values
 
 
-def finish(code: int) -> int:
-    """Do what comes after the answer, as the last thing of this process; return the exit code.
+def _show_plan(
+    ctx: click.Context, checked: Checked, spec: WorkflowSpec, options: dict[str, Any], folder: str | None
+) -> None:
+    from maxstage.cli.validate import known_providers
+    from maxstage.workflow import plan
 
-    A signal ends it at once, which does no harm.
-    """
-    sweep_used(_let_go)
-    return code
+    if options["graph"]:
+        write_out(plan.graph(checked, spec, options["graph"]))
+        return
+    entries = plan.plan(checked, spec, known_providers(ctx, folder))
+    if options["output"] == "json":
+        print_json(entries)
+        return
+    for entry in entries:
+        indent = "  " * entry["task"].count(".")
+        write_out(f"{indent}{entry['task']}: {entry['kind']}  {entry['does']}")
+        for name in ("after", "when", "loop", "retries"):
+            if entry.get(name):
+                value = ", ".join(entry[name]) if name == "after" else entry[name]
+                write_out(f"{indent}    {name}: {value}")
 
 
-def _attempt(args: list[str]) -> int:
-    _plug_closed_streams()
+def _run(
+    ctx: click.Context, checked: Checked, store: Store, inputs: dict[str, Any], options: dict[str, Any]
+) -> None:
+    from maxstage.workflow.workflow import RunInterrupted, Workflow
+
+    quiet = options["events"] or options["output"] == "json"
+    watcher: Watcher | None = None if quiet else _watcher(metrics=options["show_context_metrics"])
+
+    def notice(event: Event) -> None:
+        if options["events"]:
+            print_json(event.to_dict(), indent=None)
+        if watcher is not None:
+            watcher(event)
+
+    stopped = 0
+    _use_one_arena()
     try:
-        if 1 in closed_at_start:
-            return _fail("Standard output is closed: there is nowhere to write to", FAILED)
-        return _run_command(args)
-    except BrokenPipeError:
-        # The reader has what it wanted: `max retrieve … | head` is no error.
-        _forget(1)
-        return OK
-    except (Error, OSError, ImportError) as error:
-        # ImportError: a wrong MAXSTAGE_BACKEND, or a compiled module of another version.
-        code = _fail(describe(error), USAGE if isinstance(error, InvalidToken | InvalidMetadata) else FAILED)
-        try:
-            sys.stdout.flush()
-        except OSError:
-            _forget(1)  # a full disk, which was told
-        return code
-    except (KeyboardInterrupt, Terminated) as error:
-        spare()
-        _forget(1)
-        return _code_of(error)
+        result = Workflow(checked).run(
+            inputs=inputs,
+            jobs=options["jobs"],
+            on_event=notice,
+            store=store,
+            resume=options["run_id"] or options["resume"],
+        )
+    except RunInterrupted as error:
+        result, stopped = error.result, error.number
+    finally:
+        if watcher is not None:
+            watcher.close()
+    if options["metrics_file"]:
+        _write_metrics(result, checked, options["metrics_file"])
+    if not options["events"]:
+        _report(result, checked, options)
+    if stopped:
+        warn(f"Stopped. To go on: {_to_go_on(checked, result)}")
+        ctx.exit(128 + stopped)
+    if not result.ok:
+        warn(f"To go on where it failed: {_to_go_on(checked, result)}")
+    ctx.exit(0 if result.ok else 1)
 
 
-def _code_of(error: BaseException) -> int:
-    return _BY_SIGNAL + (error.number if isinstance(error, Terminated) else _signal.SIGINT)
+def _to_go_on(checked: Checked, result: RunResult) -> str:
+    return f"max run {shlex.quote(checked.file)} --run-id {result.run_id}"
 
 
-def _run_command(args: list[str]) -> int:
-    code = quick(args)
-    if code is None:
-        from maxstage.cli.dispatch import dispatch
+def _use_one_arena() -> None:
+    """Keep glibc from reserving 64 MiB of addresses for each thread: ours wait, most of the time.
 
-        code = dispatch(args)
-    return code
+    Under a limit of the address space (``ulimit -v``) there would be none left for anything else.
+    """
+    import ctypes
 
-
-def _terminate(number: int, frame: "FrameType | None") -> None:  # noqa: ARG001
-    raise Terminated(number)
-
-
-def _plug_closed_streams() -> None:
-    """Put /dev/null where a standard stream is closed: else the next file opened would take its place."""
-    for fd in (0, 1, 2):
-        try:
-            os.fstat(fd)
-        except OSError:
-            closed_at_start.add(fd)
-            os.open(os.devnull, os.O_RDWR)
+    option_arena_max = -8  # M_ARENA_MAX, <malloc.h>
+    with contextlib.suppress(AttributeError, OSError):  # not glibc
+        ctypes.CDLL(None).mallopt(option_arena_max, 1)
 
 
-def _let_go() -> None:
-    """Let go of stdout and stderr: all is said, and who reads them to the end need not wait for us."""
-    _forget(1)
-    _forget(2)
+def _watcher(*, metrics: bool) -> Watcher:
+    # TERM=dumb: a terminal, or an editor's, that can't go back a line.
+    if sys.stderr is None or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        return PlainWatcher(metrics=metrics)
+    try:
+        from maxstage.cli.run_live import LiveWatcher
+    except ModuleNotFoundError:
+        return PlainWatcher(metrics=metrics)
+    return LiveWatcher()
 
 
-def _forget(fd: int) -> None:
-    """Put /dev/null in the place of a stream; else the interpreter's last flush fails on a pipe that nobody reads."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, fd)
-    os.close(null)
+def in_file_order(paths: Iterable[str], checked: Checked) -> list[str]:
+    """Return the paths of tasks in the order of the file, each before its iterations and subtasks."""
+    order = {path: number for number, path in enumerate(checked.paths)}
+
+    def key(path: str) -> tuple[int, list[int]]:
+        parts = re.split(r"\[(\d+)\]", path)
+        return order.get("".join(parts[::2]), len(order)), [int(number) for number in parts[1::2]]
+
+    return sorted(paths, key=key)
 
 
-def _fail(message: str, code: int) -> int:
-    warn(message)
-    return code
+def _report(result: RunResult, checked: Checked, options: dict[str, Any]) -> None:
+    ended = in_file_order(result.tasks, checked)
+    if options["output"] == "json":
+        _report_json(result, ended, whole=options["show_task_outputs"])
+        return
+    for line in table(_shown(result, ended)):
+        write_out(line)
+    if options["show_task_outputs"]:
+        for path, task in _shown(result, ended):
+            _show_output(path, task)
+    if options["show_external_storage"]:
+        _show_external((path, result.tasks[path]) for path in ended)
+    if options["show_context_metrics"]:
+        from maxstage.workflow.metrics import lines
+
+        for line in lines(result.metrics):
+            write_out(line)
+    for name, text in result.outputs.items():
+        write_out(f"{name}: {text}")
+    seconds = format_seconds(result.seconds)
+    why = f": {printable(result.error, _LONGEST)}" if result.error else ""
+    write_out(f"run {result.run_id} {result.status} in {seconds}{why}")
+
+
+def _report_json(result: RunResult, ended: list[str], *, whole: bool) -> None:
+    tasks = {}
+    for path in ended:
+        task = result.tasks[path]
+        tasks[path] = task.summary()
+        if whole:
+            tasks[path]["output"] = None if task.output is None else task.output.to_dict()
+    known = {"run": result.run_id, "status": result.status, "error": result.error, "seconds": result.seconds}
+    print_json({**known, "outputs": result.outputs, "metrics": result.metrics, "tasks": tasks})
+
+
+def _shown(result: RunResult, ended: list[str]) -> Iterator[tuple[str, TaskResult]]:
+    """Give what is shown, one by one: all outputs together may be more than fits into memory."""
+    for path in ended:
+        task = result.tasks[path]
+        if not is_iteration(path) or task.status == "failed":
+            yield path, task
+
+
+def _write_metrics(result: RunResult, checked: Checked, path: str) -> None:
+    from maxstage.workflow.metrics import prometheus
+
+    name = checked.spec.name if checked.spec is not None else ""
+    # By rename: a collector must not read half of it.
+    temporary = f"{path}.{os.getpid()}"
+    with Naming(path):
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.write(prometheus(result.metrics, result.run_id, name))
+        os.replace(temporary, path)
+
+
+def _show_output(path: str, task: TaskResult) -> None:
+    if task.output is None:
+        return
+    mark = f", truncated; whole: {task.output.token}" if task.output.truncated else ""
+    if task.pruned:
+        mark = ", pruned: what it printed is not kept any more"
+    write_out(f"--- {path} ({task.status}{mark})")
+    for part in (task.output, task.output.stderr):
+        if part is not None and part.content:
+            write_all(1, part.content if part.content.endswith(b"\n") else part.content + b"\n", "<stdout>")
+
+
+def _show_external(ended: Iterable[tuple[str, TaskResult]]) -> None:
+    for path, task in ended:
+        for part in (task.output, task.output.stderr if task.output is not None else None):
+            if part is not None and part.token is not None:
+                size = counted(part.original_size, "byte")
+                write_out(f"{part.token}  {path} {part.output_type}  {size}  {part.external_path}")

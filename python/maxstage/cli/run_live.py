@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.text import Text
 
 from maxstage.cli.run_report import format_seconds, is_iteration, remarks, state_of, stopping_text
-from maxstage.store.wording import counted, format_size, printable
+from maxstage.humanize import counted, format_size, printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from maxstage.cli.printing import warn
-from maxstage.store.wording import counted, format_size, printable
+from maxstage.humanize import counted, format_size, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -13,8 +13,8 @@ import click
 from maxstage.cli.common import Store, confirm, output_option, pass_store, print_json, write_out
 from maxstage.cli.run_report import format_seconds, is_iteration, table
 from maxstage.errors import WorkflowError
+from maxstage.humanize import counted, format_size, printable
 from maxstage.naming import Naming
-from maxstage.store.wording import counted, format_size, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,7 +17,7 @@ from maxstage.cli.common import (
     pass_store,
     shorten,
 )
-from maxstage.cli.run import closed_at_start
+from maxstage.cli.process import closed_at_start
 from maxstage.cli.transfer import STDIN
 from maxstage.store.split import MOST_PARTS
 

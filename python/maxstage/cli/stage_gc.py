@@ -6,7 +6,7 @@ import click
 
 from maxstage.cli.after import spare
 from maxstage.cli.common import Store, output_option, pass_store, print_json, warn, write_out
-from maxstage.store.wording import format_size
+from maxstage.humanize import format_size
 
 _NAMED = 5
 """Files that could not be deleted and are named; of more, how many."""

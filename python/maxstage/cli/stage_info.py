@@ -8,8 +8,8 @@ import click
 from maxstage.cli.common import Store, TokenType, output_option, pass_store, print_json, write_out
 from maxstage.cli.printing import item_json
 from maxstage.cli.stage_list import format_remaining
+from maxstage.humanize import format_duration, format_size, printable
 from maxstage.store.preview import describe_fields, estimate_tokens, preview_lines, show_example
-from maxstage.store.wording import format_duration, format_size, printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

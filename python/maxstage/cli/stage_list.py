@@ -16,8 +16,8 @@ from maxstage.cli.common import (
     write_out,
 )
 from maxstage.cli.printing import item_json
+from maxstage.humanize import counted, format_duration, format_size, printable
 from maxstage.store.tokens import format_token, is_id
-from maxstage.store.wording import counted, format_duration, format_size, printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Where ``max retrieve --to`` writes. Without the command-line library: see `maxstage.cli.quick`.
+"""Where ``max retrieve --to`` writes. Without the command-line library: see `maxstage.cli.fast_path`.
 
 A file appears under its name when it is complete: until then it is a hidden one in the same folder, which its writer
 holds a lock on. What is no regular file (a device, a pipe, a descriptor) is written as it is.

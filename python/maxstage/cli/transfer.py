@@ -1,4 +1,4 @@
-"""Staging and retrieving, once the options are known. Without the command-line library: see `maxstage.cli.quick`."""
+"""Staging and retrieving, once the options are known; without the command-line library, as in `fast_path.py`."""
 
 import os
 import sys

@@ -18,7 +18,7 @@ from maxstage.cli.common import (
     write_all,
 )
 from maxstage.cli.execution import store_or_none
-from maxstage.cli.run import closed_at_start
+from maxstage.cli.process import closed_at_start
 from maxstage.output.bound import bound
 
 TYPE_CHECKING = False

@@ -14,8 +14,8 @@ from maxstage.cli.common import (
     write_out,
 )
 from maxstage.cli.printing import describe
+from maxstage.humanize import counted
 from maxstage.store.tokens import format_token, parse_token
-from maxstage.store.wording import counted
 
 
 @click.command(

@@ -6,11 +6,11 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from maxstage._backend import core
-from maxstage.output.external import Externals
+from maxstage.output.full_output import FullOutputs
 from maxstage.output.task_output import TaskOutput
 
 if TYPE_CHECKING:
-    from maxstage.output.external import Keep
+    from maxstage.output.full_output import Keep
     from maxstage.output.limits import Limits
     from maxstage.store.store import Store
 
@@ -40,21 +40,21 @@ def bound(
         owner: Who owns the kept item: it is pinned then.
         name: What errors call the descriptor.
     """
-    externals = Externals(limits, store, keep=keep, source=task_id, owner=owner)
+    full_outputs = FullOutputs(limits, store, keep=keep, source=task_id, owner=owner)
     size = limits.max_stdout_bytes
-    stream = core.StreamLimits(limits.truncation_strategy, size, limits.max_lines, externals.above)
+    stream = core.StreamLimits(limits.truncation_strategy, size, limits.max_lines, full_outputs.above)
     capture = core.Capture(fd, -1, -1, stream, stream, size)
     with contextlib.ExitStack() as stack:
-        stack.callback(externals.discard)
+        stack.callback(full_outputs.discard)
         try:
-            externals.pump(capture)
+            full_outputs.pump(capture)
         except OSError as error:
             if error.filename != _READ:
                 raise
             raise type(error)(error.errno, error.strerror, name) from None
-        externals.publish()
-    external = externals.of(0)
-    cut = capture.render(0, size, None if external is None else external.hint)
+        full_outputs.publish()
+    full = full_outputs.of(0)
+    cut = capture.render(0, size, None if full is None else full.hint)
     return TaskOutput(
         task_id,
         "stdout",
@@ -64,7 +64,7 @@ def bound(
         truncation_strategy=limits.truncation_strategy if cut.truncated else None,
         dropped_bytes=cut.dropped_bytes,
         dropped_lines=cut.dropped_lines,
-        external_path=None if external is None else external.path,
-        token=None if external is None else external.token,
-        warnings=tuple(externals.problems),
+        external_path=None if full is None else full.path,
+        token=None if full is None else full.token,
+        warnings=tuple(full_outputs.problems),
     )

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 from maxstage._backend import core
 from maxstage.interrupts import Deferred
-from maxstage.output.external import Externals, Keep
 from maxstage.output.feed import Feed, open_stdin
+from maxstage.output.full_output import FullOutputs, Keep
 from maxstage.output.limits import Limits
 from maxstage.output.task_output import OutputType, TaskOutput
 
@@ -113,7 +113,7 @@ def run(
         # Not preexec_fn: it forks the slow way. A session of its own makes a process group of its own.
         started = time.monotonic()
         try:
-            externals = Externals(
+            full_outputs = FullOutputs(
                 limits, store, keep=keep, source=f"exec/{os.path.basename(words[0])}", owner=owner
             )
             # A signal right after the start must find the capture, which ends the command: until then it waits.
@@ -129,7 +129,7 @@ def run(
                 )
                 feed.start()
                 running = _Running(
-                    process, limits, externals, feed, combine=combine, cancel=cancel, on_output=on_output
+                    process, limits, full_outputs, feed, combine=combine, cancel=cancel, on_output=on_output
                 )
                 deadline = None if timeout is None else started + timeout
                 name = task_id or os.path.basename(words[0])
@@ -182,12 +182,12 @@ def capture(
     words = process.args if isinstance(process.args, list | tuple) else [process.args]
     name = task_id or os.path.basename(os.fsdecode(words[0]))  # type: ignore[arg-type]
     started = time.monotonic()
-    externals = Externals(_limits(limits), store, keep=keep, source=f"exec/{name}", owner=owner)
+    full_outputs = FullOutputs(_limits(limits), store, keep=keep, source=f"exec/{name}", owner=owner)
     with Deferred() as signals:
         running = _Running(
             process,
             _limits(limits),
-            externals,
+            full_outputs,
             Feed(subprocess.DEVNULL),
             combine=False,
             cancel=cancel,
@@ -208,7 +208,7 @@ class _Running:
         self,
         process: subprocess.Popen[bytes],
         limits: Limits,
-        externals: Externals,
+        full_outputs: FullOutputs,
         feed: Feed,
         *,
         combine: bool,
@@ -217,7 +217,7 @@ class _Running:
     ) -> None:
         self._process = process
         self._limits = limits
-        self._externals = externals
+        self._full_outputs = full_outputs
         self._feed = feed
         self._combine = combine
         self._cancel = cancel
@@ -234,7 +234,7 @@ class _Running:
         self._max_bytes = (first, limits.max_stderr_bytes)
         self._live = self._shown_live() if on_output is not None else (0, 0)
         strategy = "both" if on_output is not None else limits.truncation_strategy
-        above = externals.above
+        above = full_outputs.above
         assert process.stdout is not None  # noqa: S101 - it was asked for
         self._core = core.Capture(
             process.stdout.fileno(),
@@ -262,7 +262,7 @@ class _Running:
             Interrupted: Ctrl-C.
         """
         with contextlib.ExitStack() as stack:
-            stack.callback(self._externals.discard)
+            stack.callback(self._full_outputs.discard)
             stack.callback(self.close)
             interrupted = self._capture(deadline, begun)
             if interrupted is not None and not isinstance(interrupted, KeyboardInterrupt):
@@ -312,7 +312,7 @@ class _Running:
 
     def _step(self, wait_ms: int) -> core.Event | None:
         """Let the capture go on; do what it asks for. Returns what happened; None where a writer failed."""
-        event = self._externals.step(self._core, wait_ms)
+        event = self._full_outputs.step(self._core, wait_ms)
         if event == core.Event.DATA:
             self._show()
         return event
@@ -393,7 +393,7 @@ class _Running:
         code = self._process.returncode
         ended_by = -code if code < 0 else None
         self._show()
-        self._externals.publish()
+        self._full_outputs.publish()
         sizes = self._share()
         common: dict[str, Any] = {
             "task_id": task_id,
@@ -403,7 +403,7 @@ class _Running:
             "duration": duration,
             "timed_out": self._timed_out,
         }
-        warnings = (*self._warnings, *self._externals.problems)
+        warnings = (*self._warnings, *self._full_outputs.problems)
         stderr = None if self._combine else self._output(STDERR, "stderr", sizes[STDERR], common)
         kind: OutputType = "combined" if self._combine else "stdout"
         return self._output(STDOUT, kind, sizes[STDOUT], common | {"warnings": warnings, "stderr": stderr})
@@ -417,8 +417,8 @@ class _Running:
         return min(self._max_bytes[STDOUT], combined - of_stderr), min(self._max_bytes[STDERR], combined)
 
     def _output(self, stream: int, kind: OutputType, max_bytes: int, common: dict[str, Any]) -> TaskOutput:
-        external = self._externals.of(stream)
-        cut = self._core.render(stream, max_bytes, None if external is None else external.hint)
+        full = self._full_outputs.of(stream)
+        cut = self._core.render(stream, max_bytes, None if full is None else full.hint)
         return TaskOutput(
             output_type=kind,
             content=cut.content,
@@ -427,8 +427,8 @@ class _Running:
             truncation_strategy=self._strategy if cut.truncated else None,
             dropped_bytes=cut.dropped_bytes,
             dropped_lines=cut.dropped_lines,
-            external_path=None if external is None else external.path,
-            token=None if external is None else external.token,
+            external_path=None if full is None else full.path,
+            token=None if full is None else full.token,
             **common,
         )
 

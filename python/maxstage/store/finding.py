@@ -76,7 +76,7 @@ def missing(layout: "Layout", item_id: str) -> NotFound:
 
 
 def _expired(item: Item) -> Expired:
-    from maxstage.store.wording import counted, format_duration, printable
+    from maxstage.humanize import counted, format_duration, printable
 
     ago = format_duration(time.time() - (item.expires or 0))
     what = f"{printable(item.source or 'unknown', _SHOWN)}, {counted(item.record_count, 'record')}"

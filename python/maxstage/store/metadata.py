@@ -220,7 +220,7 @@ class Item:
         return content
 
     def __repr__(self) -> str:
-        from maxstage.store.wording import counted, printable
+        from maxstage.humanize import counted, printable
 
         source = "" if self.source is None else f" from {printable(self.source, _SHOWN)}"
         return f"<Item {self.token}: {counted(self.record_count, 'record')}, {counted(self.byte_size, 'byte')}{source}>"

@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
+from maxstage.humanize import printable
 from maxstage.store.reading import OpenItem
-from maxstage.store.wording import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -51,7 +51,7 @@ class OpenItem:
                     line_index=item.line_index,
                 )
                 if self._reader.size != item.byte_size:
-                    from maxstage.store.wording import counted
+                    from maxstage.humanize import counted
 
                     raise Corrupt(f"it holds {counted(self._reader.size, 'byte')}, not {item.byte_size:,}")
         except BaseException:
@@ -61,7 +61,7 @@ class OpenItem:
     def _check_size(self) -> None:
         size = os.fstat(self.fd).st_size
         if size != self.item.stored_size:
-            from maxstage.store.wording import counted
+            from maxstage.humanize import counted
 
             raise Corrupt(f"its data file has {counted(size, 'byte')}, not {self.item.stored_size:,}")
 

@@ -15,7 +15,7 @@ from maxstage.workflow import leaf
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from maxstage.output.external import Keep
+    from maxstage.output.full_output import Keep
     from maxstage.output.task_output import TaskOutput
     from maxstage.workflow.nodes import Place, Run
 

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from maxstage.errors import WorkflowError
-from maxstage.store.wording import printable
-from maxstage.workflow import schema, wording
+from maxstage.humanize import printable
+from maxstage.workflow import schema
 from maxstage.workflow.agents import PROVIDERS
 from maxstage.workflow.checking import Checker, walk
+from maxstage.workflow.faults import Fault, describe, told_once
 from maxstage.workflow.yaml_source import Path, Source
 
 if TYPE_CHECKING:
@@ -204,11 +205,11 @@ def _check_whole(checked: Checked, providers: Mapping[str, Provider]) -> None:
         try:
             checked.spec = schema.WorkflowSpec.model_validate(data)
         except ValidationError as error:
-            faults = wording.told_once(error.errors(include_url=False), data)
+            faults = told_once(error.errors(include_url=False), data)
         else:
             Checker(checked, checked.spec, providers).check()
             return
-        for path, text in wording.describe((one for one in faults if one.path not in gone), checked.nearest):
+        for path, text in describe((one for one in faults if one.path not in gone), checked.nearest):
             checked.add(path, text)
         if not isinstance(data, dict):
             return
@@ -260,7 +261,7 @@ def _name_subtasks(checked: Checked, tasks: Any, path: Path) -> None:
         _name_subtasks(checked, inner, here)
 
 
-def _mend(data: dict[str, Any], fault: wording.Fault, *, whole: bool) -> Path:
+def _mend(data: dict[str, Any], fault: Fault, *, whole: bool) -> Path:
     """Take a faulty field out, so that the rest can be checked, or the whole entry that it belongs to; return which."""
     path = fault.path
     trail: list[Any] = [data]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from maxstage.store.wording import format_size
+from maxstage.humanize import format_size
 from maxstage.workflow.state import held_bytes
 
 if TYPE_CHECKING:

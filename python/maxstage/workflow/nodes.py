@@ -23,7 +23,7 @@ from maxstage.workflow.state import COMPLETED, FAILED, SKIPPED, TaskResult
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from maxstage.output.external import Keep
+    from maxstage.output.full_output import Keep
     from maxstage.output.limits import Limits
     from maxstage.workflow.engine import Engine, Key
     from maxstage.workflow.loading import Checked

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from maxstage.context.relevance import DIRECT, INDIRECT
 from maxstage.errors import Error, WorkflowError
-from maxstage.store.wording import format_size
+from maxstage.humanize import format_size
 from maxstage.workflow import leaf
 from maxstage.workflow.injection import RunGraph
 from maxstage.workflow.needs import Needs

@@ -8,7 +8,7 @@ import time
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from maxstage.store.wording import counted, format_size, printable
+from maxstage.humanize import counted, format_size, printable
 from maxstage.workflow.metrics import lines
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Union, get_args, g
 
 from pydantic import BaseModel
 
+from maxstage.humanize import printable
 from maxstage.output.limits import Limits
-from maxstage.store.wording import printable
 from maxstage.workflow import schema
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from maxstage._backend import core
 from maxstage.errors import Error, NoProject, Untrusted, describe
+from maxstage.humanize import printable
 from maxstage.store.layout import NO_PROJECT
 from maxstage.store.store import Store
-from maxstage.store.wording import printable
 
 if TYPE_CHECKING:
     from maxstage.output.limits import Limits
@@ -24,7 +24,7 @@ _TICK_MS = 250
 """Milliseconds between two looks at the quota."""
 
 
-class External:
+class FullOutput:
     """The whole output of one stream.
 
     Whatever fails here costs the copy and never the capture: `problem` then says what.
@@ -112,7 +112,7 @@ def store_for(limits: Limits, store: Store | None) -> Store:
     return store or Store.find()
 
 
-class Externals:
+class FullOutputs:
     """The whole outputs of both streams of a capture, as far as they must be kept.
 
     Attributes:
@@ -139,7 +139,7 @@ class Externals:
         self._limits = limits
         self._source = source
         self._owner = owner
-        self._streams: dict[int, External] = {}
+        self._streams: dict[int, FullOutput] = {}
         self.problems: list[str] = []
 
     def pump(self, capture: core.Capture) -> None:
@@ -175,15 +175,15 @@ class Externals:
             if self._missing and not self.problems:
                 self.problems.append(self._missing)
             return [stream]
-        external = External(self._store, self._limits, source=self._source, owner=self._owner)
-        self._streams[stream] = external
+        full = FullOutput(self._store, self._limits, source=self._source, owner=self._owner)
+        self._streams[stream] = full
         try:
-            capture.keep(stream, external.open())
+            capture.keep(stream, full.open())
         except (OSError, Error) as error:
             return self.fail(error, stream)
         return []
 
-    def of(self, stream: int) -> External | None:
+    def of(self, stream: int) -> FullOutput | None:
         """Return the whole output of a stream, if it is kept."""
         return self._streams.get(stream)
 
@@ -191,30 +191,30 @@ class Externals:
         """Give up the item of a stream, or of all that write; return which."""
         failed = [number for number in self._streams if stream in (None, number)]
         for number in failed:
-            external = self._streams.pop(number)
-            external.fail(error)
-            self.problems.append(external.problem or "")
+            full = self._streams.pop(number)
+            full.fail(error)
+            self.problems.append(full.problem or "")
         return failed
 
     def check_quota(self) -> list[int]:
         """Give up what grew beyond the quota; return which streams that are."""
         failed = []
-        for stream, external in list(self._streams.items()):
+        for stream, full in list(self._streams.items()):
             try:
-                external.check_quota()
+                full.check_quota()
             except Error as error:
                 failed += self.fail(error, stream)
         return failed
 
     def publish(self) -> None:
         """Make visible what is kept."""
-        for stream, external in list(self._streams.items()):
-            external.publish()
-            if external.problem is not None:
-                self.problems.append(external.problem)
+        for stream, full in list(self._streams.items()):
+            full.publish()
+            if full.problem is not None:
+                self.problems.append(full.problem)
                 del self._streams[stream]
 
     def discard(self) -> None:
         """Leave nothing behind of what was not published."""
-        for external in self._streams.values():
-            external.discard()
+        for full in self._streams.values():
+            full.discard()

@@ -23,7 +23,7 @@ _PART = {"--head": "head", "--tail": "tail", "--lines": "lines"}
 """Options that take a value, and what that is called."""
 
 
-def quick(args: "Sequence[str]") -> int | None:
+def run(args: "Sequence[str]") -> int | None:
     """Run a command if it is one of these; return its exit code, or None.
 
     - ``stage [--source TEXT] [--ttl TIME] [--sync] [--compress] [--dir DIR] [-o text|json] [FILE...]``
@@ -56,7 +56,7 @@ def _stage(args: "Sequence[str]") -> int | None:
             options["ttl"] = parse_minutes(options["ttl"])
         except ValueError:
             return None
-    from maxstage.cli.run import catch_signals, closed_at_start
+    from maxstage.cli.process import catch_signals, closed_at_start
 
     if output not in _OUTPUTS or (not files and (0 in closed_at_start or sys.stdin.isatty())):
         return None
@@ -84,7 +84,7 @@ def _retrieve(args: "Sequence[str]") -> int | None:
             return None
         part[name] = (first, last) if name == "lines" else first
     from maxstage.cli import transfer
-    from maxstage.cli.run import catch_signals
+    from maxstage.cli.process import catch_signals
 
     store = _store_class()
     catch_signals()
@@ -106,7 +106,7 @@ def _execute(args: "Sequence[str]") -> int | None:
     if output not in _OUTPUTS:
         return None
     from maxstage.cli.execution import execute, limits_of, store_or_none
-    from maxstage.cli.run import catch_signals
+    from maxstage.cli.process import catch_signals
 
     catch_signals()
     store, can_keep = store_or_none(folder, needed=False, kept=True)

@@ -1,0 +1,132 @@
+"""A command as a process: signals, standard streams, errors as one line, exit codes."""
+
+# The C module behind `signal`, whose own import makes enums of all signals: 4 ms, as long as staging takes.
+import _signal  # type: ignore[import-not-found]
+import os
+import sys
+
+from maxstage.cli.after import spare, sweep_used
+from maxstage.cli.printing import describe, warn
+from maxstage.errors import Error, InvalidMetadata, InvalidToken
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+    Command = Callable[[list[str]], int]
+
+OK, FAILED, USAGE = 0, 1, 2
+_BY_SIGNAL = 128
+"""What a shell adds to a signal's number for its exit code."""
+
+_ENDING = (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP)
+"""The signals that ask us to end."""
+
+closed_at_start: set[int] = set()
+"""Which of the descriptors 0, 1, 2 our parent had closed."""
+
+
+class Terminated(BaseException):
+    """SIGTERM or SIGHUP came: everything is cleaned up on the way out, as for Ctrl-C."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+def run(command: "Command", args: list[str]) -> int:
+    """Call `command` with `args`; return the exit code, whatever it raises."""
+    try:
+        try:
+            return _attempt(command, args)
+        finally:
+            _release_signals()
+    except (KeyboardInterrupt, Terminated) as error:  # one more, while the first was dealt with
+        return _code_of(error)
+
+
+def catch_signals() -> None:
+    """Let Ctrl-C, SIGTERM and SIGHUP raise exceptions from now on, so that what was begun is cleaned up.
+
+    To be called when all is imported and before anything is begun: until then a signal ends us by itself.
+    """
+    for number in _ENDING:
+        if _signal.getsignal(number) == _signal.SIG_DFL:
+            _signal.signal(number, _signal.default_int_handler if number == _signal.SIGINT else _terminate)
+
+
+def _release_signals() -> None:
+    """Let signals end us by themselves again: nothing is left to clean up."""
+    for number in _ENDING:
+        # Under nohup SIGHUP is ignored, and stays so.
+        if _signal.getsignal(number) != _signal.SIG_IGN:
+            _signal.signal(number, _signal.SIG_DFL)
+
+
+def finish(code: int) -> int:
+    """Do what comes after the answer, as the last thing of this process; return the exit code.
+
+    A signal ends it at once, which does no harm.
+    """
+    sweep_used(_let_go)
+    return code
+
+
+def _attempt(command: "Command", args: list[str]) -> int:
+    _plug_closed_streams()
+    try:
+        if 1 in closed_at_start:
+            return _fail("Standard output is closed: there is nowhere to write to", FAILED)
+        return command(args)
+    except BrokenPipeError:
+        # The reader has what it wanted: `max retrieve … | head` is no error.
+        _forget(1)
+        return OK
+    except (Error, OSError, ImportError) as error:
+        # ImportError: a wrong MAXSTAGE_BACKEND, or a compiled module of another version.
+        code = _fail(describe(error), USAGE if isinstance(error, InvalidToken | InvalidMetadata) else FAILED)
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _forget(1)  # a full disk, which was told
+        return code
+    except (KeyboardInterrupt, Terminated) as error:
+        spare()
+        _forget(1)
+        return _code_of(error)
+
+
+def _code_of(error: BaseException) -> int:
+    return _BY_SIGNAL + (error.number if isinstance(error, Terminated) else _signal.SIGINT)
+
+
+def _terminate(number: int, frame: "FrameType | None") -> None:  # noqa: ARG001
+    raise Terminated(number)
+
+
+def _plug_closed_streams() -> None:
+    """Put /dev/null where a standard stream is closed: else the next file opened would take its place."""
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            closed_at_start.add(fd)
+            os.open(os.devnull, os.O_RDWR)
+
+
+def _let_go() -> None:
+    """Let go of stdout and stderr: all is said, and who reads them to the end need not wait for us."""
+    _forget(1)
+    _forget(2)
+
+
+def _forget(fd: int) -> None:
+    """Put /dev/null in the place of a stream; else the interpreter's last flush fails on a pipe that nobody reads."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, fd)
+    os.close(null)
+
+
+def _fail(message: str, code: int) -> int:
+    warn(message)
+    return code
