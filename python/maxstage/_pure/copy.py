@@ -5,6 +5,7 @@ import zlib
 from maxstage._pure import descriptor
 from maxstage._pure.codec import FRAME, codec_of
 from maxstage._pure.lines import BLANK
+from maxstage.files import write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class Writer:
         self._store(frame)
 
     def _store(self, data: bytes) -> None:
-        descriptor.write_all(self._fd, data, self._name)
+        write_all(self._fd, data, self._name)
         self.stored_size += len(data)
         upto = self._synced_upto
         if upto is not None and self.stored_size - upto >= _WRITEBACK_EVERY:

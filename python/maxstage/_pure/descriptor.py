@@ -41,18 +41,6 @@ def read_exact_at(fd: int, size: int, offset: int, name: str) -> bytes:
     return b"".join(parts)
 
 
-def write_all(fd: int, data: bytes, name: str) -> None:
-    """Write all of `data`."""
-    rest = memoryview(data)
-    while rest:
-        try:
-            rest = rest[os.write(fd, rest) :]
-        except BlockingIOError:
-            _wait(fd, select.POLLOUT)
-        except OSError as error:
-            raise _named(error, name) from None
-
-
 def is_pipe(fd: int) -> bool:
     """Whether a descriptor is a pipe."""
     try:

@@ -1,7 +1,8 @@
 """The first and the last step of an item."""
 
-import fcntl
 import os
+
+from maxstage.files import wait_for_lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ def claim(claim: str, part: str, holders: "Sequence[str]", /) -> tuple[int, int]
     except FileExistsError:
         return None
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        wait_for_lock(lock)
         # After the exclusive creation: who has the id moves from one of these names to the next, in this order.
         if not any(map(os.path.lexists, holders)):
             return lock, os.open(part, _NEW, 0o600)

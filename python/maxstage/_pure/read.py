@@ -5,6 +5,7 @@ import zlib
 
 from maxstage._pure import descriptor
 from maxstage._pure.codec import FRAME, Frame, codec_of
+from maxstage.files import write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class Reader:
             crc = zlib.crc32(chunk, crc)
             moved = descriptor.splice(self._fd, at, len(chunk), target, name) if splicing else 0
             splicing = splicing and moved == len(chunk)
-            descriptor.write_all(target, chunk[moved:] if moved else chunk, name)
+            write_all(target, chunk[moved:] if moved else chunk, name)
             at += len(chunk)
         return crc
 

@@ -1,9 +1,9 @@
 """Printing, without the command-line library: what every command needs, the quick ones too."""
 
-import os
 import sys
 
 from maxstage.errors import describe
+from maxstage.files import write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,16 +90,6 @@ def write_out(text: str) -> None:
     except UnicodeEncodeError:
         content = data.encode("utf-8", "backslashreplace")  # half of a surrogate pair, from no file name
     write_all(1, content, "<stdout>")
-
-
-def write_all(fd: int, data: bytes, name: str) -> None:
-    """Write all of `data` to a descriptor, called `name` in errors."""
-    rest = memoryview(data)
-    while rest:
-        try:
-            rest = rest[os.write(fd, rest) :]
-        except OSError as error:
-            raise type(error)(error.errno, error.strerror, name) from None
 
 
 def warn(message: str) -> None:

@@ -15,9 +15,9 @@ import click
 from maxstage.cli.common import dir_option, find_store, output_option, print_json, write_all, write_out
 from maxstage.cli.printing import warn
 from maxstage.cli.run_report import PlainWatcher, format_seconds, is_iteration, table
+from maxstage.cli.target import Target
 from maxstage.errors import WorkflowError
 from maxstage.humanize import counted, printable
-from maxstage.naming import Naming
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -261,11 +261,8 @@ def _write_metrics(result: RunResult, checked: Checked, path: str) -> None:
 
     name = checked.spec.name if checked.spec is not None else ""
     # By rename: a collector must not read half of it.
-    temporary = f"{path}.{os.getpid()}"
-    with Naming(path):
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(prometheus(result.metrics, result.run_id, name))
-        os.replace(temporary, path)
+    with Target(path) as (fd, shown):
+        write_all(fd, prometheus(result.metrics, result.run_id, name).encode(), shown)
 
 
 def _show_output(path: str, task: TaskResult) -> None:

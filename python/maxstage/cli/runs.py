@@ -12,9 +12,10 @@ import click
 
 from maxstage.cli.common import Store, confirm, output_option, pass_store, print_json, write_out
 from maxstage.cli.run_report import format_seconds, is_iteration, table
+from maxstage.cli.target import Target
 from maxstage.errors import WorkflowError
+from maxstage.files import write_all
 from maxstage.humanize import counted, format_size, printable
-from maxstage.naming import Naming
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -150,8 +151,8 @@ def runs_report(store: Store, run_id: str, file: str, output: str) -> None:
             raise click.UsageError("-o json tells of what was written to a file, so it goes with --html FILE")
         write_out(page.rstrip("\n"))
         return
-    with Naming(file), open(file, "w", encoding="utf-8", errors="replace") as target:
-        target.write(page)
+    with Target(file) as (fd, name):
+        write_all(fd, page.encode("utf-8", "replace"), name)
     if output == "json":
         print_json({"run": run_id, "file": file})
     else:

@@ -8,6 +8,7 @@ import subprocess
 import threading
 from typing import IO, TYPE_CHECKING
 
+from maxstage.files import write_all
 from maxstage.store.reading import OpenItem
 
 if TYPE_CHECKING:
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from maxstage.store.store import Store
 
     Stdin = bytes | str | os.PathLike[str] | int | IO[bytes] | OpenItem | None
+
+
+_NAME = "<stdin of the command>"
+"""What errors call it."""
 
 
 class Feed:
@@ -73,7 +78,7 @@ def open_stdin(stdin: Stdin, store: Store | None) -> Iterator[Feed]:
     elif isinstance(stdin, int):
         yield Feed(stdin)
     elif isinstance(stdin, bytes):
-        yield _pipe_from(lambda fd: _write_all(fd, stdin))
+        yield _pipe_from(lambda fd: write_all(fd, stdin, _NAME))
     elif isinstance(stdin, str) and stdin.lower().startswith("max:"):
         from maxstage.store.store import Store
 
@@ -91,7 +96,7 @@ def _from_item(opened: OpenItem) -> Feed:
     # Closed by the thread that reads it: that may outlast the command for a moment.
     def copy(fd: int) -> None:
         with opened:
-            opened.copy_to(fd, "<stdin of the command>")
+            opened.copy_to(fd, _NAME)
 
     return _pipe_from(copy)
 
@@ -99,9 +104,3 @@ def _from_item(opened: OpenItem) -> Feed:
 def _pipe_from(write: Callable[[int], None]) -> Feed:
     theirs, ours = os.pipe()
     return Feed(theirs, write, ours)
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(fd, rest) :]

@@ -6,9 +6,9 @@ import time
 
 from maxstage._backend import core
 from maxstage.errors import QuotaExceeded
+from maxstage.files import remove, write_all
 from maxstage.interrupts import Deferred
-from maxstage.naming import Naming
-from maxstage.store.layout import CLAIM, EXPIRED, LEAVING, PART, UPDATE, Layout, remove
+from maxstage.store.layout import CLAIM, EXPIRED, LEAVING, PART, UPDATE, Layout
 from maxstage.store.metadata import Item, check_extra
 from maxstage.store.quota import STEP, Quota
 from maxstage.store.tokens import new_id
@@ -205,7 +205,7 @@ class Draft:
                 line_index=(block, newlines) if len(newlines) > 1 and not self._compress else None,
                 extra=extra,
             )
-            _write_all(self._claim_fd, item.to_json(), self._layout.meta(self.id))
+            write_all(self._claim_fd, item.to_json(), self._layout.meta(self.id))
             self._data = self._layout.path(item.file_name)
         return item
 
@@ -306,7 +306,7 @@ def replace_metadata(layout: Layout, item: Item, *, sync: bool) -> None:
     update = layout.hidden(item.id, UPDATE)
     fd = os.open(update, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        _write_all(fd, item.to_json(), layout.meta(item.id))
+        write_all(fd, item.to_json(), layout.meta(item.id))
         if sync:
             os.fsync(fd)
         with changing(layout, item.id):
@@ -318,13 +318,6 @@ def replace_metadata(layout: Layout, item: Item, *, sync: bool) -> None:
         os.close(fd)
     if sync:
         sync_directory(layout.root)
-
-
-def _write_all(fd: int, data: bytes, path: str) -> None:
-    rest = memoryview(data)
-    with Naming(path):
-        while rest:
-            rest = rest[os.write(fd, rest) :]
 
 
 def sync_directory(path: str) -> None:

@@ -36,7 +36,7 @@ def sweep_if_due(layout: "Layout") -> None:
     """Sweep, unless it is too soon, nothing can have expired, or somebody is sweeping. Never fails, never waits."""
     if not is_due(layout):
         return
-    from maxstage.store.locking import try_lock
+    from maxstage.files import try_lock
     from maxstage.store.sweep import sweep
 
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

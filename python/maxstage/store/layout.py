@@ -195,15 +195,6 @@ def read_small(path: str, most: int) -> bytes:
         os.close(fd)
 
 
-def remove(path: str) -> bool:
-    """Delete a file; false where it was gone already."""
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        return False
-    return True
-
-
 def names_with(layout: Layout, suffix: str) -> "Iterator[str]":
     """Give what stands before `suffix` in the names of files: ids, and whatever else somebody has put there.
 

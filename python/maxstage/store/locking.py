@@ -1,9 +1,9 @@
-"""Locks between processes, by `flock`: the kernel drops them when a process ends, however it ends."""
+"""The lock of a store, which whoever changes or deletes metadata holds."""
 
-import fcntl
 import os
 import time
 
+from maxstage.files import try_lock, wait_for_lock
 from maxstage.store.layout import LOCK
 
 TYPE_CHECKING = False
@@ -37,7 +37,7 @@ class Locked:
         try:
             if self._patience is not None:
                 return _try_for(self._fd, self._patience)
-            fcntl.flock(self._fd, fcntl.LOCK_EX)
+            wait_for_lock(self._fd)
         except BaseException:
             os.close(self._fd)
             raise
@@ -53,13 +53,4 @@ def _try_for(fd: int, seconds: float) -> bool:
         if time.monotonic() >= until:
             return False
         time.sleep(_PAUSE)
-    return True
-
-
-def try_lock(fd: int) -> bool:
-    """Take the lock on an open file unless somebody has it."""
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
     return True

@@ -15,21 +15,12 @@ import stat
 import time
 
 from maxstage.errors import Corrupt
+from maxstage.files import remove, try_lock
 from maxstage.store.due import INTERVAL, LONGEST
 from maxstage.store.finding import load_item
 from maxstage.store.index import ask
-from maxstage.store.layout import (
-    CLAIM,
-    EXPIRED,
-    LEAVING,
-    META,
-    PART,
-    SWEEP,
-    UPDATE,
-    Layout,
-    remove,
-)
-from maxstage.store.locking import PATIENCE, Locked, try_lock
+from maxstage.store.layout import CLAIM, EXPIRED, LEAVING, META, PART, SWEEP, UPDATE, Layout
+from maxstage.store.locking import PATIENCE, Locked
 from maxstage.store.metadata import EXTENSIONS, Item
 
 TYPE_CHECKING = False

@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import stat
 import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 from maxstage.errors import WorkflowError
+from maxstage.files import Replacement
 from maxstage.workflow.references import PATTERN
 
 if TYPE_CHECKING:
@@ -157,26 +157,19 @@ def write(located: Located, fill: Callable[[int], None]) -> None:
     os.makedirs(located.root, exist_ok=True)
     name = located.parts[-1]
     with _parent(located, make=True) as folder:
-        mode = _mode_there(located, folder)
-        temporary = f".max-output-{secrets.token_hex(8)}"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        before = _status_there(located, folder)
         with _named(located):
-            fd = os.open(temporary, flags, 0o666 if mode is None else 0o600, dir_fd=folder)
+            new = Replacement(name, before, dir_fd=folder)
         try:
-            with contextlib.closing(os.fdopen(fd, "wb", closefd=True)) as file:
-                fill(file.fileno())
-                if mode is not None:
-                    os.fchmod(file.fileno(), mode)
+            fill(new.fd)
             with _named(located):
-                os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary, dir_fd=folder)
-            raise
+                new.publish()
+        finally:
+            new.discard()
 
 
-def _mode_there(located: Located, folder: int) -> int | None:
-    """Return the mode of the file that is to be replaced; None where there is none."""
+def _status_there(located: Located, folder: int) -> os.stat_result | None:
+    """Return the status of the file that is to be replaced; None where there is none."""
     try:
         with _named(located):
             known = os.stat(located.parts[-1], dir_fd=folder, follow_symlinks=False)
@@ -185,7 +178,7 @@ def _mode_there(located: Located, folder: int) -> int | None:
     if not stat.S_ISREG(known.st_mode):
         kind = "a folder" if stat.S_ISDIR(known.st_mode) else "not a regular file"
         raise WorkflowError(f"{located.path} is {kind}; the output must name a file")
-    return stat.S_IMODE(known.st_mode)
+    return known
 
 
 @contextlib.contextmanager

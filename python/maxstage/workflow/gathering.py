@@ -9,6 +9,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from maxstage.files import write_all
 from maxstage.output.bound import bound
 from maxstage.workflow import leaf
 
@@ -95,6 +96,4 @@ class _Parts:
         self.truncated |= output.truncated
         self.dropped_bytes += output.dropped_bytes
         self.dropped_lines += output.dropped_lines
-        rest = memoryview(output.content)
-        while rest:
-            rest = rest[os.write(fd, rest) :]
+        write_all(fd, output.content, output.task_id)

@@ -15,6 +15,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from maxstage.errors import Corrupt, Error, Expired, NotFound, WorkflowError
+from maxstage.files import write_all
 from maxstage.output.limits import Limits
 from maxstage.output.run import run
 from maxstage.output.task_output import TaskOutput
@@ -394,12 +395,7 @@ def write_file(given: Given, output: TaskOutput, located: files.Located, task: s
             with open_whole(given.store, output) as opened:
                 opened.copy_to(fd, path)
             return
-        rest = memoryview(output.content)
-        while rest:
-            try:
-                rest = rest[os.write(fd, rest) :]
-            except OSError as error:
-                raise type(error)(error.errno, error.strerror, path) from None
+        write_all(fd, output.content, path)
 
     given.writers.claim(located, task)
     try:

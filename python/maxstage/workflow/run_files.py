@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import re
 import time
 
 from maxstage.errors import WorkflowError
+from maxstage.files import try_lock
 from maxstage.workflow import tables
 
 _RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
@@ -38,13 +38,11 @@ def lock(folder: str, run_id: str) -> int:
         except OSError as error:
             text = f"Run {run_id} can only be looked at from here: {error.strerror}: {path}"
             raise WorkflowError(text) from None
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Somebody may have deleted it before it was ours.
-            if os.path.exists(path) and os.path.samestat(os.stat(path), os.fstat(fd)):
-                return fd
-        except BlockingIOError:
+        if not try_lock(fd):
             time.sleep(_WAIT)
+        # Somebody may have deleted it before it was ours.
+        elif os.path.exists(path) and os.path.samestat(os.stat(path), os.fstat(fd)):
+            return fd
         os.close(fd)
     raise WorkflowError(f"Run {run_id} is running already, in another process")
 
@@ -57,12 +55,9 @@ def is_locked(folder: str, run_id: str) -> bool:
         return False
     try:
         # Shared: two that look at once must not take each other for the run.
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return not try_lock(fd, shared=True)
     finally:
         os.close(fd)
-    return False
 
 
 def sweep(folder: str) -> None:
