@@ -31,7 +31,7 @@ class Settings:
         max_item_bytes: The most that one item may take, in bytes as staged; None for no limit.
         max_store_bytes: The most that all items may take on disk, in bytes; None for no limit.
         limits: The limits of output (`maxstage.output.limits.Limits`) that differ from their defaults.
-        providers: Agents that workflows know by name (`maxstage.workflow.agents`).
+        providers: Agents that workflows know by name (`maxstage.workflow.format.agents`).
     """
 
     __slots__ = (

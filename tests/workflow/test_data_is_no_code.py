@@ -11,7 +11,7 @@ import pytest
 
 from helpers import FOREVER
 from maxstage import WorkflowError
-from maxstage.workflow.scripts import fill, problems
+from maxstage.workflow.format.scripts.filling import fill, problems
 
 TOUCH = "touch pwned"
 CODE = [

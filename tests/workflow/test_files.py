@@ -5,8 +5,8 @@ import stat
 
 import pytest
 
-from maxstage.workflow import loading
-from maxstage.workflow.yaml_source import Source
+from maxstage.workflow.format import loading
+from maxstage.workflow.format.yaml_source import Source
 
 
 def echo(text="x", **more):

@@ -8,9 +8,9 @@ import time
 import pytest
 
 from maxstage.errors import WorkflowError
-from maxstage.workflow import faults, loading
+from maxstage.workflow.format import faults, loading
+from maxstage.workflow.format.yaml_source import Source
 from maxstage.workflow.workflow import Workflow
-from maxstage.workflow.yaml_source import Source
 
 HEAD = "name: x\nversion: '1'\ntasks:\n"
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from maxstage import Store
-from maxstage.workflow.injection import RunGraph
-from maxstage.workflow.leftovers import delete_run
-from maxstage.workflow.state import RunState, runs_folder
+from maxstage.workflow.run.context import RunGraph
+from maxstage.workflow.run.leftovers import delete_run
+from maxstage.workflow.run.state import RunState, runs_folder
 from maxstage.workflow.workflow import Workflow
 
 READER = {

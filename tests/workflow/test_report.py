@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from helpers import PATIENCE
-from maxstage.workflow.report import render
-from maxstage.workflow.state import RunState, TaskResult, runs_folder
+from maxstage.workflow.report.page import render
+from maxstage.workflow.run.state import RunState, TaskResult, runs_folder
 
 FLOW = """\
 name: "report <b>"

@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from helpers import PATIENCE
-from maxstage.workflow.scripts import fill, problems
+from maxstage.workflow.format.scripts.filling import fill, problems
 
 PROGRAMS = {
     "bash": ["bash", "-c"],

@@ -14,8 +14,8 @@ import pytest
 
 from helpers import FOREVER, Gate, bash, end, is_running, lines_of, wait_until
 from maxstage import WorkflowError
-from maxstage.workflow.state import RunState, TaskResult, import_run, list_runs, runs_folder
-from maxstage.workflow.tables import VERSION
+from maxstage.workflow.run.state import RunState, TaskResult, import_run, list_runs, runs_folder
+from maxstage.workflow.run.tables import VERSION
 
 
 def export_of(store, run_id):

@@ -7,8 +7,8 @@ from importlib.resources import files
 import jsonschema
 import pytest
 
-from maxstage.workflow import loading
-from maxstage.workflow.yaml_source import Source
+from maxstage.workflow.format import loading
+from maxstage.workflow.format.yaml_source import Source
 
 GOOD = """\
 name: good

@@ -14,8 +14,8 @@ from maxstage.humanize import counted, format_size, printable
 
 if TYPE_CHECKING:
     from maxstage.store.store import Store
-    from maxstage.workflow.loading import Checked
-    from maxstage.workflow.state import RunState
+    from maxstage.workflow.format.loading import Checked
+    from maxstage.workflow.run.state import RunState
 
 _LONGEST_NAME = 120
 """Characters of a task's path that are shown."""
@@ -74,7 +74,7 @@ def context(ctx: click.Context, /, run_or_file: str, task: str, output: str, fol
 
 
 def _check_task(checked: Checked, task: str) -> None:
-    from maxstage.workflow.injection import spec_path
+    from maxstage.workflow.run.context import spec_path
 
     if spec_path(task) not in checked.agents:
         known = ", ".join(checked.agents) or "none"
@@ -82,7 +82,7 @@ def _check_task(checked: Checked, task: str) -> None:
 
 
 def _load(path: str, providers: Any) -> Checked:
-    from maxstage.workflow.loading import load
+    from maxstage.workflow.format.loading import load
 
     checked = load(path, providers)
     if checked.spec is None:
@@ -94,7 +94,7 @@ def _of_file(ctx: click.Context, file: str, task: str, folder: str | None) -> di
     """Return what would be considered if every other task had ended."""
     from maxstage.cli.validate import known_providers
     from maxstage.context.relevance import relevances
-    from maxstage.workflow.injection import RunGraph
+    from maxstage.workflow.run.context import RunGraph
 
     checked = _load(file, known_providers(ctx, folder))
     _check_task(checked, task)
@@ -108,8 +108,8 @@ def _of_file(ctx: click.Context, file: str, task: str, folder: str | None) -> di
 
 
 def _of_run(store: Store, run_id: str, task: str) -> dict[str, Any]:
-    from maxstage.workflow.agents import providers_from
-    from maxstage.workflow.state import RunState, runs_folder
+    from maxstage.workflow.format.agents import providers_from
+    from maxstage.workflow.run.state import RunState, runs_folder
 
     state = RunState(runs_folder(store), run_id)
     try:
@@ -130,8 +130,8 @@ def _of_run(store: Store, run_id: str, task: str) -> dict[str, Any]:
 
 def _would_get(store: Store, state: RunState, checked: Checked, task: str) -> dict[str, Any]:
     from maxstage.output.limits import Limits
-    from maxstage.workflow.injection import budget_of, context_for, spec_path
-    from maxstage.workflow.leaf import workflow_limits
+    from maxstage.workflow.run.context import budget_of, context_for, spec_path
+    from maxstage.workflow.run.jobs import workflow_limits
 
     spec = checked.spec
     assert spec is not None  # noqa: S101 - `_load` has seen to it

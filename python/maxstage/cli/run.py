@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from maxstage.cli.run_report import Watcher
     from maxstage.store.store import Store
-    from maxstage.workflow.loading import Checked
-    from maxstage.workflow.schema import WorkflowSpec
-    from maxstage.workflow.state import TaskResult
+    from maxstage.workflow.format.loading import Checked
+    from maxstage.workflow.format.schema import WorkflowSpec
+    from maxstage.workflow.run.state import TaskResult
     from maxstage.workflow.workflow import Event, RunResult
 
 _LONGEST = 500
@@ -81,7 +81,7 @@ def run(ctx: click.Context, /, file: str, inputs: dict[str, str], folder: str | 
     all succeeded, with 1 where a task failed, with 130 after Ctrl-C.
     """
     from maxstage.cli.validate import known_providers
-    from maxstage.workflow import loading
+    from maxstage.workflow.format import loading
 
     checked = loading.load(file, known_providers(ctx, folder))
     for line in checked.told():
@@ -116,7 +116,7 @@ def _show_plan(
     ctx: click.Context, checked: Checked, spec: WorkflowSpec, options: dict[str, Any], folder: str | None
 ) -> None:
     from maxstage.cli.validate import known_providers
-    from maxstage.workflow import plan
+    from maxstage.workflow.report import plan
 
     if options["graph"]:
         write_out(plan.graph(checked, spec, options["graph"]))
@@ -226,7 +226,7 @@ def _report(result: RunResult, checked: Checked, options: dict[str, Any]) -> Non
     if options["show_external_storage"]:
         _show_external((path, result.tasks[path]) for path in ended)
     if options["show_context_metrics"]:
-        from maxstage.workflow.metrics import lines
+        from maxstage.workflow.run.metrics import lines
 
         for line in lines(result.metrics):
             write_out(line)
@@ -257,7 +257,7 @@ def _shown(result: RunResult, ended: list[str]) -> Iterator[tuple[str, TaskResul
 
 
 def _write_metrics(result: RunResult, checked: Checked, path: str) -> None:
-    from maxstage.workflow.metrics import prometheus
+    from maxstage.workflow.run.metrics import prometheus
 
     name = checked.spec.name if checked.spec is not None else ""
     # By rename: a collector must not read half of it.

@@ -20,7 +20,7 @@ from maxstage.humanize import counted, format_size, printable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from maxstage.workflow.state import RunState, TaskResult
+    from maxstage.workflow.run.state import RunState, TaskResult
 
 
 _LONGEST = 500
@@ -47,7 +47,7 @@ def _shown(value: object) -> str:
 @pass_store
 def runs(store: Store, output: str) -> None:
     """List the runs of workflows, newest first. One that is killed or interrupted can be resumed."""
-    from maxstage.workflow.state import find_runs, runs_folder
+    from maxstage.workflow.run.state import find_runs, runs_folder
 
     found = [(run_id, facts) for run_id, facts in find_runs(runs_folder(store))]
     if output == "json":
@@ -91,7 +91,7 @@ def runs_show(store: Store, run_id: str, iterations: bool, output: str) -> None:
         for name, value in (facts.get("inputs") or {}).items():
             write_out(f"Input:    {_shown(name)} = {_shown(json.dumps(value, ensure_ascii=False))}")
         if facts.get("metrics"):
-            from maxstage.workflow.metrics import lines
+            from maxstage.workflow.run.metrics import lines
 
             write_out("")
             for line in lines(facts["metrics"]):
@@ -113,7 +113,7 @@ def _results(state: RunState, *, iterations: bool) -> Iterator[tuple[str, TaskRe
 
 
 def _open(store: Store, run_id: str) -> RunState:
-    from maxstage.workflow.state import RunState, runs_folder
+    from maxstage.workflow.run.state import RunState, runs_folder
 
     return RunState(runs_folder(store), run_id)
 
@@ -132,9 +132,9 @@ def runs_report(store: Store, run_id: str, file: str, output: str) -> None:
 
     It needs nothing else: no network, and no script.
     """
-    from maxstage.workflow.agents import providers_from
-    from maxstage.workflow.loading import load
-    from maxstage.workflow.report import render
+    from maxstage.workflow.format.agents import providers_from
+    from maxstage.workflow.format.loading import load
+    from maxstage.workflow.report.page import render
 
     state = _open(store, run_id)
     try:
@@ -181,7 +181,7 @@ def runs_import(store: Store, file: str, output: str) -> None:
 
     Prints the id of the run, which "max run FILE --run-id RUN" goes on with.
     """
-    from maxstage.workflow.state import import_run, runs_folder
+    from maxstage.workflow.run.state import import_run, runs_folder
 
     try:
         with sys.stdin.buffer if file == "-" else open(file, "rb") as source:
@@ -204,7 +204,7 @@ def runs_import(store: Store, file: str, output: str) -> None:
 @pass_store
 def runs_prune(store: Store, run_id: str, keep: int | None, strategy: str | None, output: str) -> None:
     """Drop the outputs of a run that nothing depends on any more, and what is kept of them outside."""
-    from maxstage.workflow.books import prune_by_hand
+    from maxstage.workflow.run.monitor import prune_by_hand
 
     state = _open(store, run_id)
     try:
@@ -234,8 +234,8 @@ def runs_clean(
     store: Store, run_ids: tuple[str, ...], completed: bool, everything: bool, yes: bool, output: str
 ) -> None:
     """Delete runs: their state, and the outputs that are kept for them."""
-    from maxstage.workflow.leftovers import delete_damaged, delete_run
-    from maxstage.workflow.state import DAMAGED, find_runs, runs_folder
+    from maxstage.workflow.run.leftovers import delete_damaged, delete_run
+    from maxstage.workflow.run.state import DAMAGED, find_runs, runs_folder
 
     if not run_ids and not completed and not everything:
         raise click.UsageError("Name a RUN, or use --completed or --all")

@@ -12,12 +12,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from maxstage.workflow.agents import Provider
+    from maxstage.workflow.format.agents import Provider
 
 
 def known_providers(ctx: click.Context, folder: str | None) -> "Mapping[str, Provider]":
     """Return the providers of the project; without a project those that need no settings."""
-    from maxstage.workflow.agents import PROVIDERS, providers_from
+    from maxstage.workflow.format.agents import PROVIDERS, providers_from
 
     try:
         return providers_from(find_store(ctx, folder).settings.providers)
@@ -53,7 +53,7 @@ def validate(
 
     Exits with 0 where it is good, with or without warnings, and with 1 where it is not.
     """
-    from maxstage.workflow import loading
+    from maxstage.workflow.format import loading
 
     if schema:
         print_json(loading.json_schema())

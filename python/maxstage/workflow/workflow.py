@@ -15,18 +15,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from maxstage.errors import WorkflowError
 from maxstage.store.store import Store
-from maxstage.workflow import leaf, loading, nodes
-from maxstage.workflow.agents import PROVIDERS, providers_from
-from maxstage.workflow.books import Books
-from maxstage.workflow.checking import in_order, walk
-from maxstage.workflow.clock import Clock
-from maxstage.workflow.engine import Engine
-from maxstage.workflow.files import Writers
-from maxstage.workflow.hooks import Hooks
-from maxstage.workflow.injection import spec_path
-from maxstage.workflow.leftovers import end_leftovers, sweep_orphans
-from maxstage.workflow.scope import Scope
-from maxstage.workflow.state import (
+from maxstage.workflow.format import loading
+from maxstage.workflow.format.agents import PROVIDERS, providers_from
+from maxstage.workflow.format.checking import in_order, walk
+from maxstage.workflow.format.yaml_source import Source
+from maxstage.workflow.run import instances as nodes
+from maxstage.workflow.run import jobs as leaf
+from maxstage.workflow.run.context import spec_path
+from maxstage.workflow.run.files import Writers
+from maxstage.workflow.run.hooks import Hooks
+from maxstage.workflow.run.leftovers import end_leftovers, sweep_orphans
+from maxstage.workflow.run.loop_clock import Clock
+from maxstage.workflow.run.monitor import Books
+from maxstage.workflow.run.scheduler import Engine
+from maxstage.workflow.run.scope import Scope
+from maxstage.workflow.run.state import (
     COMPLETED,
     FAILED,
     INTERRUPTED,
@@ -37,12 +40,11 @@ from maxstage.workflow.state import (
     new_run_id,
     runs_folder,
 )
-from maxstage.workflow.yaml_source import Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from maxstage.workflow.loading import Checked, Problem
+    from maxstage.workflow.format.loading import Checked, Problem
 
 
 _NOT_IN_YAML = re.compile(r"[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
@@ -134,7 +136,7 @@ class RunResult:
 
     @functools.cached_property
     def metrics(self) -> dict[str, Any]:
-        """What outputs took, and what was put into prompts: see `maxstage.workflow.metrics`."""
+        """What outputs took, and what was put into prompts: see `maxstage.workflow.run.metrics`."""
         state = RunState(self._folder, self.run_id)
         try:
             found: dict[str, Any] = state.facts().get("metrics", {})

@@ -1,0 +1,211 @@
+"""What is wrong with a field, in words: what it must be, what may have been meant, and where it belongs."""
+
+from __future__ import annotations
+
+import functools
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Union, get_args, get_origin
+
+from pydantic import BaseModel
+
+from maxstage.humanize import printable
+from maxstage.output.limits import Limits
+from maxstage.workflow.format import schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from maxstage.workflow.format.yaml_source import Path
+
+    Nearest = Callable[[str, Iterable[str]], str | None]
+
+
+class Fault(NamedTuple):
+    """One thing that is wrong, as the validation found it.
+
+    Attributes:
+        path: Where, in the data.
+        kind: What it is called there.
+        texts: What is said of it.
+        known: What else is known of it.
+    """
+
+    path: Path
+    kind: str
+    texts: tuple[str, ...]
+    known: dict[str, Any]
+
+    @property
+    def unknown(self) -> bool:
+        """Whether it is a field that there is not."""
+        return self.kind == "extra_forbidden"
+
+    @property
+    def of_name(self) -> bool:
+        """Whether the name of an entry is at fault, and not what it holds."""
+        return self.kind == "name"
+
+
+def told_once(details: Iterable[Any], data: Any) -> list[Fault]:
+    """Return the faults: where several forms are possible, what is said of each belongs together."""
+    found: dict[tuple[Path, bool], Fault] = {}
+    for one in details:
+        of_name = one["loc"][-1:] == ("[key]",)
+        path = _path_in(one["loc"], data, missing=one["type"] == "missing")
+        of_variable = "env" in one["loc"][-3:-1]
+        words = "the name of a variable has no = and is not empty" if of_variable else _NAME
+        kind, text = ("name", words) if of_name else (one["type"], _text(one))
+        before = found.get((path, of_name))
+        texts = (text,) if before is None else tuple(dict.fromkeys((*before.texts, text)))
+        found[path, of_name] = Fault(path, kind, texts, one.get("ctx", {}))
+    return list(found.values())
+
+
+def _path_in(where: Path, data: Any, *, missing: bool) -> Path:
+    """Return the part of a path that the data has: the validation adds words of its own, for each form of a value."""
+    found: list[str | int] = []
+    for part in where:
+        in_list = isinstance(data, list) and isinstance(part, int) and part < len(data)
+        if not in_list and not (isinstance(data, dict) and part in data):
+            break
+        data = data[part]
+        found.append(part)
+    return (*found, where[-1]) if missing and len(found) == len(where) - 1 else tuple(found)
+
+
+def describe(faults: Iterable[Fault], nearest: Nearest) -> Iterator[tuple[Path, str]]:
+    """Give what is wrong in words, each with its path."""
+    for fault in faults:
+        yield from _describe(fault, nearest)
+
+
+def _describe(fault: Fault, nearest: Nearest) -> Iterator[tuple[Path, str]]:
+    path, name = fault.path, fault.path[-1] if fault.path else ""
+    if fault.unknown:
+        yield path, _unknown(path, nearest)
+    elif fault.kind == "missing":
+        yield path[:-1], f"field {name!r} is missing"
+    elif fault.kind == "limits":
+        for limit, text in fault.known["problems"].items():
+            yield (*path, limit), text
+    else:
+        shown = printable(str(name), 60)
+        text = " or ".join(fault.texts).replace(" or must be ", " or ")
+        yield path, f"{shown}: {text}" if path else f"a workflow {text}"
+
+
+_NAME = "a name has letters, digits, _ and -, and does not begin with a digit"
+_TEXTS = {
+    "model_type": "must be a mapping",
+    "dict_type": "must be a mapping",
+    "list_type": "must be a list",
+    "string_type": "must be text",
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
+    "bool_type": "must be true or false",
+    "finite_number": "must be a finite number",
+    "literal_error": "must be {expected}",
+    "greater_than": "must be greater than {gt:g}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than_equal": "must be at most {le:,g}",
+    "too_short": "must not be empty",
+    "int_from_float": "must be a whole number",
+    "value_error": "{error}",
+    "recursion_loop": "contains itself",
+}
+"""The words for each kind of error: those of the validation speak of Python's types."""
+
+
+def _text(one: Any) -> str:
+    words = _TEXTS.get(one["type"])
+    return str(one["msg"]) if words is None else words.format(**one.get("ctx", {}))
+
+
+def _unknown(path: Path, nearest: Nearest) -> str:
+    """Say what may have been meant by a field that there is not, or where it belongs."""
+    name = str(path[-1])
+    text = f"unknown field {printable(repr(name), 80)}"
+    here = _fields_at(path[:-1])
+    # One that is hardly another word is a slip, also where its name is known elsewhere.
+    near = nearest(name, here)
+    if near is not None and (name not in _places() or abs(len(near) - len(name)) == 1):
+        return f"{text}; did you mean {near!r}?"
+    if name in _places():
+        return f"{text}: {name} belongs in {_joined(_places()[name])}"
+    near = nearest(name, _places())
+    return text if near is None else f"{text}; did you mean {near!r}, in {_joined(_places()[near])}?"
+
+
+def _joined(places: list[str]) -> str:
+    return ", ".join(places[:-1]) + f" or {places[-1]}" if len(places) > 1 else places[0]
+
+
+_ENTRIES = {schema.Task: "a task", schema.Agent: "an agent", schema.Input: "an input"}
+"""What stands by a name of the user's choice."""
+
+
+@functools.cache
+def _places() -> dict[str, list[str]]:
+    """Return where each field belongs, in words."""
+    found: dict[str, list[str]] = {}
+    for model, places in _models().items():
+        for name in _fields(model):
+            known = found.setdefault(name, [])
+            known += [place for place in places if place not in known]
+    for name in Limits().to_dict():
+        found.setdefault(name, []).append("limits")
+    return found
+
+
+@functools.cache
+def _models() -> dict[type[BaseModel], list[str]]:
+    """Return all parts of the format, each with where it stands, in words."""
+    found: dict[type[BaseModel], list[str]] = {schema.WorkflowSpec: ["the top level"]}
+    todo: list[type[BaseModel]] = [schema.WorkflowSpec]
+    while todo:
+        for name, annotation in _fields(todo.pop()).items():
+            for model in _models_in(annotation):
+                place = _ENTRIES.get(model) or ("a condition" if model is schema.Condition else name)
+                if model not in found:
+                    found[model] = []
+                    todo.append(model)
+                if place not in found[model]:
+                    found[model].append(place)
+    return found
+
+
+def _fields(model: type[BaseModel]) -> dict[str, Any]:
+    return {field.alias or name: field.annotation for name, field in model.model_fields.items()}
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models_in(inner)
+
+
+def _fields_at(path: Path) -> list[str]:
+    """Return the fields that the part at `path` may have."""
+    annotations: list[Any] = [schema.WorkflowSpec]
+    for part in path:
+        inside = []
+        for one in _forms(annotations):
+            if isinstance(one, type) and issubclass(one, BaseModel):
+                inside += [annotation for name, annotation in _fields(one).items() if name == part]
+            elif get_origin(one) in {dict, list}:
+                inside.append(get_args(one)[-1])
+        annotations = inside
+    models = [one for one in _forms(annotations) if isinstance(one, type) and issubclass(one, BaseModel)]
+    return [name for model in models for name in _fields(model)]
+
+
+def _forms(annotations: Iterable[Any]) -> Iterator[Any]:
+    """Give the types that annotations allow."""
+    for one in annotations:
+        if get_origin(one) in {Union, UnionType}:
+            yield from _forms(get_args(one))
+        elif get_origin(one) is Annotated:
+            yield from _forms(get_args(one)[:1])
+        else:
+            yield one

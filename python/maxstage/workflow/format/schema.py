@@ -1,0 +1,327 @@
+"""The format of a workflow file: what its fields are called, and what they may hold.
+
+Names are those of the upstream DSL. `maxstage.workflow.format.loading` reads files into these types; the JSON Schema
+that ``max validate --schema`` prints is made from them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from maxstage.output.limits import Limits, LimitsError, limits_schema
+from maxstage.sizes import parse_size
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
+Variable = Annotated[str, Field(pattern=r"^[^=]+$")]
+_LONGEST = 1e9
+"""Seconds: thirty years; the system's clocks take little more."""
+_MOST = 2**53
+"""The largest whole number that every program reads as the same one."""
+Seconds = Annotated[float, Field(ge=0, le=_LONGEST, allow_inf_nan=False)]
+Timeout = Annotated[float, Field(gt=0, le=_LONGEST, allow_inf_nan=False)]
+Number = Annotated[int, Field(ge=-_MOST, le=_MOST)]
+Language = Literal["bash", "python", "javascript", "ruby", "perl"]
+
+
+class Model(BaseModel):
+    """What all parts share: unknown fields are errors, and nothing is converted in silence."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Script(Model):
+    """A script, given in the file or in a file of its own."""
+
+    language: Language = "bash"
+    content: str | None = None
+    file: str | None = None
+    working_dir: str | None = None
+    env: dict[Variable, str] = {}
+    timeout_secs: Timeout | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Script:
+        if (self.content is None) == (self.file is None):
+            raise ValueError("a script has either content or file")
+        return self
+
+
+class Command(Model):
+    """A program with its arguments; no shell is between."""
+
+    executable: str
+    args: list[str] = []
+    working_dir: str | None = None
+    env: dict[Variable, str] = {}
+    timeout_secs: Timeout | None = None
+
+
+class OnError(Model):
+    """What happens when a task fails."""
+
+    retry: Annotated[int, Field(ge=0, le=1000)] = 0
+    retry_delay_secs: Seconds = 0
+    exponential_backoff: bool = False
+    continue_: Annotated[bool, Field(alias="continue")] = False
+
+
+class Condition(Model):
+    """When a task runs: one of the types, or several joined."""
+
+    type: Literal["task_status", "state_equals", "state_exists", "always", "never"] | None = None
+    task: str | None = None
+    status: Literal["completed", "failed", "skipped"] | None = None
+    key: str | None = None
+    value: Any = None
+    and_: Annotated[list[Condition] | None, Field(alias="and", min_length=1)] = None
+    or_: Annotated[list[Condition] | None, Field(alias="or", min_length=1)] = None
+    not_: Annotated[Condition | None, Field(alias="not")] = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Condition:
+        if sum(part is not None for part in (self.type, self.and_, self.or_, self.not_)) != 1:
+            raise ValueError("a condition has exactly one of type, and, or, not")
+        if self.type == "task_status" and (self.task is None or self.status is None):
+            raise ValueError("task_status needs task and status")
+        if self.type in {"state_equals", "state_exists"} and self.key is None:
+            raise ValueError(f"{self.type} needs key")
+        return self
+
+    def _parts(self) -> list[Condition]:
+        return [*(self.and_ or []), *(self.or_ or []), *([self.not_] if self.not_ else [])]
+
+    def tasks(self) -> list[str]:
+        """Return the tasks whose status it looks at."""
+        return [name for part in self._parts() for name in part.tasks()] + ([self.task] if self.task else [])
+
+    def state_keys(self) -> list[str]:
+        """Return the keys of the state that it looks at."""
+        return [key for part in self._parts() for key in part.state_keys()] + ([self.key] if self.key else [])
+
+
+class Collection(Model):
+    """What a for_each goes over."""
+
+    type: Literal["inline", "range", "file", "state", "token"]
+    items: list[Any] | None = None
+    start: Number = 0
+    end: Number | None = None
+    step: Number = 1
+    path: str | None = None
+    format: Literal["json", "json_lines", "csv", "lines"] = "lines"
+    key: str | None = None
+    token: str | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Collection:
+        wanted = {"inline": "items", "range": "end", "file": "path", "state": "key", "token": "token"}[
+            self.type
+        ]
+        if getattr(self, wanted) is None:
+            raise ValueError(f"a collection of type {self.type} needs {wanted}")
+        if self.step == 0:
+            raise ValueError("step must not be 0")
+        return self
+
+
+class ForEach(Model):
+    """Once for each item."""
+
+    collection: Collection
+    iterator: Name = "item"
+    parallel: bool = False
+    max_parallel: Annotated[int, Field(ge=1, le=_MOST)] | None = None
+
+
+class Repeat(Model):
+    """So many times."""
+
+    count: Annotated[int, Field(ge=0, le=_MOST)]
+
+
+class While(Model):
+    """As long as a condition holds, or until it does."""
+
+    condition: Condition
+    max_iterations: Annotated[int, Field(ge=1, le=_MOST)] = 1000
+    delay_between_secs: Seconds = 0
+
+
+class Loop(Model):
+    """One of the four loops."""
+
+    for_each: ForEach | None = None
+    repeat: Repeat | None = None
+    while_: Annotated[While | None, Field(alias="while")] = None
+    repeat_until: While | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Loop:
+        kinds = (self.for_each, self.repeat, self.while_, self.repeat_until)
+        if sum(kind is not None for kind in kinds) != 1:
+            raise ValueError("a loop has exactly one of for_each, repeat, while, repeat_until")
+        return self
+
+
+class LoopControl(Model):
+    """When a loop ends early, or an iteration is left out."""
+
+    break_condition: Condition | None = None
+    continue_condition: Condition | None = None
+    timeout_secs: Timeout | None = None
+    checkpoint_interval: Annotated[int, Field(ge=1, le=_MOST)] | None = None
+
+
+class Context(Model):
+    """Which outputs are put into an agent's prompt."""
+
+    mode: Literal["automatic", "manual", "none"] = "automatic"
+    include_tasks: list[str] = []
+    exclude_tasks: list[str] = []
+    min_relevance: Annotated[float, Field(ge=0, le=1)] = 0.4
+    max_bytes: int | str | None = None
+    max_tokens: Annotated[int, Field(ge=1, le=_MOST)] | None = None
+    max_tasks: Annotated[int, Field(ge=1, le=_MOST)] | None = None
+    time_window_secs: Seconds | None = None
+    packing: Literal["greedy", "fair"] = "greedy"
+
+    @field_validator("max_bytes")
+    @classmethod
+    def _good_size(cls, value: int | str | None) -> int | str | None:
+        if value is not None:
+            parse_size(value)
+        return value
+
+
+class Limited(Model):
+    """What may have limits."""
+
+    limits: Annotated[dict[str, Any], Field(json_schema_extra=limits_schema)] = {}
+
+    @field_validator("limits")
+    @classmethod
+    def _good_limits(cls, value: dict[str, Any]) -> dict[str, Any]:
+        try:
+            Limits.parse(value)
+        except LimitsError as error:
+            # Each is told at its own place.
+            raise PydanticCustomError("limits", "limits", {"problems": error.problems}) from None
+        return value
+
+
+class Agent(Model):
+    """A command that reads a prompt on its stdin, and whose stdout is the answer."""
+
+    description: str | None = None
+    model: str | None = None
+    system_prompt: str | None = None
+    command: Annotated[list[str], Field(min_length=1)] | None = None
+    provider: str | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Agent:
+        if (self.command is None) == (self.provider is None):
+            raise ValueError("an agent has either command or provider")
+        return self
+
+
+class Task(Limited):
+    """One task: a script, a command, an agent or subtasks."""
+
+    description: str | None = None
+    script: Script | None = None
+    command: Command | None = None
+    agent: str | None = None
+    subtasks: dict[Name, Task] | None = None
+    depends_on: list[str] = []
+    parallel_with: list[str] = []
+    priority: Number = 0
+    inputs: dict[str, Any] = {}
+    stdin_from: str | None = None
+    output: str | None = None
+    condition: Condition | None = None
+    on_error: OnError = OnError()
+    loop: Loop | None = None
+    loop_control: LoopControl = LoopControl()
+    inject_context: bool = False
+    context: Context = Context()
+
+    @field_validator("subtasks", mode="before")
+    @classmethod
+    def _from_list(cls, value: Any) -> Any:
+        """Take a list of one-name mappings as well, as the upstream DSL writes it."""
+        if isinstance(value, list) and all(isinstance(part, dict) and len(part) == 1 for part in value):
+            return {name: task for part in value for name, task in part.items()}
+        return value
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Task:
+        kinds = {
+            "script": self.script,
+            "command": self.command,
+            "agent": self.agent,
+            "subtasks": self.subtasks,
+        }
+        given = [name for name, kind in kinds.items() if kind is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"a task has exactly one of script, command, agent, subtasks; this has {given or 'none'}"
+            )
+        if self.inject_context and self.agent is None:
+            raise ValueError("inject_context is for tasks of agents: their prompt takes it")
+        if self.agent is not None and self.description is None:
+            raise ValueError("an agent's task needs a description: it is the prompt")
+        return self
+
+
+class Input(Model):
+    """A value that a run is given."""
+
+    description: str | None = None
+    default: Any = None
+    required: bool = False
+
+
+class Hooks(Model):
+    """Commands that run beside the tasks."""
+
+    pre_workflow: list[str] = []
+    post_workflow: list[str] = []
+    post_task: list[str] = []
+    on_error: list[str] = []
+
+
+class WorkflowSpec(Limited):
+    """A workflow file."""
+
+    name: str
+    version: str
+    description: str | None = None
+    inputs: dict[Name, Input] = {}
+    outputs: dict[str, str] = {}
+    secrets: list[str] = []
+    agents: dict[Name, Agent] = {}
+    tasks: Annotated[dict[Name, Task], Field(min_length=1)]
+    context: Context = Context()
+    hooks: Hooks = Hooks()
+    env: dict[Variable, str] = {}
+    cwd: str | None = None
+
+    @field_validator("version", mode="before")
+    @classmethod
+    def _version_as_text(cls, value: Any) -> Any:
+        """Take ``version: 1.0``, which YAML reads as a number."""
+        return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+    @field_validator("inputs", mode="before")
+    @classmethod
+    def _plain_inputs(cls, value: Any) -> Any:
+        """Take ``name: value`` as an input with that default."""
+        if not isinstance(value, dict):
+            return value
+        return {
+            name: given if isinstance(given, dict) else {"default": given} for name, given in value.items()
+        }

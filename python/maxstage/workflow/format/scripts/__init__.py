@@ -1,0 +1,1 @@
+"""Values in scripts: where references stand in each language, and how a value is written there as data."""

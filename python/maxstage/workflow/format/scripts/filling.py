@@ -1,0 +1,98 @@
+"""Putting values into scripts so that data can't become code.
+
+In bash a reference becomes a variable, which the shell expands and never reads as code; where it would read it all
+the same, the value must be a whole number, or the reference is refused. In the other languages it becomes a literal
+of which every character is an escape.
+
+>>> print(fill("bash", "echo {{ inputs.name }}", lambda reference: "you & me"))
+MAX_REF_1='you & me'; echo "${MAX_REF_1}"
+>>> fill("python", "print({{ inputs.n }} + 1)", lambda reference: 3)
+'print(3 + 1)'
+>>> problems("bash", "eval {{ inputs.x }}")
+['{{ inputs.x }}: eval reads it as code; assign the value to a variable, check that, and use the variable here']
+"""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from maxstage.errors import WorkflowError
+from maxstage.workflow.format.references import as_text, resolve
+from maxstage.workflow.format.scripts import literals, shell
+from maxstage.workflow.format.scripts.places import COMMENT, PROGRAM, REFUSED, checked
+from maxstage.workflow.format.scripts.shell_commands import reads_code
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from maxstage.workflow.format.references import Reference
+    from maxstage.workflow.format.scripts.places import Place
+
+
+def fill(language: str, text: str, value_of: Callable[[Reference], Any]) -> str:
+    """Return a script with its references replaced.
+
+    Args:
+        language: One of the five of the format.
+        text: The script; `problems` has found nothing wrong with it.
+        value_of: Returns the value of a reference.
+
+    Raises:
+        WorkflowError: A value can't stand where its reference does.
+    """
+    parts: list[str] = []
+    assignments: list[str] = []
+    at = 0
+    for place in places(language, text):
+        if place.quote == COMMENT:
+            continue
+        reference = text[place.start : place.end]
+        value = checked(place, reference, value_of(resolve(reference)))
+        parts.append(text[at : place.start])
+        if place.needs == PROGRAM and reads_code(as_text(value)):
+            raise WorkflowError(
+                f"the value of {reference} names the command, and {as_text(value)!r} may read the other values as "
+                "code; write the command's name"
+            )
+        if language == "bash":
+            name = f"MAX_REF_{len(assignments) + 1}"
+            assignments.append(f"{name}={_quoted(reference, as_text(value))}; ")
+            parts.append(_expansion(name, place.quote))
+        else:
+            parts.append(literals.literal(language, value, place.quote))
+        at = place.end
+    return "".join([*assignments, *parts, text[at:]])
+
+
+def problems(language: str, text: str) -> list[str]:
+    """Return why references in a script can't be replaced where they stand."""
+    return [
+        f"{text[place.start : place.end]}: {place.why}"
+        for place in places(language, text)
+        if place.needs == REFUSED
+    ]
+
+
+def places(language: str, text: str) -> list[Place]:
+    """Return where the references of a script stand."""
+    return shell.places(text) if language == "bash" else literals.places(language, text)
+
+
+def _quoted(reference: str, text: str) -> str:
+    if "\0" in text:
+        raise WorkflowError(
+            f"the value of {reference} has a NUL byte, which bash can't hold; use stdin_from, or the token"
+        )
+    return shlex.quote(text)
+
+
+_EXPANSIONS = {"": '"${%s}"', "'": "'\"${%s}\"'", "$'": "'\"${%s}\"$'"}
+"""How a variable is written within a quote of bash's, where its name in braces is not enough."""
+
+
+def _expansion(name: str, quote: str) -> str:
+    return _EXPANSIONS.get(quote, "${%s}") % name
+
+
+__all__ = ["fill", "places", "problems"]

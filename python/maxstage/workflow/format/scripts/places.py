@@ -1,0 +1,104 @@
+"""Where the references of a script stand, and what their values may be there."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from maxstage.errors import WorkflowError
+from maxstage.workflow.format.references import PATTERN, as_text
+
+ANY, OPERAND, PROGRAM, NAME, INTEGER, REFUSED = "any", "operand", "program", "name", "integer", "refused"
+"""What a value may be: anything, what is no option, a program that reads no code, a variable's name, a whole number."""
+
+COMMENT = "#"
+"""The quote of a place in a comment: what stands there is left as it is."""
+
+
+class Place:
+    """Where in a script a reference stands.
+
+    Attributes:
+        start: Where it begins.
+        end: Where it ends.
+        quote: What it stands within, in the words of its language; nothing where it stands by itself.
+        level: How many commands within commands it stands in.
+        needs: What its value must be.
+        why: Why it is refused.
+    """
+
+    def __init__(self, start: int, end: int, quote: str, *, level: int = 0) -> None:
+        self.start = start
+        self.end = end
+        self.quote = quote
+        self.level = level
+        self.needs = ANY
+        self.why = ""
+
+    def need(self, what: str) -> None:
+        """Note what its value must be; the strictest holds."""
+        order = (ANY, OPERAND, PROGRAM, NAME, INTEGER, REFUSED)
+        self.needs = max(self.needs, what, key=order.index)
+
+    def refuse(self, why: str) -> None:
+        """Note that it can't stand there; the first reason is told."""
+        if self.needs != REFUSED:
+            self.needs, self.why = REFUSED, why
+
+
+class Lost(Exception):
+    """What a script says can't be followed: a quote or a bracket is never closed."""
+
+
+UNCLEAR = "where this stands can't be told for certain: a quote, a bracket or a here-document has no end"
+
+
+AFTER_BACKSLASH = "a backslash stands right before it"
+
+
+def references_in(text: str) -> dict[int, int]:
+    """Return where references begin, and where each ends."""
+    return {match.start(): match.end() for match in PATTERN.finditer(text)}
+
+
+def completed(text: str, found: list[Place], *, lost: bool) -> list[Place]:
+    """Return the places in order; what was not found, or nothing if the script could not be followed, is refused."""
+    known = {} if lost else {place.start: place for place in found}
+    places = []
+    for start, end in references_in(text).items():
+        place = known.get(start)
+        if place is None:
+            place = Place(start, end, "")
+            place.refuse(UNCLEAR)
+        places.append(place)
+    return places
+
+
+_INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_TOLD = 60
+"""Characters of a value that an error quotes."""
+
+
+def checked(place: Place, reference: str, value: Any) -> Any:
+    """Return a value that may stand in a place; a whole number as decimal digits.
+
+    Raises:
+        WorkflowError: It may not.
+    """
+    text = as_text(value)
+    told = repr(text if len(text) <= _TOLD else f"{text[:_TOLD]}…")
+    if place.needs == INTEGER:
+        bare = text.strip()
+        if not _INTEGER.fullmatch(bare) or not -(2**63) <= int(bare) < 2**63:
+            raise WorkflowError(
+                f"the value of {reference} is computed with where it stands, and {told} is not a whole number"
+            )
+        return str(int(bare))
+    if place.needs == NAME and not _NAME.fullmatch(text):
+        raise WorkflowError(f"the value of {reference} must be the name of a variable, and {told} is not")
+    if place.needs == OPERAND and text.startswith("-"):
+        raise WorkflowError(
+            f"the value of {reference} would be taken for an option: it begins with '-': {told}"
+        )
+    return value

@@ -1,0 +1,362 @@
+"""Finding out where references stand in a bash script.
+
+Most places take any value: it is handed over in a variable, which bash expands and does not read again. Some do read
+it again: whatever is computed (``(( ))``, ``[[ x -gt y ]]``, ``${s:offset}``, subscripts), names of variables, and what
+is run as code (``eval``, ``trap``, ``bash -c``). So the script is followed as bash itself would, and where that
+fails, its references are refused.
+
+>>> [place.needs for place in places("echo {{ x }} $(( {{ y }} + 1 ))")]
+['any', 'integer']
+"""
+
+from __future__ import annotations
+
+import re
+
+from maxstage.workflow.format.scripts.places import (
+    INTEGER,
+    NAME,
+    Lost,
+    Place,
+    completed,
+    references_in,
+)
+from maxstage.workflow.format.scripts.shell_commands import Command, Word, analyse, need
+from maxstage.workflow.format.scripts.shell_words import CHECK_FIRST, WITHIN, Document, ShellWords
+
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_REDIRECTION = re.compile(r"(?:[0-9]+|\{\w+\})?(<<<|<<-?|<>|<&|>&|>>|>\||&>>|&>|<(?!\()|>(?!\())")
+_SEPARATOR = re.compile(r"&&|\|\||\|&|[;&|]")
+_CASE_END = re.compile(r";;&|;;|;&")
+
+_BEFORE_COMMANDS = frozenset(
+    ("if", "then", "elif", "else", "do", "while", "until", "!", "{", "time", "coproc", "function")
+)
+_OPENING = frozenset(("if", "while", "until", "{", "for", "select"))
+_CLOSING = frozenset(("fi", "done", "}"))
+_NUMERIC = frozenset(("-eq", "-ne", "-lt", "-le", "-gt", "-ge"))
+_READ_AGAIN = frozenset(("PS0", "PS1", "PS2", "PS4", "PROMPT_COMMAND", "BASH_ENV", "ENV"))
+"""Variables that bash reads as code, or as the name of a file with code."""
+
+_QUOTED_DOCUMENT = "it stands in a here-document whose end is quoted; write <<END without quotes"
+
+
+def places(text: str) -> list[Place]:
+    """Return where the references of a bash script stand."""
+    if not references_in(text):
+        return []
+    shell = _Shell(text)
+    try:
+        shell.commands("")
+    except (Lost, RecursionError):
+        return completed(text, [], lost=True)
+    return completed(text, shell.found, lost=False)
+
+
+class _Shell(ShellWords):
+    """Goes through the commands of a script."""
+
+    def commands(self, end: str) -> str:  # noqa: C901 - a table of marks
+        """Go over commands up to their end: ``)``, that of a case's branch, or none; return what ended them."""
+        opened: list[int] = []
+        pipeline: list[Command] = []
+        command = Command(len(self.found))
+        before = command.first
+        while True:
+            self._blanks()
+            separator = None if self._at in self._references else self._match(_SEPARATOR)
+            if self._at >= self._stop:
+                self._finish(command, before, pipeline)
+                if end:
+                    raise Lost
+                return ""
+            if self._next() == "#":
+                self._comment()
+            elif self._next() == "\n":
+                self._finish(command, before, pipeline)
+                self._at += 1
+                self._documents()
+                # After "|" a pipeline goes on in the next line.
+                goes_on = command.piped and not command.words and not command.over
+                pipeline = pipeline if goes_on else []
+                before = before if goes_on else len(self.found)
+                command = Command(len(self.found), piped=goes_on)
+            elif (closing := self._match(_CASE_END)) is not None:
+                self._finish(command, before, pipeline)
+                if end != ";;":
+                    raise Lost
+                self._at = closing.end()
+                return ";;"
+            elif separator is not None and not self._sees("&>"):
+                self._finish(command, before, pipeline)
+                self._at = separator.end()
+                piped = separator[0] in {"|", "|&"}
+                before = before if piped else len(self.found)
+                pipeline = [*pipeline, command] if piped else []
+                command = Command(len(self.found), piped=piped)
+            elif self._next() == ")":
+                self._finish(command, before, pipeline)
+                if end != ")":
+                    raise Lost
+                self._at += 1
+                return ")"
+            elif self._go_on(command, opened, end):
+                self._finish(command, before, pipeline)
+                return "esac"
+            elif command.over:
+                before = min(before, command.first)
+
+    def _go_on(self, command: Command, opened: list[int], end: str) -> bool:
+        """Go over the next part of a command; return whether it was the end of a ``case``."""
+        if self._at not in self._references and (found := self._match(_REDIRECTION)) is not None:
+            self._redirection(command, found)
+        elif self._sees("((") and (not command.words or command.is_loop):
+            self._sum_or(start=2, command=1)
+            command.over = True
+        elif self._next() == "(" and self._at not in self._references:
+            self._bracket(command)
+        elif not command.words and not command.over:
+            return self._first_word(command, opened, end)
+        elif not self._assigned(command):
+            command.words.append(self._word())
+        return False
+
+    def _assigned(self, command: Command) -> bool:
+        """Go over an argument like ``x=(a b)`` of a command that declares."""
+        found = self._match(re.compile(r"\w+\+?=\("))
+        if found is None:
+            return False
+        start, first = self._at, len(self.found)
+        self._at = found.end()
+        self._array()
+        command.words.append(Word(self._text[start : self._at], self.found[first:], self._level))
+        return True
+
+    def _bracket(self, command: Command) -> None:
+        self._at += 1
+        if not command.words:
+            if self.commands(")") != ")":
+                raise Lost
+            command.over = True
+            return
+        # A function: its body is a command of its own.
+        self._blanks()
+        if len(command.words) != 1 or self._next() != ")":
+            raise Lost
+        self._at += 1
+        command.words.clear()
+
+    def _first_word(self, command: Command, opened: list[int], end: str) -> bool:
+        if self._assignment():
+            return False
+        if self._sees("!("):
+            self._at += 1
+            return False
+        word = self._word()
+        text = word.text
+        if text == "esac" and end == ";;":
+            return True
+        if text == "[[":
+            self._test()
+            command.over = True
+        elif text == "case":
+            self._case()
+            command.over = True
+        elif text in _CLOSING:
+            command.first = opened.pop() if opened else command.first
+            command.over = True
+        else:
+            if text in _OPENING:
+                opened.append(len(self.found))
+            if text == "function":
+                self._blanks()
+                self._word()
+                self._blanks()
+                self._at += 2 if self._sees("()") else 0
+            if text not in _BEFORE_COMMANDS:
+                command.words.append(word)
+        return False
+
+    def _assignment(self) -> bool:
+        """Go over an assignment, if one begins here."""
+        found = self._match(_IDENTIFIER)
+        if found is None:
+            return False
+        after = self._text[found.end() : found.end() + 2]
+        if not (after[:1] in {"=", "["} or after == "+="):
+            return False
+        self._at = found.end()
+        sink = self._sink
+        if after[0] == "[":
+            self._at += 1
+            self._sum("]")
+            if not (self._sees("=") or self._sees("+=")):
+                # A pattern for names of files that begins a command.
+                return True
+        self._at += 2 if self._sees("+=") else 1
+        if found[0] in self._integers:
+            self._sink = sink or INTEGER
+        elif found[0] in _READ_AGAIN:
+            self._sink = f"bash reads what {found[0]} holds as code"
+        if self._sees("("):
+            self._at += 1
+            self._array()
+        else:
+            self._word()
+        self._sink = sink
+        return True
+
+    def _array(self) -> None:
+        while True:
+            self._blanks()
+            if self._at in self._references:
+                self._word()
+            elif self._next() == ")":
+                self._at += 1
+                return
+            elif self._next() == "\n":
+                self._at += 1
+            elif self._next() == "#":
+                self._comment()
+            elif self._next() == "[":
+                self._at += 1
+                self._sum("]")
+            else:
+                before = self._at
+                self._word()
+                if self._at == before:
+                    raise Lost
+
+    def _case(self) -> None:
+        self._blanks()
+        self._word()
+        self._lines()
+        if self._word().text != "in":
+            raise Lost
+        while True:
+            self._lines()
+            self._at += 1 if self._sees("(") else 0
+            self._blanks()
+            before = self._at
+            if self._word().text == "esac" and not self._sees(")"):
+                return
+            while self._sees("|") or (self._at > before and self._next() in " \t"):
+                before, self._at = self._at, self._at + 1
+                self._word()
+            if self._next() != ")":
+                raise Lost
+            self._at += 1
+            if self.commands(";;") == "esac":
+                return
+
+    def _lines(self) -> None:
+        """Go over blanks, ends of lines and comments."""
+        while True:
+            self._blanks()
+            if self._next() == "#":
+                self._comment()
+            elif self._next() == "\n":
+                self._at += 1
+            else:
+                return
+
+    def _test(self) -> None:  # noqa: C901 - what is read, and then what is computed of it
+        """Go over the rest of ``[[ … ]]``."""
+        words: list[Word] = []
+        while True:
+            self._lines()
+            if words and words[-1].text == "=~":
+                words.append(self._regular())
+            elif (mark := self._match(re.compile(r"&&|\|\||[()<>]"))) and self._at not in self._references:
+                self._at = mark.end()
+                words.append(Word(mark[0], [], self._level))
+            else:
+                before = self._at
+                words.append(self._word())
+                if self._at == before:
+                    raise Lost
+                if words[-1].text == "]]":
+                    break
+        why = f"{WITHIN}; {CHECK_FIRST}"
+        for number, word in enumerate(words):
+            if word.text in _NUMERIC:
+                for other in words[max(0, number - 1) : number + 2]:
+                    need(other, INTEGER, why)
+            elif word.text in {"-v", "-R"}:
+                for other in words[number + 1 : number + 2]:
+                    need(other, NAME, why)
+
+    def _regular(self) -> Word:
+        start, first = self._at, len(self.found)
+        while self._at in self._references or self._next() not in " \t\n":
+            if self._next() == "(" and self._at not in self._references:
+                self._at += 1
+                self._group()
+            else:
+                self._piece("")
+        return Word(self._text[start : self._at], self.found[first:], self._level)
+
+    def _redirection(self, command: Command, found: re.Match[str]) -> None:
+        self._at = found.end()
+        self._blanks()
+        mark = found[1]
+        if mark in {"<<", "<<-"}:
+            end = self._document_end()
+            bare = re.sub(r"[\\'\"]", "", end)
+            self._pending.append(Document(command, bare, bare != end, mark == "<<-"))
+            return
+        word = self._word()
+        if mark in {">&", "<&"}:
+            # Where it is no number, bash takes it for the name of a file, and expands it once more.
+            need(word, INTEGER, f"{WITHIN}; {CHECK_FIRST}")
+        if mark == "<<<":
+            command.read += word.places
+        elif mark == "<":
+            command.read += [place for place in word.places if place.level > self._level]
+
+    def _document_end(self) -> str:
+        start, count = self._at, len(self.found)
+        self._word()
+        if len(self.found) > count or self._at == start:
+            raise Lost
+        return self._text[start : self._at]
+
+    def _documents(self) -> None:
+        """Go over the here-documents that begin at this line."""
+        pending, self._pending = self._pending, []
+        for document in pending:
+            stop, after = self._document_stop(document)
+            count, whole = len(self.found), self._stop
+            self._stop = stop
+            if document.quoted:
+                self._refuse_all(stop, _QUOTED_DOCUMENT)
+            while self._at < stop:
+                self._piece("<<")
+            self._at, self._stop = after, whole
+            document.command.read += self.found[count:]
+            document.command.refuse_read()
+
+    def _document_stop(self, document: Document) -> tuple[int, int]:
+        """Return where a here-document's text ends, and where the script goes on."""
+        at, joined = self._at, False
+        while at < self._stop:
+            end = self._text.find("\n", at, self._stop)
+            end = self._stop if end < 0 else end
+            line = self._text[at:end]
+            if not joined and (line.lstrip("\t") if document.tabs else line) == document.end:
+                return at, min(end + 1, self._stop)
+            joined = not document.quoted and (len(line) - len(line.rstrip("\\"))) % 2 == 1
+            at = end + 1
+        raise Lost
+
+    def _finish(self, command: Command, before: int, pipeline: list[Command]) -> None:
+        analyse(command, self._integers, self._arrays)
+        if command.reads_code and command.piped:
+            command.read += self.found[before : command.first]
+            for other in pipeline:
+                # Here-documents of these are still to come.
+                other.reads_code = other.reads_code or command.reads_code
+        command.refuse_read()
+
+
+__all__ = ["places"]

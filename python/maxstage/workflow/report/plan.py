@@ -1,0 +1,145 @@
+"""What a workflow would do, before it does it: as a plan, and as a graph."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from maxstage.workflow.format.agents import command_of
+from maxstage.workflow.format.checking import LANGUAGES, in_order, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from maxstage.workflow.format.agents import Provider
+    from maxstage.workflow.format.loading import Checked
+    from maxstage.workflow.format.schema import Condition, Loop, Task, WorkflowSpec
+
+_SHOWN = 60
+"""Characters of a script that a plan shows."""
+
+
+def plan(checked: Checked, spec: WorkflowSpec, providers: Mapping[str, Provider]) -> list[dict[str, Any]]:
+    """Return the tasks as they would run, each after what it waits for.
+
+    Returns:
+        For each task ``task``, ``kind``, ``does``, ``after`` (paths), and where given ``when``, ``loop``, ``retries``.
+    """
+    entries = []
+    for path, task in _in_order(checked, spec.tasks, ""):
+        prefix = path.rpartition(".")[0]
+        after = [f"{prefix}.{name}" if prefix else name for name in checked.dependencies[path]]
+        kind, does = _what(task, spec, providers)
+        entry: dict[str, Any] = {"task": path, "kind": kind, "does": does, "after": after}
+        if task.condition is not None:
+            entry["when"] = describe_condition(task.condition)
+        if task.loop is not None:
+            entry["loop"] = _describe_loop(task.loop)
+        if task.on_error.retry:
+            entry["retries"] = task.on_error.retry
+        entries.append(entry)
+    return entries
+
+
+def _in_order(checked: Checked, tasks: Mapping[str, Task], prefix: str) -> Iterator[tuple[str, Task]]:
+    for name in in_order(tasks, checked.dependencies, prefix):
+        yield f"{prefix}{name}", tasks[name]
+        yield from _in_order(checked, tasks[name].subtasks or {}, f"{prefix}{name}.")
+
+
+def _what(task: Task, spec: WorkflowSpec, providers: Mapping[str, Provider]) -> tuple[str, str]:
+    if task.agent is not None:
+        return "agent", shlex.join(command_of(spec.agents[task.agent], providers))
+    if task.command is not None:
+        return "command", shlex.join([task.command.executable, *task.command.args])
+    if task.script is not None:
+        program = LANGUAGES[task.script.language]
+        if task.script.file is not None:
+            return "script", f"{program} {task.script.file}"
+        lines = (task.script.content or "").strip().splitlines() or [""]
+        more = " …" if len(lines) > 1 or len(lines[0]) > _SHOWN else ""
+        return "script", f"{program}: {lines[0][:_SHOWN]}{more}"
+    return "subtasks", f"{len(task.subtasks or {})} tasks"
+
+
+def describe_condition(condition: Condition) -> str:
+    """Return a condition in words."""
+    for word, parts in (("and", condition.and_), ("or", condition.or_)):
+        if parts is not None:
+            return "(" + f" {word} ".join(describe_condition(part) for part in parts) + ")"
+    if condition.not_ is not None:
+        return f"not {describe_condition(condition.not_)}"
+    if condition.type == "task_status":
+        return f"{condition.task} is {condition.status}"
+    if condition.type == "state_equals":
+        return f"{condition.key} == {condition.value!r}"
+    return f"{condition.key} exists" if condition.type == "state_exists" else str(condition.type)
+
+
+def _describe_loop(loop: Loop) -> str:
+    if loop.repeat is not None:
+        return f"{loop.repeat.count} times"
+    if loop.while_ is not None:
+        return f"while {describe_condition(loop.while_.condition)}"
+    if loop.repeat_until is not None:
+        return f"until {describe_condition(loop.repeat_until.condition)}"
+    assert loop.for_each is not None  # noqa: S101 - a loop is one of four
+    collection = loop.for_each.collection
+    what = collection.path or collection.key or collection.token or collection.type
+    if collection.type == "range":
+        what = f"range {collection.start} to {collection.end}"
+    most = loop.for_each.max_parallel
+    side = "" if not loop.for_each.parallel else ", side by side" + (f" ({most} at most)" if most else "")
+    return f"for each of {what}{side}"
+
+
+def graph(checked: Checked, spec: WorkflowSpec, form: str) -> str:
+    """Return the graph of the tasks as text for ``mermaid`` or ``dot`` (Graphviz)."""
+    return _mermaid(checked, spec) if form == "mermaid" else _dot(checked, spec)
+
+
+def _edges(checked: Checked, spec: WorkflowSpec) -> Iterator[tuple[str, str]]:
+    for path, _ in walk(spec.tasks):
+        prefix = path.rpartition(".")[0]
+        for name in checked.dependencies[path]:
+            yield (f"{prefix}.{name}" if prefix else name), path
+
+
+def _mermaid(checked: Checked, spec: WorkflowSpec) -> str:
+    def name_of(path: str) -> str:
+        # "end" and the like are words of mermaid's; no task of ours is called by such a name.
+        return "t_" + path.replace(".", "__").replace("-", "_0")
+
+    def nodes(tasks: Mapping[str, Task], prefix: str, indent: str) -> Iterator[str]:
+        for name, task in tasks.items():
+            path = f"{prefix}{name}"
+            if task.subtasks is not None:
+                yield f'{indent}subgraph {name_of(path)}["{name}"]'
+                yield from nodes(task.subtasks, f"{path}.", indent + "  ")
+                yield f"{indent}end"
+            else:
+                left, right = ("([", "])") if task.agent else ("[[", "]]") if task.loop else ("[", "]")
+                yield f'{indent}{name_of(path)}{left}"{name}"{right}'
+
+    lines = ["flowchart TD", *nodes(spec.tasks, "", "  ")]
+    lines += [f"  {name_of(first)} --> {name_of(second)}" for first, second in _edges(checked, spec)]
+    return "\n".join(lines)
+
+
+def _dot(checked: Checked, spec: WorkflowSpec) -> str:
+    def nodes(tasks: Mapping[str, Task], prefix: str, indent: str) -> Iterator[str]:
+        for name, task in tasks.items():
+            path = f"{prefix}{name}"
+            if task.subtasks is not None:
+                yield f'{indent}subgraph "cluster_{path}" {{ label="{name}";'
+                # An edge leads to a node; this one stands for all of them.
+                yield f'{indent}  "{path}" [label="{name}", shape=plaintext];'
+                yield from nodes(task.subtasks, f"{path}.", indent + "  ")
+                yield f"{indent}}}"
+            else:
+                shape = "ellipse" if task.agent else "box3d" if task.loop else "box"
+                yield f'{indent}"{path}" [label="{name}", shape={shape}];'
+
+    lines = ["digraph workflow {", "  rankdir=TB;", *nodes(spec.tasks, "", "  ")]
+    lines += [f'  "{first}" -> "{second}";' for first, second in _edges(checked, spec)]
+    return "\n".join([*lines, "}"])

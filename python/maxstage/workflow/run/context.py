@@ -1,0 +1,167 @@
+"""The context of a run: what an agent's task is given of the outputs that there are when it starts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from maxstage.context.selection import ContextBudget, Selection, select_context
+from maxstage.output.limits import Limits
+from maxstage.sizes import parse_size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from maxstage.output.limits import Strategy
+    from maxstage.output.task_output import TaskOutput
+    from maxstage.workflow.format.loading import Checked
+    from maxstage.workflow.format.schema import Context, Task
+    from maxstage.workflow.run.state import Ended, TaskResult
+
+_INDEX = re.compile(r"\[\d+\]")
+
+
+def spec_path(path: str) -> str:
+    """Return where a task of a run stands in the file: ``build[2].compile`` is ``build.compile``."""
+    return _INDEX.sub("", path)
+
+
+class RunGraph(Mapping[str, list[str]]):
+    """What the tasks of a run depend on directly, worked out where it is asked for: a loop makes it grow.
+
+    Tasks depend on what their file says, and on what the task around them depends on; an iteration of a loop that
+    is not parallel also depends on the one before.
+    """
+
+    def __init__(self, checked: Checked) -> None:
+        self._dependencies = checked.dependencies
+        self._parallel = checked.parallel_loops
+
+    def __getitem__(self, path: str) -> list[str]:
+        container, _, name = path.rpartition(".")
+        base, _, index = name.partition("[")
+        prefix = f"{container}." if container else ""
+        where = spec_path(f"{prefix}{base}")
+        # What a run did may not be in its file any more: then nothing is known of it.
+        found = [f"{prefix}{other}" for other in self._dependencies.get(where, ())]
+        number = int(index.rstrip("]")) if index else 0
+        if number > 0 and where not in self._parallel:
+            found.append(f"{prefix}{base}[{number - 1}]")
+        if container:
+            found += self[container]
+        return list(dict.fromkeys(found))
+
+    def __contains__(self, path: object) -> bool:
+        return isinstance(path, str) and spec_path(path) in self._dependencies
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._dependencies)
+
+    def __len__(self) -> int:
+        return len(self._dependencies)
+
+
+class _Outputs(Mapping[str, "TaskOutput"]):
+    """The outputs of a run, looked up where they are asked for."""
+
+    def __init__(self, ended: Mapping[str, Ended], load: Callable[[str], TaskResult | None]) -> None:
+        self._names = [path for path, one in ended.items() if one.has_output]
+        self._load = load
+
+    def __getitem__(self, path: str) -> TaskOutput:
+        result = self._load(path)
+        if result is None or result.output is None:
+            raise KeyError(path)
+        return result.output
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def budget_of(
+    task: Task, workflow: Context, limits: Limits, resolve: Callable[[str], str | None]
+) -> ContextBudget:
+    """Return the budget of a task: its own settings over those of the workflow, within the limits.
+
+    Args:
+        task: The task.
+        workflow: The settings of the workflow.
+        limits: Its limits, which have the defaults for size and number.
+        resolve: Returns the path of a task that the settings name.
+    """
+    values: dict[str, Any] = {name: getattr(workflow, name) for name in workflow.model_fields_set}
+    values |= {name: getattr(task.context, name) for name in task.context.model_fields_set}
+    named = {
+        name: [resolve(one) or one for one in values.get(f"{name}_tasks", ())]
+        for name in ("include", "exclude")
+    }
+    max_bytes = values.get("max_bytes")
+    return ContextBudget(
+        mode=values.get("mode", "automatic"),
+        include=tuple(named["include"]),
+        exclude=tuple(named["exclude"]),
+        min_relevance=values.get("min_relevance", ContextBudget.min_relevance),
+        max_bytes=limits.max_context_bytes if max_bytes is None else parse_size(max_bytes),
+        max_tokens=values.get("max_tokens") or limits.max_context_tokens,
+        max_tasks=values.get("max_tasks") or limits.max_context_tasks,
+        time_window=values.get("time_window_secs"),
+        packing=values.get("packing", "greedy"),
+    )
+
+
+def context_for(
+    checked: Checked,
+    path: str,
+    budget: ContextBudget,
+    ended: Mapping[str, Ended],
+    load: Callable[[str], TaskResult | None],
+    *,
+    limits: Limits,
+    keep: Callable[[str, TaskOutput], str | None] | None = None,
+) -> Selection:
+    """Choose what a task is given.
+
+    Args:
+        checked: The file.
+        path: The task's path in the run.
+        budget: What may be put in.
+        ended: The tasks that have ended.
+        load: Returns how a task ended.
+        limits: The limits of the workflow: those of each task over them say how its output is cut.
+        keep: Keeps an output whole that has to be cut; returns its token.
+    """
+    agents = {
+        one: checked.agents[spec_path(one)] for one in [*ended, path] if spec_path(one) in checked.agents
+    }
+    completed = {
+        one: datetime.fromtimestamp(known.time, UTC) for one, known in ended.items() if known.has_output
+    }
+    outputs = _Outputs(ended, load)
+    return select_context(
+        path,
+        RunGraph(checked),
+        outputs,
+        budget,
+        agents=agents,
+        completed=completed,
+        now=datetime.now(UTC) if budget.time_window is not None else None,
+        missing={one: "pruned" for one, known in ended.items() if known.pruned},
+        strategy=lambda one: _strategy_of(checked, spec_path(one), limits),
+        keep=keep,
+    )
+
+
+def _strategy_of(checked: Checked, path: str, limits: Limits) -> Strategy:
+    names = path.split(".")
+    tasks = dict(checked.tasks())
+    for number in range(1, len(names) + 1):
+        task = tasks.get(".".join(names[:number]))
+        if task is None:
+            break  # it is not in the file any more
+        limits = limits.override(Limits.parse(task.limits))
+    return limits.truncation_strategy

@@ -1,0 +1,210 @@
+"""The files that a workflow names: what data may add to a path, and writing one whole or not at all.
+
+What a file says literally is the author's will, also ``../shared/x`` or a symbolic link. What a reference brings in
+stays within the folder that is written before it: ``out/{{ item }}`` never leads out of ``out``, whatever the item is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+import threading
+from typing import TYPE_CHECKING, NamedTuple
+
+from maxstage.errors import WorkflowError
+from maxstage.files import Replacement
+from maxstage.workflow.format.references import PATTERN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+class Located(NamedTuple):
+    """Where a path of a workflow file leads.
+
+    Attributes:
+        root: The folder that nothing leads out of, without symbolic links.
+        parts: The names below it, none of them ``..``.
+    """
+
+    root: str
+    parts: tuple[str, ...]
+
+    @property
+    def path(self) -> str:
+        """The path in one piece."""
+        return os.path.join(self.root, *self.parts)
+
+
+def locate(folder: str, text: str, render: Callable[[str], str]) -> Located:
+    """Fill in the references of a path.
+
+    Args:
+        folder: Where relative paths start.
+        text: The path as the workflow file says it.
+        render: Replaces references.
+
+    Raises:
+        WorkflowError: What a reference brings in leads out of the folder before it, or is no path.
+    """
+    rendered = _good(render(text))
+    path = os.path.realpath(os.path.join(folder, rendered))
+    reference = PATTERN.search(text)
+    if reference is None:
+        return Located(os.path.dirname(path), (os.path.basename(path),) if path != "/" else ())
+    root = os.path.realpath(os.path.join(folder, os.path.dirname(text[: reference.start()])))
+    absolute = any(one.start() and render(one[0]).startswith("/") for one in PATTERN.finditer(text))
+    inside = os.path.relpath(path, root)
+    parts = () if inside == "." else tuple(inside.split("/"))
+    # ``out//etc/x`` would be harmless, but it is not what such a value means.
+    if parts[:1] == ("..",) or absolute:
+        raise WorkflowError(
+            f"{rendered!r} leads out of {root}: what {reference[0]} brings in must stay below it"
+        )
+    return Located(root, parts)
+
+
+def open_to_read(folder: str, text: str, render: Callable[[str], str]) -> tuple[str, int]:
+    """Open a file that a workflow file names; return its path and a descriptor. The arguments are those of `locate`.
+
+    Raises:
+        OSError: It can't be opened.
+        WorkflowError: See `locate`.
+    """
+    flags = os.O_RDONLY | os.O_CLOEXEC
+    if PATTERN.search(text) is None:
+        path = os.path.join(folder, _good(text))
+        return path, _no_folder(os.open(path, flags), path)
+    located = locate(folder, text, render)
+    with _parent(located, make=False) as parent, _named(located):
+        # A link that was put there since is not followed.
+        name = located.parts[-1] if located.parts else "."
+        opened = os.open(name, flags | os.O_NOFOLLOW, dir_fd=parent)
+        return located.path, _no_folder(opened, located.path)
+
+
+def _good(text: str) -> str:
+    """Refuse what the system would not take for a path."""
+    try:
+        if b"\0" in os.fsencode(text):
+            raise WorkflowError(f"{text!a} can't be a path: it has a NUL in it")
+    except UnicodeEncodeError:
+        raise WorkflowError(f"{text!a} can't be a path: it is not valid Unicode") from None
+    return text
+
+
+def _no_folder(fd: int, path: str) -> int:
+    if stat.S_ISDIR(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    return fd
+
+
+class Writers:
+    """Who wrote which file in a run: two must not write the same one, since only the last would be there."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._of: dict[str, str] = {}
+
+    def check(self, located: Located, task: str) -> None:
+        """Refuse a file that another task wrote.
+
+        Raises:
+            WorkflowError: One did.
+        """
+        self._refuse(located, task, self._of.get(located.path, task))
+
+    def claim(self, located: Located, task: str) -> None:
+        """Note that a task writes a file.
+
+        Raises:
+            WorkflowError: Another one did.
+        """
+        with self._lock:
+            first = self._of.setdefault(located.path, task)
+        self._refuse(located, task, first)
+
+    def give_up(self, located: Located, task: str) -> None:
+        """Note that a task could not write it after all."""
+        with self._lock:
+            if self._of.get(located.path) == task:
+                del self._of[located.path]
+
+    def _refuse(self, located: Located, task: str, first: str) -> None:
+        if first != task:
+            raise WorkflowError(
+                f"{located.path} was already written by {first}; give each its own output, with "
+                "{{ item }} or {{ iteration }} in a loop"
+            )
+
+
+def write(located: Located, fill: Callable[[int], None]) -> None:
+    """Write a file, which is there whole or not at all; one that was there keeps its mode.
+
+    Args:
+        located: Where to; missing folders are made.
+        fill: Writes the content to a descriptor.
+
+    Raises:
+        OSError: It can't be written.
+        WorkflowError: There is something that is no regular file.
+    """
+    if not located.parts:
+        raise WorkflowError(f"{located.root} is a folder; the output must name a file")
+    os.makedirs(located.root, exist_ok=True)
+    name = located.parts[-1]
+    with _parent(located, make=True) as folder:
+        before = _status_there(located, folder)
+        with _named(located):
+            new = Replacement(name, before, dir_fd=folder)
+        try:
+            fill(new.fd)
+            with _named(located):
+                new.publish()
+        finally:
+            new.discard()
+
+
+def _status_there(located: Located, folder: int) -> os.stat_result | None:
+    """Return the status of the file that is to be replaced; None where there is none."""
+    try:
+        with _named(located):
+            known = os.stat(located.parts[-1], dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(known.st_mode):
+        kind = "a folder" if stat.S_ISDIR(known.st_mode) else "not a regular file"
+        raise WorkflowError(f"{located.path} is {kind}; the output must name a file")
+    return known
+
+
+@contextlib.contextmanager
+def _parent(located: Located, *, make: bool) -> Iterator[int]:
+    """Open the folder of a file step by step, so that no link put there meanwhile is followed."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    with _named(located):
+        fd = os.open(located.root, flags)
+    try:
+        for name in located.parts[:-1]:
+            with _named(located):
+                if make:
+                    with contextlib.suppress(FileExistsError):
+                        os.mkdir(name, dir_fd=fd)
+                inner = os.open(name, flags, dir_fd=fd)
+            os.close(fd)
+            fd = inner
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@contextlib.contextmanager
+def _named(located: Located) -> Iterator[None]:
+    """Let an error of the system name the whole path, and not one step of it."""
+    try:
+        yield
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, located.path) from None

@@ -1,0 +1,70 @@
+"""Whether a loop that is resumed goes over the same items as before: else results of different items would be mixed.
+
+The state has a digest of the item that each iteration was given. An older version noted none: there, all that can be
+told is that there are fewer items than iterations that were done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+from maxstage.errors import WorkflowError
+
+if TYPE_CHECKING:
+    from maxstage.workflow.run.state import RunState
+
+_DIGITS = 32
+"""Of a digest: nobody makes up items that have the same one."""
+_SHOWN = 60
+"""Characters of an item that an error shows."""
+_CHANGED = (
+    'what the loop goes over has changed since; put it back as it was, or start a new run with "max run"'
+)
+
+
+class ItemsChanged(WorkflowError):
+    """A loop goes over other items than before."""
+
+
+def check(state: RunState, path: str, item: Any, *, is_done: bool) -> None:
+    """Note the item that an iteration is given.
+
+    Args:
+        state: The run.
+        path: The iteration's path.
+        item: What it is given.
+        is_done: Whether it has ended for good.
+
+    Raises:
+        ItemsChanged: It, or something within it, was done with another one.
+    """
+    digest, before = _digest_of(item), state.item(path)
+    if digest == before:
+        return
+    if not is_done and not state.has_within(path):
+        state.note_item(path, digest)
+    elif before is not None:
+        raise ItemsChanged(f"{path} was done with another item than {_shorten(item)}: {_CHANGED}")
+
+
+def check_count(state: RunState, path: str, count: int) -> None:
+    """Check that a loop has as many items as were gone over.
+
+    Raises:
+        ItemsChanged: It has fewer.
+    """
+    last = state.last_iteration(path)
+    if last >= count:
+        raise ItemsChanged(f"{path}[{last}] was done, and there are {count} items now: {_CHANGED}")
+
+
+def _digest_of(item: Any) -> str:
+    # Not sorted: with its fields in another order it is another text where it is referred to.
+    return hashlib.sha256(json.dumps(item, default=str).encode()).hexdigest()[:_DIGITS]
+
+
+def _shorten(item: Any) -> str:
+    text = json.dumps(item, default=str, ensure_ascii=False)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

@@ -1,0 +1,229 @@
+"""What a run's outputs take, in memory and outside, and what was put into prompts; and warnings that follow from it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from maxstage.humanize import format_size
+from maxstage.workflow.run.state import held_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from maxstage.context.selection import Selection
+    from maxstage.output.limits import Limits
+    from maxstage.store.store import Store
+    from maxstage.workflow.run.state import TaskResult
+
+_NEAR = 0.8
+"""Share of a limit from which on it is near."""
+_FREE = 0.1
+"""Share of a disk below which it is filling up."""
+_ENOUGH = 10
+"""Outputs from which on shares of them say something."""
+
+_COUNTS = (
+    ("held_bytes", "gauge", "Bytes of outputs that the state holds."),
+    ("peak_held_bytes", "gauge", "The most bytes of outputs that the state held at once."),
+    ("external_bytes", "counter", "Bytes of whole outputs kept outside, as they were printed."),
+    ("external_stored_bytes", "counter", "Bytes that these take on disk."),
+    ("outputs", "counter", "Outputs of tasks and iterations."),
+    ("truncated", "counter", "Outputs that were cut."),
+    ("external", "counter", "Outputs whose whole is kept outside."),
+    ("moved", "counter", "Outputs whose text was moved from the state into the store."),
+    ("pruned", "counter", "Outputs that were deleted."),
+    ("prunings", "counter", "Times that outputs were deleted."),
+    ("prompts", "counter", "Prompts that outputs were put into."),
+    ("context_bytes", "counter", "Bytes of outputs put into prompts."),
+    ("context_tokens", "counter", "Tokens of these, estimated."),
+    ("whole_tokens", "counter", "Tokens that all outputs there were would have taken."),
+    ("average_relevance", "gauge", "Average relevance of what was put into prompts."),
+)
+
+
+class Metrics:
+    """Counts of one run, all of its starts together.
+
+    Attributes:
+        held: Bytes of outputs that are held.
+        prunings: Times that outputs were dropped.
+    """
+
+    def __init__(self, earlier: dict[str, Any] | None = None) -> None:
+        known = earlier or {}
+        self.held: int = known.get("held_bytes", 0)
+        self._peak: int = known.get("peak_held_bytes", 0)
+        self._external_bytes: int = known.get("external_bytes", 0)
+        self._external_stored: int = known.get("external_stored_bytes", 0)
+        self._outputs: int = known.get("outputs", 0)
+        self._truncated: int = known.get("truncated", 0)
+        self._external: int = known.get("external", 0)
+        self._moved: int = known.get("moved", 0)
+        self._pruned: int = known.get("pruned", 0)
+        self.prunings: int = known.get("prunings", 0)
+        self._prompts: int = known.get("prompts", 0)
+        self._context_bytes: int = known.get("context_bytes", 0)
+        self._context_tokens: int = known.get("context_tokens", 0)
+        self._whole_tokens: int = known.get("whole_tokens", 0)
+        self._items: int = known.get("items", 0)
+        self._relevance: float = known.get("relevance", 0.0)
+        self._largest: int = known.get("largest", 0)
+
+    def task_ended(self, result: TaskResult) -> None:
+        """Count an output."""
+        output = result.output
+        if output is None:
+            return
+        self._outputs += 1
+        self._truncated += output.truncated
+        self.held += held_bytes(output)
+        self._peak = max(self._peak, self.held)
+        self._largest = max(self._largest, output.original_size)
+        for part in (output, output.stderr):
+            if part is not None and part.token is not None and part.external_path is not None:
+                self._external += 1
+                self._external_bytes += part.original_size
+                self._external_stored += _size_of(part.external_path)
+
+    def injected(self, selection: Selection, whole_bytes: int) -> None:
+        """Count what was put into a prompt; `whole_bytes` is what all outputs would have been."""
+        self._prompts += 1
+        self._context_bytes += len(selection.content)
+        self._context_tokens += selection.tokens
+        self._whole_tokens += whole_bytes // 4
+        used = [candidate for candidate in selection.candidates if candidate.state != "dropped"]
+        self._items += len(used)
+        self._relevance += sum(candidate.relevance for candidate in used)
+
+    def moved(self, size: int) -> None:
+        """Count an output whose text was moved into the store."""
+        self._moved += 1
+        self.held -= size
+
+    def pruned(self, size: int) -> None:
+        """Count an output that was dropped."""
+        self._pruned += 1
+        self.held -= size
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of them; sizes in bytes."""
+        return {
+            "held_bytes": self.held,
+            "peak_held_bytes": self._peak,
+            "external_bytes": self._external_bytes,
+            "external_stored_bytes": self._external_stored,
+            "outputs": self._outputs,
+            "truncated": self._truncated,
+            "external": self._external,
+            "moved": self._moved,
+            "pruned": self._pruned,
+            "prunings": self.prunings,
+            "prompts": self._prompts,
+            "context_bytes": self._context_bytes,
+            "context_tokens": self._context_tokens,
+            "whole_tokens": self._whole_tokens,
+            "tokens_saved": max(0, self._whole_tokens - self._context_tokens),
+            "average_relevance": round(self._relevance / self._items, 3) if self._items else 0.0,
+            "items": self._items,
+            "relevance": self._relevance,
+            "largest": self._largest,
+        }
+
+
+def lines(metrics: dict[str, Any]) -> list[str]:
+    """Return metrics for a person."""
+    shown = [
+        (
+            "held",
+            f"{format_size(metrics['held_bytes'])}, {format_size(metrics['peak_held_bytes'])} at the peak",
+        ),
+        (
+            "outside",
+            f"{format_size(metrics['external_bytes'])}, {format_size(metrics['external_stored_bytes'])} on disk",
+        ),
+        (
+            "outputs",
+            (
+                f"{metrics['outputs']:,}; {metrics['truncated']:,} truncated, {metrics['external']:,} kept outside, "
+                f"{metrics.get('moved', 0):,} moved into the store, "
+                f"{metrics['pruned']:,} pruned in {metrics['prunings']:,} goes"
+            ),
+        ),
+        (
+            "prompts",
+            (
+                f"{metrics['prompts']:,} with {metrics['context_bytes']:,} bytes, about {metrics['context_tokens']:,} "
+                f"tokens, of outputs; {metrics['tokens_saved']:,} tokens less than all there was"
+            ),
+        ),
+        ("relevance", f"{metrics['average_relevance']:.2f} on average"),
+    ]
+    return [f"{name + ':':<11}{text}" for name, text in shown]
+
+
+def prometheus(metrics: dict[str, Any], run_id: str, workflow: str) -> str:
+    """Return metrics in the text format of Prometheus, for the textfile collector of its node exporter."""
+    name = workflow.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    parts = []
+    for key, kind, text in _COUNTS:
+        full = f"maxstage_run_{key}" + ("_total" if kind == "counter" else "")
+        parts += [f"# HELP {full} {text}", f"# TYPE {full} {kind}"]
+        parts.append(f'{full}{{run="{run_id}",workflow="{name}"}} {metrics.get(key, 0)}')
+    return "\n".join(parts) + "\n"
+
+
+class Warnings:
+    """Tells once what is doubtful, with a setting that would help."""
+
+    def __init__(self, limits: Limits, store: Store, warn: Callable[[str], None]) -> None:
+        self._limits = limits
+        self._store = store
+        self._warn = warn
+        self._told: set[str] = set()
+
+    def check(self, metrics: dict[str, Any]) -> None:
+        """Look at the metrics, and at the disk."""
+        outputs = metrics["outputs"]
+        if outputs >= _ENOUGH and metrics["truncated"] > outputs / 2:
+            self._tell(
+                "truncated",
+                f"{metrics['truncated']:,} of {outputs:,} outputs were truncated; the largest had "
+                f"{format_size(metrics['largest'])}: raise max_stdout_bytes, or choose the strategy summary",
+            )
+        if outputs >= _ENOUGH and metrics["pruned"] > outputs / 2:
+            self._tell(
+                "pruned",
+                f"{metrics['pruned']:,} of {outputs:,} outputs were pruned; raise keep_count of cleanup_strategy "
+                "if later tasks want them",
+            )
+        self._check_disk()
+
+    def _check_disk(self) -> None:
+        disk = os.statvfs(self._store.layout.root)
+        if disk.f_blocks and disk.f_bavail < _FREE * disk.f_blocks:
+            free = format_size(disk.f_bavail * disk.f_frsize)
+            self._tell(
+                "disk", f"the disk of the store has {free} left; set external_storage_dir to another one"
+            )
+        most = self._store.settings.max_store_bytes
+        if most is not None:
+            used = sum(item.stored_size for item in self._store.list())
+            if used > _NEAR * most:
+                self._tell(
+                    "quota",
+                    f"the store takes {format_size(used)} of the {format_size(most)} of max_store_bytes; "
+                    '"max runs clean" deletes what old runs keep',
+                )
+
+    def _tell(self, kind: str, text: str) -> None:
+        if kind not in self._told:
+            self._told.add(kind)
+            self._warn(text)
+
+
+def _size_of(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return 0

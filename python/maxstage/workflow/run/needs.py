@@ -1,0 +1,126 @@
+"""What of a run's outputs is still needed: no pruning takes it, whatever the strategy.
+
+Needed is what the workflow's own outputs name; what a task that has not ended depends on directly, or may be given as
+context; and what the loop or the task around still gathers, or refers to.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from maxstage.context.relevance import MOST_RECENT, relevances
+from maxstage.workflow.format import references
+from maxstage.workflow.run.context import RunGraph, budget_of, spec_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from maxstage.context.selection import ContextBudget
+    from maxstage.output.limits import Limits
+    from maxstage.workflow.format.loading import Checked
+    from maxstage.workflow.format.schema import WorkflowSpec
+    from maxstage.workflow.run.state import Ended
+
+
+def container_of(path: str) -> str:
+    """Return what a path belongs to: the loop of an iteration, the task of a subtask; "" on the first level."""
+    if path.endswith("]"):
+        return path[: path.rindex("[")]
+    return path.rpartition(".")[0]
+
+
+def is_iteration(path: str) -> bool:
+    """Whether a path is that of an iteration itself, and not of a task within one."""
+    return path.endswith("]")
+
+
+class Needs:
+    """What is needed at one moment.
+
+    Args:
+        checked: The file.
+        spec: What it says.
+        limits: The limits of the workflow.
+        ended: All tasks that have ended.
+        outputs: Those whose outputs are there, in the order in which they ended.
+    """
+
+    def __init__(
+        self,
+        checked: Checked,
+        spec: WorkflowSpec,
+        limits: Limits,
+        ended: Mapping[str, Ended],
+        outputs: Mapping[str, Ended],
+    ) -> None:
+        # What failed is done again when the run is resumed, with all that it needs.
+        self._done = {path for path, one in ended.items() if one.is_final}
+        self._roots = _named_in_outputs(spec)
+        for task, others in checked.dependencies.items():
+            if "." not in task and task not in self._done:
+                self._roots.update(others)
+        self._newest = _newest_iterations(self._done)
+        self._context = set(self._for_context(checked, spec, limits, outputs))
+
+    def has(self, path: str) -> bool:
+        """Whether an output is needed."""
+        if path in self._context:
+            return True
+        inside = path
+        while container := container_of(inside):
+            if container not in self._done:
+                return True  # it gathers its parts, and they may refer to each other
+            if is_iteration(container) and self._newest[container_of(container)] != container:
+                return False  # gathered, and nobody can refer to it any more
+            inside = container
+        # A task may refer to the subtasks of what it depends on; iterations it sees through their loop only.
+        return "[" not in path and inside in self._roots
+
+    def _for_context(
+        self, checked: Checked, spec: WorkflowSpec, limits: Limits, outputs: Mapping[str, Ended]
+    ) -> Iterator[str]:
+        """Give what a task of an agent may still be given."""
+        graph = RunGraph(checked)
+        agents = {
+            path: checked.agents[spec_path(path)] for path in outputs if spec_path(path) in checked.agents
+        }
+        recent = list(outputs)[-MOST_RECENT:]
+        for path, task in checked.tasks():
+            if not task.inject_context or self._is_over(path):
+                continue
+            budget = budget_of(task, spec.context, limits, lambda name: name)
+            yield from budget.include
+            if budget.mode == "automatic":
+                yield from _relevant(
+                    path, graph, {**agents, path: checked.agents.get(path, "")}, recent, budget
+                )
+
+    def _is_over(self, path: str) -> bool:
+        """Whether a task of the file, or something around it, has ended: then it does not start again."""
+        names = path.split(".")
+        return any(".".join(names[:count]) in self._done for count in range(1, len(names) + 1))
+
+
+def _relevant(
+    path: str, graph: RunGraph, agents: Mapping[str, str], recent: list[str], budget: ContextBudget
+) -> Iterator[str]:
+    found = relevances(path, graph, agents=agents, recent=recent, least=budget.min_relevance)
+    excluded = set(budget.exclude)
+    for name, relevance in found.items():
+        if relevance.score >= budget.min_relevance and name not in excluded:
+            yield name
+
+
+def _named_in_outputs(spec: WorkflowSpec) -> set[str]:
+    found = (reference for text in spec.outputs.values() for reference in references.find(text))
+    return {reference.name.split(".")[0] for reference in found if reference.kind == "tasks"}
+
+
+def _newest_iterations(done: set[str]) -> dict[str, str]:
+    """Return the last iteration of each loop: what a loop's condition refers to by the loop's own name."""
+    found: dict[str, tuple[int, str]] = {}
+    for path in done:
+        if is_iteration(path):
+            loop, _, number = path.removesuffix("]").rpartition("[")
+            found[loop] = max(found.get(loop, (-1, "")), (int(number), path))
+    return {loop: path for loop, (_, path) in found.items()}

@@ -1,0 +1,188 @@
+"""What a task can refer to: inputs, the environment, tasks that have ended, the variables of loops around it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from maxstage.errors import WorkflowError
+from maxstage.workflow.format import references
+from maxstage.workflow.run import jobs as leaf
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import BinaryIO
+
+    from maxstage.store.store import Store
+    from maxstage.workflow.format.schema import Condition
+    from maxstage.workflow.run.state import TaskResult
+
+
+class Scope:
+    """The names at one level of tasks; those of the levels around it are seen through it.
+
+    Outputs are not held here: they are looked up where they are asked for, so that a thousand of them take no memory.
+
+    Attributes:
+        inputs: The values that the run, and the tasks around, were given.
+        env: The environment of the tasks.
+        ended: The tasks of this level that have ended, each with the path of its result.
+        variables: What the loops around it give.
+    """
+
+    def __init__(
+        self,
+        inputs: Mapping[str, Any],
+        env: Mapping[str, str],
+        load: Callable[[str], TaskResult | None],
+        store: Store,
+    ) -> None:
+        self.inputs = inputs
+        self.env = env
+        self.ended: dict[str, str] = {}
+        self.variables: dict[str, Any] = {}
+        self._load = load
+        self._store = store
+        self._name = ""
+        self._outer: Scope | None = None
+
+    def inner(
+        self,
+        *,
+        name: str = "",
+        variables: Mapping[str, Any] | None = None,
+        inputs: Mapping[str, Any] | None = None,
+    ) -> Scope:
+        """Return a level inside this one: that of the task `name`, if it is one of subtasks."""
+        scope = Scope({**self.inputs, **inputs} if inputs else self.inputs, self.env, self._load, self._store)
+        scope.variables = {**self.variables, **variables} if variables else self.variables
+        scope._name = name
+        scope._outer = self
+        return scope
+
+    def path_of(self, name: str) -> str | None:
+        """Return the path of a task's result; None where it has not ended."""
+        first, _, rest = name.partition(".")
+        if first in self.ended:
+            return f"{self.ended[first]}.{rest}" if rest else self.ended[first]
+        if self._outer is None:
+            return None
+        if first == self._name and rest:
+            return self.path_of(rest)
+        return self._outer.path_of(name)
+
+    def task(self, name: str) -> TaskResult | None:
+        """Return how a task ended; None where it has not."""
+        path = self.path_of(name)
+        return None if path is None else self._load(path)
+
+    def render(self, text: str) -> str:
+        """Replace the references in `text`."""
+        return references.render(text, self.value)
+
+    def value(self, reference: references.Reference) -> Any:
+        """Return what a reference names.
+
+        Raises:
+            WorkflowError: It names a task that has no output, one whose whole output is gone or too long, or a field
+                that an item doesn't have.
+        """
+        if reference.kind == "inputs":
+            return self.inputs.get(reference.name)
+        if reference.kind == "env":
+            return self.env.get(reference.name, os.environ.get(reference.name))
+        if reference.kind == "tasks":
+            value = self._of_task(reference)
+            if value is None and reference.field == "token":
+                self._check_kept(reference.name)
+            return value
+        value = self.variables.get(reference.name)
+        for part in reference.field.split(".") if reference.field else ():
+            if not isinstance(value, dict) or part not in value:
+                raise WorkflowError(f"{reference.name} has no field {part!r}")
+            value = value[part]
+        return value
+
+    def _of_task(self, reference: references.Reference) -> Any:
+        result = self.task(reference.name)
+        if result is None:
+            raise WorkflowError(
+                f"task {reference.name!r} has not ended, so its {reference.field} is not known"
+            )
+        if reference.field == "status":
+            return result.status
+        output = result.output
+        if output is None:
+            return None
+        if reference.field == "exit_code":
+            return output.exit_code
+        if reference.field == "output":
+            return references.of_bytes(leaf.read_output(self._store, reference.name, result))
+        if result.pruned:
+            raise leaf.gone(reference.name, leaf.PRUNED)
+        return output.token if reference.field == "token" else references.of_bytes(output.content)
+
+    def _check_kept(self, name: str) -> None:
+        """Raise why a task that has ended has no token."""
+        result = self.task(name)
+        if result is not None and result.output is not None:
+            raise leaf.gone(name, "; ".join(result.output.warnings) or "it was not kept, and has no token")
+
+    def open_output(self, key: str) -> BinaryIO | None:
+        """Open all that a task printed, if that is what `key` names and it has printed.
+
+        Raises:
+            WorkflowError: It is gone.
+        """
+        reference = references.parse(key)
+        if reference is None or (reference.kind, reference.field) != ("tasks", "output"):
+            return None
+        result = self.task(reference.name)
+        if result is None or result.output is None:
+            return None
+        return leaf.open_output(self._store, reference.name, result)
+
+    def state(self, key: str) -> Any:
+        """Return the value of an input, a variable, or ``tasks.NAME.FIELD``; None if there is none."""
+        reference = references.parse(key)
+        if reference is None:
+            return None
+        if reference.kind == "tasks" and self.task(reference.name) is None:
+            return None
+        if reference.kind == "tasks":
+            return self._of_task(reference)
+        if reference.kind == "local" and reference.name not in self.variables:
+            return self.inputs.get(reference.name)
+        return self.value(reference)
+
+    def _exists(self, key: str) -> bool:
+        """Whether a key has a value; that of a task's output is not read for it."""
+        reference = references.parse(key)
+        if reference is not None and reference.kind == "tasks" and reference.field in {"output", "excerpt"}:
+            result = self.task(reference.name)
+            return result is not None and result.output is not None
+        return self.state(key) is not None
+
+    def holds(self, condition: Condition) -> bool:
+        """Whether a condition is met."""
+        if condition.and_ is not None:
+            return all(self.holds(part) for part in condition.and_)
+        if condition.or_ is not None:
+            return any(self.holds(part) for part in condition.or_)
+        if condition.not_ is not None:
+            return not self.holds(condition.not_)
+        return self._holds_alone(condition)
+
+    def _holds_alone(self, condition: Condition) -> bool:
+        if condition.type in {"always", "never"}:
+            return condition.type == "always"
+        if condition.type == "task_status":
+            result = self.task(condition.task or "")
+            return result is not None and result.status == condition.status
+        if condition.type == "state_exists":
+            return self._exists(condition.key or "")
+        value = self.state(condition.key or "")
+        # What a task printed is text: it equals the number 3 where it is "3".
+        return bool(value == condition.value) or references.as_text(value) == references.as_text(
+            condition.value
+        )

@@ -1,0 +1,596 @@
+"""The state of a run: SQLite, one transaction for each finished task, so that a run killed at any instant resumes.
+
+``.max/runs/<run>.db`` holds it; ``.max/runs/<run>.lock`` is locked (flock) by the process that runs it, which alone
+writes. Everybody else opens it read-only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import sqlite3
+import threading
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from maxstage.errors import WorkflowError
+from maxstage.output.task_output import TaskOutput
+from maxstage.store.store import Store
+from maxstage.trust import check_path
+from maxstage.workflow.run import moved, run_files, tables
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+
+RUNNING, COMPLETED, FAILED, INTERRUPTED = "running", "completed", "failed", "interrupted"
+"""How a run is. One that says ``running`` and holds no lock was killed."""
+DAMAGED, UNREADABLE = "damaged", "unreadable"
+"""What is told of a run whose state can't be read: it is broken; it is another user's, or a newer version's."""
+_WITH_ITEMS = 2
+"""The version of the tables from which on they tell the items of iterations, and what lies in the store."""
+_FINAL = "(status != 'failed' OR tolerated)"
+"""What need not be tried again when the run is resumed, in SQL."""
+SKIPPED = "skipped"
+"""How a task may end beside ``completed`` and ``failed``."""
+
+
+class TaskResult:
+    """How a task ended.
+
+    Attributes:
+        status: ``completed``, ``failed`` or ``skipped``.
+        output: What it printed; None where it was skipped.
+        attempts: How often it was tried.
+        error: Why it failed.
+        tolerated: Whether it failed and the run goes on (``on_error: {continue: true}``).
+        pruned: Whether its output was dropped since.
+    """
+
+    __slots__ = ("attempts", "error", "output", "pruned", "status", "tolerated")
+
+    def __init__(
+        self,
+        status: str,
+        output: TaskOutput | None = None,
+        *,
+        attempts: int = 0,
+        error: str | None = None,
+        tolerated: bool = False,
+        pruned: bool = False,
+    ) -> None:
+        self.pruned = pruned
+        self.status = status
+        self.output = output
+        self.attempts = attempts
+        self.error = error
+        self.tolerated = tolerated
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it need not be tried again when the run is resumed."""
+        return self.status != FAILED or self.tolerated
+
+    def __repr__(self) -> str:
+        return f"TaskResult({self.status!r}, attempts={self.attempts}, error={self.error!r})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON can hold it."""
+        output = None if self.output is None else self.output.to_dict()
+        return {
+            "status": self.status,
+            "attempts": self.attempts,
+            "error": self.error,
+            "tolerated": self.tolerated,
+            "pruned": self.pruned,
+            "output": output,
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """Return what is known of it but for the content, as JSON can hold it."""
+        values: dict[str, Any] = {"status": self.status, "attempts": self.attempts, "error": self.error}
+        for name in ("tolerated", "pruned"):
+            if getattr(self, name):
+                values[name] = True
+        if self.output is not None:
+            values["bytes"] = self.output.original_size
+            for name in ("exit_code", "truncated", "token", "external_path", "duration"):
+                values[name] = getattr(self.output, name)
+            values["ref"] = self.output.token  # as in all JSON that has a token
+            if self.output.warnings:
+                values["warnings"] = list(self.output.warnings)
+        return values
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> TaskResult:
+        """Read what `to_dict` returned."""
+        output = None if values["output"] is None else TaskOutput.from_dict(values["output"])
+        return cls(
+            values["status"],
+            output,
+            attempts=values["attempts"],
+            error=values["error"],
+            tolerated=values["tolerated"],
+            pruned=values["pruned"],
+        )
+
+
+class Ended(NamedTuple):
+    """What is known of a task that has ended, without its output.
+
+    Attributes:
+        time: When it ended, Unix time in seconds.
+        accessed: When its output was used last.
+        size: Bytes of its output's text; 0 once it is pruned.
+        has_output: Whether it has one that is not pruned.
+        is_final: Whether it need not be tried again when the run is resumed.
+        pruned: Whether its output was pruned.
+        moved: Whether its output's text lies in the store.
+    """
+
+    time: float
+    accessed: float
+    size: int
+    has_output: bool
+    is_final: bool
+    pruned: bool = False
+    moved: bool = False
+
+    @property
+    def held(self) -> int:
+        """Bytes of it that the state holds."""
+        return 0 if self.moved else self.size
+
+
+class RunState:
+    """The state of one run, to be read; once it is acquired it can be written. Methods may be called from any thread.
+
+    Raises:
+        WorkflowError: There is no such run, or it is damaged.
+        OSError: It can't be opened.
+    """
+
+    def __init__(self, folder: str, run_id: str) -> None:
+        self.run_id = run_id
+        if not run_files.is_run_id(run_id):
+            raise WorkflowError(f"{run_id!r} is no id of a run")
+        self._folder = folder
+        self._path = os.path.join(folder, f"{run_id}.db")
+        self._lock = threading.Lock()
+        self._lock_fd = -1
+        self._closed = False
+        try:
+            self._use(tables.open_to_read(self._path))
+        except FileNotFoundError:
+            raise WorkflowError(f'There is no run {run_id}; "max runs" shows what there is') from None
+        except sqlite3.DatabaseError as error:
+            raise WorkflowError(f"The state of run {run_id} can't be read: {error}: {self._path}") from None
+
+    @classmethod
+    def create(cls, folder: str, run_id: str, facts: Mapping[str, Any]) -> RunState:
+        """Begin a run that this process runs, with what is known of it. Killed meanwhile, there is no such run.
+
+        Raises:
+            WorkflowError: There is such a run, or it can't be written.
+        """
+        if not run_files.is_run_id(run_id):
+            raise WorkflowError(f"{run_id!r} is no id of a run")
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        run_files.sweep(folder)
+        path = os.path.join(folder, f"{run_id}.db")
+        fd = run_files.lock(folder, run_id)
+        if os.path.exists(path):
+            os.close(fd)
+            raise WorkflowError(f"There is a run {run_id} already")
+        try:
+            tables.create(path, facts)
+            state = cls(folder, run_id)
+            state._open_to_write(fd)
+        except BaseException as error:
+            run_files.delete_files(folder, run_id)
+            os.close(fd)
+            if not isinstance(error, sqlite3.Error):
+                raise
+            raise WorkflowError(f"The state of run {run_id} can't be written: {error}: {path}") from None
+        return state
+
+    def _use(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._version = tables.version_of(db)
+        if self._version > tables.VERSION:
+            db.close()
+            raise NewerRun(f"run {self.run_id} was written by a newer maxstage; upgrade to read it")
+
+    def acquire(self) -> None:
+        """Become the one process that runs it, and may write it.
+
+        Raises:
+            WorkflowError: Another one is, or it can't be written.
+        """
+        fd = run_files.lock(self._folder, self.run_id)
+        try:
+            if not os.path.exists(self._path):
+                run_files.delete_files(self._folder, self.run_id)
+                raise WorkflowError(f'There is no run {self.run_id} any more; "max runs" shows what there is')
+            self._open_to_write(fd)
+        except BaseException:
+            os.close(fd)
+            raise
+
+    def _open_to_write(self, lock_fd: int) -> None:
+        self._db.close()
+        try:
+            self._use(tables.open_to_write(self._path))
+        except sqlite3.Error as error:
+            raise self._unwritable(error) from None
+        self._lock_fd = lock_fd
+
+    def _unwritable(self, error: sqlite3.Error) -> WorkflowError:
+        return WorkflowError(f"The state of run {self.run_id} can't be written: {error}: {self._path}")
+
+    def is_live(self) -> bool:
+        """Whether some process runs it."""
+        return self._lock_fd >= 0 or run_files.is_locked(self._folder, self.run_id)
+
+    def delete(self) -> None:
+        """Delete it; it must be acquired."""
+        self._db.close()
+        # Still locked: nobody may go on with half of it.
+        run_files.delete_files(self._folder, self.run_id)
+        self.close()
+
+    def close(self) -> None:
+        """Close it, and let others run it."""
+        if self._closed:
+            return
+        self._closed = True
+        with contextlib.suppress(sqlite3.ProgrammingError):  # it was deleted
+            if self._db.in_transaction:
+                self._db.execute("COMMIT")
+        self._db.close()
+        if self._lock_fd >= 0:
+            os.close(self._lock_fd)
+            self._lock_fd = -1
+
+    @contextlib.contextmanager
+    def _transaction(self, *, commit: bool = True) -> Iterator[sqlite3.Connection]:
+        assert self._lock_fd >= 0, "a run is written by who has acquired it"  # noqa: S101 - a broken invariant
+        with self._lock:
+            try:
+                if not self._db.in_transaction:
+                    self._db.execute("BEGIN IMMEDIATE")
+                yield self._db
+                if commit:
+                    self._db.execute("COMMIT")
+            except sqlite3.Error as error:
+                raise self._unwritable(error) from None
+
+    def set_facts(self, **facts: Any) -> None:
+        """Note what is known of the run."""
+        with self._transaction() as db:
+            rows = [(name, json.dumps(value)) for name, value in facts.items()]
+            db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", rows)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what is known of the run."""
+        rows = self._rows("SELECT name, value FROM facts")
+        return {name: json.loads(value) for name, value in rows}
+
+    def record(self, path: str, result: TaskResult, *, commit: bool = True) -> Ended:
+        """Note that a task has ended: one transaction.
+
+        Args:
+            path: Its path.
+            result: How it ended.
+            commit: False lets it wait for the next one that is committed.
+        """
+        output = None if result.output is None else json.dumps(result.output.to_dict())
+        now = time.time()
+        accessed = now if result.output is None else result.output.last_accessed.timestamp()
+        ended = Ended(now, accessed, held_bytes(result.output), result.output is not None, result.is_final)
+        # A name that is not UTF-8, in an error of the system's, is no text for SQLite.
+        error = result.error and result.error.encode("utf-8", "backslashreplace").decode()
+        row = (path, result.status, result.tolerated, result.attempts, error, output, *ended[:3])
+        with self._transaction(commit=commit) as db:
+            db.execute(
+                "INSERT OR REPLACE INTO tasks (path, status, tolerated, attempts, error, output, ended, accessed, size)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                row,
+            )
+        return ended
+
+    def ended(self) -> dict[str, Ended]:
+        """Return all tasks that have ended, in the order in which they did, without their outputs."""
+        rows = self._rows(
+            f"SELECT path, ended, accessed, size, output IS NOT NULL AND NOT pruned, {_FINAL}, pruned, {self._moved}"  # noqa: S608 - ours
+            " FROM tasks ORDER BY number"
+        )
+        return {path: Ended(*numbers, *map(bool, flags)) for path, *numbers, flags in _apart(rows)}
+
+    @property
+    def _moved(self) -> str:
+        return "moved" if self._version >= _WITH_ITEMS else "0"
+
+    def item(self, path: str) -> str | None:
+        """Return the digest of the item that an iteration was given, if that is known."""
+        rows = self._rows("SELECT digest FROM items WHERE path = ?", path)
+        return rows[0][0] if rows else None
+
+    def note_item(self, path: str, digest: str) -> None:
+        """Note which item an iteration is given; it is written together with the first that it leads to."""
+        with self._transaction(commit=False) as db:
+            db.execute("INSERT OR REPLACE INTO items VALUES (?, ?)", (path, digest))
+
+    def has_within(self, path: str) -> bool:
+        """Whether something within a task, or an iteration, has ended and is not done again."""
+        query = f"SELECT 1 FROM tasks WHERE path > ? AND path < ? AND {_FINAL} LIMIT 1"  # noqa: S608 - ours
+        return bool(self._rows(query, *_within(path, ".")))
+
+    def last_iteration(self, path: str) -> int:
+        """Return the number of the last iteration of a loop of which something has ended for good; -1: of none."""
+        query = f"SELECT path FROM tasks WHERE path > ? AND path < ? AND {_FINAL}"  # noqa: S608 - ours
+        rows = self._rows(query, *_within(path, "["))
+        return max((int(found[len(path) + 1 : found.index("]", len(path))]) for (found,) in rows), default=-1)
+
+    def statuses(self) -> dict[str, str]:
+        """Return how each task ended, in the order in which they did."""
+        return dict(self._rows("SELECT path, status FROM tasks ORDER BY number"))
+
+    def record_context(self, path: str, given: dict[str, Any], used: Iterable[str]) -> float:
+        """Note what an agent's task is given, and that those outputs were used; return when."""
+        now = time.time()
+        with self._transaction() as db:
+            db.execute("INSERT OR REPLACE INTO contexts VALUES (?, ?)", (path, json.dumps(given)))
+            db.executemany("UPDATE tasks SET accessed = ? WHERE path = ?", [(now, one) for one in used])
+        return now
+
+    def set_token(self, path: str, token: str, file: str) -> None:
+        """Note under which token an output, which the state has, is kept as well."""
+        with self._transaction() as db:
+            (text,) = db.execute("SELECT output FROM tasks WHERE path = ?", (path,)).fetchone()
+            output = json.loads(text) | {"token": token, "external_path": file}
+            db.execute("UPDATE tasks SET output = ? WHERE path = ?", (json.dumps(output), path))
+
+    def move(self, path: str, tokens: Mapping[str, tuple[str, str]]) -> None:
+        """Let go of what a task printed, which lies in the store.
+
+        Args:
+            path: The task's path.
+            tokens: For ``stdout``, and ``stderr`` where there is any, the token and the file of its text.
+        """
+        with self._transaction() as db:
+            (text,) = db.execute("SELECT output FROM tasks WHERE path = ?", (path,)).fetchone()
+            output = json.loads(text)
+            moved.let_go(output, tokens)
+            db.execute("UPDATE tasks SET output = ?, moved = 1 WHERE path = ?", (json.dumps(output), path))
+
+    def kept(self, path: str) -> list[tuple[str, str | None]]:
+        """Return what the store keeps of a task's output: tokens, each with its file."""
+        rows = self._rows("SELECT output FROM tasks WHERE path = ? AND NOT pruned", path)
+        return moved.tokens_in(rows[0][0]) if rows else []
+
+    def mentions(self, token: str) -> bool:
+        """Whether an output that is held names a token, or is kept under it."""
+        return bool(self._rows("SELECT 1 FROM tasks WHERE NOT pruned AND instr(output, ?) LIMIT 1", token))
+
+    def contexts(self) -> dict[str, dict[str, Any]]:
+        """Return what each agent's task was given."""
+        rows = self._rows("SELECT path, given FROM contexts ORDER BY path")
+        return {path: json.loads(given) for path, given in rows}
+
+    def prune(self, paths: Iterable[str]) -> None:
+        """Drop the outputs of tasks, but for what is known of them: one transaction."""
+        with self._transaction() as db:
+            for path in paths:
+                row = db.execute("SELECT output FROM tasks WHERE path = ?", (path,)).fetchone()
+                if row is None or row[0] is None:
+                    continue
+                output = TaskOutput.from_dict(json.loads(row[0]))
+                stderr = output.stderr and dataclasses.replace(
+                    output.stderr, content=b"", token=None, external_path=None
+                )
+                output = dataclasses.replace(
+                    output, content=b"", token=None, external_path=None, stderr=stderr
+                )
+                db.execute(
+                    "UPDATE tasks SET output = ?, size = 0, moved = 0, pruned = 1 WHERE path = ?",
+                    (json.dumps(output.to_dict()), path),
+                )
+
+    def find(self, path: str) -> TaskResult | None:
+        """Return how a task ended, if it has."""
+        rows = self._rows(
+            f"SELECT status, tolerated, attempts, error, output, pruned, accessed, {self._moved}"  # noqa: S608 - ours
+            " FROM tasks WHERE path = ?",
+            path,
+        )
+        return self._result(*rows[0]) if rows else None
+
+    def _result(
+        self,
+        status: str,
+        tolerated: int,
+        attempts: int,
+        error: str | None,
+        output: str | None,
+        pruned: int,
+        accessed: float,
+        lies_in_store: int,
+    ) -> TaskResult:
+        parsed, gone = None, False
+        if output is not None:
+            values = json.loads(output)
+            if lies_in_store:
+                gone = not self._fetch(values)
+            used = datetime.fromtimestamp(accessed, UTC)
+            parsed = dataclasses.replace(TaskOutput.from_dict(values), last_accessed=used)
+        flags = {"tolerated": bool(tolerated), "pruned": bool(pruned) or gone}
+        return TaskResult(status, parsed, attempts=attempts, error=error, **flags)
+
+    def _fetch(self, values: dict[str, Any]) -> bool:
+        """Put the text of an output in that lies in the store; return whether all of it is still there.
+
+        Raises:
+            Error, OSError: It is damaged, or can't be read.
+        """
+        store = Store.open_dir(os.path.dirname(os.path.dirname(os.path.abspath(self._folder))))
+        return moved.fetch(values, store)
+
+    def results(self) -> Iterator[tuple[str, TaskResult]]:
+        """Give all tasks that have ended, in the order in which they did; one at a time, since they may be large."""
+        for path in self.paths():
+            result = self.find(path)
+            if result is not None:
+                yield path, result
+
+    def _rows(self, query: str, *values: str) -> list[Any]:
+        """Return what a query finds.
+
+        Raises:
+            WorkflowError: The file is damaged, or can't be read.
+        """
+        if self._version == 0:
+            return []  # killed before its tables were there; that is how an older version left it
+        with self._lock:
+            try:
+                return self._db.execute(query, values).fetchall()
+            except sqlite3.Error as error:
+                raise WorkflowError(
+                    f"The state of run {self.run_id} can't be read: {error}: {self._path}"
+                ) from None
+
+    def paths(self) -> list[str]:
+        """Return the paths of all tasks that have ended, in the order in which they did."""
+        return [path for (path,) in self._rows("SELECT path FROM tasks ORDER BY number")]
+
+    def tokens(self) -> set[str]:
+        """Return the tokens that the run's outputs refer to."""
+        return {token for path in self.paths() for token, _ in self.kept(path)}
+
+    def export(self) -> dict[str, Any]:
+        """Return all of it as JSON can hold it."""
+        tasks = {path: result.to_dict() for path, result in self.results()}
+        items = self._rows("SELECT path, digest FROM items") if self._version >= _WITH_ITEMS else []
+        return {
+            "version": tables.VERSION,
+            "run": self.run_id,
+            "facts": self.facts(),
+            "task_outputs": tasks,
+            "contexts": self.contexts(),
+            "items": dict(items),
+        }
+
+    def restore(self, exported: dict[str, Any]) -> None:
+        """Take over what `export` returned, or the older form ``{"task_results": {name: text}}``."""
+        if "task_results" in exported:
+            for name, text in exported["task_results"].items():
+                content = str(text).encode()
+                self.record(
+                    name,
+                    TaskResult(COMPLETED, TaskOutput(name, "stdout", content, len(content), exit_code=0)),
+                )
+            return
+        for path, digest in exported.get("items", {}).items():
+            self.note_item(path, digest)
+        for path, values in exported["task_outputs"].items():
+            self.record(path, TaskResult.from_dict(values))
+        self.prune([path for path, values in exported["task_outputs"].items() if values["pruned"]])
+        for path, given in exported["contexts"].items():
+            self.record_context(path, given, ())
+
+
+def held_bytes(output: TaskOutput | None) -> int:
+    """Return the bytes of an output's content, with that of stderr."""
+    if output is None:
+        return 0
+    return len(output.content) + (0 if output.stderr is None else len(output.stderr.content))
+
+
+def _apart(rows: list[Any]) -> Iterator[tuple[Any, ...]]:
+    """Give rows of `RunState.ended`, with what is true or false apart from the numbers."""
+    for path, ended, accessed, size, *flags in rows:
+        yield path, ended, accessed, size, flags
+
+
+def _within(path: str, begins: str) -> tuple[str, str]:
+    """Return between which paths everything within one lies that goes on with a character."""
+    return path + begins, path + chr(ord(begins) + 1)
+
+
+class NewerRun(WorkflowError):
+    """The run was written by a newer version."""
+
+
+def runs_folder(store: Store) -> str:
+    """Return the folder that a project's runs lie in, which need not exist.
+
+    Raises:
+        Untrusted: It belongs to another user.
+    """
+    base = os.path.dirname(store.layout.root)
+    check_path(f"{base}/runs", os.path.dirname(base))
+    return f"{base}/runs"
+
+
+def list_runs(folder: str) -> list[str]:
+    """Return the ids of all runs, newest first: an id begins with the time."""
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return []
+    return sorted((name.removesuffix(".db") for name in names if name.endswith(".db")), reverse=True)
+
+
+def find_runs(folder: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give all runs, newest first, each with what is known of it."""
+    for run_id in list_runs(folder):
+        yield run_id, facts_of(folder, run_id)
+
+
+def facts_of(folder: str, run_id: str) -> dict[str, Any]:
+    """Return what is known of a run. One that can't be read must not hide the others: its status says so."""
+    try:
+        state = RunState(folder, run_id)
+    except (NewerRun, OSError):
+        return {"status": UNREADABLE, "live": False}
+    except WorkflowError:
+        return {"status": DAMAGED, "live": False}
+    try:
+        return state.facts() | {"live": state.is_live()}
+    except OSError:
+        return {"status": UNREADABLE, "live": False}
+    except WorkflowError:
+        return {"status": DAMAGED, "live": False}
+    finally:
+        state.close()
+
+
+def new_run_id() -> str:
+    """Return an id for a run: when it began, to the millisecond, and random digits."""
+    now = time.time()
+    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now))}-{int(now % 1 * 1000):03}{os.urandom(2).hex()}"
+
+
+def import_run(folder: str, exported: Any, name: str) -> RunState:
+    """Make a run of what `RunState.export` returned, or of the older form ``{"task_results": {name: text}}``.
+
+    Raises:
+        WorkflowError: It has neither form, or there is a run of that name.
+    """
+    known = isinstance(exported, dict) and ("task_results" in exported or "task_outputs" in exported)
+    if not known:
+        raise WorkflowError(f"{name} is no state of a run: it has neither task_outputs nor task_results")
+    run_id = str(exported.get("run") or new_run_id())
+    facts = exported.get("facts", {}) if "task_results" not in exported else {}
+    if not isinstance(facts, dict):
+        raise WorkflowError(f"{name} is no state of a run: its facts are no mapping")
+    state = RunState.create(folder, run_id, facts)
+    try:
+        state.restore(exported)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        state.delete()
+        raise WorkflowError(f"{name} is no state of a run: {error!r}") from None
+    return state
