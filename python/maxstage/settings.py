@@ -184,11 +184,12 @@ def check_provider(name: str, value: object) -> "dict[str, list[str]]":
     return table
 
 
-def load_settings(config: str, environ: "Mapping[str, str]" = os.environ) -> Settings:
+def load_settings(config: str, project: str, environ: "Mapping[str, str]" = os.environ) -> Settings:
     """Read the settings of a project.
 
     Args:
         config: The absolute path of its ``config.toml``, which need not exist.
+        project: The folder that holds ``.max``, absolute.
         environ: The environment.
 
     Raises:
@@ -196,7 +197,6 @@ def load_settings(config: str, environ: "Mapping[str, str]" = os.environ) -> Set
         ConfigError: A key is unknown or its value no good; the message names the file, line and key.
         OSError: It can't be read.
     """
-    project = os.path.dirname(os.path.dirname(config))
     file = read_config(config, lambda status: check_owner(status, config, project))
     values = {} if file is None else _values_of(file)
     for key, parse in _PARSERS.items():

@@ -63,6 +63,29 @@ def test_long_output_is_cut_and_kept(store, strategy, compress):
     raw = Path(done.external_path).read_bytes()
     assert (gzip.decompress(raw) if compress else raw) == whole
     assert store.info(done.token).source == "exec/sh"
+    assert done.store == done.stderr.store == store.layout.project
+
+
+@pytest.mark.parametrize("folder", ["/", "/a", "/a/.max/b"])
+def test_an_output_that_was_noted_before_stores_were_named(folder):
+    file = f"{folder.rstrip('/')}/.max/staging/a1b2c3d4.txt"
+    noted = TaskOutput(
+        "t", "stdout", b"", 1, external_path=file, token="max:a1b2c3d4", store=folder
+    ).to_dict()
+    assert noted["store"] == folder
+    del noted["store"]
+    assert TaskOutput.from_dict(noted).store == folder
+
+
+def test_a_folder_that_is_named_must_be_a_project(monkeypatch, tmp_path):
+    monkeypatch.setenv("MAX_DIR", "/nope")
+    for keep in ("truncated", "always"):
+        with pytest.raises(maxstage.NoProject, match=r"^MAX_DIR=/nope does not exist; "):
+            sh("echo x", keep=keep)
+    assert sh("echo x", keep="never").content == b"x\n"
+    # It is not asked for where the outputs go elsewhere.
+    done = sh("seq 10000", limits=SMALL | {"external_storage_dir": str(tmp_path)})
+    assert done.store == str(tmp_path)
 
 
 def test_when_the_whole_is_kept(store):

@@ -15,6 +15,7 @@ from maxstage.settings import load_settings
 from maxstage.sizes import parse_size
 from maxstage.store.clock import format_time, parse_time
 from maxstage.store.preview import describe_fields, estimate_tokens, preview_lines, show_example
+from maxstage.store.store import Store
 from maxstage.store.tokens import format_token, new_id, parse_token
 
 
@@ -134,12 +135,12 @@ def test_sizes_for_people(size, text):
 
 def test_settings_come_in_order(tmp_path):
     config = tmp_path / "config.toml"
-    assert load_settings(str(config), {}).ttl_minutes == 60
+    assert load_settings(str(config), str(tmp_path), {}).ttl_minutes == 60
     config.write_text("# nothing\n\n  # more\n")
-    assert load_settings(str(config), {}).max_item_bytes is None
+    assert load_settings(str(config), str(tmp_path), {}).max_item_bytes is None
     config.write_text('ttl_minutes = 5\nsync = true\nmax_item_bytes = "1KiB"\n')
     settings = load_settings(
-        str(config), {"MAX_TTL_MINUTES": "7", "MAX_COMPRESS": "on", "MAX_TOKEN_BYTES": ""}
+        str(config), str(tmp_path), {"MAX_TTL_MINUTES": "7", "MAX_COMPRESS": "on", "MAX_TOKEN_BYTES": ""}
     )
     assert (settings.ttl_minutes, settings.sync, settings.compress) == (7, True, True)
     assert (settings.max_item_bytes, settings.token_bytes) == (1024, 4)
@@ -157,7 +158,7 @@ def test_settings_come_in_order(tmp_path):
 )
 def test_bad_settings_in_the_environment(name, text):
     with pytest.raises(maxstage.ConfigError, match=f"MAX_{name}='{text}'"):
-        load_settings("/no/such/file", {f"MAX_{name}": text})
+        load_settings("/no/such/file", "/no", {f"MAX_{name}": text})
 
 
 def test_the_settings_that_init_shows_are_the_defaults(store):
@@ -172,8 +173,8 @@ def test_the_settings_that_init_shows_are_the_defaults(store):
             if line.startswith(("# [", "# ")) and (" = " in line or "[" in line)
         )
     )
-    settings = load_settings(str(config), {})
-    default = load_settings("/no/such/file", {})
+    settings = load_settings(str(config), store.layout.project, {})
+    default = load_settings("/no/such/file", "/no", {})
     for name in ("ttl_minutes", "token_bytes", "sync", "compress"):
         assert getattr(settings, name) == getattr(default, name)
     assert settings.max_item_bytes == 10 << 30
@@ -236,3 +237,25 @@ def test_no_progress_elsewhere(monkeypatch):
         progress._next = 0
         progress(1)
     assert sys.stderr.getvalue() == ""
+
+
+def test_a_project_that_need_not_be_there(tmp_path, monkeypatch):
+    monkeypatch.delenv("MAX_DIR", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert Store.find_or_none() is None
+    with pytest.raises(maxstage.NoProject, match=r"^/nope does not exist; "):
+        Store.find_or_none("/nope")
+    project = Store.init(tmp_path / "a")
+    assert Store.find_or_none(tmp_path / "a").layout.root == project.layout.root
+    monkeypatch.chdir(tmp_path / "a")
+    assert Store.find_or_none().layout.root == project.layout.root
+    monkeypatch.setenv("MAX_DIR", "/nope")
+    with pytest.raises(maxstage.NoProject, match=r"^MAX_DIR=/nope does not exist; "):
+        Store.find_or_none()
+
+
+def test_the_store_of_another_project(tmp_path):
+    first, second = (Store.init(tmp_path / name) for name in "ab")
+    assert first.at(None) is first
+    assert first.at(str(tmp_path / "a")) is first
+    assert first.at(str(tmp_path / "b")).layout.root == second.layout.root

@@ -5,9 +5,9 @@ import sys
 
 import click
 
-from maxstage.cli.after import use
 from maxstage.cli.execution import limits_of
 from maxstage.cli.printing import print_json, warn, write_all, write_out
+from maxstage.cli.stores import open_store
 from maxstage.store.store import Store
 
 TYPE_CHECKING = False
@@ -58,8 +58,7 @@ def pass_store(function: "Callable[..., Any]") -> "Callable[..., Any]":
 
 def find_store(ctx: click.Context, folder: str | None) -> Store:
     """Return the store that the options, the environment or the working directory name."""
-    folder = named_folder(ctx, folder)
-    return use(Store.find() if folder is None else Store.open_dir(folder))
+    return open_store(named_folder(ctx, folder))
 
 
 def named_folder(ctx: click.Context, folder: str | None) -> str | None:

@@ -30,16 +30,12 @@ def store_or_none(folder: str | None, *, needed: bool, kept: bool) -> "tuple[Sto
         NoProject, Untrusted: There is no such project, or it belongs to another user; and it was asked for.
         ConfigError: Its settings are at fault.
     """
-    from maxstage.cli.after import use
-    from maxstage.errors import NoProject, Untrusted
-    from maxstage.store.store import Store
+    from maxstage.cli.stores import open_store, open_store_or_none
+    from maxstage.errors import Untrusted
 
     try:
-        return use(Store.find() if folder is None else Store.open_dir(folder)), True
-    except NoProject:
-        if needed or folder is not None or os.environ.get("MAX_DIR"):
-            raise
-        return None, True  # where something is to be kept, that is told there
+        # Where something is to be kept and there is no project, that is told there.
+        return (open_store if needed else open_store_or_none)(folder), True
     except Untrusted as error:
         if needed or folder is not None or os.environ.get("MAX_DIR"):
             raise

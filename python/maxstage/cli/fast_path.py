@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from maxstage.store.store import Store
-
 _LONGEST_NUMBER = 18
 """Digits; a longer one is for the long way to judge."""
 
@@ -61,10 +59,11 @@ def _stage(args: "Sequence[str]") -> int | None:
     if output not in _OUTPUTS or (not files and (0 in closed_at_start or sys.stdin.isatty())):
         return None
     from maxstage.cli import transfer
+    from maxstage.cli.stores import open_store
 
-    store = _store_class()
+    _import_store()
     catch_signals()
-    transfer.stage(_open(store, folder), files or (transfer.STDIN,), output, **options)
+    transfer.stage(open_store(folder), files or (transfer.STDIN,), output, **options)
     return 0
 
 
@@ -85,10 +84,11 @@ def _retrieve(args: "Sequence[str]") -> int | None:
         part[name] = (first, last) if name == "lines" else first
     from maxstage.cli import transfer
     from maxstage.cli.process import catch_signals
+    from maxstage.cli.stores import open_store
 
-    store = _store_class()
+    _import_store()
     catch_signals()
-    transfer.retrieve(_open(store, folder), tokens, transfer.Part(**part))
+    transfer.retrieve(open_store(folder), tokens, transfer.Part(**part))
     return 0
 
 
@@ -138,16 +138,9 @@ def _parse(
     return options, words
 
 
-def _store_class() -> "type[Store]":
-    from maxstage.store.store import Store
-
-    return Store
-
-
-def _open(store: "type[Store]", folder: str | None) -> "Store":
-    from maxstage.cli.after import use
-
-    return use(store.find() if folder is None else store.open_dir(folder))
+def _import_store() -> None:
+    """Import the store, while a signal still ends us by itself: an import that it interrupts would show a traceback."""
+    import maxstage.store.store  # noqa: F401
 
 
 def _is_plain(text: str) -> bool:

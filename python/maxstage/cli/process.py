@@ -5,8 +5,8 @@ import _signal  # type: ignore[import-not-found]
 import os
 import sys
 
-from maxstage.cli.after import spare, sweep_used
 from maxstage.cli.printing import describe, warn
+from maxstage.cli.stores import spare, sweep_used
 from maxstage.errors import Error, InvalidMetadata, InvalidToken
 
 TYPE_CHECKING = False

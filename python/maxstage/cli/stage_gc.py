@@ -4,8 +4,8 @@ import itertools
 
 import click
 
-from maxstage.cli.after import spare
 from maxstage.cli.common import Store, output_option, pass_store, print_json, warn, write_out
+from maxstage.cli.stores import spare
 from maxstage.humanize import format_size
 
 _NAMED = 5

@@ -1,12 +1,10 @@
 """``max validate``."""
 
-import os
-
 import click
 
-from maxstage.cli.common import dir_option, find_store, named_folder, output_option, print_json, write_out
+from maxstage.cli.common import dir_option, named_folder, output_option, print_json, write_out
 from maxstage.cli.printing import warn
-from maxstage.errors import NoProject
+from maxstage.cli.stores import open_store_or_none
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,12 +17,8 @@ def known_providers(ctx: click.Context, folder: str | None) -> "Mapping[str, Pro
     """Return the providers of the project; without a project those that need no settings."""
     from maxstage.workflow.format.agents import PROVIDERS, providers_from
 
-    try:
-        return providers_from(find_store(ctx, folder).settings.providers)
-    except NoProject:
-        if named_folder(ctx, folder) is not None or os.environ.get("MAX_DIR"):
-            raise
-        return PROVIDERS
+    store = open_store_or_none(named_folder(ctx, folder))
+    return PROVIDERS if store is None else providers_from(store.settings.providers)
 
 
 @click.command(

@@ -66,5 +66,6 @@ def bound(
         dropped_lines=cut.dropped_lines,
         external_path=None if full is None else full.path,
         token=None if full is None else full.token,
+        store=None if full is None else full.project,
         warnings=tuple(full_outputs.problems),
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, Literal
 
 from maxstage._backend import core
-from maxstage.errors import Error, NoProject, Untrusted, describe
+from maxstage.errors import Error, Untrusted, describe
 from maxstage.humanize import printable
-from maxstage.store.layout import NO_PROJECT
+from maxstage.interrupts import Deferred
 from maxstage.store.store import Store
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class FullOutput:
     Attributes:
         token: The token of the published item, or None.
         path: Its data file, or None.
+        project: The folder of the project that has it, or None.
         problem: Why there is no item though there should be one.
     """
 
@@ -44,6 +46,7 @@ class FullOutput:
         self._draft: Draft | None = None
         self.token: str | None = None
         self.path: str | None = None
+        self.project: str | None = None
         self.problem: str | None = None
 
     def open(self) -> core.Writer:
@@ -83,6 +86,7 @@ class FullOutput:
         self._draft = None
         self.token = item.token
         self.path = self._store.layout.path(item.file_name)
+        self.project = self._store.layout.project
 
     def discard(self) -> None:
         """Leave nothing behind."""
@@ -101,15 +105,21 @@ class FullOutput:
         return f"max retrieve {directory}{self.token}"
 
 
-def store_for(limits: Limits, store: Store | None) -> Store:
+def store_for(limits: Limits, store: Store | None, *, needed: bool) -> Store | None:
     """Return the store that whole outputs go to: of the limits' directory, the given, or the project's.
 
+    Args:
+        limits: The limits.
+        store: The store; None for the project's.
+        needed: Whether there must be one.
+
     Raises:
-        NoProject, Untrusted: There is none, or it belongs to another user.
+        NoProject: There is none; or ``MAX_DIR`` names what is not a project.
+        Untrusted: It belongs to another user.
     """
     if limits.external_storage_dir is not None:
         return Store.init(limits.external_storage_dir)
-    return store or Store.find()
+    return store or (Store.find() if needed else Store.find_or_none())
 
 
 class FullOutputs:
@@ -128,13 +138,13 @@ class FullOutputs:
         self._missing = ""
         if keep != "never" and threshold is not None:
             try:
-                self._store = store_for(limits, store)
-            except (NoProject, Untrusted) as error:
-                if keep == "always" or limits.external_storage_dir is not None:
+                self._store = store_for(limits, store, needed=keep == "always")
+                why = 'not in a Max project; run "max init" first'
+            except Untrusted as error:
+                if keep == "always" or limits.external_storage_dir is not None or os.environ.get("MAX_DIR"):
                     raise
-                nowhere = str(error) == NO_PROJECT
-                why = 'not in a Max project; run "max init" first' if nowhere else str(error)
-                self._missing = f"the whole output was not kept: {why}"
+                why = str(error)
+            self._missing = f"the whole output was not kept: {why}"
         self.above = None if keep == "never" or threshold is None else 0 if keep == "always" else threshold
         self._limits = limits
         self._source = source
@@ -178,7 +188,9 @@ class FullOutputs:
         full = FullOutput(self._store, self._limits, source=self._source, owner=self._owner)
         self._streams[stream] = full
         try:
-            capture.keep(stream, full.open())
+            # A signal waits until the capture has its writer: it would ask for another one, and this be lost.
+            with Deferred():
+                capture.keep(stream, full.open())
         except (OSError, Error) as error:
             return self.fail(error, stream)
         return []

@@ -429,6 +429,7 @@ class _Running:
             dropped_lines=cut.dropped_lines,
             external_path=None if full is None else full.path,
             token=None if full is None else full.token,
+            store=None if full is None else full.project,
             **common,
         )
 

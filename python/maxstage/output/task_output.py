@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from maxstage.store.layout import project_around
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -29,6 +31,7 @@ class TaskOutput:
         dropped_lines: Lines that are: those whose end is.
         external_path: The file that holds the whole, or None.
         token: The token under which the whole is, or None.
+        store: The folder of the project that has the whole under that token, or None.
         relevance_score: How relevant it is for the task that asks, 0 to 1: for executors that note it. A workflow
             has it with each prompt, since it is another one for each task (``max context``).
         last_accessed: When it was used last.
@@ -52,6 +55,7 @@ class TaskOutput:
     dropped_lines: int = 0
     external_path: str | None = None
     token: str | None = None
+    store: str | None = None
     relevance_score: float = 1.0
     last_accessed: datetime = dataclasses.field(default_factory=lambda: datetime.now(UTC))
     depended_by: tuple[str, ...] = ()
@@ -97,6 +101,8 @@ class TaskOutput:
         """
         known = {field.name for field in dataclasses.fields(cls)}
         given = {name: value for name, value in values.items() if name in known}
+        if given.get("store") is None and given.get("external_path") is not None:
+            given["store"] = project_around(given["external_path"])
         exact = values.get("content_base64")
         given["content"] = values["content"].encode() if exact is None else a2b_base64(exact)
         for name in ("last_accessed", "completed_at"):

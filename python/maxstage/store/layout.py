@@ -50,12 +50,23 @@ _READ = 64 * 1024
 
 
 class Layout:
-    """The paths of one store. `root` is the directory ``.max/staging``."""
+    """The paths of one project.
 
-    __slots__ = ("root",)
+    Args:
+        project: The folder that holds ``.max``, absolute.
 
-    def __init__(self, root: str) -> None:
-        self.root = root
+    Attributes:
+        project: That folder.
+        base: ``.max`` in it.
+        root: ``.max/staging``, where the items are.
+    """
+
+    __slots__ = ("base", "project", "root")
+
+    def __init__(self, project: str) -> None:
+        self.project = project
+        self.base = os.path.join(project, PROJECT)
+        self.root = f"{self.base}/{STAGING}"
 
     def path(self, name: str) -> str:
         """Return the path of a file of the store."""
@@ -64,7 +75,17 @@ class Layout:
     @property
     def index(self) -> str:
         """The path of the index: beside the staging directory, whose time of change it must not touch."""
-        return f"{os.path.dirname(self.root)}/{INDEX}"
+        return f"{self.base}/{INDEX}"
+
+    @property
+    def config(self) -> str:
+        """The path of the settings."""
+        return f"{self.base}/config.toml"
+
+    @property
+    def runs(self) -> str:
+        """The path of the folder of runs."""
+        return f"{self.base}/runs"
 
     def meta(self, item_id: str) -> str:
         """Return the path of an item's metadata."""
@@ -73,6 +94,15 @@ class Layout:
     def hidden(self, item_id: str, suffix: str) -> str:
         """Return the path of a file of an item that is coming or going."""
         return self.path(f".{item_id}{suffix}")
+
+
+def project_around(path: str) -> str:
+    """Return the project that an absolute path in its ``.max`` belongs to.
+
+    >>> project_around("/a/b/.max/staging/a1b2c3d4.txt"), project_around("/.max/runs")
+    ('/a/b', '/')
+    """
+    return path.rpartition(f"/{PROJECT}/")[0] or "/"
 
 
 def absolute(folder: "str | os.PathLike[str] | None" = None) -> str:
@@ -116,9 +146,9 @@ def open_layout(project: str, named: str) -> Layout:
         Untrusted: It belongs to another user.
         Corrupt: ``staging`` is no directory.
     """
-    base = os.path.join(project, PROJECT)
-    root = f"{base}/{STAGING}"
-    if not is_trusted_directory(base, project):
+    layout = Layout(project)
+    root = layout.root
+    if not is_trusted_directory(layout.base, project):
         raise NoProject(_no_project(project, named))
     try:
         status = os.lstat(root)
@@ -128,7 +158,7 @@ def open_layout(project: str, named: str) -> Layout:
     check_owner(status, root, project)
     if not stat.S_ISDIR(status.st_mode):
         raise Corrupt(f"{root} is not a directory (a symbolic link is refused); remove it and run max init")
-    return Layout(root)
+    return layout
 
 
 def is_trusted_directory(path: str, project: str) -> bool:

@@ -2,7 +2,7 @@
 
 import os
 
-from maxstage.store.layout import PROJECT, STAGING, absolute
+from maxstage.store.layout import Layout, absolute
 from maxstage.trust import check_path
 
 _GITIGNORE = "# Staged data is nobody's source: keep all of it out of git.\n*\n"
@@ -43,13 +43,13 @@ def init_project(folder: str) -> bool:
     Raises:
         Untrusted: What is there belongs to another user.
     """
-    base = f"{absolute(folder)}/{PROJECT}"
-    made = _make_directory(base)
-    for path in (base, f"{base}/{STAGING}", f"{base}/config.toml"):
-        check_path(path, os.path.dirname(base))
-    made |= _make_directory(f"{base}/{STAGING}")
-    made |= _make_file(f"{base}/.gitignore", _GITIGNORE)
-    return _make_file(f"{base}/config.toml", _CONFIG) or made
+    layout = Layout(absolute(folder))
+    made = _make_directory(layout.base)
+    for path in (layout.base, layout.root, layout.config):
+        check_path(path, layout.project)
+    made |= _make_directory(layout.root)
+    made |= _make_file(f"{layout.base}/.gitignore", _GITIGNORE)
+    return _make_file(layout.config, _CONFIG) or made
 
 
 def _make_directory(path: str) -> bool:

@@ -3,10 +3,11 @@
 import os
 import time
 
+from maxstage.errors import NoProject
 from maxstage.interrupts import Deferred
 from maxstage.settings import Settings, load_settings
 from maxstage.store.due import expect_expiry, is_due, sweep_if_due
-from maxstage.store.layout import META, PROJECT, Layout, absolute, find_project, names_with, open_layout
+from maxstage.store.layout import META, Layout, absolute, find_project, names_with, open_layout
 from maxstage.store.tokens import is_id, parse_token
 
 # What only some commands need is imported where it is used: reading one item takes less time than importing all this.
@@ -64,6 +65,27 @@ class Store:
         return cls._open(find_project(absolute(start)))
 
     @classmethod
+    def find_or_none(cls, folder: "str | os.PathLike[str] | None" = None) -> "Store | None":
+        """Find a project that need not be there; None where none is named and there is none.
+
+        Args:
+            folder: The folder that holds ``.max``; None: found as `find` does.
+
+        Raises:
+            NoProject: `folder`, or ``MAX_DIR``, names what is not a project.
+            Untrusted: It belongs to another user.
+            ConfigError: Its settings are at fault.
+        """
+        if folder is not None:
+            return cls.open_dir(folder)
+        try:
+            return cls.find()
+        except NoProject:
+            if os.environ.get("MAX_DIR"):
+                raise
+            return None
+
+    @classmethod
     def open_dir(cls, folder: "str | os.PathLike[str]") -> "Store":
         """Open the store of the project in `folder`, which holds ``.max``. Raises as `find` does."""
         return cls._open(os.fspath(folder))
@@ -72,7 +94,11 @@ class Store:
     def _open(cls, folder: str, named: str | None = None) -> "Store":
         project = absolute(folder)
         layout = open_layout(project, named or folder)
-        return cls(layout, load_settings(f"{project}/{PROJECT}/config.toml"))
+        return cls(layout, load_settings(layout.config, project))
+
+    def at(self, project: str | None) -> "Store":
+        """Return the store of a project: this one, where `project` is its own or None. Raises as `find` does."""
+        return self if project in {None, self.layout.project} else self.open_dir(str(project))
 
     @classmethod
     def init(cls, folder: "str | os.PathLike[str]" = ".") -> "Store":

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from maxstage.errors import Error
 from maxstage.output.run import run
 from maxstage.workflow.format.scripts import filling as scripts
-from maxstage.workflow.run.jobs import check_strings, environment, project_of
+from maxstage.workflow.run.jobs import check_strings, environment
 from maxstage.workflow.run.state import FAILED
 
 if TYPE_CHECKING:
@@ -118,7 +118,11 @@ class Hooks:
         """Run one; return what went wrong."""
         given = self._given
         env = {**environment(), **self._scope.env, **known}
-        env |= {"MAX_RUN": given.run_id, "MAX_WORKFLOW": given.spec.name, "MAX_DIR": project_of(given.store)}
+        env |= {
+            "MAX_RUN": given.run_id,
+            "MAX_WORKFLOW": given.spec.name,
+            "MAX_DIR": given.store.layout.project,
+        }
         try:
             argv = ["bash", "-c", scripts.fill("bash", text, self._scope.value)]
             check_strings(argv, env)

@@ -134,7 +134,7 @@ def prepare(
         **scope.env,
         "MAX_RUN": given.run_id,
         "MAX_TASK": path,
-        "MAX_DIR": project_of(given.store),
+        "MAX_DIR": given.store.layout.project,
     }
     timeout = None
     if part is not None:
@@ -295,27 +295,9 @@ def _why_failed(output: TaskOutput, leaf: Leaf) -> str | None:
     return f"{text}: {lines[-1][:_TOLD]}" if lines else text
 
 
-def project_of(store: Store) -> str:
-    """Return the folder of a store's project."""
-    return os.path.dirname(os.path.dirname(store.layout.root))
-
-
-def store_at(store: Store, file: str | None) -> Store:
-    """Return the store that an item's file lies in: the project's, or that of an external_storage_dir."""
-    if file is None or os.path.dirname(file) == store.layout.root:
-        return store
-    # DIR/.max/staging/FILE
-    return type(store).open_dir(os.path.dirname(os.path.dirname(os.path.dirname(file))))
-
-
-def store_of(store: Store, output: TaskOutput) -> Store:
-    """Return the store that the whole of an output lies in."""
-    return store_at(store, output.external_path)
-
-
 def open_whole(store: Store, output: TaskOutput) -> OpenItem:
     """Open the whole of an output that is kept under a token."""
-    return store_of(store, output).open_item(output.token or "")
+    return store.at(output.store).open_item(output.token or "")
 
 
 def gone(task: str, why: str) -> WorkflowError:
@@ -358,7 +340,7 @@ def open_output(store: Store, task: str, result: TaskResult) -> BinaryIO:
     if output.token is None:
         raise gone(task, _not_kept(output))
     with reading(task):
-        return store_of(store, output).open(output.token)
+        return store.at(output.store).open(output.token)
 
 
 def read_output(store: Store, task: str, result: TaskResult) -> bytes:
@@ -381,7 +363,7 @@ def unstage(store: Store, output: TaskOutput | None) -> None:
     """Delete what is kept of an output that nothing will refer to."""
     for part in (output, None if output is None else output.stderr):
         if part is not None and part.token is not None:
-            store_of(store, part).unstage(part.token)
+            store.at(part.store).unstage(part.token)
 
 
 def write_file(given: Given, output: TaskOutput, located: files.Located, task: str) -> None:

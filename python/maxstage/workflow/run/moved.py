@@ -10,6 +10,7 @@ from binascii import b2a_base64
 from typing import TYPE_CHECKING, Any
 
 from maxstage.errors import NotFound
+from maxstage.store.layout import project_around
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,12 +51,16 @@ def fetch(output: dict[str, Any], store: Store) -> bool:
 
 
 def tokens_in(output: str | None) -> list[tuple[str, str | None]]:
-    """Return what the store keeps of an output, given as the state has it: tokens, each with its file."""
+    """Return what the store keeps of an output, given as the state has it: tokens, each with its project."""
     values = None if output is None else json.loads(output)
     found: dict[str, str | None] = {}
     for part in (values, values and values["stderr"]):
         if part is not None and part["token"] is not None:
-            found[part["token"]] = part["external_path"]
+            found[part["token"]] = part.get("store") or _project(part["external_path"])
         if part is not None and part.get("moved") is not None:
-            found[part["moved"]] = part["moved_path"]
+            found[part["moved"]] = _project(part["moved_path"])
     return list(found.items())
+
+
+def _project(file: str | None) -> str | None:
+    return None if file is None else project_around(file)

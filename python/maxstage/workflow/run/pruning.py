@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from maxstage.context.relevance import DIRECT, INDIRECT
 from maxstage.errors import Error, WorkflowError
 from maxstage.humanize import format_size
-from maxstage.workflow.run import jobs as leaf
 from maxstage.workflow.run.context import RunGraph
 from maxstage.workflow.run.needs import Needs
 
@@ -80,10 +79,10 @@ class Pruner:
         for path in dropped:
             self._metrics.pruned(self._ended[path].held)
             self._ended[path] = self._ended[path]._replace(size=0, has_output=False, pruned=True, moved=False)
-        for token, file in kept:
+        for token, project in kept:
             if not self._state.mentions(token):
                 try:
-                    leaf.store_at(self._store, file).unstage(token)
+                    self._store.at(project).unstage(token)
                 except (Error, OSError) as error:
                     self._emit("warning", text=f"a pruned output could not be deleted: {error}")
         self._metrics.prunings += 1

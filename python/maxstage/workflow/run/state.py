@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from maxstage.errors import WorkflowError
 from maxstage.output.task_output import TaskOutput
+from maxstage.store.layout import project_around
 from maxstage.store.store import Store
 from maxstage.trust import check_path
 from maxstage.workflow.run import moved, run_files, tables
@@ -368,7 +369,7 @@ class RunState:
             db.execute("UPDATE tasks SET output = ?, moved = 1 WHERE path = ?", (json.dumps(output), path))
 
     def kept(self, path: str) -> list[tuple[str, str | None]]:
-        """Return what the store keeps of a task's output: tokens, each with its file."""
+        """Return what the store keeps of a task's output: tokens, each with the folder of its project."""
         rows = self._rows("SELECT output FROM tasks WHERE path = ? AND NOT pruned", path)
         return moved.tokens_in(rows[0][0]) if rows else []
 
@@ -390,10 +391,10 @@ class RunState:
                     continue
                 output = TaskOutput.from_dict(json.loads(row[0]))
                 stderr = output.stderr and dataclasses.replace(
-                    output.stderr, content=b"", token=None, external_path=None
+                    output.stderr, content=b"", token=None, store=None, external_path=None
                 )
                 output = dataclasses.replace(
-                    output, content=b"", token=None, external_path=None, stderr=stderr
+                    output, content=b"", token=None, store=None, external_path=None, stderr=stderr
                 )
                 db.execute(
                     "UPDATE tasks SET output = ?, size = 0, moved = 0, pruned = 1 WHERE path = ?",
@@ -436,7 +437,7 @@ class RunState:
         Raises:
             Error, OSError: It is damaged, or can't be read.
         """
-        store = Store.open_dir(os.path.dirname(os.path.dirname(os.path.abspath(self._folder))))
+        store = Store.open_dir(project_around(os.path.abspath(self._folder)))
         return moved.fetch(values, store)
 
     def results(self) -> Iterator[tuple[str, TaskResult]]:
@@ -530,9 +531,8 @@ def runs_folder(store: Store) -> str:
     Raises:
         Untrusted: It belongs to another user.
     """
-    base = os.path.dirname(store.layout.root)
-    check_path(f"{base}/runs", os.path.dirname(base))
-    return f"{base}/runs"
+    check_path(store.layout.runs, store.layout.project)
+    return store.layout.runs
 
 
 def list_runs(folder: str) -> list[str]:

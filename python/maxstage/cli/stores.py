@@ -1,4 +1,4 @@
-"""What comes after the answer of a command: the stores that it used are swept, if that is due."""
+"""The stores that a command uses: they are found here, and swept after its answer, if that is due."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -9,9 +9,22 @@ if TYPE_CHECKING:
 _used: "list[Store]" = []
 
 
-def use(store: "Store") -> "Store":
-    """Return a store that the command uses, having noted it."""
+def open_store(folder: str | None) -> "Store":
+    """Open the store of the project in `folder`; None: found as `Store.find` does it, and raises."""
+    from maxstage.store.store import Store
+
+    store = Store.find() if folder is None else Store.open_dir(folder)
     _used.append(store)
+    return store
+
+
+def open_store_or_none(folder: str | None) -> "Store | None":
+    """Open the store of a project that need not be there, as `Store.find_or_none` does it, and raises."""
+    from maxstage.store.store import Store
+
+    store = Store.find_or_none(folder)
+    if store is not None:
+        _used.append(store)
     return store
 
 
