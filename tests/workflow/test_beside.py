@@ -16,7 +16,8 @@ import pytest
 
 from helpers import lines_of, wait_until
 from maxstage import WorkflowError
-from maxstage.workflow.run.state import RunState, TaskResult, find_runs, list_runs, runs_folder
+from maxstage.workflow.run.run_list import find_runs, list_runs
+from maxstage.workflow.run.state import RunState, TaskResult, runs_folder
 
 FLOW = """\
 name: small
@@ -29,7 +30,8 @@ tasks:
 
 READ = """
 import sys
-from maxstage.workflow.run.state import RunState, find_runs
+from maxstage.workflow.run.run_list import find_runs
+from maxstage.workflow.run.state import RunState
 seen, bad = 0, []
 print("ready", flush=True)
 while sys.argv[1] not in (bad or [""]):
@@ -142,7 +144,8 @@ def test_who_looks_writes_nothing(tmp_path):
 AS_SOMEBODY_ELSE = """
 import os, sys
 from maxstage.errors import Error
-from maxstage.workflow.run.state import RunState, find_runs
+from maxstage.workflow.run.run_list import find_runs
+from maxstage.workflow.run.state import RunState
 folder, run_id = sys.argv[1:]
 os.setegid(65534)
 os.seteuid(65534)

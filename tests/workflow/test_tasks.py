@@ -12,7 +12,8 @@ import pytest
 import maxstage
 from helpers import FOREVER, PATIENCE, Gate, bash, beside, longer_and_longer, text_of
 from maxstage import WorkflowError
-from maxstage.workflow.run.state import find_runs, runs_folder
+from maxstage.workflow.run.run_list import find_runs
+from maxstage.workflow.run.state import runs_folder
 from maxstage.workflow.workflow import RunInterrupted, Workflow
 
 

@@ -30,7 +30,7 @@ STRATEGIES = ("most_recent", "highest_relevance", "lru", "direct_dependencies")
 
 def _status(facts: dict[str, Any]) -> str:
     # One that was killed in its first moments has none.
-    status = str(facts.get("status", "running"))
+    status: str = facts.get("status", "running")
     return "killed" if status == "running" and not facts["live"] else status
 
 
@@ -47,7 +47,8 @@ def _shown(value: object) -> str:
 @pass_store
 def runs(store: Store, output: str) -> None:
     """List the runs of workflows, newest first. One that is killed or interrupted can be resumed."""
-    from maxstage.workflow.run.state import find_runs, runs_folder
+    from maxstage.workflow.run.run_list import find_runs
+    from maxstage.workflow.run.state import runs_folder
 
     found = [(run_id, facts) for run_id, facts in find_runs(runs_folder(store))]
     if output == "json":
@@ -234,33 +235,45 @@ def runs_clean(
     store: Store, run_ids: tuple[str, ...], completed: bool, everything: bool, yes: bool, output: str
 ) -> None:
     """Delete runs: their state, and the outputs that are kept for them."""
-    from maxstage.workflow.run.leftovers import delete_damaged, delete_run
-    from maxstage.workflow.run.state import DAMAGED, find_runs, runs_folder
+    from maxstage.workflow.run.run_list import UNREADABLE, find_runs
+    from maxstage.workflow.run.state import runs_folder
 
     if not run_ids and not completed and not everything:
         raise click.UsageError("Name a RUN, or use --completed or --all")
     chosen = list(dict.fromkeys(run_ids))
+    left = []
     if completed or everything:
-        chosen += [
-            run_id
-            for run_id, facts in find_runs(runs_folder(store))
-            if not facts["live"]
-            and (everything or facts.get("status") == "completed")
-            and run_id not in chosen
-        ]
+        for run_id, facts in find_runs(runs_folder(store)):
+            if facts["live"] or run_id in chosen:
+                continue
+            if facts.get("status") == UNREADABLE:
+                left.append(run_id)
+            elif everything or facts.get("status") == "completed":
+                chosen.append(run_id)
         confirm(f"Delete {counted(len(chosen), 'run')}, with the outputs kept?", yes=yes)
-    damaged = {run_id for run_id, facts in find_runs(runs_folder(store)) if facts.get("status") == DAMAGED}
     for run_id in chosen:
-        if run_id in damaged:
-            count = delete_damaged(store, run_id)
-        else:
-            state = _open(store, run_id)
-            try:
-                state.acquire()
-                count = delete_run(store, state)
-            finally:
-                state.close()
+        count = _delete(store, run_id)
         if output == "json":
             print_json({"run": run_id, "outputs": count}, indent=None)
         else:
             write_out(f"Deleted run {run_id} and {counted(count, 'output')}")
+    if left and everything:
+        raise WorkflowError(
+            f"Left alone, since they can't be read (max runs show tells why): {', '.join(left)}"
+        )
+
+
+def _delete(store: Store, run_id: str) -> int:
+    """Delete a run, also a damaged one, but none that only can't be read now; return how many outputs it kept."""
+    from maxstage.workflow.run.leftovers import delete_damaged, delete_run
+    from maxstage.workflow.run.state import DamagedRun
+
+    try:
+        state = _open(store, run_id)
+        try:
+            state.acquire_to_delete()
+            return delete_run(store, state)
+        finally:
+            state.close()
+    except DamagedRun:
+        return delete_damaged(store, run_id)

@@ -27,6 +27,7 @@ from maxstage.workflow.run.hooks import Hooks
 from maxstage.workflow.run.leftovers import end_leftovers, sweep_orphans
 from maxstage.workflow.run.loop_clock import Clock
 from maxstage.workflow.run.monitor import Books
+from maxstage.workflow.run.run_list import find_runs
 from maxstage.workflow.run.scheduler import Engine
 from maxstage.workflow.run.scope import Scope
 from maxstage.workflow.run.state import (
@@ -36,7 +37,6 @@ from maxstage.workflow.run.state import (
     RUNNING,
     RunState,
     TaskResult,
-    find_runs,
     new_run_id,
     runs_folder,
 )

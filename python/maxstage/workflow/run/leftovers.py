@@ -8,7 +8,9 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-from maxstage.workflow.run.run_files import delete_files
+from maxstage.errors import WorkflowError
+from maxstage.workflow.run.run_files import delete_files, lock
+from maxstage.workflow.run.run_list import DAMAGED, facts_of
 from maxstage.workflow.run.state import runs_folder
 
 if TYPE_CHECKING:
@@ -84,10 +86,21 @@ def delete_run(store: Store, state: RunState) -> int:
 
 
 def delete_damaged(store: Store, run_id: str) -> int:
-    """Delete a run whose state can't be read, and what it owns in the project's store; return how much that was."""
-    owned = [item.token for item in store.list() if item.extra.get("owner") == run_id]
-    delete_files(runs_folder(store), run_id)
-    return sum(store.unstage(token) for token in owned)
+    """Delete a run whose state is damaged, and what it owns in the project's store; return how much that was.
+
+    Raises:
+        WorkflowError: It is not damaged, once nobody else has it: somebody wrote it while it was looked at.
+    """
+    folder = runs_folder(store)
+    fd = lock(folder, run_id)
+    try:
+        if facts_of(folder, run_id).get("status") != DAMAGED:
+            raise WorkflowError(f"Run {run_id} is not damaged any more, and was not deleted")
+        owned = [item.token for item in store.list() if item.extra.get("owner") == run_id]
+        delete_files(folder, run_id)
+        return sum(store.unstage(token) for token in owned)
+    finally:
+        os.close(fd)
 
 
 def _owned(store: Store, state: RunState) -> Iterator[tuple[Store, str]]:

@@ -5,12 +5,12 @@ The JSON of such an output, and that of its stderr, has an empty ``content``, an
 
 from __future__ import annotations
 
-import json
 from binascii import b2a_base64
 from typing import TYPE_CHECKING, Any
 
 from maxstage.errors import NotFound
 from maxstage.store.layout import project_around
+from maxstage.workflow.run import shapes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,13 +52,13 @@ def fetch(output: dict[str, Any], store: Store) -> bool:
 
 def tokens_in(output: str | None) -> list[tuple[str, str | None]]:
     """Return what the store keeps of an output, given as the state has it: tokens, each with its project."""
-    values = None if output is None else json.loads(output)
+    values = None if output is None else shapes.parse(output, shapes.OUTPUT)
     found: dict[str, str | None] = {}
     for part in (values, values and values["stderr"]):
         if part is not None and part["token"] is not None:
             found[part["token"]] = part.get("store") or _project(part["external_path"])
         if part is not None and part.get("moved") is not None:
-            found[part["moved"]] = _project(part["moved_path"])
+            found[part["moved"]] = _project(part.get("moved_path"))
     return list(found.items())
 
 

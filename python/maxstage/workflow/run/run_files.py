@@ -50,7 +50,7 @@ def lock(folder: str, run_id: str) -> int:
 def is_locked(folder: str, run_id: str) -> bool:
     """Whether some process has a run."""
     try:
-        fd = os.open(_lock_path(folder, run_id), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        fd = os.open(_lock_path(folder, run_id), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
         return False
     try:

@@ -17,11 +17,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from maxstage.errors import WorkflowError
+from maxstage.humanize import printable
 from maxstage.output.task_output import TaskOutput
 from maxstage.store.layout import project_around
 from maxstage.store.store import Store
 from maxstage.trust import check_path
-from maxstage.workflow.run import moved, run_files, tables
+from maxstage.workflow.run import moved, run_files, shapes, tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 RUNNING, COMPLETED, FAILED, INTERRUPTED = "running", "completed", "failed", "interrupted"
 """How a run is. One that says ``running`` and holds no lock was killed."""
-DAMAGED, UNREADABLE = "damaged", "unreadable"
-"""What is told of a run whose state can't be read: it is broken; it is another user's, or a newer version's."""
 _WITH_ITEMS = 2
 """The version of the tables from which on they tell the items of iterations, and what lies in the store."""
 _FINAL = "(status != 'failed' OR tolerated)"
@@ -150,14 +149,15 @@ class RunState:
     """The state of one run, to be read; once it is acquired it can be written. Methods may be called from any thread.
 
     Raises:
-        WorkflowError: There is no such run, or it is damaged.
+        DamagedRun: It is no good.
+        WorkflowError: There is no such run, or it can't be read as things are: methods that read raise both, too.
         OSError: It can't be opened.
     """
 
     def __init__(self, folder: str, run_id: str) -> None:
         self.run_id = run_id
         if not run_files.is_run_id(run_id):
-            raise WorkflowError(f"{run_id!r} is no id of a run")
+            raise WorkflowError(f"{printable(repr(run_id), 120)} is no id of a run")
         self._folder = folder
         self._path = os.path.join(folder, f"{run_id}.db")
         self._lock = threading.Lock()
@@ -167,8 +167,11 @@ class RunState:
             self._use(tables.open_to_read(self._path))
         except FileNotFoundError:
             raise WorkflowError(f'There is no run {run_id}; "max runs" shows what there is') from None
-        except sqlite3.DatabaseError as error:
-            raise WorkflowError(f"The state of run {run_id} can't be read: {error}: {self._path}") from None
+        except (
+            sqlite3.Error,
+            UnicodeDecodeError,
+        ) as error:  # of a message of SQLite's that quotes what is damaged
+            raise self._unreadable(error) from None
 
     @classmethod
     def create(cls, folder: str, run_id: str, facts: Mapping[str, Any]) -> RunState:
@@ -178,7 +181,7 @@ class RunState:
             WorkflowError: There is such a run, or it can't be written.
         """
         if not run_files.is_run_id(run_id):
-            raise WorkflowError(f"{run_id!r} is no id of a run")
+            raise WorkflowError(f"{printable(repr(run_id), 120)} is no id of a run")
         os.makedirs(folder, mode=0o700, exist_ok=True)
         run_files.sweep(folder)
         path = os.path.join(folder, f"{run_id}.db")
@@ -203,7 +206,7 @@ class RunState:
         self._version = tables.version_of(db)
         if self._version > tables.VERSION:
             db.close()
-            raise NewerRun(f"run {self.run_id} was written by a newer maxstage; upgrade to read it")
+            raise WorkflowError(f"run {self.run_id} was written by a newer maxstage; upgrade to read it")
 
     def acquire(self) -> None:
         """Become the one process that runs it, and may write it.
@@ -211,15 +214,24 @@ class RunState:
         Raises:
             WorkflowError: Another one is, or it can't be written.
         """
-        fd = run_files.lock(self._folder, self.run_id)
+        fd = self._hold()
         try:
-            if not os.path.exists(self._path):
-                run_files.delete_files(self._folder, self.run_id)
-                raise WorkflowError(f'There is no run {self.run_id} any more; "max runs" shows what there is')
             self._open_to_write(fd)
         except BaseException:
             os.close(fd)
             raise
+
+    def acquire_to_delete(self) -> None:
+        """Become the one process that has it, as `acquire`, but write nothing: it can be deleted on a full disk."""
+        self._lock_fd = self._hold()
+
+    def _hold(self) -> int:
+        fd = run_files.lock(self._folder, self.run_id)
+        if not os.path.exists(self._path):
+            run_files.delete_files(self._folder, self.run_id)
+            os.close(fd)
+            raise WorkflowError(f'There is no run {self.run_id} any more; "max runs" shows what there is')
+        return fd
 
     def _open_to_write(self, lock_fd: int) -> None:
         self._db.close()
@@ -228,6 +240,22 @@ class RunState:
         except sqlite3.Error as error:
             raise self._unwritable(error) from None
         self._lock_fd = lock_fd
+
+    def _unreadable(self, error: Exception) -> WorkflowError:
+        """Return what is said of a state that can't be read: whether it is damaged, or only can't be read now."""
+        damaged = not isinstance(error, sqlite3.Error) or tables.is_damage(error)
+        kind, text = (
+            (DamagedRun, "is damaged and can't be read") if damaged else (WorkflowError, "can't be read")
+        )
+        return kind(f"The state of run {self.run_id} {text}: {printable(str(error), 200)}: {self._path}")
+
+    @contextlib.contextmanager
+    def _checking(self) -> Iterator[None]:
+        """Tell of what is not as we write it as of damage."""
+        try:
+            yield
+        except ValueError as error:
+            raise self._unreadable(error) from None
 
     def _unwritable(self, error: sqlite3.Error) -> WorkflowError:
         return WorkflowError(f"The state of run {self.run_id} can't be written: {error}: {self._path}")
@@ -278,7 +306,8 @@ class RunState:
     def facts(self) -> dict[str, Any]:
         """Return what is known of the run."""
         rows = self._rows("SELECT name, value FROM facts")
-        return {name: json.loads(value) for name, value in rows}
+        with self._checking():
+            return shapes.checked_facts({name: shapes.parse(value, shapes.anything) for name, value in rows})
 
     def record(self, path: str, result: TaskResult, *, commit: bool = True) -> Ended:
         """Note that a task has ended: one transaction.
@@ -309,7 +338,10 @@ class RunState:
             f"SELECT path, ended, accessed, size, output IS NOT NULL AND NOT pruned, {_FINAL}, pruned, {self._moved}"  # noqa: S608 - ours
             " FROM tasks ORDER BY number"
         )
-        return {path: Ended(*numbers, *map(bool, flags)) for path, *numbers, flags in _apart(rows)}
+        with self._checking():
+            for row in rows:
+                shapes.check_row(row, shapes.ENDED)
+        return {row[0]: Ended(*row[1:4], *map(bool, row[4:])) for row in rows}
 
     @property
     def _moved(self) -> str:
@@ -338,7 +370,11 @@ class RunState:
 
     def statuses(self) -> dict[str, str]:
         """Return how each task ended, in the order in which they did."""
-        return dict(self._rows("SELECT path, status FROM tasks ORDER BY number"))
+        rows = self._rows("SELECT path, status FROM tasks ORDER BY number")
+        with self._checking():
+            for row in rows:
+                shapes.check_row(row, (shapes.text, shapes.RESULT[0]))
+        return dict(rows)
 
     def record_context(self, path: str, given: dict[str, Any], used: Iterable[str]) -> float:
         """Note what an agent's task is given, and that those outputs were used; return when."""
@@ -371,7 +407,8 @@ class RunState:
     def kept(self, path: str) -> list[tuple[str, str | None]]:
         """Return what the store keeps of a task's output: tokens, each with the folder of its project."""
         rows = self._rows("SELECT output FROM tasks WHERE path = ? AND NOT pruned", path)
-        return moved.tokens_in(rows[0][0]) if rows else []
+        with self._checking():
+            return moved.tokens_in(rows[0][0]) if rows else []
 
     def mentions(self, token: str) -> bool:
         """Whether an output that is held names a token, or is kept under it."""
@@ -380,7 +417,8 @@ class RunState:
     def contexts(self) -> dict[str, dict[str, Any]]:
         """Return what each agent's task was given."""
         rows = self._rows("SELECT path, given FROM contexts ORDER BY path")
-        return {path: json.loads(given) for path, given in rows}
+        with self._checking():
+            return {path: shapes.parse(given, shapes.CONTEXT) for path, given in rows}
 
     def prune(self, paths: Iterable[str]) -> None:
         """Drop the outputs of tasks, but for what is known of them: one transaction."""
@@ -408,6 +446,9 @@ class RunState:
             " FROM tasks WHERE path = ?",
             path,
         )
+        with self._checking():
+            for row in rows:
+                shapes.check_row(row, shapes.RESULT)
         return self._result(*rows[0]) if rows else None
 
     def _result(
@@ -423,11 +464,13 @@ class RunState:
     ) -> TaskResult:
         parsed, gone = None, False
         if output is not None:
-            values = json.loads(output)
+            with self._checking():
+                values = shapes.parse(output, shapes.OUTPUT)
             if lies_in_store:
                 gone = not self._fetch(values)
             used = datetime.fromtimestamp(accessed, UTC)
-            parsed = dataclasses.replace(TaskOutput.from_dict(values), last_accessed=used)
+            with self._checking():
+                parsed = dataclasses.replace(TaskOutput.from_dict(values), last_accessed=used)
         flags = {"tolerated": bool(tolerated), "pruned": bool(pruned) or gone}
         return TaskResult(status, parsed, attempts=attempts, error=error, **flags)
 
@@ -458,14 +501,16 @@ class RunState:
         with self._lock:
             try:
                 return self._db.execute(query, values).fetchall()
-            except sqlite3.Error as error:
-                raise WorkflowError(
-                    f"The state of run {self.run_id} can't be read: {error}: {self._path}"
-                ) from None
+            except (sqlite3.Error, UnicodeDecodeError) as error:
+                raise self._unreadable(error) from None
 
     def paths(self) -> list[str]:
         """Return the paths of all tasks that have ended, in the order in which they did."""
-        return [path for (path,) in self._rows("SELECT path FROM tasks ORDER BY number")]
+        rows = self._rows("SELECT path FROM tasks ORDER BY number")
+        with self._checking():
+            for row in rows:
+                shapes.check_row(row, (shapes.text,))
+        return [path for (path,) in rows]
 
     def tokens(self) -> set[str]:
         """Return the tokens that the run's outputs refer to."""
@@ -510,19 +555,13 @@ def held_bytes(output: TaskOutput | None) -> int:
     return len(output.content) + (0 if output.stderr is None else len(output.stderr.content))
 
 
-def _apart(rows: list[Any]) -> Iterator[tuple[Any, ...]]:
-    """Give rows of `RunState.ended`, with what is true or false apart from the numbers."""
-    for path, ended, accessed, size, *flags in rows:
-        yield path, ended, accessed, size, flags
-
-
 def _within(path: str, begins: str) -> tuple[str, str]:
     """Return between which paths everything within one lies that goes on with a character."""
     return path + begins, path + chr(ord(begins) + 1)
 
 
-class NewerRun(WorkflowError):
-    """The run was written by a newer version."""
+class DamagedRun(WorkflowError):
+    """The state of the run is no good, whoever reads it and when."""
 
 
 def runs_folder(store: Store) -> str:
@@ -533,39 +572,6 @@ def runs_folder(store: Store) -> str:
     """
     check_path(store.layout.runs, store.layout.project)
     return store.layout.runs
-
-
-def list_runs(folder: str) -> list[str]:
-    """Return the ids of all runs, newest first: an id begins with the time."""
-    try:
-        names = os.listdir(folder)
-    except FileNotFoundError:
-        return []
-    return sorted((name.removesuffix(".db") for name in names if name.endswith(".db")), reverse=True)
-
-
-def find_runs(folder: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give all runs, newest first, each with what is known of it."""
-    for run_id in list_runs(folder):
-        yield run_id, facts_of(folder, run_id)
-
-
-def facts_of(folder: str, run_id: str) -> dict[str, Any]:
-    """Return what is known of a run. One that can't be read must not hide the others: its status says so."""
-    try:
-        state = RunState(folder, run_id)
-    except (NewerRun, OSError):
-        return {"status": UNREADABLE, "live": False}
-    except WorkflowError:
-        return {"status": DAMAGED, "live": False}
-    try:
-        return state.facts() | {"live": state.is_live()}
-    except OSError:
-        return {"status": UNREADABLE, "live": False}
-    except WorkflowError:
-        return {"status": DAMAGED, "live": False}
-    finally:
-        state.close()
 
 
 def new_run_id() -> str:
@@ -585,8 +591,8 @@ def import_run(folder: str, exported: Any, name: str) -> RunState:
         raise WorkflowError(f"{name} is no state of a run: it has neither task_outputs nor task_results")
     run_id = str(exported.get("run") or new_run_id())
     facts = exported.get("facts", {}) if "task_results" not in exported else {}
-    if not isinstance(facts, dict):
-        raise WorkflowError(f"{name} is no state of a run: its facts are no mapping")
+    if not shapes.FACTS(facts):
+        raise WorkflowError(f"{name} is no state of a run: its facts are not those of one")
     state = RunState.create(folder, run_id, facts)
     try:
         state.restore(exported)

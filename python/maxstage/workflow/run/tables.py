@@ -7,9 +7,11 @@ run's lock. A new file appears with all its tables and first facts, or not at al
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import sqlite3
+import stat
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -106,26 +108,47 @@ def open_to_read(path: str) -> sqlite3.Connection:
         OSError: It can't be opened.
         sqlite3.Error: It is damaged.
     """
-    os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC))  # SQLite would not say why it can't
+    _check_file(path)
     try:
         return _open(path, "mode=ro")
     except sqlite3.OperationalError:
-        # Where the folder can't be written SQLite lacks the files that it wants beside it. It needs none if there is
-        # no log: then nobody writes here.
+        # SQLite wants files beside it, for which there may be no permission or no room. Where a log has content its
+        # index is made in memory then; where there is none, nobody writes here and none is needed.
         with contextlib.suppress(FileNotFoundError):
             if os.stat(path + "-wal").st_size > 0:
-                raise
+                return _open(path, "mode=ro&readonly_shm=1")
         return _open(path, "mode=ro&immutable=1")
+
+
+def _check_file(path: str) -> None:
+    """Say why a file can't be opened, which SQLite would not, and don't wait at a pipe that stands in its place."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        mode = os.fstat(fd).st_mode
+    finally:
+        os.close(fd)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "Not a regular file", path)
 
 
 def _open(path: str, how: str) -> sqlite3.Connection:
     db = sqlite3.connect(f"file:{quote(path)}?{how}", uri=True, check_same_thread=False, isolation_level=None)
     try:
         version_of(db)
+        db.execute("PRAGMA temp_store = MEMORY")
     except BaseException:
         db.close()
         raise
     return db
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether an error says that the file is no good, and not that it can't be read at the moment."""
+    # SQLITE_ERROR is a table or a column that there is not, or text that is no text.
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    return code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
 
 
 def version_of(db: sqlite3.Connection) -> int:

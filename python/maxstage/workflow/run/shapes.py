@@ -1,0 +1,209 @@
+"""What the state of a run holds, checked as it is read: a file may be damaged where SQLite doesn't notice.
+
+A shape tells whether a value is one. What is checked here, the commands that show runs rely on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+Shape = Callable[[Any], bool]
+
+_LATEST = 2.5e11
+"""Seconds since 1970, about the year 9900: later ones no calendar takes."""
+_MOST = 1e18
+"""No size and no count is as large."""
+
+
+def text(value: Any) -> bool:
+    """Whether it is text."""
+    return isinstance(value, str)
+
+
+def flag(value: Any) -> bool:
+    """Whether it is true or false."""
+    return isinstance(value, bool)
+
+
+def number(value: Any) -> bool:
+    """Whether it is a finite number of a size that something may have."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _MOST
+
+
+def whole(value: Any) -> bool:
+    """Whether it is such a number, and a whole one."""
+    return isinstance(value, int) and number(value)
+
+
+def moment(value: Any) -> bool:
+    """Whether it is a time, in seconds since 1970."""
+    return number(value) and 0 <= value < _LATEST
+
+
+def anything(value: Any) -> bool:  # noqa: ARG001 - as every shape has it
+    """Whether it is anything at all."""
+    return True
+
+
+def maybe(shape: Shape) -> Shape:
+    """Return the shape of what may be missing."""
+    return lambda value: value is None or shape(value)
+
+
+def one_of(*values: str) -> Shape:
+    """Return the shape of one of some words."""
+    return lambda value: isinstance(value, str) and value in values
+
+
+def listed(shape: Shape) -> Shape:
+    """Return the shape of a list."""
+    return lambda value: isinstance(value, list) and all(map(shape, value))
+
+
+def mapping(shape: Shape) -> Shape:
+    """Return the shape of a mapping from names of any kind."""
+    return lambda value: isinstance(value, dict) and all(map(shape, value.values()))
+
+
+def record(required: dict[str, Shape], optional: dict[str, Shape] | None = None) -> Shape:
+    """Return the shape of a mapping with known keys; further ones may be there."""
+    known = required | (optional or {})
+
+    def fits(value: Any) -> bool:
+        if not isinstance(value, dict) or not required.keys() <= value.keys():
+            return False
+        return all(shape(value[key]) for key, shape in known.items() if key in value)
+
+    return fits
+
+
+_COUNTS = (
+    "held_bytes",
+    "peak_held_bytes",
+    "external_bytes",
+    "external_stored_bytes",
+    "outputs",
+    "truncated",
+    "external",
+    "pruned",
+    "prunings",
+    "prompts",
+    "context_bytes",
+    "context_tokens",
+    "tokens_saved",
+    "average_relevance",
+)
+METRICS = record(
+    dict.fromkeys(_COUNTS, number),
+    dict.fromkeys(("moved", "whole_tokens", "items", "relevance", "largest"), number),
+)
+"""What `maxstage.workflow.run.metrics.Metrics.to_dict` returns."""
+
+FACTS = record(
+    {},
+    {
+        "workflow": text,
+        "file": text,
+        "sha256": text,
+        "inputs": mapping(anything),
+        "folder": text,
+        "stores": listed(text),
+        "started": maybe(moment),
+        "ended": maybe(moment),
+        "status": one_of("running", "completed", "failed", "interrupted"),
+        "error": maybe(text),
+        "outputs": maybe(mapping(anything)),
+        "metrics": maybe(lambda value: value == {} or METRICS(value)),
+    },
+)
+"""What is known of a run."""
+
+CANDIDATE = record(
+    {"task": text, "relevance": number, "why": text, "size": maybe(whole), "state": text, "reason": text}
+)
+CONTEXT = record({"bytes": whole, "tokens": whole, "whole_bytes": whole, "candidates": listed(CANDIDATE)})
+"""What an agent's task was given."""
+
+_STREAM: dict[str, Shape] = {
+    "task_id": text,
+    "output_type": text,
+    "content": text,
+    "original_size": whole,
+    "truncated": flag,
+    "token": maybe(text),
+    "external_path": maybe(text),
+}
+_REST: dict[str, Shape] = {
+    "content_base64": maybe(text),
+    "moved": maybe(text),
+    "moved_path": maybe(text),
+    "store": maybe(text),
+    "truncation_strategy": maybe(text),
+    "dropped_bytes": whole,
+    "dropped_lines": whole,
+    "relevance_score": number,
+    "last_accessed": text,
+    "completed_at": text,
+    "depended_by": listed(text),
+    "exit_code": maybe(whole),
+    "signal": maybe(whole),
+    "duration": maybe(number),
+    "timed_out": flag,
+    "warnings": listed(text),
+}
+OUTPUT = record(_STREAM | {"stderr": maybe(record(_STREAM, _REST))}, _REST)
+"""What `maxstage.output.task_output.TaskOutput.to_dict` returns, and what is known of text in the store."""
+
+ENDED = (text, moment, moment, whole, whole, whole, whole, whole)
+"""The columns of a task that has ended, as `RunState.ended` reads them."""
+RESULT = (
+    one_of("completed", "failed", "skipped"),
+    whole,
+    whole,
+    maybe(text),
+    maybe(text),
+    whole,
+    moment,
+    whole,
+)
+"""The columns of a task's result, as `RunState.find` reads them."""
+
+
+def parse(content: Any, shape: Shape) -> Any:
+    """Return what JSON says.
+
+    Raises:
+        ValueError: It is not JSON, or has another shape.
+    """
+    if not isinstance(content, str):
+        raise ValueError("what should be JSON is no text")  # noqa: TRY004 - damaged data, not a caller's mistake
+    try:
+        value = json.loads(content)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if not shape(value):
+        raise ValueError("something in it is missing, or of another kind")
+    return value
+
+
+def check_row(row: tuple[Any, ...], shapes: tuple[Shape, ...]) -> None:
+    """Check the columns of a row.
+
+    Raises:
+        ValueError: One is of another kind.
+    """
+    if not all(shape(value) for shape, value in zip(shapes, row, strict=True)):
+        raise ValueError("a column has something of another kind")
+
+
+def checked_facts(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return what is known of a run, once it is found to be as we write it.
+
+    Raises:
+        ValueError: It is not.
+    """
+    if not FACTS(facts):
+        raise ValueError("what is known of the run is not as it was written")
+    return facts
