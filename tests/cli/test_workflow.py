@@ -336,3 +336,13 @@ def test_imports_of_what_is_no_run(program, content):
     assert len(done.stderr.decode().splitlines()) == 1
     assert b"Traceback" not in done.stderr
     assert program.text("runs") == "No runs.\n"
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "-" + "9" * 5000, "x" * 5000])
+def test_numbers_of_thousands_of_digits(flow, number):
+    run_id = flow("run", "flow.yaml").stderr.decode().split()[1]
+    for args in (("run", "flow.yaml", "--jobs"), ("runs", "prune", run_id, "--keep")):
+        if number.isdigit():
+            flow(*args, number)  # as many as there can be
+        else:
+            assert len(flow.fails(*args, number, code=2)) < 200

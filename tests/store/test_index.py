@@ -280,3 +280,9 @@ def test_a_copy_of_the_project_is_looked_through(store, tmp_path):
     os.unlink(copied.layout.meta(copied.ids()[0]))
     age(copied, 1_000_000)
     assert told(copied.list()) == truth(copied)
+
+
+def test_a_limit_beyond_all_counts(store):
+    for number in range(5):
+        store.stage(str(number).encode())
+    assert len(store.list(limit=10**30)) == 5

@@ -10,7 +10,7 @@ import time
 import pytest
 
 import maxstage
-from helpers import FOREVER, PATIENCE, Gate, bash, beside, longer_and_longer, text_of
+from helpers import FOREVER, PATIENCE, Gate, bash, beside, longer_and_longer, text_of, wait_until
 from maxstage import WorkflowError
 from maxstage.workflow.run.run_list import find_runs
 from maxstage.workflow.run.state import runs_folder
@@ -587,3 +587,28 @@ def test_the_order_of_thousands_costs_as_much_a_task_as_that_of_hundreds():
 
     # Eight times the tasks: 8 where each costs the same, 64 where each looks at all.
     assert seconds(1600) < 24 * seconds(200)
+
+
+@pytest.mark.parametrize("loop", [False, True])
+def test_what_waits_for_a_retry_does_not_hold_up_the_end_of_a_run(flow, loop):
+    """It would wait for an hour; that a sibling has failed ends the run."""
+    gate = Gate(flow.folder)
+    again = {"on_error": {"retry": 3, "retry_delay_secs": 3600}}
+    if loop:
+        again = {
+            "loop": {"while": {"condition": {"type": "always"}, "delay_between_secs": 3600}},
+        }
+    tasks = {
+        "a": bash("exit 0" if loop else "exit 1", **again),
+        "b": bash(f"{gate.wait}; exit 5"),
+    }
+
+    def pass_on():
+        wait_until(lambda: any(event.kind in {"task_retried", "loop_progress"} for event in flow.events))
+        gate.open()
+
+    with beside(pass_on):
+        result = flow(tasks, check=False)
+    assert result.error == "b: exit status 5"
+    assert result.seconds < PATIENCE
+    assert "a" not in result.tasks

@@ -190,3 +190,13 @@ def test_templates_are_good_and_follow_the_schema(name):
     jsonschema.validate(Source(text).data, loading.json_schema())
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({**Source(text).data, "taks": {}}, loading.json_schema())
+
+
+@pytest.mark.parametrize(("value", "hint"), [("true", "true"), ("5", "5"), ("1.5", "1.5")])
+def test_text_that_yaml_takes_for_something_else_needs_quotes(tmp_path, value, hint):
+    from maxstage.workflow.format.loading import load
+
+    path = tmp_path / "flow.yaml"
+    path.write_text(f"name: x\nversion: 1\ntasks: {{a: {{command: {{executable: {value}}}}}}}\n")
+    (problem,) = load(str(path)).errors
+    assert f'executable: must be text; put quotes around it: "{hint}"' in str(problem)

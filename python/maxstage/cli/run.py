@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from maxstage.cli.common import dir_option, find_store, output_option, print_json, write_all, write_out
+from maxstage.cli.common import (
+    CountType,
+    dir_option,
+    find_store,
+    output_option,
+    print_json,
+    write_all,
+    write_out,
+)
 from maxstage.cli.printing import warn
 from maxstage.cli.run_report import PlainWatcher, format_seconds, is_iteration, table
 from maxstage.cli.target import Target
@@ -56,7 +64,7 @@ Examples:
 @click.option(
     "--input", "inputs", multiple=True, metavar="NAME=VALUE", callback=_parse_inputs, help="An input."
 )
-@click.option("-j", "--jobs", type=click.IntRange(min=1), help="Programs at once (as many as processors).")
+@click.option("-j", "--jobs", type=CountType(min=1), help="Programs at once (as many as processors).")
 @click.option("--resume", is_flag=True, help="Go on with the newest run of FILE that has not completed.")
 @click.option("--run-id", metavar="RUN", help="Go on with this run.")
 @click.option("--dry-run", is_flag=True, help="Print what would be done.")

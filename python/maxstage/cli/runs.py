@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from maxstage.cli.common import Store, confirm, output_option, pass_store, print_json, write_out
+from maxstage.cli.common import CountType, Store, confirm, output_option, pass_store, print_json, write_out
 from maxstage.cli.run_report import format_seconds, is_iteration, table
 from maxstage.cli.target import Target
 from maxstage.errors import WorkflowError
@@ -199,7 +199,7 @@ def runs_import(store: Store, file: str, output: str) -> None:
 
 @click.command("runs prune", epilog="\b\nExample:\n  max runs prune 20261121-094500-123a1b2 --keep 5")
 @click.argument("run_id", metavar="RUN")
-@click.option("--keep", type=click.IntRange(min=1), help="Outputs that are kept (as the workflow says).")
+@click.option("--keep", type=CountType(min=1), help="Outputs that are kept (as the workflow says).")
 @click.option("--strategy", type=click.Choice(STRATEGIES), help="Which are kept (as the workflow says).")
 @output_option
 @pass_store

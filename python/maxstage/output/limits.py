@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from maxstage.config_file import show, unknown
 from maxstage.errors import Error
+from maxstage.humanize import counted
 from maxstage.sizes import MOST_COUNT, parse_count, parse_size
 
 if TYPE_CHECKING:
@@ -129,10 +130,10 @@ class Limits:
         for name in sorted(_SIZES):
             size = getattr(self, name)
             if size is not None and size < _SMALL:
-                found.append(f"{name} is {size:,} bytes: below 1 KiB little is left but the marker")
+                found.append(f"{name} is {counted(size, 'byte')}: below 1 KiB little is left but the marker")
             elif size is not None and size > _LARGE:
                 found.append(
-                    f"{name} is {size:,} bytes: above 100 MiB memory may not suffice for tasks side by side"
+                    f"{name} is {counted(size, 'byte')}: above 100 MiB memory may not suffice for tasks side by side"
                 )
         return found
 

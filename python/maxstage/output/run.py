@@ -8,6 +8,7 @@ captured until then is kept.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import subprocess
@@ -81,7 +82,7 @@ def run(
         stdin: What the command reads: None is nothing; bytes; a path; a token like ``max:a1b2c3d4``, whose data
             is streamed; an item that is open, which is closed then; an open binary file or a descriptor (0 is
             our own stdin).
-        timeout: Seconds until it is ended.
+        timeout: Seconds until it is ended; None and infinity are no limit.
         cwd: Its working directory.
         env: Its environment; None is ours.
         store: Where whole outputs go; None is the project's store, if there is a project.
@@ -98,7 +99,7 @@ def run(
     Raises:
         OSError: The program can't be started: not found, not executable.
         Interrupted: Ctrl-C; the command was ended, and the error has what it printed.
-        LimitsError, InvalidToken, NotFound, Expired: An argument is no good.
+        TypeError, ValueError, LimitsError, InvalidToken, NotFound, Expired: An argument is no good.
         Corrupt: The staged data for stdin is damaged; the command was ended before it saw the end of it.
 
     >>> output = run(["sh", "-c", "seq 100000; echo done >&2"], limits={"max_stdout_bytes": "1KiB"}, keep="never")
@@ -107,7 +108,8 @@ def run(
     >>> output.stderr.text
     'done\\n'
     """
-    words = [os.fspath(word) for word in argv]
+    words = _words(argv)
+    deadline_after = _seconds(timeout)
     limits = _limits(limits)
     with open_stdin(stdin, store) as feed:
         # Not preexec_fn: it forks the slow way. A session of its own makes a process group of its own.
@@ -131,7 +133,7 @@ def run(
                 running = _Running(
                     process, limits, full_outputs, feed, combine=combine, cancel=cancel, on_output=on_output
                 )
-                deadline = None if timeout is None else started + timeout
+                deadline = None if deadline_after is None else started + deadline_after
                 name = task_id or os.path.basename(words[0])
                 return running.finish(deadline, name, started, signals.release)
         finally:
@@ -179,6 +181,7 @@ def capture(
     """
     if process.stdout is None:
         raise ValueError("the process has no pipe for its stdout; start it with stdout=subprocess.PIPE")
+    seconds = _seconds(timeout)
     words = process.args if isinstance(process.args, list | tuple) else [process.args]
     name = task_id or os.path.basename(os.fsdecode(words[0]))  # type: ignore[arg-type]
     started = time.monotonic()
@@ -193,8 +196,30 @@ def capture(
             cancel=cancel,
             on_output=on_output,
         )
-        deadline = None if timeout is None else started + timeout
+        deadline = None if seconds is None else started + seconds
         return running.finish(deadline, name, started, signals.release)
+
+
+def _words(argv: Sequence[str | os.PathLike[str]]) -> list[str]:
+    if isinstance(argv, str | bytes):
+        raise TypeError(
+            'argv must be a list like ["echo", "hi"]; for a line of a shell ["sh", "-c", "echo hi"]'
+        )
+    words = [os.fspath(word) for word in argv]
+    if not words:
+        raise ValueError("argv must name a program: it is empty")
+    return words
+
+
+def _seconds(timeout: float | None) -> float | None:
+    """Return how many seconds a command may take; None where nothing limits them."""
+    if timeout is None:
+        return None
+    if not isinstance(timeout, int | float):
+        raise TypeError(f"timeout must be a number of seconds or None, not {type(timeout).__name__}")
+    if not timeout >= 0:
+        raise ValueError(f"timeout must be at least 0 seconds, not {timeout}")
+    return None if timeout == math.inf else timeout
 
 
 def _limits(limits: Limits | Mapping[str, Any] | None) -> Limits:

@@ -1,6 +1,7 @@
 """Listing items, newest first: by the index in a large store, else by reading all of them."""
 
 import itertools
+import sys
 import time
 
 from maxstage.errors import Corrupt
@@ -54,7 +55,7 @@ def _from_index(
         return list(wanted), []
     if limit is not None:
         # So few are read: theirs is the last word.
-        to_be_read += [item.id for item in itertools.islice(wanted, limit)]
+        to_be_read += [item.id for item in itertools.islice(wanted, min(limit, sys.maxsize))]
         wanted = ()
     read, damaged = read_all(layout, to_be_read)
     current = (item for item in filter(is_wanted, read) if not item.is_expired(now))

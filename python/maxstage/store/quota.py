@@ -104,6 +104,8 @@ class Quota:
 
     def exceeded(self, writer: "core.Writer", more: int = 0) -> QuotaExceeded:
         """Return the error that names the limit which is in the way of what was written and `more` bytes."""
+        from maxstage.humanize import counted
+
         if self._is_over(writer, more):
             what = "the item is" if self._items == 1 else f"the data is, for {self._items} items,"
             return QuotaExceeded(
@@ -111,7 +113,7 @@ class Quota:
                 "Raise the limit in .max/config.toml, or stage it in parts"
             )
         return QuotaExceeded(
-            f"the store would be larger than max_store_bytes ({self._settings.max_store_bytes:,} bytes); "
+            f"the store would be larger than max_store_bytes ({counted(self._settings.max_store_bytes or 0, 'byte')}); "
             'nothing was staged. Free space with "max unstage", or raise the limit in .max/config.toml'
         )
 

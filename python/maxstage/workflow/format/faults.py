@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Union, get_args, get_origin
 
@@ -118,6 +119,8 @@ _TEXTS = {
 
 def _text(one: Any) -> str:
     words = _TEXTS.get(one["type"])
+    if one["type"] == "string_type" and isinstance(one["input"], bool | int | float):
+        return f'must be text; put quotes around it: "{printable(json.dumps(one["input"]), 40)}"'
     return str(one["msg"]) if words is None else words.format(**one.get("ctx", {}))
 
 

@@ -145,7 +145,9 @@ def _remarks(result: TaskResult, *, is_loop: bool) -> str:
     output = result.output
     if output is not None and output.truncated:
         where = f"; whole: <code>max retrieve {_text(output.token)}</code>" if output.token else ""
-        parts.append(f"<span class='cut'>truncated, {output.dropped_bytes:,} bytes left out</span>{where}")
+        parts.append(
+            f"<span class='cut'>truncated, {counted(output.dropped_bytes, 'byte')} left out</span>{where}"
+        )
     elif output is not None and output.token is not None:
         parts.append(f"<code>{_text(output.token)}</code>")
     if output is not None:
@@ -161,8 +163,8 @@ def _contexts(contexts: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
     yield "<h2>What agents were given</h2>"
     for path, given in contexts.items():
         yield (
-            f"<details open><summary><code>{_text(path)}</code>: {given['bytes']:,} bytes, about "
-            f"{given['tokens']:,} tokens, of {given['whole_bytes']:,} bytes that there were</summary>"
+            f"<details open><summary><code>{_text(path)}</code>: {counted(given['bytes'], 'byte')}, about "
+            f"{counted(given['tokens'], 'token')}, of {counted(given['whole_bytes'], 'byte')} in all</summary>"
             "<table><tr><th>Output of</th><th>Relevance</th><th>Size</th><th></th><th>Why</th></tr>"
         )
         for one in given["candidates"]:

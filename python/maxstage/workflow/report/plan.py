@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from maxstage.humanize import counted
 from maxstage.workflow.format.agents import command_of
 from maxstage.workflow.format.checking import LANGUAGES, in_order, walk
 
@@ -59,7 +60,7 @@ def _what(task: Task, spec: WorkflowSpec, providers: Mapping[str, Provider]) -> 
         lines = (task.script.content or "").strip().splitlines() or [""]
         more = " …" if len(lines) > 1 or len(lines[0]) > _SHOWN else ""
         return "script", f"{program}: {lines[0][:_SHOWN]}{more}"
-    return "subtasks", f"{len(task.subtasks or {})} tasks"
+    return "subtasks", counted(len(task.subtasks or {}), "task")
 
 
 def describe_condition(condition: Condition) -> str:

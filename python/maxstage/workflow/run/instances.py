@@ -330,7 +330,7 @@ class Body:
         rule = self._task.on_error
         delay = rule.retry_delay_secs * (2 ** (self._attempts - 1) if rule.exponential_backoff else 1)
         self._run.emit("task_retried", self._place.path, attempt=self._attempts, delay=delay, error=error)
-        self._run.engine.after(delay, self._attempt)
+        self._run.engine.after(delay, self._attempt, self._place.wanted)
 
     def _commits(self) -> bool:
         """Whether it is written down at once: of a loop with checkpoint_interval, every so many iterations are."""
@@ -473,7 +473,7 @@ class Loop:
                 self._error = self._error or f"iteration {number}: {result.error}"
         delay = 0.0 if self._turns is None else self._turns.delay_between_secs
         if delay and not self._dropped and self._error is None:
-            self._run.engine.after(delay, self._advance)
+            self._run.engine.after(delay, self._advance, self._wanted)
         else:
             self._run.engine.soon(self._advance)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from maxstage.humanize import format_size
+from maxstage.humanize import counted, format_size
 from maxstage.workflow.run.state import held_bytes
 
 if TYPE_CHECKING:
@@ -147,14 +147,15 @@ def lines(metrics: dict[str, Any]) -> list[str]:
             (
                 f"{metrics['outputs']:,}; {metrics['truncated']:,} truncated, {metrics['external']:,} kept outside, "
                 f"{metrics.get('moved', 0):,} moved into the store, "
-                f"{metrics['pruned']:,} pruned in {metrics['prunings']:,} goes"
+                f"{metrics['pruned']:,} pruned, {counted(metrics['prunings'], 'time')}"
             ),
         ),
         (
             "prompts",
             (
-                f"{metrics['prompts']:,} with {metrics['context_bytes']:,} bytes, about {metrics['context_tokens']:,} "
-                f"tokens, of outputs; {metrics['tokens_saved']:,} tokens less than all there was"
+                f"{metrics['prompts']:,} with {counted(metrics['context_bytes'], 'byte')}, about "
+                f"{counted(metrics['context_tokens'], 'token')}, of outputs; "
+                f"{counted(metrics['tokens_saved'], 'token')} less than all there was"
             ),
         ),
         ("relevance", f"{metrics['average_relevance']:.2f} on average"),
@@ -188,14 +189,14 @@ class Warnings:
         if outputs >= _ENOUGH and metrics["truncated"] > outputs / 2:
             self._tell(
                 "truncated",
-                f"{metrics['truncated']:,} of {outputs:,} outputs were truncated; the largest had "
+                f"{metrics['truncated']:,} of {counted(outputs, 'output')} were truncated; the largest had "
                 f"{format_size(metrics['largest'])}: raise max_stdout_bytes, or choose the strategy summary",
             )
         if outputs >= _ENOUGH and metrics["pruned"] > outputs / 2:
             self._tell(
                 "pruned",
-                f"{metrics['pruned']:,} of {outputs:,} outputs were pruned; raise keep_count of cleanup_strategy "
-                "if later tasks want them",
+                f"{metrics['pruned']:,} of {counted(outputs, 'output')} were pruned; raise keep_count of "
+                "cleanup_strategy if later tasks want them",
             )
         self._check_disk()
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from maxstage.context.relevance import DIRECT, INDIRECT
 from maxstage.errors import Error, WorkflowError
-from maxstage.humanize import format_size
+from maxstage.humanize import counted, format_size
 from maxstage.workflow.run.context import RunGraph
 from maxstage.workflow.run.needs import Needs
 
@@ -56,9 +56,9 @@ class Pruner:
         self._since += 1
         held = self._metrics.held
         if self._since >= self._limits.prune_every_tasks:
-            self.prune(f"{self._since} tasks have ended")
+            self.prune(f"{counted(self._since, 'task')} ended")
         elif held > self._limits.prune_memory_bytes:
-            self.prune(f"outputs take {held:,} bytes")
+            self.prune(f"outputs take {counted(held, 'byte')}")
 
     def prune(self, why: str) -> int:
         """Delete what is not needed, and move what is too much; return how many outputs were deleted."""

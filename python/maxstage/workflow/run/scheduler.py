@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
 Key = tuple[int, ...]
+Timer = tuple[float, int, "Callable[[], None]", "Callable[[], bool]"]
+"""When to call back, a number in order, what to call, and whether it still is wanted."""
 
 _TICK = 0.25
 """Seconds between two looks at an event of the caller's that cancels, and at signals."""
@@ -61,7 +63,7 @@ class Engine:
         self._jobs = jobs
         self._on_stopping = on_stopping
         self._ready: list[tuple[Key, int, Job]] = []
-        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._timers: list[Timer] = []
         self._soon: deque[Callable[[], None]] = deque()
         self._running = 0
         self._number = 0
@@ -85,10 +87,10 @@ class Engine:
         """Call back from the main loop: chains of thousands of tasks must not nest."""
         self._soon.append(callback)
 
-    def after(self, seconds: float, callback: Callable[[], None]) -> None:
-        """Call back after some seconds; earlier if the run stops."""
+    def after(self, seconds: float, callback: Callable[[], None], wanted: Callable[[], bool]) -> None:
+        """Call back after some seconds; earlier if the run stops, or what comes then is not wanted any more."""
         self._number += 1
-        heapq.heappush(self._timers, (time.monotonic() + seconds, self._number, callback))
+        heapq.heappush(self._timers, (time.monotonic() + seconds, self._number, callback, wanted))
 
     def run(self) -> None:
         """Go on until nothing is left to do. It may be called again, for what was submitted since.
@@ -111,8 +113,7 @@ class Engine:
             self._stop(now=True)
         while self._soon:
             self._soon.popleft()()
-        while self._timers and (self.stopping or self._timers[0][0] <= time.monotonic()):
-            heapq.heappop(self._timers)[2]()
+        self._call_back()
         if self._soon:
             return True
         self._start(pool)
@@ -122,6 +123,21 @@ class Engine:
             return bool(self._ready)
         self._wait()
         return True
+
+    def _call_back(self) -> None:
+        """Call back what is due, and what need not wait any longer."""
+        now = time.monotonic()
+        due: list[Timer] = []
+        waiting: list[Timer] = []
+        for one in self._timers:
+            (due if self.stopping or one[0] <= now or not one[3]() else waiting).append(one)
+        if not due:
+            return
+        # Before any of them is called: it may set the next.
+        heapq.heapify(waiting)
+        self._timers = waiting
+        for _, _, callback, _ in sorted(due, key=lambda one: one[:2]):
+            callback()
 
     def _start(self, pool: ThreadPoolExecutor) -> None:
         while self._ready and (self.stopping or self._running < self._jobs):
