@@ -216,3 +216,76 @@ def test_what_is_read_below_the_folder(flow, tmp_path):
     )
     assert result.tasks["a"].output.text == "p\nq\n"
     assert result.tasks["b"].output.text == f"{tmp_path}/data/in\n"
+
+
+def readers(reference):
+    """Tasks that read by a path that is all of it a reference, each with the value that it has to be given."""
+    script = {"script": {"language": "bash", "file": reference}}
+    folder = {"script": {"content": "pwd", "working_dir": reference}}
+    loop = {"for_each": {"collection": {"type": "file", "path": reference, "format": "lines"}}}
+    return {"lines": echo("{{ item }}", loop=loop), "script": script, "folder": folder}
+
+
+@pytest.fixture
+def outside(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("outside")
+    (folder / "lines").write_text("one\ntwo\n")
+    (folder / "script").write_text("echo from the script\n")
+    (folder / "folder").mkdir()
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["lines", "script", "folder"])
+@pytest.mark.parametrize("where", ["absolute", "relative", "link", "env"])
+def test_who_runs_a_workflow_may_name_any_file_to_read(flow, tmp_path, outside, monkeypatch, kind, where):
+    value = str(outside / kind)
+    if where == "relative":
+        value = os.path.relpath(value, tmp_path)
+    if where == "link":
+        (tmp_path / "link").symlink_to(value)
+        value = "link"
+    monkeypatch.setenv("FILE", value)
+    reference = "{{ env.FILE }}" if where == "env" else "{{ inputs.file }}"
+    result = flow({"a": readers(reference)[kind]}, inputs={"file": ""}, given={"file": value})
+    said = {"lines": "one\ntwo", "script": "from the script", "folder": str(outside / "folder")}[kind]
+    assert result.tasks["a"].output.text.strip() == said
+
+
+@pytest.mark.parametrize("kind", ["lines", "script", "folder"])
+@pytest.mark.parametrize("launder", ["task", "item", "nested", "part"])
+def test_data_does_not_name_any_file_to_read(flow, outside, kind, launder):
+    """Neither of itself nor as an input of a task, whatever it is called."""
+    value = str(outside / kind)
+    task = readers("{{ inputs.file }}")[kind]
+    tasks = {"first": {"command": {"executable": "echo", "args": [value]}}}
+    if launder == "task":
+        tasks["a"] = task | {"inputs": {"file": "{{ tasks.first.output }}"}, "depends_on": ["first"]}
+    elif launder == "nested":
+        inner = {"subtasks": {"b": task | {"inputs": {"file": "{{ inputs.file }}"}}}}
+        tasks["a"] = inner | {"inputs": {"file": "{{ tasks.first.output }}"}, "depends_on": ["first"]}
+    elif launder == "item":
+        inner = {"subtasks": {"b": task | {"inputs": {"file": "{{ item }}"}}}}
+        tasks["a"] = inner | {"loop": each([value])}
+    else:
+        tasks["a"] = readers("./{{ inputs.file }}")[kind]
+    result = flow(tasks, inputs={"file": ""}, given={"file": value}, check=False)
+    assert not result.ok
+    assert "leads out of" in result.error
+
+
+def test_an_output_never_is_any_file(flow, outside):
+    result = writes(flow, "{{ inputs.f }}", str(outside / "new"))
+    assert "leads out of" in result.error
+    assert not (outside / "new").exists()
+
+
+def test_the_file_of_a_loop_that_had_ended_is_claimed_again(flow, tmp_path):
+    tasks = {
+        "a": echo("first", output="x", loop={"repeat": {"count": 2}}),
+        "b": {"script": {"content": "cat go"}, "output": "{{ inputs.f }}", "depends_on": ["a"]},
+    }
+    result = flow(tasks, inputs={"f": "x"}, check=False)
+    (tmp_path / "go").touch()
+    result = flow(tasks, inputs={"f": "x"}, check=False, resume=result.run_id)
+    assert "was already written by a" in result.error
+    assert (tmp_path / "x").read_text() == "first\nfirst\n"

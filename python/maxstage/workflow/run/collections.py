@@ -72,7 +72,7 @@ def open_records(collection: Collection, scope: Scope, folder: str, store: Store
         printed = scope.open_output(key)
         return _of_list(_list_of(key, scope)) if printed is None else _of_output(printed, key)
     if collection.type == "file":
-        path, opened = files.open_to_read(folder, collection.path or "", scope.render)
+        path, opened = files.open_to_read(folder, collection.path or "", scope)
         newline = _newline(collection.format)
         file = open(opened, encoding="utf-8", errors="surrogateescape", newline=newline)  # noqa: SIM115 - `_read` closes it
         return Records(_read(file, collection.format, path), None)

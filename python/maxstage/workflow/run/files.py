@@ -2,6 +2,7 @@
 
 What a file says literally is the author's will, also ``../shared/x`` or a symbolic link. What a reference brings in
 stays within the folder that is written before it: ``out/{{ item }}`` never leads out of ``out``, whatever the item is.
+What is only read may be anywhere where the whole path is an input, or a variable, of who runs the workflow.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from maxstage.errors import WorkflowError
 from maxstage.files import Replacement
-from maxstage.workflow.format.references import PATTERN
+from maxstage.workflow.format.references import PATTERN, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from maxstage.workflow.run.scope import Scope
 
 
 class Located(NamedTuple):
@@ -66,18 +69,35 @@ def locate(folder: str, text: str, render: Callable[[str], str]) -> Located:
     return Located(root, parts)
 
 
-def open_to_read(folder: str, text: str, render: Callable[[str], str]) -> tuple[str, int]:
-    """Open a file that a workflow file names; return its path and a descriptor. The arguments are those of `locate`.
+def locate_to_read(folder: str, text: str, scope: Scope) -> str:
+    """Return where a path leads that is only read: see `locate`. One that whoever runs it gave may lead anywhere.
+
+    Raises:
+        WorkflowError: See `locate`.
+    """
+    if _is_given(text, scope):
+        return os.path.realpath(os.path.join(folder, _good(scope.render(text))))
+    return locate(folder, text, scope.render).path
+
+
+def _is_given(text: str, scope: Scope) -> bool:
+    """Whether a path is, all of it, an input or a variable of the environment that data has no part in."""
+    match = PATTERN.fullmatch(text)
+    return match is not None and scope.is_given(resolve(match[0]))
+
+
+def open_to_read(folder: str, text: str, scope: Scope) -> tuple[str, int]:
+    """Open a file that a workflow file names; return its path and a descriptor.
 
     Raises:
         OSError: It can't be opened.
         WorkflowError: See `locate`.
     """
     flags = os.O_RDONLY | os.O_CLOEXEC
-    if PATTERN.search(text) is None:
-        path = os.path.join(folder, _good(text))
+    if PATTERN.search(text) is None or _is_given(text, scope):
+        path = os.path.join(folder, _good(scope.render(text)))
         return path, _no_folder(os.open(path, flags), path)
-    located = locate(folder, text, render)
+    located = locate(folder, text, scope.render)
     with _parent(located, make=False) as parent, _named(located):
         # A link that was put there since is not followed.
         name = located.parts[-1] if located.parts else "."

@@ -182,7 +182,7 @@ class TaskNode:
         run, task, place = self._run, self._task, self._place
         known = run.state.find(place.path)
         if known is not None and known.is_final:
-            if task.loop is None:
+            if task.loop is None or not names_iteration(task):
                 claim_again(run, task, place, self._scope, known)
             run.emit("task_finished", place.path, result=known, resumed=True)
             run.engine.soon(functools.partial(self._done, known))

@@ -140,7 +140,7 @@ def prepare(
     if part is not None:
         env.update((name, scope.render(text)) for name, text in part.env.items())
         if part.working_dir is not None:
-            folder = files.locate(folder, part.working_dir, scope.render).path
+            folder = files.locate_to_read(folder, part.working_dir, scope)
         timeout = part.timeout_secs
     argv, script = _command_line(given, task, scope)
     check_strings(argv, env)
@@ -169,7 +169,7 @@ def _command_line(given: Given, task: schema.Task, scope: Scope) -> tuple[list[s
     assert task.script is not None  # noqa: S101 - a task that is none of these has subtasks
     language = task.script.language
     if task.script.content is None:
-        file = files.locate(given.folder, task.script.file or "", scope.render).path
+        file = files.locate_to_read(given.folder, task.script.file or "", scope)
         if not os.path.isfile(file):
             raise WorkflowError(f"the script file {file} does not exist")
         return [LANGUAGES[language], file], None

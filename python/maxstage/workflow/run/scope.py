@@ -43,6 +43,7 @@ class Scope:
         self.variables: dict[str, Any] = {}
         self._load = load
         self._store = store
+        self._of_tasks: frozenset[str] = frozenset()
         self._name = ""
         self._outer: Scope | None = None
 
@@ -56,6 +57,7 @@ class Scope:
         """Return a level inside this one: that of the task `name`, if it is one of subtasks."""
         scope = Scope({**self.inputs, **inputs} if inputs else self.inputs, self.env, self._load, self._store)
         scope.variables = {**self.variables, **variables} if variables else self.variables
+        scope._of_tasks = self._of_tasks.union(inputs or ())
         scope._name = name
         scope._outer = self
         return scope
@@ -79,6 +81,12 @@ class Scope:
     def render(self, text: str) -> str:
         """Replace the references in `text`."""
         return references.render(text, self.value)
+
+    def is_given(self, reference: references.Reference) -> bool:
+        """Whether a value is of who runs the workflow: no data, of tasks or of loops, has a part in it."""
+        return reference.kind == "env" or (
+            reference.kind == "inputs" and reference.name not in self._of_tasks
+        )
 
     def value(self, reference: references.Reference) -> Any:
         """Return what a reference names.
