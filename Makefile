@@ -98,6 +98,7 @@ bench: $(VENV)/bench ## Compare with named peers; the figures go to build/bench,
 	$(BIN)/python benches/capture.py --json build/bench/capture.json
 	$(BIN)/python benches/workflow.py
 	$(BIN)/python benches/context.py
+	$(BIN)/python benches/facts.py --json build/bench/facts.json
 
 growth: $(VENV)/bench ## How cost grows, up to 8 GiB and 100,000 items: tables, and plots in docs/growth
 	$(BIN)/python benches/growth.py --out docs/growth --json build/bench/growth.json
