@@ -27,7 +27,8 @@ if TYPE_CHECKING:
         Untrusted,
         WorkflowError,
     )
-    from maxstage.output.limits import CleanupStrategy, Limits, LimitsError
+    from maxstage.output.cleanup import CleanupStrategy
+    from maxstage.output.limits import Limits, LimitsError
     from maxstage.output.run import capture, run
     from maxstage.output.task_output import TaskOutput
     from maxstage.output.truncation import Truncation, truncate, truncate_stream
@@ -39,7 +40,7 @@ _HOMES = {
     "backend": "maxstage._backend",
     "Item": "maxstage.store.metadata",
     "Store": "maxstage.store.store",
-    "CleanupStrategy": "maxstage.output.limits",
+    "CleanupStrategy": "maxstage.output.cleanup",
     "Limits": "maxstage.output.limits",
     "LimitsError": "maxstage.output.limits",
     "TaskOutput": "maxstage.output.task_output",

@@ -250,10 +250,10 @@ def truncate_ends(
         tail: The last bytes, likewise.
         size: Bytes of all of it.
         lines: Lines of all of it.
-        strategy: As for `Truncator`, as are the others.
-        max_bytes: See above.
-        max_lines: See above.
-        hint: See above.
+        strategy: What is kept, as for `Truncator`.
+        max_bytes: Bytes at most, marker included.
+        max_lines: Lines at most, for the strategies that count lines.
+        hint: How to get the whole, for the marker.
     """
 
 @final

@@ -17,54 +17,59 @@ if TYPE_CHECKING:
 
     from maxstage.config_file import ConfigFile
 
-DEFAULT_TTL_MINUTES = 60
-
 
 class Settings:
-    """The settings of one project.
+    """The settings of one project. What `SETTINGS` lists is there as attributes of the same names.
 
     Attributes:
-        ttl_minutes: Minutes until an item expires, at least 1; in the file also text, like "2h".
-        token_bytes: Random bytes in an id, 4 to 16.
-        sync: Whether items survive power loss before their token is printed.
-        compress: Whether items are compressed.
-        max_item_bytes: The most that one item may take, in bytes as staged; None for no limit.
-        max_store_bytes: The most that all items may take on disk, in bytes; None for no limit.
         limits: The limits of output (`maxstage.output.limits.Limits`) that differ from their defaults.
         providers: Agents that workflows know by name (`maxstage.workflow.format.agents`).
     """
 
-    __slots__ = (
-        "compress",
-        "limits",
-        "max_item_bytes",
-        "max_store_bytes",
-        "providers",
-        "sync",
-        "token_bytes",
-        "ttl_minutes",
-    )
+    ttl_minutes: float
+    token_bytes: int
+    sync: bool
+    compress: bool
+    max_item_bytes: int | None
+    max_store_bytes: int | None
+    limits: "dict[str, Any]"
+    providers: "dict[str, Any]"
+
+    def __init__(self, **values: "Any") -> None:
+        for setting in SETTINGS:
+            setattr(self, setting.key, values.pop(setting.key, setting.default))
+        self.limits = values.pop("limits", {})
+        self.providers = values.pop("providers", {})
+        if values:
+            raise TypeError(f"unknown settings: {', '.join(values)}")
+
+
+class Setting:
+    """What is known of a setting.
+
+    Attributes:
+        key: Its name in the file, and as an attribute of `Settings`.
+        parse: Returns the value of what the file or the environment say; raises `ValueError` with what is wanted.
+        default: Its value where nothing says otherwise.
+        doc: What it is for, in a few words.
+        example: What the file that ``max init`` writes shows where that can't be the default.
+    """
+
+    __slots__ = ("default", "doc", "example", "key", "parse")
 
     def __init__(
-        self,
-        *,
-        ttl_minutes: float = DEFAULT_TTL_MINUTES,
-        token_bytes: int = 4,
-        sync: bool = False,
-        compress: bool = False,
-        max_item_bytes: int | None = None,
-        max_store_bytes: int | None = None,
-        limits: "dict[str, Any] | None" = None,
-        providers: "dict[str, Any] | None" = None,
+        self, key: str, parse: "Callable[[object], Any]", default: object, doc: str, example: str = ""
     ) -> None:
-        self.ttl_minutes = ttl_minutes
-        self.token_bytes = token_bytes
-        self.sync = sync
-        self.compress = compress
-        self.max_item_bytes = max_item_bytes
-        self.max_store_bytes = max_store_bytes
-        self.limits = limits or {}
-        self.providers = providers or {}
+        self.key = key
+        self.parse = parse
+        self.default = default
+        self.doc = doc
+        self.example = example
+
+    @property
+    def variable(self) -> str:
+        """Its name in the environment."""
+        return f"MAX_{self.key.upper()}"
 
 
 def _integer(least: int, most: int) -> "Callable[[object], int]":
@@ -111,14 +116,29 @@ def _size(value: object) -> int:
     return parse_size(value)
 
 
-_PARSERS: "dict[str, Callable[[object], Any]]" = {
-    "ttl_minutes": _minutes,
-    "token_bytes": _integer(4, 16),
-    "sync": _boolean,
-    "compress": _boolean,
-    "max_item_bytes": _size,
-    "max_store_bytes": _size,
-}
+SETTINGS = (
+    Setting("ttl_minutes", _minutes, 60, 'Minutes until an item expires, or text like "2h" or "1d"'),
+    Setting(
+        "token_bytes",
+        _integer(4, 16),
+        4,
+        "Random bytes in an id, 4 to 16; take 16 where several machines share the directory",
+    ),
+    Setting("sync", _boolean, False, "Make items survive power loss before their token is printed"),
+    Setting("compress", _boolean, False, "Compress items with gzip"),
+    Setting(
+        "max_item_bytes",
+        _size,
+        None,
+        'The most that one item may take, as staged: bytes, or text like "2GiB"',
+        '"10GiB"',
+    ),
+    Setting("max_store_bytes", _size, None, "The most that all items together may take on disk", '"50GiB"'),
+)
+"""All settings but the tables. One is a line here, and an attribute of `Settings`; the file that ``max init`` writes is
+made from this, and a test holds the documentation to it."""
+
+_BY_KEY = {setting.key: setting for setting in SETTINGS}
 
 
 def _limits(values: "dict[str, Any]", config: "ConfigFile") -> None:
@@ -199,14 +219,13 @@ def load_settings(config: str, project: str, environ: "Mapping[str, str]" = os.e
     """
     file = read_config(config, lambda status: check_owner(status, config, project))
     values = {} if file is None else _values_of(file)
-    for key, parse in _PARSERS.items():
-        name = f"MAX_{key.upper()}"
-        text = environ.get(name)
+    for setting in SETTINGS:
+        text = environ.get(setting.variable)
         if text:
             try:
-                values[key] = parse(text)
+                values[setting.key] = setting.parse(text)
             except ValueError as error:
-                raise ConfigError(f"{name}={show(text)} {error}") from None
+                raise ConfigError(f"{setting.variable}={show(text)} {error}") from None
     return Settings(**values)
 
 
@@ -218,9 +237,9 @@ def _values_of(file: "ConfigFile") -> "dict[str, Any]":
                 raise file.error([key], f"{key} wants to be a table, not {show(value)}")
             _TABLES[key](value, file)
             values[key] = value
-        elif key in _PARSERS:
+        elif key in _BY_KEY:
             try:
-                values[key] = _PARSERS[key](value)
+                values[key] = _BY_KEY[key].parse(value)
             except ValueError as error:
                 raise file.error([key], f"{key} {error}, not {show(value)}") from None
         elif key == SETTING:
@@ -228,5 +247,5 @@ def _values_of(file: "ConfigFile") -> "dict[str, Any]":
                 [key], f"{key} stands in your own settings ({user_config()}), not in a project's"
             )
         else:
-            raise file.error([key], unknown("setting", key, [*_PARSERS, *_TABLES]))
+            raise file.error([key], unknown("setting", key, [*_BY_KEY, *_TABLES]))
     return values

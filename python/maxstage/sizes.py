@@ -1,4 +1,4 @@
-"""Sizes in bytes as people write them: ``65536``, ``512KiB``, ``1MB``."""
+"""Sizes in bytes as people write them: ``65536``, ``512KiB``, ``1MB``; and as LLM tokens."""
 
 _UNITS = {
     "": 1,
@@ -57,6 +57,19 @@ def parse_count(text: str) -> int:
         raise ValueError("must be a whole number")
     digits = text.lstrip("0")
     return min(int(digits or "0"), MOST_COUNT) if len(digits) <= _LONGEST_NUMBER else MOST_COUNT
+
+
+BYTES_PER_LLM_TOKEN = 4
+"""The usual estimate for English text, code and JSON."""
+
+
+def llm_tokens(byte_size: int) -> int:
+    """Return about how many tokens of a language model so many bytes are.
+
+    >>> llm_tokens(10)
+    3
+    """
+    return -(-byte_size // BYTES_PER_LLM_TOKEN)
 
 
 def _parse_text(text: str) -> int:

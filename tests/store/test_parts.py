@@ -12,9 +12,9 @@ import maxstage
 from maxstage.cli.progress import Progress
 from maxstage.humanize import format_duration, format_size
 from maxstage.settings import load_settings
-from maxstage.sizes import parse_size
+from maxstage.sizes import llm_tokens, parse_size
 from maxstage.store.clock import format_time, parse_time
-from maxstage.store.preview import describe_fields, estimate_tokens, preview_lines, show_example
+from maxstage.store.preview import describe_fields, preview_lines, show_example
 from maxstage.store.store import Store
 from maxstage.store.tokens import format_token, new_id, parse_token
 
@@ -211,7 +211,7 @@ def test_previews(store):
     assert describe(store, b"a\tb\r\n\xff\n")[0] == ["a b", "\N{REPLACEMENT CHARACTER}"]
     assert describe(store, "é".encode() * 200)[0] == ["é" * 100 + "..."]
     assert show_example("x" * 99) == '"' + "x" * 39 + "..."
-    assert estimate_tokens(0) == 0
+    assert llm_tokens(0) == 0
 
 
 def test_progress_on_a_terminal(monkeypatch):

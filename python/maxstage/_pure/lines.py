@@ -1,9 +1,12 @@
-"""Looking at bytes: line ends, white space, the checksum."""
+"""Looking at bytes: line ends, white space, characters, the checksum."""
 
 import zlib
 
 BLANK = b" \t\n\r"
 """JSON's white space (RFC 8259, section 2)."""
+
+CHARACTER = 4
+"""Bytes kept beyond the limit at either end: a character that the limit cuts is looked at whole."""
 
 
 def count_newlines(data: bytes, /) -> int:
@@ -14,3 +17,27 @@ def count_newlines(data: bytes, /) -> int:
 def crc32(data: bytes, crc: int = 0, /) -> int:
     """Return the CRC-32 of what `crc` is of, followed by `data`."""
     return zlib.crc32(data, crc)
+
+
+def cut_head(text: bytes, budget: int) -> int:
+    """Return how many of the first bytes of `text` to keep: at most `budget`, and no part of a character."""
+    if budget >= len(text):
+        return len(text)
+    around = character_around(text, budget)
+    return budget if around is None else around[0]
+
+
+def character_around(text: bytes, at: int) -> tuple[int, int] | None:
+    """Return where the character begins and ends that a cut at `at` would go through, if it would."""
+    if at >= len(text) or text[at] & 0xC0 != 0x80:  # noqa: PLR2004 - a continuation byte is 10xxxxxx
+        return None
+    for start in range(at - 1, max(-1, at - CHARACTER), -1):
+        if text[start] & 0xC0 == 0x80:  # noqa: PLR2004
+            continue
+        length = 2 if 0xC0 <= text[start] <= 0xDF else 3 if 0xE0 <= text[start] <= 0xEF else 4  # noqa: PLR2004
+        try:
+            text[start : start + length].decode()
+        except UnicodeDecodeError:
+            return None
+        return (start, start + length) if 0xC0 <= text[start] <= 0xF7 and start + length > at else None  # noqa: PLR2004
+    return None

@@ -5,7 +5,8 @@ import re
 from collections import deque
 
 from maxstage._pure.detect import content_type, field_names
-from maxstage._pure.lines import BLANK
+from maxstage._pure.lines import BLANK, cut_head
+from maxstage.humanize import counted
 
 _CLIP = 240
 _OF_A_KIND = 3
@@ -115,15 +116,13 @@ class Summary:
 
     def _facts(self, lines: int, most: int) -> bytes:
         """For NDJSON: how many records there are, and what fields the first ones have."""
-        from maxstage._pure.truncation import count, cut_head
-
         sample = bytes(self._sample)
         rest = sample.rstrip(BLANK)
         last = rest[-1] if rest else None
         if content_type(sample, whole=False, lines=lines, last_nonblank=last) != "ndjson":
             return b""
         names = b", ".join(field_names(sample))
-        text = f"{count(lines, 'record')}; fields:".encode() + (b" " + names if names else b"")
+        text = f"{counted(lines, 'record')}; fields:".encode() + (b" " + names if names else b"")
         text = text[: cut_head(text, max(0, most - 1))]
         return text + b"\n" if text else b""
 

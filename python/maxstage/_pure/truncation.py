@@ -1,11 +1,10 @@
 """Cutting text to a limit, honestly; the rules are told in ``rust/src/truncate.rs``."""
 
+from maxstage._pure.lines import CHARACTER, character_around, cut_head
 from maxstage._pure.summary import Summary
+from maxstage.humanize import counted
 
 STRATEGIES = ("head", "tail", "both", "head_lines", "tail_lines", "summary")
-
-_CHARACTER = 4
-"""Bytes kept beyond the limit at either end: a character that the limit cuts is looked at whole."""
 
 
 class Truncated:
@@ -110,22 +109,9 @@ def reserve(size: int, lines: int, hint: str | None) -> int:
 
 def marker(dropped_bytes: int, dropped_lines: int, hint: str | None) -> str:
     """Return the marker."""
-    lines = f" ({count(dropped_lines, 'line')})" if dropped_lines else ""
+    lines = f" ({counted(dropped_lines, 'line')})" if dropped_lines else ""
     tail = "" if hint is None else f"; whole output: {hint}"
-    return f"--- [{count(dropped_bytes, 'byte')}{lines} truncated{tail}] ---"
-
-
-def count(number: int, unit: str) -> str:
-    """Return a number with its unit: ``1 line``, ``12,345 bytes``."""
-    return f"{number:,} {unit}{'' if number == 1 else 's'}"
-
-
-def cut_head(text: bytes, budget: int) -> int:
-    """Return how many of the first bytes of `text` to keep: at most `budget`, and no part of a character."""
-    if budget >= len(text):
-        return len(text)
-    around = _character_around(text, budget)
-    return budget if around is None else around[0]
+    return f"--- [{counted(dropped_bytes, 'byte')}{lines} truncated{tail}] ---"
 
 
 def _cut_tail(text: bytes, budget: int) -> int:
@@ -133,24 +119,8 @@ def _cut_tail(text: bytes, budget: int) -> int:
     start = len(text) - budget
     if start < 0:
         return len(text)
-    around = _character_around(text, start)
+    around = character_around(text, start)
     return len(text) - (start if around is None else around[1])
-
-
-def _character_around(text: bytes, at: int) -> tuple[int, int] | None:
-    """Return where the character begins and ends that a cut at `at` would go through, if it would."""
-    if at >= len(text) or text[at] & 0xC0 != 0x80:  # noqa: PLR2004 - a continuation byte is 10xxxxxx
-        return None
-    for start in range(at - 1, max(-1, at - _CHARACTER), -1):
-        if text[start] & 0xC0 == 0x80:  # noqa: PLR2004
-            continue
-        length = 2 if 0xC0 <= text[start] <= 0xDF else 3 if 0xE0 <= text[start] <= 0xEF else 4  # noqa: PLR2004
-        try:
-            text[start : start + length].decode()
-        except UnicodeDecodeError:
-            return None
-        return (start, start + length) if 0xC0 <= text[start] <= 0xF7 and start + length > at else None  # noqa: PLR2004
-    return None
 
 
 def _cut_head_lines(text: bytes, budget: int, most: int) -> int:
@@ -190,7 +160,7 @@ class Truncator:
         self._strategy = strategy
         self._max_bytes = max_bytes
         self._max_lines = max_lines
-        self._capacity = max_bytes + _CHARACTER
+        self._capacity = max_bytes + CHARACTER
         self._head = bytearray() if strategy in ("head", "both", "head_lines", "summary") else None
         self._tail = bytearray() if strategy in ("tail", "both", "tail_lines", "summary") else None
         self._summary = Summary(max_bytes) if strategy == "summary" else None

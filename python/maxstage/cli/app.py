@@ -4,7 +4,8 @@ from importlib import import_module
 
 import click
 
-from maxstage.cli.common import dir_option, shorten
+from maxstage.cli.options import dir_option
+from maxstage.cli.types import shorten
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

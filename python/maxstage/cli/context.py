@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from maxstage.cli.common import dir_option, find_store, output_option, print_json, write_out
+from maxstage.cli.options import dir_option, find_store, output_option
+from maxstage.cli.printing import print_json, write_out
 from maxstage.errors import WorkflowError
 from maxstage.humanize import counted, format_size, printable
 

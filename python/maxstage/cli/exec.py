@@ -2,16 +2,10 @@
 
 import click
 
-from maxstage.cli.common import (
-    SecondsType,
-    SizeType,
-    TokenType,
-    common_limits,
-    dir_option,
-    named_folder,
-    with_line_strategy,
-)
 from maxstage.cli.execution import execute, limits_of, store_or_none
+from maxstage.cli.limits import common_limits, with_line_strategy
+from maxstage.cli.options import dir_option, named_folder
+from maxstage.cli.types import SecondsType, SizeType, TokenType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

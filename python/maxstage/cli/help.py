@@ -3,7 +3,8 @@
 import click
 
 from maxstage.cli.app import COMMANDS, did_you_mean
-from maxstage.cli.common import shorten, write_out
+from maxstage.cli.printing import write_out
+from maxstage.cli.types import shorten
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

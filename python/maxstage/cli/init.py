@@ -4,7 +4,8 @@ import os
 
 import click
 
-from maxstage.cli.common import output_option, print_json, write_out
+from maxstage.cli.options import output_option
+from maxstage.cli.printing import print_json, write_out
 
 
 @click.command(

@@ -3,18 +3,12 @@
 import click
 
 from maxstage.cli import transfer
-from maxstage.cli.common import (
-    STRATEGIES,
-    CountType,
-    SizeType,
-    Store,
-    TokenType,
-    line_strategy,
-    output_option,
-    pass_store,
-    shorten,
-)
+from maxstage.cli.limits import BY_LINES_TEXT, line_strategy
+from maxstage.cli.options import output_option, pass_store
+from maxstage.cli.types import CountType, SizeType, TokenType, shorten
+from maxstage.output.strategies import STRATEGIES
 from maxstage.sizes import parse_count
+from maxstage.store.store import Store
 
 _MOST_LINES = 1000
 """Lines that the line strategies keep unless --max-lines says otherwise: as for `maxstage.output.limits`."""
@@ -53,12 +47,12 @@ Examples:
     "--lines", metavar="A:B", callback=_parse_lines, help="Only lines A to B, or line A; 1 is the first."
 )
 @click.option("--max-bytes", type=SizeType(), help="Cut what is written to this size, like 64KiB.")
-@click.option("--strategy", type=click.Choice(STRATEGIES), help="What to keep then (tail).")
+@click.option("--strategy", type=click.Choice(list(STRATEGIES)), help="What to keep then (tail).")
 @click.option(
     "--max-lines",
     type=CountType(min=1),
     metavar="N",
-    help="Lines kept within --max-bytes (1000): for --strategy head_lines and tail_lines; implies the latter.",
+    help=f"Lines kept within --max-bytes (1000): for --strategy {BY_LINES_TEXT}; implies the latter.",
 )
 @click.option(
     "--to", "target", type=click.Path(), metavar="FILE", help="Write to FILE: complete, or not at all."

@@ -12,18 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from maxstage.cli.common import (
-    CountType,
-    dir_option,
-    find_store,
-    output_option,
-    print_json,
-    write_all,
-    write_out,
-)
-from maxstage.cli.printing import warn
+from maxstage.cli.options import dir_option, find_store, output_option
+from maxstage.cli.printing import print_json, warn, write_all, write_out
 from maxstage.cli.run_report import PlainWatcher, format_seconds, is_iteration, table
 from maxstage.cli.target import Target
+from maxstage.cli.types import CountType
 from maxstage.errors import WorkflowError
 from maxstage.humanize import counted, printable
 

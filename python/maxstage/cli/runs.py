@@ -10,22 +10,26 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from maxstage.cli.common import CountType, Store, confirm, output_option, pass_store, print_json, write_out
+from maxstage.cli.options import output_option, pass_store
+from maxstage.cli.printing import print_json, write_out
+from maxstage.cli.prompting import confirm
 from maxstage.cli.run_report import format_seconds, is_iteration, table
 from maxstage.cli.target import Target
+from maxstage.cli.types import CountType
 from maxstage.errors import WorkflowError
 from maxstage.files import write_all
 from maxstage.humanize import counted, format_size, printable
+from maxstage.output.cleanup import CLEANUP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from maxstage.store.store import Store
     from maxstage.workflow.run.state import RunState, TaskResult
 
 
 _LONGEST = 500
 """Characters of a name or an error that are shown."""
-STRATEGIES = ("most_recent", "highest_relevance", "lru", "direct_dependencies")
 
 
 def _status(facts: dict[str, Any]) -> str:
@@ -200,7 +204,7 @@ def runs_import(store: Store, file: str, output: str) -> None:
 @click.command("runs prune", epilog="\b\nExample:\n  max runs prune 20261121-094500-123a1b2 --keep 5")
 @click.argument("run_id", metavar="RUN")
 @click.option("--keep", type=CountType(min=1), help="Outputs that are kept (as the workflow says).")
-@click.option("--strategy", type=click.Choice(STRATEGIES), help="Which are kept (as the workflow says).")
+@click.option("--strategy", type=click.Choice(list(CLEANUP)), help="Which are kept (as the workflow says).")
 @output_option
 @pass_store
 def runs_prune(store: Store, run_id: str, keep: int | None, strategy: str | None, output: str) -> None:

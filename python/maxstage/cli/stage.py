@@ -7,19 +7,12 @@ import click
 
 from maxstage.cli import transfer
 from maxstage.cli.app import did_you_mean, second_words
-from maxstage.cli.common import (
-    CountType,
-    Store,
-    TtlType,
-    output_option,
-    parse_labels,
-    parse_source,
-    pass_store,
-    shorten,
-)
+from maxstage.cli.options import output_option, pass_store
 from maxstage.cli.process import closed_at_start
 from maxstage.cli.transfer import STDIN
+from maxstage.cli.types import CountType, TtlType, parse_labels, parse_source, shorten
 from maxstage.store.split import MOST_PARTS
+from maxstage.store.store import Store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,17 +4,11 @@ import time
 
 import click
 
-from maxstage.cli.common import (
-    Store,
-    TokenType,
-    TtlType,
-    output_option,
-    pass_store,
-    print_json,
-    write_out,
-)
-from maxstage.cli.printing import item_json
+from maxstage.cli.options import output_option, pass_store
+from maxstage.cli.printing import item_json, print_json, write_out
 from maxstage.cli.stage_list import format_remaining
+from maxstage.cli.types import TokenType, TtlType
+from maxstage.store.store import Store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,9 +4,11 @@ import itertools
 
 import click
 
-from maxstage.cli.common import Store, output_option, pass_store, print_json, warn, write_out
+from maxstage.cli.options import output_option, pass_store
+from maxstage.cli.printing import print_json, warn, write_out
 from maxstage.cli.stores import spare
 from maxstage.humanize import format_size
+from maxstage.store.store import Store
 
 _NAMED = 5
 """Files that could not be deleted and are named; of more, how many."""

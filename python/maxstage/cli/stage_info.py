@@ -5,11 +5,14 @@ import time
 
 import click
 
-from maxstage.cli.common import Store, TokenType, output_option, pass_store, print_json, write_out
-from maxstage.cli.printing import item_json
+from maxstage.cli.options import output_option, pass_store
+from maxstage.cli.printing import item_json, print_json, write_out
 from maxstage.cli.stage_list import format_remaining
+from maxstage.cli.types import TokenType
 from maxstage.humanize import format_duration, format_size, printable
-from maxstage.store.preview import describe_fields, estimate_tokens, preview_lines, show_example
+from maxstage.sizes import llm_tokens
+from maxstage.store.preview import describe_fields, preview_lines, show_example
+from maxstage.store.store import Store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +47,7 @@ def stage_info(store: Store, token: str, output: str, internals: bool) -> None:
         lines = preview_lines(opened)
         described = describe_fields(opened)
     if output == "json":
-        tokens = estimate_tokens(item.byte_size)
+        tokens = llm_tokens(item.byte_size)
         sample = {
             "preview": lines,
             "estimatedTokens": tokens,
@@ -66,7 +69,7 @@ def _facts(item: "Item") -> "Iterator[str]":
     yield f"Created:    {format_duration(now - item.created)} ago"
     yield f"Expires:    {format_remaining(item.expires, now)}"
     yield f"Type:       {item.content_type}"
-    yield f"Tokens:     about {estimate_tokens(item.byte_size):,} in a prompt"
+    yield f"Tokens:     about {llm_tokens(item.byte_size):,} in a prompt"
     if item.compressed:
         yield f"Stored:     {format_size(item.stored_size)}, gzip"
     if item.labels:

@@ -5,18 +5,11 @@ import time
 
 import click
 
-from maxstage.cli.common import (
-    CountType,
-    Store,
-    output_option,
-    parse_label_filter,
-    pass_store,
-    print_json,
-    warn,
-    write_out,
-)
-from maxstage.cli.printing import item_json
+from maxstage.cli.options import output_option, pass_store
+from maxstage.cli.printing import item_json, print_json, warn, write_out
+from maxstage.cli.types import CountType, parse_label_filter
 from maxstage.humanize import counted, format_duration, format_size, printable
+from maxstage.store.store import Store
 from maxstage.store.tokens import format_token, is_id
 
 TYPE_CHECKING = False

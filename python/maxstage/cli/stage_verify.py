@@ -2,10 +2,12 @@
 
 import click
 
-from maxstage.cli.common import Store, TokenType, output_option, pass_store, print_json, warn, write_out
-from maxstage.cli.printing import describe
+from maxstage.cli.options import output_option, pass_store
+from maxstage.cli.printing import describe, print_json, warn, write_out
 from maxstage.cli.progress import Progress
+from maxstage.cli.types import TokenType
 from maxstage.errors import Corrupt, NotFound
+from maxstage.store.store import Store
 from maxstage.store.tokens import format_token, parse_token
 
 

@@ -181,10 +181,11 @@ def _send(opened: "OpenItem", part: "Range", fd: int, name: str) -> int:
 
 
 def _send_cut(opened: "OpenItem", part: "Range", fd: int, name: str, limits: tuple[str, int, int]) -> int:
+    from maxstage.output.strategies import STRATEGIES
     from maxstage.output.truncation import truncate_item
 
     strategy, max_bytes, _ = limits
-    if part[1] - part[0] <= max_bytes and strategy not in {"head_lines", "tail_lines"}:
+    if part[1] - part[0] <= max_bytes and not STRATEGIES[strategy].counts_lines:
         return _send(opened, part, fd, name)
     content = truncate_item(opened, part, *limits).content
     write_all(fd, content, name)

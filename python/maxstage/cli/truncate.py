@@ -6,19 +6,12 @@ import sys
 
 import click
 
-from maxstage.cli.common import (
-    SizeType,
-    common_limits,
-    dir_option,
-    limits_of,
-    named_folder,
-    print_json,
-    warn,
-    with_line_strategy,
-    write_all,
-)
-from maxstage.cli.execution import store_or_none
+from maxstage.cli.execution import limits_of, store_or_none
+from maxstage.cli.limits import common_limits, with_line_strategy
+from maxstage.cli.options import dir_option, named_folder
+from maxstage.cli.printing import print_json, warn, write_all
 from maxstage.cli.process import closed_at_start
+from maxstage.cli.types import SizeType
 from maxstage.output.bound import bound
 
 TYPE_CHECKING = False

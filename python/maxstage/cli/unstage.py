@@ -2,19 +2,12 @@
 
 import click
 
-from maxstage.cli.common import (
-    Store,
-    TokenType,
-    confirm,
-    output_option,
-    parse_label_filter,
-    pass_store,
-    print_json,
-    warn,
-    write_out,
-)
-from maxstage.cli.printing import describe
+from maxstage.cli.options import output_option, pass_store
+from maxstage.cli.printing import describe, print_json, warn, write_out
+from maxstage.cli.prompting import confirm
+from maxstage.cli.types import TokenType, parse_label_filter
 from maxstage.humanize import counted
+from maxstage.store.store import Store
 from maxstage.store.tokens import format_token, parse_token
 
 

@@ -2,8 +2,8 @@
 
 import click
 
-from maxstage.cli.common import dir_option, named_folder, output_option, print_json, write_out
-from maxstage.cli.printing import warn
+from maxstage.cli.options import dir_option, named_folder, output_option
+from maxstage.cli.printing import print_json, warn, write_out
 from maxstage.cli.stores import open_store_or_none
 
 TYPE_CHECKING = False

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from maxstage._backend import core
 from maxstage.context.relevance import MOST_RECENT, NONE, Relevance, relevances
 from maxstage.output.task_output import TaskOutput
+from maxstage.sizes import BYTES_PER_LLM_TOKEN, llm_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from maxstage.output.limits import Strategy
 
 Mode = Literal["automatic", "manual", "none"]
 State = Literal["kept", "cut", "dropped"]
 
 LEAST_CUT = 256
 """Bytes that must be left for an output to be cut to them; of less it is left out."""
-BYTES_PER_TOKEN = 4
-"""The usual estimate for English text and code; `select_context` takes a tokenizer for more."""
 _LEAST_WEIGHT = 0.1
 """The weight of what was named and is not relevant by itself, where what there is is shared."""
 _NOTE = 256
@@ -110,11 +107,6 @@ class Selection:
         return tuple(candidate.task for candidate in self.candidates if candidate.state != "dropped")
 
 
-def estimate_tokens(text: bytes) -> int:
-    """Return about how many tokens a text takes."""
-    return math.ceil(len(text) / BYTES_PER_TOKEN)
-
-
 def select_context(
     task: str,
     graph: Mapping[str, Iterable[str]],
@@ -125,7 +117,7 @@ def select_context(
     completed: Mapping[str, datetime] | None = None,
     now: datetime | None = None,
     missing: Mapping[str, str] | None = None,
-    strategy: Strategy | Callable[[str], Strategy] = "tail",
+    strategy: str | Callable[[str], str] = "tail",
     count_tokens: Callable[[str], int] | None = None,
     keep: Callable[[str, TaskOutput], str | None] | None = None,
 ) -> Selection:
@@ -166,11 +158,11 @@ def select_context(
     if budget.max_tokens is None:
         content, candidates = packer.pack(budget.max_bytes)
     elif count_tokens is None:
-        content, candidates = packer.pack(min(budget.max_bytes, budget.max_tokens * BYTES_PER_TOKEN))
+        content, candidates = packer.pack(min(budget.max_bytes, budget.max_tokens * BYTES_PER_LLM_TOKEN))
     else:
         content, candidates = _pack_tokens(packer, budget, count_tokens)
     tokens = (
-        estimate_tokens(content) if count_tokens is None else count_tokens(content.decode("utf-8", "replace"))
+        llm_tokens(len(content)) if count_tokens is None else count_tokens(content.decode("utf-8", "replace"))
     )
     return Selection(content, tuple(candidates), tokens)
 
@@ -244,7 +236,7 @@ class _Packer:
         ranked: list[tuple[str, Relevance]],
         outputs: Mapping[str, TaskOutput | str | bytes],
         budget: ContextBudget,
-        strategy: Strategy | Callable[[str], Strategy],
+        strategy: str | Callable[[str], str],
         keep: Callable[[str, TaskOutput], str | None] | None,
         missing: Mapping[str, str],
     ) -> None:

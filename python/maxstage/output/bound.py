@@ -10,8 +10,8 @@ from maxstage.output.full_output import FullOutputs
 from maxstage.output.task_output import TaskOutput
 
 if TYPE_CHECKING:
-    from maxstage.output.full_output import Keep
     from maxstage.output.limits import Limits
+    from maxstage.output.strategies import Keep
     from maxstage.store.store import Store
 
 

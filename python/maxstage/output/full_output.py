@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from maxstage._backend import core
 from maxstage.errors import Error, Untrusted, describe
@@ -13,10 +13,9 @@ from maxstage.store.store import Store
 
 if TYPE_CHECKING:
     from maxstage.output.limits import Limits
+    from maxstage.output.strategies import Keep
     from maxstage.store.draft import Draft
 
-
-Keep = Literal["always", "truncated", "never"]
 
 _KEEP = {core.Event.KEEP_STDOUT: 0, core.Event.KEEP_STDERR: 1}
 """The stream that an event asks to keep whole."""

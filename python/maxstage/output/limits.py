@@ -11,19 +11,19 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from maxstage.config_file import show, unknown
 from maxstage.errors import Error
 from maxstage.humanize import counted
-from maxstage.sizes import MOST_COUNT, parse_count, parse_size
+from maxstage.output.cleanup import KIND as CLEANUP_STRATEGY
+from maxstage.output.kinds import COUNT, DIRECTORY, FLAG, SIZE, choice, optional
+from maxstage.output.strategies import DEFAULT, STRATEGIES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-Strategy = Literal["head", "tail", "both", "head_lines", "tail_lines", "summary"]
-STRATEGIES: tuple[Strategy, ...] = ("head", "tail", "both", "head_lines", "tail_lines", "summary")
-CLEANUP_TYPES = ("most_recent", "highest_relevance", "lru", "direct_dependencies")
+    from maxstage.output.cleanup import CleanupStrategy
 
 _SMALL = 1024
 """Bytes below which a limit is worth a warning: less than a screenful."""
@@ -49,19 +49,6 @@ class LimitsError(Error, ValueError):
 
 
 @dataclass(frozen=True)
-class CleanupStrategy:
-    """Which outputs a run keeps when it prunes.
-
-    Attributes:
-        type: ``most_recent``, ``highest_relevance``, ``lru`` or ``direct_dependencies``.
-        keep_count: How many.
-    """
-
-    type: str = "most_recent"
-    keep_count: int = 20
-
-
-@dataclass(frozen=True)
 class Limits:
     """The limits of a workflow, a task or a command. All are optional; sizes are bytes.
 
@@ -70,7 +57,7 @@ class Limits:
         max_stderr_bytes: Kept of stderr.
         max_combined_bytes: Kept of both together; stderr is cut last.
         truncation_strategy: What is kept: ``head``, ``tail``, ``both``, ``head_lines``, ``tail_lines``, ``summary``.
-        max_lines: For the two line strategies; the limit in bytes holds as well.
+        max_lines: For the strategies that count lines; the limit in bytes holds as well.
         max_context_bytes: Of context injected into one prompt, everything included.
         max_context_tokens: The same in tokens; None for no limit.
         max_context_tasks: Tasks whose output is injected into one prompt.
@@ -85,7 +72,7 @@ class Limits:
     max_stdout_bytes: int = 1024 * 1024
     max_stderr_bytes: int = 256 * 1024
     max_combined_bytes: int = 1536 * 1024
-    truncation_strategy: Strategy = "tail"
+    truncation_strategy: str = DEFAULT
     max_lines: int = 1000
     max_context_bytes: int = 100 * 1024
     max_context_tokens: int | None = None
@@ -127,7 +114,7 @@ class Limits:
     def warnings(self) -> list[str]:
         """Return what is allowed but looks wrong."""
         found = []
-        for name in sorted(_SIZES):
+        for name in sorted(name for name, kind in _KINDS.items() if kind.is_size):
             size = getattr(self, name)
             if size is not None and size < _SMALL:
                 found.append(f"{name} is {counted(size, 'byte')}: below 1 KiB little is left but the marker")
@@ -148,72 +135,23 @@ def _defaults() -> dict[str, Any]:
     return {f.name: f.default for f in dataclasses.fields(Limits) if f.name != "given"}
 
 
-def _count(value: object) -> int:
-    if isinstance(value, str) and value.isascii() and value.isdigit():
-        value = parse_count(value)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError("wants a whole number, 1 or more")
-    return min(value, MOST_COUNT)
-
-
-def _choice(*names: str) -> Callable[[object], str]:
-    def parse(value: object) -> str:
-        if value not in names:
-            raise ValueError(f"wants one of: {', '.join(names)}")
-        return str(value)
-
-    return parse
-
-
-def _flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("wants true or false")  # noqa: TRY004 - every problem is a ValueError here
-    return value
-
-
-def _directory(value: object) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError("wants the path of a directory")
-    return value
-
-
-def _cleanup(value: object) -> CleanupStrategy:
-    if isinstance(value, CleanupStrategy):
-        value = dataclasses.asdict(value)
-    if not isinstance(value, dict):
-        raise ValueError(f"wants {{type, keep_count}}, type one of: {', '.join(CLEANUP_TYPES)}")  # noqa: TRY004
-    for key in value:
-        if key not in {"type", "keep_count"}:
-            raise ValueError(
-                f"wants {{type, keep_count}} ({unknown('key', str(key), ['type', 'keep_count'])})"
-            )
-    kind = _choice(*CLEANUP_TYPES)(value.get("type", "most_recent"))
-    return CleanupStrategy(kind, _count(value.get("keep_count", 20)))
-
-
-def _or_none(parse: Callable[[object], Any]) -> Callable[[object], Any]:
-    return lambda value: None if value is None else parse(value)
-
-
-_SIZES: dict[str, Callable[[object], Any]] = {
-    "max_stdout_bytes": parse_size,
-    "max_stderr_bytes": parse_size,
-    "max_combined_bytes": parse_size,
-    "max_context_bytes": parse_size,
-    "external_storage_threshold": _or_none(parse_size),
-    "prune_memory_bytes": parse_size,
+_KINDS = {
+    "max_stdout_bytes": SIZE,
+    "max_stderr_bytes": SIZE,
+    "max_combined_bytes": SIZE,
+    "truncation_strategy": choice(*STRATEGIES),
+    "max_lines": COUNT,
+    "max_context_bytes": SIZE,
+    "max_context_tokens": optional(COUNT),
+    "max_context_tasks": COUNT,
+    "external_storage_threshold": optional(SIZE),
+    "external_storage_dir": optional(DIRECTORY),
+    "compress_external": FLAG,
+    "cleanup_strategy": optional(CLEANUP_STRATEGY),
+    "prune_every_tasks": COUNT,
+    "prune_memory_bytes": SIZE,
 }
-_PARSERS: dict[str, Callable[[object], Any]] = {
-    **_SIZES,
-    "truncation_strategy": _choice(*STRATEGIES),
-    "max_lines": _count,
-    "max_context_tokens": _or_none(_count),
-    "max_context_tasks": _count,
-    "external_storage_dir": _or_none(_directory),
-    "compress_external": _flag,
-    "cleanup_strategy": _or_none(_cleanup),
-    "prune_every_tasks": _count,
-}
+"""What kind of value each limit has."""
 
 
 def _check(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -221,11 +159,11 @@ def _check(values: Mapping[str, Any]) -> dict[str, Any]:
     checked: dict[str, Any] = {}
     problems: dict[str, str] = {}
     for name, value in values.items():
-        if name not in _PARSERS:
-            problems[str(name)] = unknown("limit", str(name), list(_PARSERS))
+        if name not in _KINDS:
+            problems[str(name)] = unknown("limit", str(name), list(_KINDS))
             continue
         try:
-            checked[name] = _PARSERS[name](value)
+            checked[name] = _KINDS[name].parse(value)
         except ValueError as error:
             problems[name] = f"{name} {error}, not {show(value)}"
     if problems:
@@ -233,28 +171,8 @@ def _check(values: Mapping[str, Any]) -> dict[str, Any]:
     return checked
 
 
-_OPTIONAL = {"external_storage_threshold", "external_storage_dir", "max_context_tokens", "cleanup_strategy"}
-"""Those that may be None."""
-
-
 def limits_schema(schema: dict[str, Any]) -> None:
     """Put the limits into a part of a JSON Schema, for editors."""
-    size = {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string"}]}
-    count = {"type": "integer", "minimum": 1}
-    kinds: dict[str, dict[str, Any]] = {
-        "truncation_strategy": {"enum": list(STRATEGIES)},
-        "external_storage_dir": {"type": "string"},
-        "compress_external": {"type": "boolean"},
-        "cleanup_strategy": {
-            "type": "object",
-            "properties": {"type": {"enum": list(CLEANUP_TYPES)}, "keep_count": count},
-            "additionalProperties": False,
-        },
-    }
-    schema["properties"] = {}
-    for name, default in Limits().to_dict().items():
-        kind = size if name in _SIZES else kinds.get(name, count)
-        optional = name in _OPTIONAL
-        schema["properties"][name] = {"anyOf": [kind, {"type": "null"}]} if optional else kind
-        schema["properties"][name] |= {"default": default}
+    defaults = Limits().to_dict()
+    schema["properties"] = {name: kind.schema | {"default": defaults[name]} for name, kind in _KINDS.items()}
     schema["additionalProperties"] = False

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from maxstage._backend import core
 from maxstage.interrupts import Deferred
 from maxstage.output.feed import Feed, open_stdin
-from maxstage.output.full_output import FullOutputs, Keep
+from maxstage.output.full_output import FullOutputs
 from maxstage.output.limits import Limits
 from maxstage.output.task_output import OutputType, TaskOutput
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from maxstage.output.feed import Stdin
+    from maxstage.output.strategies import Keep
     from maxstage.store.store import Store
 
 GRACE = 2.0
@@ -157,21 +158,22 @@ def capture(
     Args:
         process: A process whose stdout is a pipe, and whose stderr may be. Started with ``start_new_session=True``
             what it starts can be ended with it; else it alone is ended.
-        limits: As for `run`, as are all others.
+        limits: Limits, or a mapping of them.
         timeout: Seconds from now.
-        store: See there.
-        keep: See there.
-        cancel: See there.
-        on_output: See there.
+        store: Where full outputs go; None is the project's store, if there is a project.
+        keep: When a full output is kept: ``always``; ``truncated``, if it was cut or is above the threshold; ``never``.
+        cancel: Once it is set, the process is ended.
+        on_output: Called with the stream (0 or 1) and the first bytes of it as they come, up to a quarter of its limit.
         task_id: What to call it; None is the program's name.
-        owner: See there.
+        owner: Who owns the kept items: they are pinned then, and the owner unstages them.
 
     Returns:
-        As `run` does.
+        The output of stdout, with that of stderr, where that is a pipe, as its ``stderr``.
 
     Raises:
         ValueError: Its stdout is no pipe.
-        Interrupted, LimitsError: As `run` does.
+        Interrupted: Ctrl-C; the process was ended, and the error has what it printed.
+        LimitsError: A limit is no good.
 
     >>> import subprocess
     >>> process = subprocess.Popen(["seq", "100000"], stdout=subprocess.PIPE, start_new_session=True)

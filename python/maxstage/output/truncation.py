@@ -1,13 +1,13 @@
 """Cutting text to a limit: in memory, in files, in staged items.
 
-What is kept is told by a strategy: ``head``, ``tail`` or ``both`` by bytes, ``head_lines`` or ``tail_lines``
-by whole lines, ``summary`` by what looks like an error. The result, its marker included, is never longer than
+What is kept is told by a strategy (`maxstage.output.strategies`). The result, its marker included, is never longer than
 the limit; no UTF-8 character is cut; bytes that are not UTF-8 pass through.
 """
 
 from typing import Generic, TypeVar, overload
 
 from maxstage._backend import core
+from maxstage.output.strategies import STRATEGIES
 from maxstage.sizes import parse_size
 
 TYPE_CHECKING = False
@@ -79,7 +79,7 @@ def truncate(
         data: The text; of a str, its UTF-8 is what counts.
         max_bytes: Bytes at most, marker included; or a size like ``64KiB``.
         strategy: ``head``, ``tail``, ``both``, ``head_lines``, ``tail_lines`` or ``summary``.
-        max_lines: Lines at most, for the two line strategies.
+        max_lines: Lines at most, for the strategies that count lines.
         hint: How to get the whole, for the marker.
 
     Raises:
@@ -122,12 +122,12 @@ def truncate_item(
 ) -> "core.Truncated":
     """Cut a staged item, or the bytes of it from `part[0]` to before `part[1]`.
 
-    Of a whole item only the ends are read, unless a summary is wanted.
+    Of a whole item only the ends are read, unless the strategy needs all of it.
     """
     start, end = part
     item = opened.item
     hint = f"max retrieve {item.token}"
-    if (start, end) == (0, item.byte_size) and strategy != "summary":
+    if (start, end) == (0, item.byte_size) and not STRATEGIES[strategy].needs_all:
         head = opened.read(0, max_bytes + _CHARACTER)
         tail = opened.read(max(0, end - max_bytes - _CHARACTER), end)
         return core.truncate_ends(head, tail, end, item.record_count, strategy, max_bytes, max_lines, hint)

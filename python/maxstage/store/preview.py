@@ -23,8 +23,6 @@ _VALUE_CHARACTERS = 200
 """Characters that an example may have as JSON and still be given as the value that it is."""
 _SAMPLE = 256 * 1024
 """Bytes looked at, whatever the size of the item."""
-_BYTES_PER_TOKEN = 4
-"""The usual estimate for English text and JSON."""
 _MOST_DIGITS = 300
 """Of a number that Python and the readers of our JSON have as a number."""
 
@@ -44,15 +42,6 @@ _TYPES = {
     dict: "object",
     list: "array",
 }
-
-
-def estimate_tokens(byte_size: int) -> int:
-    """Return about how many tokens of a language model `byte_size` bytes are.
-
-    >>> estimate_tokens(10)
-    3
-    """
-    return -(-byte_size // _BYTES_PER_TOKEN)
 
 
 def preview_lines(opened: OpenItem) -> list[str]:

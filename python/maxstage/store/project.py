@@ -2,31 +2,18 @@
 
 import os
 
+from maxstage.settings import SETTINGS, Setting
 from maxstage.store.layout import Layout, absolute
 from maxstage.trust import check_path
 
 _GITIGNORE = "# Staged data is nobody's source: keep all of it out of git.\n*\n"
 
-_CONFIG = """\
+_HEAD = """\
 # Settings of this Max project. An option on the command line comes first, then the environment
-# (MAX_TTL_MINUTES, MAX_SYNC, ...), then this file, then the default, which is what each line here shows.
+# (MAX_TTL_MINUTES, MAX_SYNC, ...), then this file, then the default.
+"""
 
-# Minutes until a staged item expires, or text like "2h" or "1d".
-# ttl_minutes = 60
-
-# Random bytes in a token's id, 4 to 16. Take 16 where several machines share this directory.
-# token_bytes = 4
-
-# Make items survive a power cut before their token is printed.
-# sync = false
-
-# Compress items with gzip.
-# compress = false
-
-# The most that one item, and all of them together, may take on disk: bytes, or text like "2GiB".
-# max_item_bytes = "10GiB"
-# max_store_bytes = "50GiB"
-
+_LIMITS = """
 # Limits of output, for max exec and max truncate.
 # [limits]
 # max_stdout_bytes = "1MiB"
@@ -49,7 +36,22 @@ def init_project(folder: str) -> bool:
         check_path(path, layout.project)
     made |= _make_directory(layout.root)
     made |= _make_file(f"{layout.base}/.gitignore", _GITIGNORE)
-    return _make_file(layout.config, _CONFIG) or made
+    return _make_file(layout.config, _config()) or made
+
+
+def _config() -> str:
+    """Return a file with settings that says nothing but what could be said."""
+    return _HEAD + "".join(map(_shown, SETTINGS)) + _LIMITS
+
+
+def _shown(setting: Setting) -> str:
+    if setting.default is None:
+        return f"\n# {setting.doc}. By default there is no limit; with one:\n# {setting.key} = {setting.example}\n"
+    return f"\n# {setting.doc}.\n# {setting.key} = {_toml(setting.default)}\n"
+
+
+def _toml(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _make_directory(path: str) -> bool:

@@ -6,7 +6,7 @@ import time
 from maxstage.errors import NoProject
 from maxstage.interrupts import Deferred
 from maxstage.settings import Settings, load_settings
-from maxstage.store.due import expect_expiry, is_due, sweep_if_due
+from maxstage.store.due import expect_expiry, is_due
 from maxstage.store.layout import META, Layout, absolute, find_project, names_with, open_layout
 from maxstage.store.tokens import is_id, parse_token
 
@@ -170,12 +170,12 @@ class Store:
         Args:
             data: What to stage, each as for `stage`; an iterator is taken bit by bit.
             ttl: As for `stage`, as are the others.
-            pin: See above.
-            source: See above.
-            content_type: See above.
-            labels: See above.
-            compress: See above.
-            sync: See above.
+            pin: Let them never expire.
+            source: Where they came from; None tells it from the first record of each.
+            content_type: ``ndjson``, ``json`` or ``text``; None tells it from the data.
+            labels: Labels to find them by.
+            compress: Whether to compress them; None for the setting.
+            sync: Whether they must survive power loss; None for the setting.
 
         >>> import tempfile
         >>> store = Store.init(tempfile.mkdtemp())
@@ -219,12 +219,12 @@ class Store:
                 fewer lines.
             lines: Cut into items of this many lines.
             ttl: As for `stage`, as are the others.
-            source: See above.
-            content_type: See above.
-            labels: See above.
-            compress: See above.
-            sync: See above.
-            progress: See above.
+            source: Where they came from; None tells it from the first record of each.
+            content_type: ``ndjson``, ``json`` or ``text``; None tells it from the data.
+            labels: Labels to find them by.
+            compress: Whether to compress them; None for the setting.
+            sync: Whether they must survive power loss; None for the setting.
+            progress: Called now and then with the bytes taken since.
         """
         if (parts is None) == (lines is None) or (parts or lines or 0) < 1:
             raise ValueError("give either parts or lines, at least 1")
@@ -420,7 +420,10 @@ class Store:
 
     def sweep_if_due(self) -> None:
         """Sweep, unless it is too soon, nothing can have expired, or somebody else is sweeping. Never fails."""
-        sweep_if_due(self.layout)
+        if is_due(self.layout):
+            from maxstage.store.sweep import sweep_if_due
+
+            sweep_if_due(self.layout)
 
     def cleanup(self, *, dry_run: bool = False) -> "Swept":
         """Sweep now: expired items and what dead writers left behind."""

@@ -16,7 +16,7 @@ import time
 
 from maxstage.errors import Corrupt
 from maxstage.files import remove, try_lock
-from maxstage.store.due import INTERVAL, LONGEST
+from maxstage.store.due import INTERVAL, LONGEST, is_due
 from maxstage.store.finding import load_item
 from maxstage.store.index import ask
 from maxstage.store.layout import CLAIM, EXPIRED, LEAVING, META, PART, SWEEP, UPDATE, Layout
@@ -38,6 +38,10 @@ _DATA = tuple(extension + end for extension in EXTENSIONS.values() for end in ("
 _MARKS = (CLAIM, PART, UPDATE, LEAVING, EXPIRED)
 
 
+_SECONDS = 0.2
+"""Seconds that a sweep takes at most which happens by itself; the next one goes on."""
+
+
 class Swept:
     """What a sweep did, or would do.
 
@@ -57,6 +61,20 @@ class Swept:
 
 class _Busy(Exception):
     """Somebody holds the store's lock, or the time is up: the next sweep goes on."""
+
+
+def sweep_if_due(layout: "Layout") -> None:
+    """Sweep, unless it is too soon, nothing can have expired, or somebody is sweeping. Never fails, never waits."""
+    if not is_due(layout):
+        return
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        with open(os.open(layout.path(SWEEP), flags, 0o600), "rb", buffering=0) as file:
+            if try_lock(file.fileno()):
+                os.utime(file.fileno(), (time.time() + INTERVAL,) * 2)
+                sweep(layout, seconds=_SECONDS, patience=0)
+    except OSError:
+        return  # a store that can't be written, say: the command that we follow has its answer already
 
 
 def sweep(

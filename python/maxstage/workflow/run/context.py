@@ -14,7 +14,6 @@ from maxstage.sizes import parse_size
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from maxstage.output.limits import Strategy
     from maxstage.output.task_output import TaskOutput
     from maxstage.workflow.format.loading import Checked
     from maxstage.workflow.format.schema import Context, Task
@@ -156,7 +155,7 @@ def context_for(
     )
 
 
-def _strategy_of(checked: Checked, path: str, limits: Limits) -> Strategy:
+def _strategy_of(checked: Checked, path: str, limits: Limits) -> str:
     names = path.split(".")
     tasks = dict(checked.tasks())
     for number in range(1, len(names) + 1):

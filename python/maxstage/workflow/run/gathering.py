@@ -16,7 +16,7 @@ from maxstage.workflow.run import jobs as leaf
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from maxstage.output.full_output import Keep
+    from maxstage.output.strategies import Keep
     from maxstage.output.task_output import TaskOutput
     from maxstage.workflow.run.instances import Place, Run
 

@@ -25,8 +25,8 @@ from maxstage.workflow.run.state import COMPLETED, FAILED, SKIPPED, TaskResult
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from maxstage.output.full_output import Keep
     from maxstage.output.limits import Limits
+    from maxstage.output.strategies import Keep
     from maxstage.workflow.format.loading import Checked
     from maxstage.workflow.format.schema import Task, While
     from maxstage.workflow.run.scheduler import Engine, Key

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from typing import BinaryIO
 
-    from maxstage.output.full_output import Keep
+    from maxstage.output.strategies import Keep
     from maxstage.store.reading import OpenItem
     from maxstage.store.store import Store
     from maxstage.workflow.format import schema

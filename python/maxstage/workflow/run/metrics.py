@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from maxstage.humanize import counted, format_size
+from maxstage.sizes import llm_tokens
 from maxstage.workflow.run.state import held_bytes
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class Metrics:
         self._prompts += 1
         self._context_bytes += len(selection.content)
         self._context_tokens += selection.tokens
-        self._whole_tokens += whole_bytes // 4
+        self._whole_tokens += llm_tokens(whole_bytes)
         used = [candidate for candidate in selection.candidates if candidate.state != "dropped"]
         self._items += len(used)
         self._relevance += sum(candidate.relevance for candidate in used)

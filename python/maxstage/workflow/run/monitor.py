@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from maxstage.errors import Error, WorkflowError
-from maxstage.output.limits import CleanupStrategy
+from maxstage.output.cleanup import CleanupStrategy
 from maxstage.workflow.format.agents import providers_from
 from maxstage.workflow.format.loading import load
 from maxstage.workflow.run import jobs as leaf

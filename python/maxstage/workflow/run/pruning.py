@@ -151,17 +151,27 @@ def choose(
         return []
     needs = Needs(checked, spec, limits, ended, outputs)
     kept = {path for path in outputs if needs.has(path)}
-    ranked = list(outputs)
-    ranked.reverse()
-    if strategy.type == "direct_dependencies":
-        ranked = []
-    elif strategy.type == "lru":
-        ranked.sort(key=lambda path: -outputs[path].accessed)
-    elif strategy.type == "highest_relevance":
-        scores = _scores(checked, ended)
-        ranked.sort(key=lambda path: -scores.get(path, 0.0))
-    kept.update(ranked[: strategy.keep_count])
+    newest = list(outputs)[::-1]
+    kept.update(RANKINGS[strategy.type](newest, checked, ended)[: strategy.keep_count])
     return [path for path in outputs if path not in kept]
+
+
+def _by_use(newest: list[str], _checked: Checked, ended: Mapping[str, Ended]) -> list[str]:
+    return sorted(newest, key=lambda path: -ended[path].accessed)
+
+
+def _by_relevance(newest: list[str], checked: Checked, ended: Mapping[str, Ended]) -> list[str]:
+    scores = _scores(checked, ended)
+    return sorted(newest, key=lambda path: -scores.get(path, 0.0))
+
+
+RANKINGS: dict[str, Callable[[list[str], Checked, Mapping[str, Ended]], list[str]]] = {
+    "most_recent": lambda newest, _checked, _ended: newest,
+    "lru": _by_use,
+    "highest_relevance": _by_relevance,
+    "direct_dependencies": lambda _newest, _checked, _ended: [],
+}
+"""By the name of a cleanup strategy, what puts outputs, the newest first, into the order in which they are kept."""
 
 
 def _scores(checked: Checked, ended: Mapping[str, Ended]) -> dict[str, float]:

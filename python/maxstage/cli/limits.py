@@ -1,0 +1,79 @@
+"""The options of limits that several commands have, and the strategy that they imply."""
+
+import click
+
+from maxstage.cli.types import CountType, SizeType
+from maxstage.output import strategies
+from maxstage.output.strategies import BY_LINES, DEFAULT, KEEP, STRATEGIES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from maxstage.store.store import Store
+
+BY_LINES_TEXT = " and ".join(BY_LINES)
+"""The strategies that count lines, in a sentence."""
+
+
+def common_limits(function: "Callable[..., Any]") -> "Callable[..., Any]":
+    """Give a command the limits that several have."""
+    for option in (
+        click.option(
+            "--keep",
+            type=click.Choice(list(KEEP)),
+            default="truncated",
+            help="When the whole is kept.",
+            show_default=True,
+        ),
+        click.option(
+            "--compress/--no-compress", "compress_external", default=None, help="Keep the whole as gzip."
+        ),
+        click.option(
+            "--external-dir", "external_storage_dir", metavar="DIR", help="Keep the whole in DIR/.max."
+        ),
+        click.option(
+            "--threshold",
+            "external_storage_threshold",
+            type=SizeType(),
+            help="Keep the whole of more than this even if it was not cut (5MiB).",
+        ),
+        click.option(
+            "--max-lines",
+            type=CountType(min=1),
+            metavar="N",
+            help=f"Lines kept (1000): for --strategy {BY_LINES_TEXT}; implies the latter.",
+        ),
+        click.option(
+            "--strategy",
+            "truncation_strategy",
+            type=click.Choice(list(STRATEGIES)),
+            help=f"What to keep ({DEFAULT}).",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def line_strategy(strategy: str | None, max_lines: int | None, default: str = DEFAULT) -> str | None:
+    """Return the strategy that the options ask for: ``--max-lines`` alone means the lines at one end.
+
+    Args:
+        strategy: What ``--strategy`` says; None where it was not given.
+        max_lines: What ``--max-lines`` says; None where it was not given.
+        default: The strategy where none is given: its end of the text is kept.
+    """
+    if max_lines is None:
+        return strategy
+    by_lines = strategies.line_strategy(strategy, default)
+    if by_lines is None:
+        raise click.UsageError(f"--max-lines goes with the strategies {BY_LINES_TEXT}, not with {strategy}")
+    return by_lines
+
+
+def with_line_strategy(store: "Store | None", options: "dict[str, Any]") -> "dict[str, Any]":
+    """Return the options of limits, with the strategy that they imply."""
+    configured = DEFAULT if store is None else str(store.settings.limits.get("truncation_strategy", DEFAULT))
+    strategy = line_strategy(options["truncation_strategy"], options["max_lines"], configured)
+    return options | {"truncation_strategy": strategy}

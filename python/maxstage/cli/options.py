@@ -1,0 +1,62 @@
+"""The options that nearly every command has: ``--dir``, and the store of the project that it names; ``--output``."""
+
+import functools
+
+import click
+
+from maxstage.cli.stores import open_store
+from maxstage.store.store import Store
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from click.shell_completion import CompletionItem
+
+
+def _offer_folders(
+    _ctx: click.Context, _param: click.Parameter, incomplete: str
+) -> "list[CompletionItem[str]]":
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="dir")]
+
+
+dir_option = click.option(
+    "--dir",
+    "folder",
+    metavar="DIR",
+    shell_complete=_offer_folders,
+    help="The folder that holds .max (else: MAX_DIR, or found upwards).",
+)
+
+
+output_option = click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="Output format.",
+    show_default=True,
+)
+
+
+def pass_store(function: "Callable[..., Any]") -> "Callable[..., Any]":
+    """Give a command ``--dir`` and, as its last positional argument, the store."""
+
+    @functools.wraps(function)
+    def wrapper(*args: object, folder: str | None, **options: object) -> object:
+        return function(*args, find_store(click.get_current_context(), folder), **options)
+
+    return dir_option(wrapper)
+
+
+def find_store(ctx: click.Context, folder: str | None) -> Store:
+    """Return the store that the options, the environment or the working directory name."""
+    return open_store(named_folder(ctx, folder))
+
+
+def named_folder(ctx: click.Context, folder: str | None) -> str | None:
+    """Return the folder that ``--dir`` names, after the command or before it."""
+    return folder if folder is not None else ctx.find_root().params.get("folder")

@@ -1,0 +1,154 @@
+"""What the values of options and arguments may be: each is read, and told of, here."""
+
+import click
+
+from maxstage.cli.options import find_store
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from click.shell_completion import CompletionItem
+
+
+class TokenType(click.ParamType[str]):
+    """A token; completes to those in the store."""
+
+    name = "token"
+
+    def shell_complete(
+        self,
+        ctx: click.Context,
+        param: click.Parameter,  # noqa: ARG002
+        incomplete: str,
+    ) -> "list[CompletionItem[str]]":
+        """Offer the tokens of the store, with where they came from."""
+        from click.shell_completion import CompletionItem
+
+        from maxstage.errors import Error
+        from maxstage.humanize import counted, printable
+
+        try:
+            items = find_store(ctx, ctx.params.get("folder")).list()
+        except (Error, OSError):
+            return []  # a shell that waits for a completion is no place for an error
+        typed = incomplete.lower()
+        # A token that was begun without "max:" goes on without it: not every shell replaces what was typed.
+        bare = not "max:".startswith(typed) and not typed.startswith("max:")
+        return [
+            CompletionItem(
+                name,
+                help=f"{printable(item.source or 'unknown', 60)}, {counted(item.record_count, 'record')}",
+            )
+            for item in items
+            if (name := item.id if bare else item.token).startswith(typed)
+        ]
+
+
+class CountType(click.IntRange):
+    """A whole number; one that is larger than any data counts as just that, however many digits it has."""
+
+    def convert(self, value: "Any", param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read the number."""
+        from maxstage.sizes import parse_count
+
+        if isinstance(value, str) and value.isascii() and value.isdigit():
+            value = parse_count(value)
+        elif len(str(value)) > _SHOWN:
+            self.fail(f"{shorten(value)} is not a whole number in the range", param, ctx)
+        number: int = super().convert(value, param, ctx)
+        return number
+
+
+class TtlType(click.ParamType[float]):
+    """Time until an item expires, in minutes."""
+
+    name = "ttl"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read the number."""
+        from maxstage.durations import parse_minutes
+
+        try:
+            return parse_minutes(value)
+        except ValueError as error:
+            self.fail(f"{shorten(value)} {error}", param, ctx)
+
+
+class SizeType(click.ParamType[int]):
+    """A size in bytes: ``65536``, ``512KiB``, ``1MB``."""
+
+    name = "size"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read the size."""
+        from maxstage.sizes import parse_size
+
+        try:
+            return parse_size(value)
+        except ValueError as error:
+            self.fail(f"{shorten(value)}: {error}", param, ctx)
+
+
+_SHOWN = 60
+"""Characters of a bad value that an error repeats: enough to recognise it, and never a screenful."""
+
+
+def shorten(value: object) -> str:
+    """Return what was given, for an error: quoted, and no longer than a line has room for."""
+    text = str(value)
+    return repr(text) if len(text) <= _SHOWN else repr(text[:_SHOWN]) + "..."
+
+
+class SecondsType(click.ParamType[float]):
+    """Seconds, more than none. What is longer than anybody waits, infinity too, counts as just that."""
+
+    name = "seconds"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read the number."""
+        try:
+            seconds = float(str(value))
+        except ValueError:
+            seconds = 0.0
+        # Also false for "nan".
+        if not seconds > 0:
+            self.fail(f"{shorten(value)} is not a number of seconds above 0", param, ctx)
+        return min(seconds, _MOST_SECONDS)
+
+
+_MOST_SECONDS = 1e9
+"""Thirty years; the clocks of the data path count in whole numbers, which have no infinity."""
+
+
+def parse_labels(_ctx: click.Context, _param: click.Parameter, values: "Sequence[str]") -> dict[str, str]:
+    """Read ``--label K=V`` options."""
+    labels = {}
+    for text in values:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise click.BadParameter(f"{text!r} is not of the form KEY=VALUE")
+        labels[key] = value
+        check_text(text)
+    return labels
+
+
+def parse_label_filter(
+    _ctx: click.Context, _param: click.Parameter, values: "Sequence[str]"
+) -> "dict[str, str | None]":
+    """Read ``--label K[=V]`` options: a label, with any value or this one."""
+    pairs = (text.partition("=") for text in values)
+    return {key: value if equals else None for key, equals, value in pairs}
+
+
+def parse_source(_ctx: click.Context, _param: click.Parameter, text: str | None) -> str | None:
+    """Read a ``--source`` option."""
+    return text if text is None else check_text(text)
+
+
+def check_text(text: str) -> str:
+    """Refuse what a terminal would obey: it is shown in lists."""
+    if not text.isprintable():
+        raise click.BadParameter(f"{text!a} has characters that can't be printed")
+    return text

@@ -1,0 +1,69 @@
+"""The kinds of values that limits have: how each is read, and what a JSON Schema says of it."""
+
+from typing import Any, NamedTuple
+
+from maxstage.sizes import MOST_COUNT, parse_count, parse_size
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Kind(NamedTuple):
+    """A kind of value.
+
+    Attributes:
+        parse: Returns the value of what YAML, TOML, JSON or an option give; raises `ValueError` with what is wanted.
+        schema: What a JSON Schema says of it.
+        is_size: Whether it is a number of bytes.
+    """
+
+    parse: "Callable[[object], Any]"
+    schema: "dict[str, Any]"
+    is_size: bool = False
+
+
+def _count(value: object) -> int:
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        value = parse_count(value)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError("wants a whole number, 1 or more")
+    return min(value, MOST_COUNT)
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("wants true or false")  # noqa: TRY004 - every problem is a ValueError here
+    return value
+
+
+def _directory(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("wants the path of a directory")
+    return value
+
+
+SIZE = Kind(parse_size, {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string"}]}, is_size=True)
+COUNT = Kind(_count, {"type": "integer", "minimum": 1})
+FLAG = Kind(_flag, {"type": "boolean"})
+DIRECTORY = Kind(_directory, {"type": "string"})
+
+
+def choice(*names: str) -> Kind:
+    """Return the kind of value that is one of these names."""
+
+    def parse(value: object) -> str:
+        if value not in names:
+            raise ValueError(f"wants one of: {', '.join(names)}")
+        return str(value)
+
+    return Kind(parse, {"enum": list(names)})
+
+
+def optional(kind: Kind) -> Kind:
+    """Return the kind of value that is one of another kind, or None."""
+    return Kind(
+        lambda value: None if value is None else kind.parse(value),
+        {"anyOf": [kind.schema, {"type": "null"}]},
+        kind.is_size,
+    )

@@ -1,0 +1,61 @@
+"""The strategies: what is kept of a text that is longer than its limit.
+
+A strategy is a line here, its cut in ``rust/src/truncate.rs`` with its line in ``Strategy::NAMES``, and its twin in
+``_pure/truncation.py``. Tests hold both backends and the documentation to this table.
+"""
+
+from typing import Literal, NamedTuple
+
+
+class Strategy(NamedTuple):
+    """What is known of a strategy.
+
+    Attributes:
+        keeps: What it keeps, in a few words.
+        counts_lines: Whether it keeps ``max_lines`` at most, and whole ones.
+        by_lines: The strategy that does so at the same end of the text; None where there is none.
+        needs_all: Whether it must see all of the text, and not just both ends.
+    """
+
+    keeps: str
+    counts_lines: bool = False
+    by_lines: str | None = None
+    needs_all: bool = False
+
+
+STRATEGIES = {
+    "head": Strategy("the first bytes", by_lines="head_lines"),
+    "tail": Strategy("the last bytes", by_lines="tail_lines"),
+    "both": Strategy("half of the bytes at either end"),
+    "head_lines": Strategy("the first lines, whole ones", counts_lines=True, by_lines="head_lines"),
+    "tail_lines": Strategy("the last lines, whole ones", counts_lines=True, by_lines="tail_lines"),
+    "summary": Strategy("what looks like an error, and both ends", needs_all=True),
+}
+
+DEFAULT = "tail"
+
+Keep = Literal["always", "truncated", "never"]
+
+KEEP: dict[Keep, str] = {
+    "always": "always",
+    "truncated": "if it was cut, or is longer than the threshold",
+    "never": "never",
+}
+"""By its name, when a full output is kept."""
+
+BY_LINES = tuple(name for name, strategy in STRATEGIES.items() if strategy.counts_lines)
+
+
+def line_strategy(strategy: str | None, default: str = DEFAULT) -> str | None:
+    """Return the strategy that keeps lines where a number of lines is given; None where that makes no sense.
+
+    Args:
+        strategy: The one that was asked for; None for none.
+        default: The one that holds otherwise: its end of the text is kept.
+
+    >>> line_strategy(None), line_strategy(None, "head"), line_strategy("head_lines"), line_strategy("both")
+    ('tail_lines', 'head_lines', 'head_lines', None)
+    """
+    if strategy is not None:
+        return strategy if STRATEGIES[strategy].counts_lines else None
+    return STRATEGIES[default].by_lines or STRATEGIES[DEFAULT].by_lines
