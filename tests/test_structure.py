@@ -32,15 +32,12 @@ SHARED = {
 
 NOT_YET = {
     ("settings", "output.limits"): "every command checks all of config.toml, and limits have one validator",
-    ("workflow.format.checking", "workflow.format.loading"): "what was checked is made where it is loaded",
-    ("workflow.run.scope", "workflow.run.jobs"): "a scope opens full outputs, which jobs know how to",
-    ("workflow.run.gathering", "workflow.run.instances"): "what is gathered for is a place in the tree",
 }
 """Imports that go the wrong way or round, from a file to another, each with its reason."""
 
 MOST_LINES = 600
 
-TOO_LONG = {"workflow.run.state": "results, the database and the folder of runs are to be parted"}
+TOO_LONG: dict[str, str] = {}
 """Files that are longer, each with its reason."""
 
 

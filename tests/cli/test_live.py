@@ -7,7 +7,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from maxstage.cli import run_live
-from maxstage.workflow.run.state import TaskResult
+from maxstage.workflow.run.results import TaskResult
 from maxstage.workflow.workflow import Event
 
 NASTY = "e\x1b[31m\x07\n\r" + "宽🎉" * 300 + "x" * 5000

@@ -16,8 +16,9 @@ import pytest
 
 from helpers import lines_of, wait_until
 from maxstage import WorkflowError
-from maxstage.workflow.run.run_list import find_runs, list_runs
-from maxstage.workflow.run.state import RunState, TaskResult, runs_folder
+from maxstage.workflow.run.folder import find_runs, list_runs, runs_folder
+from maxstage.workflow.run.results import TaskResult
+from maxstage.workflow.run.state import RunState
 
 FLOW = """\
 name: small
@@ -30,7 +31,7 @@ tasks:
 
 READ = """
 import sys
-from maxstage.workflow.run.run_list import find_runs
+from maxstage.workflow.run.folder import find_runs
 from maxstage.workflow.run.state import RunState
 seen, bad = 0, []
 print("ready", flush=True)
@@ -143,8 +144,9 @@ def test_who_looks_writes_nothing(tmp_path):
 
 AS_SOMEBODY_ELSE = """
 import os, sys
+import fcntl  # while it can be read: it is imported where a lock is first taken
 from maxstage.errors import Error
-from maxstage.workflow.run.run_list import find_runs
+from maxstage.workflow.run.folder import find_runs
 from maxstage.workflow.run.state import RunState
 folder, run_id = sys.argv[1:]
 os.setegid(65534)

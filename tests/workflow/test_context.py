@@ -7,7 +7,8 @@ import pytest
 
 from helpers import bash
 from maxstage import WorkflowError
-from maxstage.workflow.run.state import RunState, runs_folder
+from maxstage.workflow.run.folder import runs_folder
+from maxstage.workflow.run.state import RunState
 
 READER = {
     "reader": {"command": ["bash", "-c", 'tee "prompt-$MAX_TASK" | wc -c'], "system_prompt": "You read."}

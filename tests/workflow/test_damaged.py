@@ -16,7 +16,7 @@ from helpers import NOBODY, let_nobody_in
 from maxstage.cli.app import app
 from maxstage.errors import Error
 from maxstage.workflow.run import tables
-from maxstage.workflow.run.run_list import find_runs, list_runs
+from maxstage.workflow.run.folder import find_runs, list_runs
 
 FLOW = {
     "name": "f",

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from maxstage import Store
-from maxstage.workflow.run.context import RunGraph
+from maxstage.workflow.run.folder import runs_folder
 from maxstage.workflow.run.leftovers import delete_run
-from maxstage.workflow.run.state import RunState, runs_folder
+from maxstage.workflow.run.state import RunState
+from maxstage.workflow.run.task_context import RunGraph
 from maxstage.workflow.workflow import Workflow
 
 READER = {
@@ -288,4 +289,4 @@ def test_a_graph_of_tasks_that_are_gone(flow):
     workflow = Workflow.from_dict(
         {"name": "g", "version": "1", "tasks": {"a": bash("true")}}, store=flow.store
     )
-    assert RunGraph(workflow.checked)["gone[3].x"] == ["gone[2]"]
+    assert RunGraph(workflow.valid.graph)["gone[3].x"] == ["gone[2]"]

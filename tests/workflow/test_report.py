@@ -10,7 +10,9 @@ from PIL import Image
 
 from helpers import PATIENCE
 from maxstage.workflow.report.page import render
-from maxstage.workflow.run.state import RunState, TaskResult, runs_folder
+from maxstage.workflow.run.folder import runs_folder
+from maxstage.workflow.run.results import TaskResult
+from maxstage.workflow.run.state import RunState
 
 FLOW = """\
 name: "report <b>"

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from maxstage.workflow.run.state import RunState, import_run, runs_folder
+from maxstage.workflow.run.folder import import_run, runs_folder
+from maxstage.workflow.run.state import RunState
 
 CHANGED = (
     'what the loop goes over has changed since; put it back as it was, or start a new run with "max run"'

@@ -14,8 +14,9 @@ import pytest
 
 from helpers import FOREVER, Gate, bash, end, is_running, lines_of, wait_until
 from maxstage import WorkflowError
-from maxstage.workflow.run.run_list import list_runs
-from maxstage.workflow.run.state import RunState, TaskResult, import_run, runs_folder
+from maxstage.workflow.run.folder import import_run, list_runs, runs_folder
+from maxstage.workflow.run.results import TaskResult
+from maxstage.workflow.run.state import RunState
 from maxstage.workflow.run.tables import VERSION
 
 

@@ -12,8 +12,7 @@ import pytest
 import maxstage
 from helpers import FOREVER, PATIENCE, Gate, bash, beside, longer_and_longer, text_of, wait_until
 from maxstage import WorkflowError
-from maxstage.workflow.run.run_list import find_runs
-from maxstage.workflow.run.state import runs_folder
+from maxstage.workflow.run.folder import find_runs, runs_folder
 from maxstage.workflow.workflow import RunInterrupted, Workflow
 
 

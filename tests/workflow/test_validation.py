@@ -8,6 +8,7 @@ import jsonschema
 import pytest
 
 from maxstage.workflow.format import loading
+from maxstage.workflow.format.valid import ValidWorkflow
 from maxstage.workflow.format.yaml_source import Source
 
 GOOD = """\
@@ -138,7 +139,7 @@ def test_aliases_of_aliases_do_not_fill_the_memory():
 def test_limits_that_are_doubtful():
     text = with_tasks("a: {script: {content: x}, limits: {max_stdout_bytes: 100, max_stderr_bytes: 200MiB}}")
     checked = loading.check(Source(text), "flow.yaml")
-    assert checked.spec is not None
+    assert isinstance(checked, ValidWorkflow)
     assert [problem.to_dict()["severity"] for problem in checked.problems] == ["warning", "warning"]
     assert re.match(r"flow.yaml:5:\d+: warning: max_stdout_bytes", str(checked.problems[0]))
 
@@ -167,7 +168,7 @@ inputs: {n: {default: 1, required: false, description: how many}}
 """
     checked = loading.check(Source(text), "flow.yaml")
     assert problems(text) == []
-    assert checked.dependencies == {"build": [], "build.compile": [], "build.link": ["compile"]}
+    assert checked.graph.dependencies == {"build": [], "build.compile": [], "build.link": ["compile"]}
 
 
 def test_the_json_schema_is_that_of_the_format():

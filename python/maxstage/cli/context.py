@@ -14,8 +14,9 @@ from maxstage.errors import WorkflowError
 from maxstage.humanize import counted, format_size, printable
 
 if TYPE_CHECKING:
+    from maxstage.output.limits import Limits
     from maxstage.store.store import Store
-    from maxstage.workflow.format.loading import Checked
+    from maxstage.workflow.format.valid import ValidWorkflow
     from maxstage.workflow.run.state import RunState
 
 _LONGEST_NAME = 120
@@ -74,32 +75,33 @@ def context(ctx: click.Context, /, run_or_file: str, task: str, output: str, fol
         write_out("(nothing is relevant)")
 
 
-def _check_task(checked: Checked, task: str) -> None:
-    from maxstage.workflow.run.context import spec_path
+def _check_task(workflow: ValidWorkflow, task: str) -> None:
+    from maxstage.workflow.run.paths import spec_path
 
-    if spec_path(task) not in checked.agents:
-        known = ", ".join(checked.agents) or "none"
+    if spec_path(task) not in workflow.graph.agents:
+        known = ", ".join(workflow.graph.agents) or "none"
         raise WorkflowError(f"{task!r} is not a task of an agent; those are: {known}")
 
 
-def _load(path: str, providers: Any) -> Checked:
+def _load(path: str, providers: Any) -> ValidWorkflow:
     from maxstage.workflow.format.loading import load
+    from maxstage.workflow.format.problems import Problems
 
-    checked = load(path, providers)
-    if checked.spec is None:
-        raise WorkflowError(str(checked.errors[0]))
-    return checked
+    loaded = load(path, providers)
+    if isinstance(loaded, Problems):
+        raise WorkflowError(str(loaded.errors[0]))
+    return loaded
 
 
 def _of_file(ctx: click.Context, file: str, task: str, folder: str | None) -> dict[str, Any]:
     """Return what would be considered if every other task had ended."""
     from maxstage.cli.validate import known_providers
     from maxstage.context.relevance import relevances
-    from maxstage.workflow.run.context import RunGraph
+    from maxstage.workflow.run.task_context import RunGraph
 
-    checked = _load(file, known_providers(ctx, folder))
-    _check_task(checked, task)
-    found = relevances(task, RunGraph(checked), agents=checked.agents)
+    workflow = _load(file, known_providers(ctx, folder))
+    _check_task(workflow, task)
+    found = relevances(task, RunGraph(workflow.graph), agents=workflow.graph.agents)
     ranked = sorted(found.items(), key=lambda pair: (-pair[1].score, pair[0]))
     candidates = [
         {"task": name, "relevance": one.score, "why": one.why, "size": None, "state": "", "reason": ""}
@@ -110,7 +112,8 @@ def _of_file(ctx: click.Context, file: str, task: str, folder: str | None) -> di
 
 def _of_run(store: Store, run_id: str, task: str) -> dict[str, Any]:
     from maxstage.workflow.format.agents import providers_from
-    from maxstage.workflow.run.state import RunState, runs_folder
+    from maxstage.workflow.run.folder import runs_folder
+    from maxstage.workflow.run.state import RunState
 
     state = RunState(runs_folder(store), run_id)
     try:
@@ -122,26 +125,30 @@ def _of_run(store: Store, run_id: str, task: str) -> dict[str, Any]:
             raise WorkflowError(
                 f"run {run_id} was imported without its workflow file; name that file instead of the run"
             )
-        checked = _load(file, providers_from(store.settings.providers))
-        _check_task(checked, task)
-        return _would_get(store, state, checked, task)
+        workflow = _load(file, providers_from(store.settings.providers))
+        _check_task(workflow, task)
+        return _would_get(store, state, workflow, task)
     finally:
         state.close()
 
 
-def _would_get(store: Store, state: RunState, checked: Checked, task: str) -> dict[str, Any]:
-    from maxstage.output.limits import Limits
-    from maxstage.workflow.run.context import budget_of, context_for, spec_path
-    from maxstage.workflow.run.jobs import workflow_limits
+def _would_get(store: Store, state: RunState, workflow: ValidWorkflow, task: str) -> dict[str, Any]:
+    from maxstage.workflow.run.limits import effective_limits, workflow_limits
+    from maxstage.workflow.run.paths import spec_path
+    from maxstage.workflow.run.task_context import budget_of, context_for
 
-    spec = checked.spec
-    assert spec is not None  # noqa: S101 - `_load` has seen to it
-    found = dict(checked.tasks())[spec_path(task)]
-    limits = workflow_limits(store, spec, state.facts()["folder"])
-    own = limits.override(Limits.parse(found.limits))
+    where = state.facts()["folder"]
+    of_workflow = workflow_limits(store, workflow, where)
     ended = state.ended()
-    budget = budget_of(found, spec.context, own, lambda name: name if name in ended else None)
-    selection = context_for(checked, task, budget, ended, state.find, limits=limits)
+
+    def limits_of(path: str) -> Limits:
+        return effective_limits(workflow, path, of_workflow, where)
+
+    def resolve(name: str) -> str | None:
+        return name if name in ended else None
+
+    budget = budget_of(workflow.tasks[spec_path(task)], workflow.spec.context, limits_of(task), resolve)
+    selection = context_for(workflow.graph, task, budget, ended, state.find, limits_of=limits_of)
     candidates = [dataclasses.asdict(candidate) for candidate in selection.candidates]
     content = selection.content
     return {

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from maxstage.cli.run_report import Watcher
     from maxstage.store.store import Store
-    from maxstage.workflow.format.loading import Checked
     from maxstage.workflow.format.schema import WorkflowSpec
-    from maxstage.workflow.run.state import TaskResult
+    from maxstage.workflow.format.valid import ValidWorkflow
+    from maxstage.workflow.run.results import TaskResult
     from maxstage.workflow.workflow import Event, RunResult
 
 _LONGEST = 500
@@ -83,19 +83,20 @@ def run(ctx: click.Context, /, file: str, inputs: dict[str, str], folder: str | 
     """
     from maxstage.cli.validate import known_providers
     from maxstage.workflow.format import loading
+    from maxstage.workflow.format.problems import Problems
 
-    checked = loading.load(file, known_providers(ctx, folder))
-    for line in checked.told():
+    workflow = loading.load(file, known_providers(ctx, folder))
+    for line in (workflow if isinstance(workflow, Problems) else workflow.doubts).told():
         warn(line)
-    if checked.spec is None:
+    if isinstance(workflow, Problems):
         ctx.exit(1)
     if options["validate_limits"]:
         write_out(f"{file} is good")
         return
     if options["dry_run"] or options["graph"]:
-        _show_plan(ctx, checked, checked.spec, options, folder)
+        _show_plan(ctx, workflow, options, folder)
         return
-    _run(ctx, checked, find_store(ctx, folder), _typed(inputs, checked.spec), options)
+    _run(ctx, workflow, find_store(ctx, folder), _typed(inputs, workflow.spec), options)
 
 
 def _typed(inputs: dict[str, str], spec: WorkflowSpec) -> dict[str, Any]:
@@ -114,15 +115,16 @@ def _typed(inputs: dict[str, str], spec: WorkflowSpec) -> dict[str, Any]:
 
 
 def _show_plan(
-    ctx: click.Context, checked: Checked, spec: WorkflowSpec, options: dict[str, Any], folder: str | None
+    ctx: click.Context, workflow: ValidWorkflow, options: dict[str, Any], folder: str | None
 ) -> None:
     from maxstage.cli.validate import known_providers
-    from maxstage.workflow.report import plan
+    from maxstage.workflow.report.graph import graph
+    from maxstage.workflow.report.plan import plan
 
     if options["graph"]:
-        write_out(plan.graph(checked, spec, options["graph"]))
+        write_out(graph(workflow, options["graph"]))
         return
-    entries = plan.plan(checked, spec, known_providers(ctx, folder))
+    entries = plan(workflow, known_providers(ctx, folder))
     if options["output"] == "json":
         print_json(entries)
         return
@@ -136,7 +138,7 @@ def _show_plan(
 
 
 def _run(
-    ctx: click.Context, checked: Checked, store: Store, inputs: dict[str, Any], options: dict[str, Any]
+    ctx: click.Context, workflow: ValidWorkflow, store: Store, inputs: dict[str, Any], options: dict[str, Any]
 ) -> None:
     from maxstage.workflow.workflow import RunInterrupted, Workflow
 
@@ -152,7 +154,7 @@ def _run(
     stopped = 0
     _use_one_arena()
     try:
-        result = Workflow(checked).run(
+        result = Workflow(workflow).run(
             inputs=inputs,
             jobs=options["jobs"],
             on_event=notice,
@@ -165,19 +167,19 @@ def _run(
         if watcher is not None:
             watcher.close()
     if options["metrics_file"]:
-        _write_metrics(result, checked, options["metrics_file"])
+        _write_metrics(result, workflow, options["metrics_file"])
     if not options["events"]:
-        _report(result, checked, options)
+        _report(result, workflow, options)
     if stopped:
-        warn(f"Stopped. To go on: {_to_go_on(checked, result)}")
+        warn(f"Stopped. To go on: {_to_go_on(workflow, result)}")
         ctx.exit(128 + stopped)
     if not result.ok:
-        warn(f"To go on where it failed: {_to_go_on(checked, result)}")
+        warn(f"To go on where it failed: {_to_go_on(workflow, result)}")
     ctx.exit(0 if result.ok else 1)
 
 
-def _to_go_on(checked: Checked, result: RunResult) -> str:
-    return f"max run {shlex.quote(checked.file)} --run-id {result.run_id}"
+def _to_go_on(workflow: ValidWorkflow, result: RunResult) -> str:
+    return f"max run {shlex.quote(workflow.file)} --run-id {result.run_id}"
 
 
 def _use_one_arena() -> None:
@@ -203,9 +205,9 @@ def _watcher(*, metrics: bool) -> Watcher:
     return LiveWatcher()
 
 
-def in_file_order(paths: Iterable[str], checked: Checked) -> list[str]:
+def in_file_order(paths: Iterable[str], workflow: ValidWorkflow) -> list[str]:
     """Return the paths of tasks in the order of the file, each before its iterations and subtasks."""
-    order = {path: number for number, path in enumerate(checked.paths)}
+    order = {path: number for number, path in enumerate(workflow.tasks)}
 
     def key(path: str) -> tuple[int, list[int]]:
         parts = re.split(r"\[(\d+)\]", path)
@@ -214,8 +216,8 @@ def in_file_order(paths: Iterable[str], checked: Checked) -> list[str]:
     return sorted(paths, key=key)
 
 
-def _report(result: RunResult, checked: Checked, options: dict[str, Any]) -> None:
-    ended = in_file_order(result.tasks, checked)
+def _report(result: RunResult, workflow: ValidWorkflow, options: dict[str, Any]) -> None:
+    ended = in_file_order(result.tasks, workflow)
     if options["output"] == "json":
         _report_json(result, ended, whole=options["show_task_outputs"])
         return
@@ -227,7 +229,7 @@ def _report(result: RunResult, checked: Checked, options: dict[str, Any]) -> Non
     if options["show_external_storage"]:
         _show_external((path, result.tasks[path]) for path in ended)
     if options["show_context_metrics"]:
-        from maxstage.workflow.run.metrics import lines
+        from maxstage.workflow.report.metrics import lines
 
         for line in lines(result.metrics):
             write_out(line)
@@ -257,13 +259,12 @@ def _shown(result: RunResult, ended: list[str]) -> Iterator[tuple[str, TaskResul
             yield path, task
 
 
-def _write_metrics(result: RunResult, checked: Checked, path: str) -> None:
-    from maxstage.workflow.run.metrics import prometheus
+def _write_metrics(result: RunResult, workflow: ValidWorkflow, path: str) -> None:
+    from maxstage.workflow.report.metrics import prometheus
 
-    name = checked.spec.name if checked.spec is not None else ""
     # By rename: a collector must not read half of it.
     with Target(path) as (fd, shown):
-        write_all(fd, prometheus(result.metrics, result.run_id, name).encode(), shown)
+        write_all(fd, prometheus(result.metrics, result.run_id, workflow.spec.name).encode(), shown)
 
 
 def _show_output(path: str, task: TaskResult) -> None:

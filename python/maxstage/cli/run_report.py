@@ -11,7 +11,7 @@ from maxstage.humanize import counted, format_size, printable
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from maxstage.workflow.run.state import TaskResult
+    from maxstage.workflow.run.results import TaskResult
     from maxstage.workflow.workflow import Event
 
 _LONGEST = 500

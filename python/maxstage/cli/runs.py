@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from maxstage.store.store import Store
-    from maxstage.workflow.run.state import RunState, TaskResult
+    from maxstage.workflow.run.results import TaskResult
+    from maxstage.workflow.run.state import RunState
 
 
 _LONGEST = 500
@@ -51,8 +52,7 @@ def _shown(value: object) -> str:
 @pass_store
 def runs(store: Store, output: str) -> None:
     """List the runs of workflows, newest first. One that is killed or interrupted can be resumed."""
-    from maxstage.workflow.run.run_list import find_runs
-    from maxstage.workflow.run.state import runs_folder
+    from maxstage.workflow.run.folder import find_runs, runs_folder
 
     found = [(run_id, facts) for run_id, facts in find_runs(runs_folder(store))]
     if output == "json":
@@ -96,7 +96,7 @@ def runs_show(store: Store, run_id: str, iterations: bool, output: str) -> None:
         for name, value in (facts.get("inputs") or {}).items():
             write_out(f"Input:    {_shown(name)} = {_shown(json.dumps(value, ensure_ascii=False))}")
         if facts.get("metrics"):
-            from maxstage.workflow.run.metrics import lines
+            from maxstage.workflow.report.metrics import lines
 
             write_out("")
             for line in lines(facts["metrics"]):
@@ -118,7 +118,8 @@ def _results(state: RunState, *, iterations: bool) -> Iterator[tuple[str, TaskRe
 
 
 def _open(store: Store, run_id: str) -> RunState:
-    from maxstage.workflow.run.state import RunState, runs_folder
+    from maxstage.workflow.run.folder import runs_folder
+    from maxstage.workflow.run.state import RunState
 
     return RunState(runs_folder(store), run_id)
 
@@ -139,16 +140,17 @@ def runs_report(store: Store, run_id: str, file: str, output: str) -> None:
     """
     from maxstage.workflow.format.agents import providers_from
     from maxstage.workflow.format.loading import load
+    from maxstage.workflow.format.problems import Problems
     from maxstage.workflow.report.page import render
 
     state = _open(store, run_id)
     try:
         name = state.facts().get("file", "")
-        checked = None
+        workflow = None
         # A file that is gone, or not what it was, leaves a page without a graph.
         with contextlib.suppress(WorkflowError, OSError):
-            checked = load(name, providers_from(store.settings.providers))
-        page = render(state, checked if checked is not None and checked.spec is not None else None)
+            workflow = load(name, providers_from(store.settings.providers))
+        page = render(state, None if isinstance(workflow, Problems) else workflow)
     finally:
         state.close()
     if file == "-":
@@ -186,7 +188,7 @@ def runs_import(store: Store, file: str, output: str) -> None:
 
     Prints the id of the run, which "max run FILE --run-id RUN" goes on with.
     """
-    from maxstage.workflow.run.state import import_run, runs_folder
+    from maxstage.workflow.run.folder import import_run, runs_folder
 
     try:
         with sys.stdin.buffer if file == "-" else open(file, "rb") as source:
@@ -209,7 +211,7 @@ def runs_import(store: Store, file: str, output: str) -> None:
 @pass_store
 def runs_prune(store: Store, run_id: str, keep: int | None, strategy: str | None, output: str) -> None:
     """Drop the outputs of a run that nothing depends on any more, and what is kept of them outside."""
-    from maxstage.workflow.run.monitor import prune_by_hand
+    from maxstage.workflow.run.pruning import prune_by_hand
 
     state = _open(store, run_id)
     try:
@@ -239,8 +241,7 @@ def runs_clean(
     store: Store, run_ids: tuple[str, ...], completed: bool, everything: bool, yes: bool, output: str
 ) -> None:
     """Delete runs: their state, and the outputs that are kept for them."""
-    from maxstage.workflow.run.run_list import UNREADABLE, find_runs
-    from maxstage.workflow.run.state import runs_folder
+    from maxstage.workflow.run.folder import UNREADABLE, find_runs, runs_folder
 
     if not run_ids and not completed and not everything:
         raise click.UsageError("Name a RUN, or use --completed or --all")

@@ -48,24 +48,26 @@ def validate(
     Exits with 0 where it is good, with or without warnings, and with 1 where it is not.
     """
     from maxstage.workflow.format import loading
+    from maxstage.workflow.format.problems import Problems
 
     if schema:
         print_json(loading.json_schema())
         return
     if file is None:
         raise click.UsageError("Name a workflow FILE, or --schema")
-    checked = loading.load(file, known_providers(ctx, folder))
-    problems = checked.problems
+    loaded = loading.load(file, known_providers(ctx, folder))
+    found = loaded if isinstance(loaded, Problems) else loaded.doubts
+    problems = found.problems
     if validate_limits:
         problems = [problem for problem in problems if problem.of_limits or not problem.warning]
     if output == "json":
         print_json([problem.to_dict() for problem in problems])
     else:
-        for line in checked.told(problems):
+        for line in found.told(problems):
             warn(line)
-        if checked.spec is not None:
+        if not isinstance(loaded, Problems):
             warnings = f", {len(problems)} warning{'' if len(problems) == 1 else 's'}" if problems else ""
-            count = len(checked.dependencies)
+            count = len(loaded.tasks)
             write_out(f"{file} is good: {count} task{'' if count == 1 else 's'}{warnings}")
-    if checked.spec is None:
+    if isinstance(loaded, Problems):
         ctx.exit(1)

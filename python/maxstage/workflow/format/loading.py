@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
-import functools
 import os
 import stat
 from typing import TYPE_CHECKING, Any
@@ -15,135 +13,28 @@ from maxstage.errors import WorkflowError
 from maxstage.humanize import printable
 from maxstage.workflow.format import schema
 from maxstage.workflow.format.agents import PROVIDERS
-from maxstage.workflow.format.checking import Checker, walk
+from maxstage.workflow.format.checking import check_workflow
 from maxstage.workflow.format.faults import Fault, describe, told_once
+from maxstage.workflow.format.problems import LONGEST_TEXT, Problems
+from maxstage.workflow.format.valid import ValidWorkflow
 from maxstage.workflow.format.yaml_source import Path, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from maxstage.workflow.format.agents import Provider
+    from maxstage.workflow.format.graph import TaskGraph
 
 
-class Problem:
-    """What is wrong with a workflow file, and where.
-
-    Attributes:
-        line: From 1.
-        column: From 1.
-        text: What is wrong.
-        warning: Whether the file is good all the same.
-        of_limits: Whether it is about a limit.
-    """
-
-    def __init__(
-        self,
-        file: str,
-        position: tuple[int, int],
-        text: str,
-        *,
-        warning: bool = False,
-        of_limits: bool = False,
-    ) -> None:
-        self.file = file
-        self.line, self.column = position
-        self.text = printable(text, _LONGEST_TEXT)
-        self.warning = warning
-        self.of_limits = of_limits
-
-    def __str__(self) -> str:
-        kind = "warning: " if self.warning else ""
-        return f"{printable(self.file, _LONGEST_TEXT)}:{self.line}:{self.column}: {kind}{self.text}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it for editors."""
-        kind = "warning" if self.warning else "error"
-        return {
-            "file": self.file,
-            "line": self.line,
-            "column": self.column,
-            "severity": kind,
-            "message": self.text,
-        }
-
-
-class Checked:
-    """A workflow file that was read.
-
-    Attributes:
-        spec: What it says; None where it is at fault.
-        problems: Errors and warnings, in the order of the file.
-        dependencies: For each task, by its path like ``build.compile``, what it waits for among its siblings.
-        tokens_wanted: The tasks whose token is referred to: their whole output is always kept.
-        agents: The agent of each task that has one, by its path.
-        parallel_loops: The tasks whose iterations may run side by side.
-        wanted_whole: The tasks whose whole output goes to another one, or to a file: where it is cut it is kept.
-        left_out: Problems beyond those that are told.
-    """
-
-    def __init__(self, file: str, source: Source) -> None:
-        self.file = file
-        self.source = source
-        self.spec: schema.WorkflowSpec | None = None
-        self.problems: list[Problem] = []
-        self.dependencies: dict[str, list[str]] = {}
-        self.tokens_wanted: set[str] = set()
-        self.wanted_whole: set[str] = set()
-        self.agents: dict[str, str] = {}
-        self.parallel_loops: set[str] = set()
-        self.left_out = 0
-        self._comparisons = _MOST_COMPARISONS
-
-    @functools.cached_property
-    def dependents(self) -> dict[str, tuple[str, ...]]:
-        """For each task that others wait for, those, by path."""
-        found: dict[str, tuple[str, ...]] = {}
-        for path, others in self.dependencies.items():
-            prefix = path.rpartition(".")[0]
-            for other in others:
-                name = f"{prefix}.{other}" if prefix else other
-                found[name] = (*found.get(name, ()), path)
-        return found
-
-    def tasks(self) -> list[tuple[str, schema.Task]]:
-        """Return all tasks with their paths."""
-        return [] if self.spec is None else list(walk(self.spec.tasks))
-
-    @property
-    def paths(self) -> list[str]:
-        """All tasks, in the order of the file, each before its subtasks."""
-        return [path for path, _ in self.tasks()]
-
-    @property
-    def errors(self) -> list[Problem]:
-        """The problems that are no warnings."""
-        return [problem for problem in self.problems if not problem.warning]
-
-    def nearest(self, name: str, known: Iterable[str]) -> str | None:
-        """Return the known name that somebody may have meant; None also once that has taken long enough."""
-        if self._comparisons < 0 or len(name) > _LONGEST_NAME:
-            return None
-        others = [one for one in known if one != name]
-        self._comparisons -= len(others) + 1
-        return next(iter(difflib.get_close_matches(name, others, 1)), None)
-
-    def told(self, problems: Iterable[Problem] | None = None) -> list[str]:
-        """Return the problems, or some of them, as lines, and how many more there are."""
-        more = [f"{printable(self.file, _LONGEST_TEXT)}: and {self.left_out:,} more"] if self.left_out else []
-        return [*map(str, self.problems if problems is None else problems), *more]
-
-    def add(self, path: Path, text: str) -> None:
-        """Note an error."""
-        self.problems.append(Problem(self.file, self.source.position(path), text))
-
-    def warn_of_limit(self, path: Path, text: str) -> None:
-        """Note a limit that is doubtful."""
-        position = self.source.position(path)
-        self.problems.append(Problem(self.file, position, text, warning=True, of_limits=True))
-
-
-def load(path: str, providers: Mapping[str, Provider] = PROVIDERS) -> Checked:
+def load(path: str, providers: Mapping[str, Provider] = PROVIDERS) -> ValidWorkflow | Problems:
     """Read a workflow file.
+
+    Args:
+        path: The file.
+        providers: The agents known by name.
+
+    Returns:
+        The workflow; where the file has errors, all its problems.
 
     Raises:
         WorkflowError: It is too large, no regular file, or not UTF-8.
@@ -154,83 +45,85 @@ def load(path: str, providers: Mapping[str, Provider] = PROVIDERS) -> Checked:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise WorkflowError(
-            f"{printable(path, _LONGEST_TEXT)} is not UTF-8 text: {error.reason} at byte {error.start:,}"
+            f"{printable(path, LONGEST_TEXT)} is not UTF-8 text: {error.reason} at byte {error.start:,}"
         ) from None
     return check(Source(text), path, providers)
 
 
 def _read(path: str) -> bytes:
     if "\0" in path:
-        raise WorkflowError(f"{printable(path, _LONGEST_TEXT)} is not the name of a file")
+        raise WorkflowError(f"{printable(path, LONGEST_TEXT)} is not the name of a file")
     # A FIFO that nobody writes to must not hold us up.
     with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
         kind = os.fstat(file.fileno()).st_mode
         # The pipe that a shell gives for <(command) has no name of its own; its writer is there.
         pipe = stat.S_ISFIFO(kind) and not os.path.exists(os.path.realpath(path))
         if not stat.S_ISREG(kind) and not pipe:
-            raise WorkflowError(f"{printable(path, _LONGEST_TEXT)} is not a regular file")
+            raise WorkflowError(f"{printable(path, LONGEST_TEXT)} is not a regular file")
         os.set_blocking(file.fileno(), True)
         content = file.read(_LARGEST + 1)
     if len(content) > _LARGEST:
         raise WorkflowError(
-            f"{printable(path, _LONGEST_TEXT)} is larger than {_LARGEST >> 20} MiB; a workflow file names data, "
+            f"{printable(path, LONGEST_TEXT)} is larger than {_LARGEST >> 20} MiB; a workflow file names data, "
             "it does not hold it"
         )
     return content
 
 
-def check(source: Source, file: str, providers: Mapping[str, Provider] = PROVIDERS) -> Checked:
-    """Check what a YAML text holds."""
-    checked = Checked(file, source)
-    if source.is_whole:
-        _check_whole(checked, providers)
-    checked.problems += [Problem(file, position, text) for position, text in source.problems]
-    if checked.errors:
-        checked.spec = None
-    # One mistake may be come across in several ways.
-    found = {(one.line, one.column, one.text): one for one in checked.problems}
-    ordered = [found[key] for key in sorted(found)]
-    checked.problems, checked.left_out = ordered[:_MOST_TOLD], max(0, len(ordered) - _MOST_TOLD)
-    return checked
+def check(
+    source: Source, file: str, providers: Mapping[str, Provider] = PROVIDERS
+) -> ValidWorkflow | Problems:
+    """Check what a YAML text holds.
+
+    Args:
+        source: The text.
+        file: What to call it.
+        providers: The agents known by name.
+
+    Returns:
+        The workflow; where the text has errors, all its problems.
+    """
+    problems = Problems(file, source)
+    found = _check_fields(source, problems, providers) if source.is_whole else None
+    for position, text in source.problems:
+        problems.add_at(position, text)
+    problems.sort()
+    if found is None or problems.errors:
+        return problems
+    return ValidWorkflow(file, source.text, *found, problems)
 
 
-def _check_whole(checked: Checked, providers: Mapping[str, Provider]) -> None:
+def _check_fields(
+    source: Source, problems: Problems, providers: Mapping[str, Provider]
+) -> tuple[schema.WorkflowSpec, TaskGraph] | None:
     """Check what was read; where a part is at fault, the others are checked all the same."""
-    data = copy.deepcopy(checked.source.data)
+    data = copy.deepcopy(source.data)
     if isinstance(data, dict):
-        _name_subtasks(checked, data.get("tasks"), ("tasks",))
+        _name_subtasks(problems, data.get("tasks"), ("tasks",))
     # Where something is gone: what is said there of what is missing now is not its fault.
     gone: set[Path] = set()
     for _ in range(_MOST_ATTEMPTS):
         try:
-            checked.spec = schema.WorkflowSpec.model_validate(data)
+            spec = schema.WorkflowSpec.model_validate(data)
         except ValidationError as error:
-            faults = told_once(error.errors(include_url=False), data)
+            found = told_once(error.errors(include_url=False), data)
         else:
-            Checker(checked, checked.spec, providers).check()
-            return
-        for path, text in describe((one for one in faults if one.path not in gone), checked.nearest):
-            checked.add(path, text)
+            return spec, check_workflow(spec, providers, problems)
+        for path, text in describe((one for one in found if one.path not in gone), problems.nearest):
+            problems.add(path, text)
         if not isinstance(data, dict):
-            return
-        for one in faults:
+            return None
+        for one in found:
             removed = _mend(data, one, whole=one.path in gone)
             if not one.unknown:
                 gone.add(one.path)
             if not one.unknown and (removed[-3:-2] not in _OF_TASKS or removed[-1] in _KINDS):
                 gone.add(removed[:-1])
+    return None
 
 
 _LARGEST = 16 << 20
 """Bytes of a workflow file: a hundred times what anybody wrote."""
-_MOST_TOLD = 100
-"""Problems that are told of one file."""
-_LONGEST_TEXT = 500
-"""Characters of what is said of one problem."""
-_LONGEST_NAME = 64
-"""Characters of a name that is looked for among those that are known."""
-_MOST_COMPARISONS = 50_000
-"""Names that others are compared with to say what may have been meant: about a second's work."""
 _MOST_ATTEMPTS = 10
 """Times that faulty parts are left out before the rest is given up."""
 
@@ -245,7 +138,7 @@ _KINDS = ("script", "command", "agent", "subtasks")
 _OF_TASKS = {("tasks",), ("subtasks",)}
 
 
-def _name_subtasks(checked: Checked, tasks: Any, path: Path) -> None:
+def _name_subtasks(problems: Problems, tasks: Any, path: Path) -> None:
     """Turn lists of one-name mappings, as the upstream DSL writes subtasks, into mappings, as the schema does."""
     for name, task in tasks.items() if isinstance(tasks, dict) else ():
         inner = task.get("subtasks") if isinstance(task, dict) else None
@@ -255,10 +148,10 @@ def _name_subtasks(checked: Checked, tasks: Any, path: Path) -> None:
             for number, one in enumerate(inner):
                 for subtask, value in one.items():
                     if subtask in named:
-                        checked.add((*here, number, subtask), f"{subtask!r} is given twice")
+                        problems.add((*here, number, subtask), f"{subtask!r} is given twice")
                     named.setdefault(subtask, value)
             task["subtasks"] = inner = named
-        _name_subtasks(checked, inner, here)
+        _name_subtasks(problems, inner, here)
 
 
 def _mend(data: dict[str, Any], fault: Fault, *, whole: bool) -> Path:

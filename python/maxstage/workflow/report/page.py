@@ -9,14 +9,15 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from maxstage.humanize import counted, format_size, printable
-from maxstage.workflow.run.metrics import lines
+from maxstage.workflow.report.metrics import lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from collections.abc import Set as AbstractSet
 
-    from maxstage.workflow.format.loading import Checked
-    from maxstage.workflow.run.state import Ended, RunState, TaskResult
+    from maxstage.workflow.format.valid import ValidWorkflow
+    from maxstage.workflow.run.results import Ended, TaskResult
+    from maxstage.workflow.run.state import RunState
 
 _MOST_ROWS = 500
 """Tasks that are listed and drawn; a page of more is slow to show, and nobody reads it."""
@@ -31,12 +32,12 @@ _BOX_WIDTH, _BOX_HEIGHT, _GAP_X, _GAP_Y = 150, 30, 60, 16
 _COLOURS = {"completed": "#2e9e5b", "failed": "#d1453b", "skipped": "#9aa7b3"}
 
 
-def render(state: RunState, checked: Checked | None) -> str:
+def render(state: RunState, workflow: ValidWorkflow | None) -> str:
     """Return the page.
 
     Args:
         state: The run.
-        checked: Its file, for the graph; None where that is not there any more.
+        workflow: Its file, for the graph; None where that is not there any more.
     """
     facts, ended = state.facts(), state.ended()
     failed, others = _chosen(state.statuses())
@@ -52,8 +53,8 @@ def render(state: RunState, checked: Checked | None) -> str:
         *_summary(state.run_id, facts, ended),
     ]
     parts += _tasks("Failed", {path: one for path, one in found.items() if path in failed}, loops)
-    if checked is not None:
-        parts += ["<h2>Graph</h2>", graph_svg(checked, found)]
+    if workflow is not None:
+        parts += ["<h2>Graph</h2>", graph_svg(workflow, found)]
     parts += ["<h2>Timeline</h2>", timeline_svg(found, ended)]
     parts += _tasks("Tasks", {path: one for path, one in found.items() if path not in failed}, loops)
     if len(ended) > len(found):
@@ -209,16 +210,16 @@ def timeline_svg(found: Mapping[str, TaskResult], ended: Mapping[str, Ended]) ->
     return "\n".join(parts)
 
 
-def graph_svg(checked: Checked, found: Mapping[str, TaskResult]) -> str:
+def graph_svg(workflow: ValidWorkflow, found: Mapping[str, TaskResult]) -> str:
     """Return the tasks and what they wait for, as SVG: a column for each step from the beginning."""
     # All tasks would be slow to show; those that failed are always there.
     failed = {path for path, result in found.items() if result.status == "failed"}
-    first = set(sorted(checked.paths, key=lambda path: path not in failed)[:_MOST_ROWS])
-    paths = [path for path in checked.paths if path in first]
+    first = set(sorted(workflow.tasks, key=lambda path: path not in failed)[:_MOST_ROWS])
+    paths = [path for path in workflow.tasks if path in first]
     columns: dict[int, list[str]] = {}
     depth: dict[str, int] = {}
     for path in paths:
-        columns.setdefault(_depth(path, checked, depth), []).append(path)
+        columns.setdefault(_depth(path, workflow, depth), []).append(path)
     place = {
         path: (column * (_BOX_WIDTH + _GAP_X) + 4, row * (_BOX_HEIGHT + _GAP_Y) + 4)
         for column, names in columns.items()
@@ -228,12 +229,12 @@ def graph_svg(checked: Checked, found: Mapping[str, TaskResult]) -> str:
     height = max((len(names) for names in columns.values()), default=1) * (_BOX_HEIGHT + _GAP_Y) + 8
     parts = [f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="graph" font-size="12">']
     for path in paths:
-        parts += [_edge(place[other], place[path]) for other in _waits_for(path, checked) if other in place]
+        parts += [_edge(place[other], place[path]) for other in _waits_for(path, workflow) if other in place]
     for path in paths:
         x, y = place[path]
         status = found[path].status if path in found else ""
         colour = _COLOURS.get(status, "#9aa7b3")
-        round_ = _BOX_HEIGHT // 2 if path in checked.agents else 4
+        round_ = _BOX_HEIGHT // 2 if path in workflow.graph.agents else 4
         parts.append(
             f'<rect x="{x}" y="{y}" width="{_BOX_WIDTH}" height="{_BOX_HEIGHT}" rx="{round_}" fill="none" '
             f'stroke="{colour}" stroke-width="2"><title>{_text(path)} {_text(status)}</title></rect>'
@@ -244,18 +245,18 @@ def graph_svg(checked: Checked, found: Mapping[str, TaskResult]) -> str:
     return "\n".join([*parts, "</svg>"])
 
 
-def _waits_for(path: str, checked: Checked) -> list[str]:
+def _waits_for(path: str, workflow: ValidWorkflow) -> list[str]:
     prefix = path.rpartition(".")[0]
-    return [f"{prefix}.{name}" if prefix else name for name in checked.dependencies[path]]
+    return [f"{prefix}.{name}" if prefix else name for name in workflow.graph.dependencies[path]]
 
 
-def _depth(path: str, checked: Checked, known: dict[str, int]) -> int:
+def _depth(path: str, workflow: ValidWorkflow, known: dict[str, int]) -> int:
     """Return how many tasks come before it, one after the other; without recursion, since chains may be long."""
     stack = [path]
     while stack:
         top = stack[-1]
         prefix = top.rpartition(".")[0]
-        before = [*_waits_for(top, checked), *([prefix] if prefix else [])]
+        before = [*_waits_for(top, workflow), *([prefix] if prefix else [])]
         missing = [other for other in before if other not in known]
         if missing:
             stack += missing

@@ -1,4 +1,4 @@
-"""What a workflow would do, before it does it: as a plan, and as a graph."""
+"""What a workflow would do, before it does it."""
 
 from __future__ import annotations
 
@@ -7,30 +7,31 @@ from typing import TYPE_CHECKING, Any
 
 from maxstage.humanize import counted
 from maxstage.workflow.format.agents import command_of
-from maxstage.workflow.format.checking import LANGUAGES, in_order, walk
+from maxstage.workflow.format.graph import in_order
+from maxstage.workflow.format.languages import LANGUAGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from maxstage.workflow.format.agents import Provider
-    from maxstage.workflow.format.loading import Checked
     from maxstage.workflow.format.schema import Condition, Loop, Task, WorkflowSpec
+    from maxstage.workflow.format.valid import ValidWorkflow
 
 _SHOWN = 60
 """Characters of a script that a plan shows."""
 
 
-def plan(checked: Checked, spec: WorkflowSpec, providers: Mapping[str, Provider]) -> list[dict[str, Any]]:
+def plan(workflow: ValidWorkflow, providers: Mapping[str, Provider]) -> list[dict[str, Any]]:
     """Return the tasks as they would run, each after what it waits for.
 
     Returns:
         For each task ``task``, ``kind``, ``does``, ``after`` (paths), and where given ``when``, ``loop``, ``retries``.
     """
     entries = []
-    for path, task in _in_order(checked, spec.tasks, ""):
+    for path, task in _in_order(workflow, workflow.spec.tasks, ""):
         prefix = path.rpartition(".")[0]
-        after = [f"{prefix}.{name}" if prefix else name for name in checked.dependencies[path]]
-        kind, does = _what(task, spec, providers)
+        after = [f"{prefix}.{name}" if prefix else name for name in workflow.graph.dependencies[path]]
+        kind, does = _what(task, workflow.spec, providers)
         entry: dict[str, Any] = {"task": path, "kind": kind, "does": does, "after": after}
         if task.condition is not None:
             entry["when"] = describe_condition(task.condition)
@@ -42,10 +43,10 @@ def plan(checked: Checked, spec: WorkflowSpec, providers: Mapping[str, Provider]
     return entries
 
 
-def _in_order(checked: Checked, tasks: Mapping[str, Task], prefix: str) -> Iterator[tuple[str, Task]]:
-    for name in in_order(tasks, checked.dependencies, prefix):
+def _in_order(workflow: ValidWorkflow, tasks: Mapping[str, Task], prefix: str) -> Iterator[tuple[str, Task]]:
+    for name in in_order(tasks, workflow.graph.dependencies, prefix):
         yield f"{prefix}{name}", tasks[name]
-        yield from _in_order(checked, tasks[name].subtasks or {}, f"{prefix}{name}.")
+        yield from _in_order(workflow, tasks[name].subtasks or {}, f"{prefix}{name}.")
 
 
 def _what(task: Task, spec: WorkflowSpec, providers: Mapping[str, Provider]) -> tuple[str, str]:
@@ -54,7 +55,7 @@ def _what(task: Task, spec: WorkflowSpec, providers: Mapping[str, Provider]) -> 
     if task.command is not None:
         return "command", shlex.join([task.command.executable, *task.command.args])
     if task.script is not None:
-        program = LANGUAGES[task.script.language]
+        program = LANGUAGES[task.script.language].interpreter
         if task.script.file is not None:
             return "script", f"{program} {task.script.file}"
         lines = (task.script.content or "").strip().splitlines() or [""]
@@ -92,55 +93,3 @@ def _describe_loop(loop: Loop) -> str:
     most = loop.for_each.max_parallel
     side = "" if not loop.for_each.parallel else ", side by side" + (f" ({most} at most)" if most else "")
     return f"for each of {what}{side}"
-
-
-def graph(checked: Checked, spec: WorkflowSpec, form: str) -> str:
-    """Return the graph of the tasks as text for ``mermaid`` or ``dot`` (Graphviz)."""
-    return _mermaid(checked, spec) if form == "mermaid" else _dot(checked, spec)
-
-
-def _edges(checked: Checked, spec: WorkflowSpec) -> Iterator[tuple[str, str]]:
-    for path, _ in walk(spec.tasks):
-        prefix = path.rpartition(".")[0]
-        for name in checked.dependencies[path]:
-            yield (f"{prefix}.{name}" if prefix else name), path
-
-
-def _mermaid(checked: Checked, spec: WorkflowSpec) -> str:
-    def name_of(path: str) -> str:
-        # "end" and the like are words of mermaid's; no task of ours is called by such a name.
-        return "t_" + path.replace(".", "__").replace("-", "_0")
-
-    def nodes(tasks: Mapping[str, Task], prefix: str, indent: str) -> Iterator[str]:
-        for name, task in tasks.items():
-            path = f"{prefix}{name}"
-            if task.subtasks is not None:
-                yield f'{indent}subgraph {name_of(path)}["{name}"]'
-                yield from nodes(task.subtasks, f"{path}.", indent + "  ")
-                yield f"{indent}end"
-            else:
-                left, right = ("([", "])") if task.agent else ("[[", "]]") if task.loop else ("[", "]")
-                yield f'{indent}{name_of(path)}{left}"{name}"{right}'
-
-    lines = ["flowchart TD", *nodes(spec.tasks, "", "  ")]
-    lines += [f"  {name_of(first)} --> {name_of(second)}" for first, second in _edges(checked, spec)]
-    return "\n".join(lines)
-
-
-def _dot(checked: Checked, spec: WorkflowSpec) -> str:
-    def nodes(tasks: Mapping[str, Task], prefix: str, indent: str) -> Iterator[str]:
-        for name, task in tasks.items():
-            path = f"{prefix}{name}"
-            if task.subtasks is not None:
-                yield f'{indent}subgraph "cluster_{path}" {{ label="{name}";'
-                # An edge leads to a node; this one stands for all of them.
-                yield f'{indent}  "{path}" [label="{name}", shape=plaintext];'
-                yield from nodes(task.subtasks, f"{path}.", indent + "  ")
-                yield f"{indent}}}"
-            else:
-                shape = "ellipse" if task.agent else "box3d" if task.loop else "box"
-                yield f'{indent}"{path}" [label="{name}", shape={shape}];'
-
-    lines = ["digraph workflow {", "  rankdir=TB;", *nodes(spec.tasks, "", "  ")]
-    lines += [f'  "{first}" -> "{second}";' for first, second in _edges(checked, spec)]
-    return "\n".join([*lines, "}"])

@@ -15,8 +15,8 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TextIO
 
 from maxstage.errors import WorkflowError
+from maxstage.workflow.execution.outputs import reading
 from maxstage.workflow.run import files
-from maxstage.workflow.run import jobs as leaf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,7 +115,7 @@ def _of_output(printed: BinaryIO, key: str) -> Records:
 
     It is gone through twice, so that all of it has been read, and checked, before the first iteration.
     """
-    with leaf.reading(key.split(".", 1)[1].rpartition(".")[0]):
+    with reading(key.split(".", 1)[1].rpartition(".")[0]):
         file = io.TextIOWrapper(printed, "utf-8", "surrogateescape", newline="\n")
         kind, total = "json", _length(file, key)
         if total is None:

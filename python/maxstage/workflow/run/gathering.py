@@ -11,42 +11,45 @@ from typing import TYPE_CHECKING
 
 from maxstage.files import write_all
 from maxstage.output.bound import bound
-from maxstage.workflow.run import jobs as leaf
+from maxstage.workflow.execution.outputs import gone, open_full, reading, unstage, why_not_kept
+from maxstage.workflow.run.limits import keeping
+from maxstage.workflow.run.outputs import PRUNED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from maxstage.output.strategies import Keep
     from maxstage.output.task_output import TaskOutput
-    from maxstage.workflow.run.instances import Place, Run
+    from maxstage.workflow.run.instance import TaskInstance
+    from maxstage.workflow.run.run_context import RunContext
 
 
 def gather(
-    run: Run, place: Place, paths: Iterator[str], *, keep: Keep, whole: bool, ok: bool, started: float
+    run: RunContext, instance: TaskInstance, paths: Iterator[str], *, ok: bool, started: float
 ) -> TaskOutput:
     """Return the outputs at `paths` as one, within the limits.
 
     Args:
         run: The run.
-        place: Where the task stands.
+        instance: The task.
         paths: The parts, in order; one that has no output is left out.
-        keep: When all of it is kept.
-        whole: Whether each part is taken whole, and not within its limits.
         ok: Whether the task succeeded.
         started: When it began, as `time.monotonic` tells it.
     """
+    # Where somebody wants all of it, each part is taken in full, and not within its limits.
+    whole = instance.is_wanted_whole(run.graph)
+    limits = keeping(instance.limits) if whole else instance.limits
+    keep = instance.keep(run.graph)
     parts = _Parts(run, paths, whole=whole)
     theirs, ours = os.pipe()
     feeder = threading.Thread(target=parts.write, args=(ours,), daemon=True)
     feeder.start()
     try:
-        limits = leaf.keeping(place.limits) if whole else place.limits
-        output = bound(theirs, limits, run.given.store, keep=keep, task_id=place.path, owner=run.given.run_id)
+        output = bound(theirs, limits, run.store, keep=keep, task_id=instance.path, owner=run.run_id)
     finally:
         os.close(theirs)
         feeder.join()
     if parts.problem is not None:
-        leaf.unstage(run.given.store, output)
+        unstage(run.store, output)
         raise parts.problem
     return dataclasses.replace(
         output,
@@ -62,7 +65,7 @@ def gather(
 class _Parts:
     """Writes parts into a pipe, and adds up what is known of them."""
 
-    def __init__(self, run: Run, paths: Iterator[str], *, whole: bool) -> None:
+    def __init__(self, run: RunContext, paths: Iterator[str], *, whole: bool) -> None:
         self._run = run
         self._paths = paths
         self._whole = whole
@@ -78,7 +81,7 @@ class _Parts:
                     result = self._run.state.find(path)
                     if result is not None and result.output is not None:
                         if result.pruned:
-                            raise leaf.gone(path, leaf.PRUNED)
+                            raise gone(path, PRUNED)
                         self._write_one(fd, result.output)
         except Exception as error:  # noqa: BLE001 - it is raised in `gather`
             self.problem = error
@@ -88,11 +91,11 @@ class _Parts:
     def _write_one(self, fd: int, output: TaskOutput) -> None:
         self.size += output.original_size
         if self._whole and output.truncated and output.token is not None:
-            with leaf.reading(output.task_id), leaf.open_whole(self._run.given.store, output) as opened:
+            with reading(output.task_id), open_full(self._run.store, output) as opened:
                 opened.copy_to(fd, output.task_id)
             return
         if self._whole and output.truncated:
-            raise leaf.gone(output.task_id, "; ".join(output.warnings) or "it was cut, and not kept whole")
+            raise gone(output.task_id, why_not_kept(output))
         self.truncated |= output.truncated
         self.dropped_bytes += output.dropped_bytes
         self.dropped_lines += output.dropped_lines

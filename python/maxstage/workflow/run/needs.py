@@ -10,57 +10,36 @@ from typing import TYPE_CHECKING
 
 from maxstage.context.relevance import MOST_RECENT, relevances
 from maxstage.workflow.format import references
-from maxstage.workflow.run.context import RunGraph, budget_of, spec_path
+from maxstage.workflow.run.paths import around, container_of, is_iteration, spec_path
+from maxstage.workflow.run.task_context import RunGraph, budget_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from maxstage.context.selection import ContextBudget
-    from maxstage.output.limits import Limits
-    from maxstage.workflow.format.loading import Checked
     from maxstage.workflow.format.schema import WorkflowSpec
-    from maxstage.workflow.run.state import Ended
-
-
-def container_of(path: str) -> str:
-    """Return what a path belongs to: the loop of an iteration, the task of a subtask; "" on the first level."""
-    if path.endswith("]"):
-        return path[: path.rindex("[")]
-    return path.rpartition(".")[0]
-
-
-def is_iteration(path: str) -> bool:
-    """Whether a path is that of an iteration itself, and not of a task within one."""
-    return path.endswith("]")
+    from maxstage.workflow.run.results import Ended
+    from maxstage.workflow.run.run_context import RunContext
 
 
 class Needs:
     """What is needed at one moment.
 
     Args:
-        checked: The file.
-        spec: What it says.
-        limits: The limits of the workflow.
+        run: The run.
         ended: All tasks that have ended.
         outputs: Those whose outputs are there, in the order in which they ended.
     """
 
-    def __init__(
-        self,
-        checked: Checked,
-        spec: WorkflowSpec,
-        limits: Limits,
-        ended: Mapping[str, Ended],
-        outputs: Mapping[str, Ended],
-    ) -> None:
+    def __init__(self, run: RunContext, ended: Mapping[str, Ended], outputs: Mapping[str, Ended]) -> None:
         # What failed is done again when the run is resumed, with all that it needs.
         self._done = {path for path, one in ended.items() if one.is_final}
-        self._roots = _named_in_outputs(spec)
-        for task, others in checked.dependencies.items():
+        self._roots = _named_in_outputs(run.spec)
+        for task, others in run.graph.dependencies.items():
             if "." not in task and task not in self._done:
                 self._roots.update(others)
         self._newest = _newest_iterations(self._done)
-        self._context = set(self._for_context(checked, spec, limits, outputs))
+        self._context = set(self._for_context(run, outputs))
 
     def has(self, path: str) -> bool:
         """Whether an output is needed."""
@@ -76,29 +55,23 @@ class Needs:
         # A task may refer to the subtasks of what it depends on; iterations it sees through their loop only.
         return "[" not in path and inside in self._roots
 
-    def _for_context(
-        self, checked: Checked, spec: WorkflowSpec, limits: Limits, outputs: Mapping[str, Ended]
-    ) -> Iterator[str]:
+    def _for_context(self, run: RunContext, outputs: Mapping[str, Ended]) -> Iterator[str]:
         """Give what a task of an agent may still be given."""
-        graph = RunGraph(checked)
-        agents = {
-            path: checked.agents[spec_path(path)] for path in outputs if spec_path(path) in checked.agents
-        }
+        graph = RunGraph(run.graph)
+        of = run.graph.agents
+        agents = {path: of[spec_path(path)] for path in outputs if spec_path(path) in of}
         recent = list(outputs)[-MOST_RECENT:]
-        for path, task in checked.tasks():
+        for path, task in run.workflow.tasks.items():
             if not task.inject_context or self._is_over(path):
                 continue
-            budget = budget_of(task, spec.context, limits, lambda name: name)
+            budget = budget_of(task, run.spec.context, run.limits_of(path), lambda name: name)
             yield from budget.include
             if budget.mode == "automatic":
-                yield from _relevant(
-                    path, graph, {**agents, path: checked.agents.get(path, "")}, recent, budget
-                )
+                yield from _relevant(path, graph, {**agents, path: of.get(path, "")}, recent, budget)
 
     def _is_over(self, path: str) -> bool:
         """Whether a task of the file, or something around it, has ended: then it does not start again."""
-        names = path.split(".")
-        return any(".".join(names[:count]) in self._done for count in range(1, len(names) + 1))
+        return any(name in self._done for name in around(path))
 
 
 def _relevant(

@@ -7,47 +7,44 @@ keeps.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from maxstage.context.relevance import DIRECT, INDIRECT
 from maxstage.errors import Error, WorkflowError
 from maxstage.humanize import counted, format_size
-from maxstage.workflow.run.context import RunGraph
+from maxstage.output.cleanup import CleanupStrategy
+from maxstage.workflow.format.agents import providers_from
+from maxstage.workflow.format.loading import load
+from maxstage.workflow.format.problems import Problems
+from maxstage.workflow.run.metrics import Metrics
 from maxstage.workflow.run.needs import Needs
+from maxstage.workflow.run.run_context import open_context
+from maxstage.workflow.run.task_context import RunGraph
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from maxstage.output.limits import Limits
     from maxstage.store.store import Store
-    from maxstage.workflow.format.loading import Checked
-    from maxstage.workflow.format.schema import WorkflowSpec
-    from maxstage.workflow.run.metrics import Metrics
-    from maxstage.workflow.run.state import Ended, RunState
+    from maxstage.workflow.format.graph import TaskGraph
+    from maxstage.workflow.run.results import Ended
+    from maxstage.workflow.run.run_context import RunContext
+    from maxstage.workflow.run.state import RunState
 
 
 class Pruner:
-    """Prunes one run. `ended` and `metrics` are those of its books, and kept up to date."""
+    """Prunes one run.
 
-    def __init__(
-        self,
-        checked: Checked,
-        spec: WorkflowSpec,
-        state: RunState,
-        store: Store,
-        limits: Limits,
-        ended: dict[str, Ended],
-        metrics: Metrics,
-        emit: Callable[..., None],
-    ) -> None:
-        self._checked = checked
-        self._spec = spec
-        self._state = state
-        self._store = store
-        self._limits = limits
+    Args:
+        run: The run.
+        ended: All that have ended, by path, without their outputs; kept up to date here.
+        metrics: Counts what is pruned.
+    """
+
+    def __init__(self, run: RunContext, ended: dict[str, Ended], metrics: Metrics) -> None:
+        self._run = run
         self._ended = ended
         self._metrics = metrics
-        self._emit = emit
         self._since = 0
         self._told = False
 
@@ -55,36 +52,36 @@ class Pruner:
         """Prune if it is time: after so many tasks, or when outputs take too much."""
         self._since += 1
         held = self._metrics.held
-        if self._since >= self._limits.prune_every_tasks:
+        if self._since >= self._run.limits.prune_every_tasks:
             self.prune(f"{counted(self._since, 'task')} ended")
-        elif held > self._limits.prune_memory_bytes:
+        elif held > self._run.limits.prune_memory_bytes:
             self.prune(f"outputs take {counted(held, 'byte')}")
 
     def prune(self, why: str) -> int:
         """Delete what is not needed, and move what is too much; return how many outputs were deleted."""
         self._since = 0
         outputs = {path: one for path, one in self._ended.items() if one.has_output}
-        dropped = choose(self._checked, self._spec, self._limits, self._ended, outputs)
+        dropped = choose(self._run, self._ended, outputs)
         if dropped:
             self._drop(dropped)
-            self._emit("pruned", count=len(dropped), why=why)
-        if self._metrics.held > self._limits.prune_memory_bytes:
+            self._run.emit("pruned", count=len(dropped), why=why)
+        if self._metrics.held > self._run.limits.prune_memory_bytes:
             self._move()
         return len(dropped)
 
     def _drop(self, dropped: list[str]) -> None:
         """Delete outputs. What can't be deleted is a warning."""
-        kept = [one for path in dropped for one in self._state.kept(path)]
-        self._state.prune(dropped)
+        kept = [one for path in dropped for one in self._run.state.kept(path)]
+        self._run.state.prune(dropped)
         for path in dropped:
             self._metrics.pruned(self._ended[path].held)
             self._ended[path] = self._ended[path]._replace(size=0, has_output=False, pruned=True, moved=False)
         for token, project in kept:
-            if not self._state.mentions(token):
+            if not self._run.state.mentions(token):
                 try:
-                    self._store.at(project).unstage(token)
+                    self._run.store.at(project).unstage(token)
                 except (Error, OSError) as error:
-                    self._emit("warning", text=f"a pruned output could not be deleted: {error}")
+                    self._run.emit("warning", text=f"a pruned output could not be deleted: {error}")
         self._metrics.prunings += 1
 
     def _move(self) -> None:
@@ -93,17 +90,17 @@ class Pruner:
             (path for path, one in self._ended.items() if one.held), key=lambda path: -self._ended[path].held
         )
         for path in largest:
-            if self._metrics.held <= self._limits.prune_memory_bytes // 2:
+            if self._metrics.held <= self._run.limits.prune_memory_bytes // 2:
                 return
             try:
-                move(self._store, self._state, path)
+                move(self._run.store, self._run.state, path)
             except (Error, OSError) as error:
                 if isinstance(error, WorkflowError):
                     raise  # the state itself
                 if not self._told:
                     self._told = True
                     held = format_size(self._metrics.held)
-                    self._emit(
+                    self._run.emit(
                         "warning", text=f"outputs take {held}, and can't be moved into the store: {error}"
                     )
                 return
@@ -130,53 +127,45 @@ def move(store: Store, state: RunState, path: str) -> None:
     state.move(path, tokens)
 
 
-def choose(
-    checked: Checked,
-    spec: WorkflowSpec,
-    limits: Limits,
-    ended: Mapping[str, Ended],
-    outputs: Mapping[str, Ended],
-) -> list[str]:
+def choose(run: RunContext, ended: Mapping[str, Ended], outputs: Mapping[str, Ended]) -> list[str]:
     """Return whose outputs to drop.
 
     Args:
-        checked: The file.
-        spec: What it says.
-        limits: With the strategy.
+        run: The run; its limits have the strategy.
         ended: All tasks that have ended.
         outputs: Those whose outputs are held, in the order in which they ended.
     """
-    strategy = limits.cleanup_strategy
+    strategy = run.limits.cleanup_strategy
     if strategy is None:
         return []
-    needs = Needs(checked, spec, limits, ended, outputs)
+    needs = Needs(run, ended, outputs)
     kept = {path for path in outputs if needs.has(path)}
     newest = list(outputs)[::-1]
-    kept.update(RANKINGS[strategy.type](newest, checked, ended)[: strategy.keep_count])
+    kept.update(RANKINGS[strategy.type](newest, run.graph, ended)[: strategy.keep_count])
     return [path for path in outputs if path not in kept]
 
 
-def _by_use(newest: list[str], _checked: Checked, ended: Mapping[str, Ended]) -> list[str]:
+def _by_use(newest: list[str], _graph: TaskGraph, ended: Mapping[str, Ended]) -> list[str]:
     return sorted(newest, key=lambda path: -ended[path].accessed)
 
 
-def _by_relevance(newest: list[str], checked: Checked, ended: Mapping[str, Ended]) -> list[str]:
-    scores = _scores(checked, ended)
+def _by_relevance(newest: list[str], graph: TaskGraph, ended: Mapping[str, Ended]) -> list[str]:
+    scores = _scores(graph, ended)
     return sorted(newest, key=lambda path: -scores.get(path, 0.0))
 
 
-RANKINGS: dict[str, Callable[[list[str], Checked, Mapping[str, Ended]], list[str]]] = {
-    "most_recent": lambda newest, _checked, _ended: newest,
+RANKINGS: dict[str, Callable[[list[str], TaskGraph, Mapping[str, Ended]], list[str]]] = {
+    "most_recent": lambda newest, _graph, _ended: newest,
     "lru": _by_use,
     "highest_relevance": _by_relevance,
-    "direct_dependencies": lambda _newest, _checked, _ended: [],
+    "direct_dependencies": lambda _newest, _graph, _ended: [],
 }
 """By the name of a cleanup strategy, what puts outputs, the newest first, into the order in which they are kept."""
 
 
-def _scores(checked: Checked, ended: Mapping[str, Ended]) -> dict[str, float]:
+def _scores(tasks: TaskGraph, ended: Mapping[str, Ended]) -> dict[str, float]:
     """Return how relevant each task is for the one among those that have not ended to which it matters most."""
-    graph = RunGraph(checked)
+    graph = RunGraph(tasks)
     level = [path for path in graph if path not in ended or not ended[path].is_final]
     scores: dict[str, float] = {}
     seen = set(level)
@@ -187,3 +176,34 @@ def _scores(checked: Checked, ended: Mapping[str, Ended]) -> dict[str, float]:
         seen.update(level)
         scores.update((path, DIRECT if depth == 1 else INDIRECT / depth) for path in level)
     return scores
+
+
+def prune_by_hand(store: Store, state: RunState, keep: int | None, strategy: str | None) -> int:
+    """Prune a run that nobody runs; return how many outputs were dropped.
+
+    Args:
+        store: The project.
+        state: The run, which is ours.
+        keep: Outputs that are kept; None: as the workflow says.
+        strategy: Which; None: as the workflow says.
+
+    Raises:
+        WorkflowError: The file of the run is no good any more.
+        OSError: It can't be read.
+    """
+    facts = state.facts()
+    if "file" not in facts:
+        raise WorkflowError(
+            f"run {state.run_id} has no file that says what is needed; only an imported state is known"
+        )
+    workflow = load(facts["file"], providers_from(store.settings.providers))
+    if isinstance(workflow, Problems):
+        raise WorkflowError("\n".join(str(problem) for problem in workflow.errors))
+    run = open_context(workflow, store, state, facts["folder"])
+    rule = run.limits.cleanup_strategy or CleanupStrategy()
+    rule = CleanupStrategy(strategy or rule.type, keep or rule.keep_count)
+    run = dataclasses.replace(run, limits=dataclasses.replace(run.limits, cleanup_strategy=rule))
+    metrics = Metrics(facts.get("metrics"))
+    count = Pruner(run, state.ended(), metrics).prune("by hand")
+    state.set_facts(metrics=metrics.to_dict())
+    return count

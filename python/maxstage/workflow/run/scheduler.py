@@ -1,7 +1,7 @@
 """The scheduler: one thread decides, a few run programs.
 
 All that is decided (what starts, what is retried, what a loop does next) happens in the thread that called
-`Engine.run`, so that nothing needs locks and the order is the same each time: what is ready starts in the order of
+`Scheduler.run`, so that nothing needs locks and the order is the same each time: what is ready starts in the order of
 its key, which is priority and then place in the file, level by level.
 """
 
@@ -31,11 +31,11 @@ _TICK = 0.25
 """Seconds between two looks at an event of the caller's that cancels, and at signals."""
 
 
-class Job(NamedTuple):
+class Work(NamedTuple):
     """Work for one of the threads.
 
     Attributes:
-        prepare: Returns the work; it is called where jobs are decided on, right before the start.
+        prepare: Returns the work; it is called where all is decided, right before the start.
         done: Is given what the work returned or raised; None where it never started.
         wanted: Whether it still is to be started.
         always: Whether it is started although the run stops, unless it is to stop now.
@@ -47,8 +47,8 @@ class Job(NamedTuple):
     always: bool
 
 
-class Engine:
-    """Runs jobs, at most so many at once, and calls back in order.
+class Scheduler:
+    """Runs work, at most so many at once, and calls back in order.
 
     Attributes:
         stopping: Whether nothing new is to be started.
@@ -62,13 +62,13 @@ class Engine:
         self.ended_by: int | None = None
         self._jobs = jobs
         self._on_stopping = on_stopping
-        self._ready: list[tuple[Key, int, Job]] = []
+        self._ready: list[tuple[Key, int, Work]] = []
         self._timers: list[Timer] = []
         self._soon: deque[Callable[[], None]] = deque()
         self._running = 0
         self._number = 0
         # SimpleQueue, since handlers of signals put into it: its put may interrupt its get.
-        self._events: SimpleQueue[tuple[Job, Any] | int] = SimpleQueue()
+        self._events: SimpleQueue[tuple[Work, Any] | int] = SimpleQueue()
 
     def submit(
         self,
@@ -79,9 +79,9 @@ class Engine:
         *,
         always: bool = False,
     ) -> None:
-        """Let work be done when it is its turn. The arguments are those of `Job`."""
+        """Let work be done when it is its turn. The arguments are those of `Work`."""
         self._number += 1
-        heapq.heappush(self._ready, (key, self._number, Job(prepare, done, wanted, always)))
+        heapq.heappush(self._ready, (key, self._number, Work(prepare, done, wanted, always)))
 
     def soon(self, callback: Callable[[], None]) -> None:
         """Call back from the main loop: chains of thousands of tasks must not nest."""
@@ -147,19 +147,19 @@ class Engine:
                 job.done(None)
                 continue
             try:
-                work = job.prepare()
+                call = job.prepare()
             except (Error, OSError) as error:
                 job.done(error)
                 continue
             self._running += 1
-            pool.submit(self._work, job, work)
+            pool.submit(self._perform, job, call)
 
-    def _work(self, job: Job, work: Callable[[], Any]) -> None:
+    def _perform(self, work: Work, call: Callable[[], Any]) -> None:
         try:
-            result = work()
+            result = call()
         except BaseException as error:  # noqa: BLE001 - it is raised where it can be handled
             result = error
-        self._events.put((job, result))
+        self._events.put((work, result))
 
     def _wait(self) -> None:
         # Never without end: a signal that comes right before the wait would be heeded only after it.

@@ -6,8 +6,9 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from maxstage.errors import WorkflowError
+from maxstage.workflow.execution.outputs import gone
 from maxstage.workflow.format import references
-from maxstage.workflow.run import jobs as leaf
+from maxstage.workflow.run.outputs import PRUNED, open_output, read_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from maxstage.store.store import Store
     from maxstage.workflow.format.schema import Condition
-    from maxstage.workflow.run.state import TaskResult
+    from maxstage.workflow.run.results import TaskResult
 
 
 class Scope:
@@ -125,16 +126,16 @@ class Scope:
         if reference.field == "exit_code":
             return output.exit_code
         if reference.field == "output":
-            return references.of_bytes(leaf.read_output(self._store, reference.name, result))
+            return references.of_bytes(read_output(self._store, reference.name, result))
         if result.pruned:
-            raise leaf.gone(reference.name, leaf.PRUNED)
+            raise gone(reference.name, PRUNED)
         return output.token if reference.field == "token" else references.of_bytes(output.content)
 
     def _check_kept(self, name: str) -> None:
         """Raise why a task that has ended has no token."""
         result = self.task(name)
         if result is not None and result.output is not None:
-            raise leaf.gone(name, "; ".join(result.output.warnings) or "it was not kept, and has no token")
+            raise gone(name, "; ".join(result.output.warnings) or "it was not kept, and has no token")
 
     def open_output(self, key: str) -> BinaryIO | None:
         """Open all that a task printed, if that is what `key` names and it has printed.
@@ -148,7 +149,7 @@ class Scope:
         result = self.task(reference.name)
         if result is None or result.output is None:
             return None
-        return leaf.open_output(self._store, reference.name, result)
+        return open_output(self._store, reference.name, result)
 
     def state(self, key: str) -> Any:
         """Return the value of an input, a variable, or ``tasks.NAME.FIELD``; None if there is none."""

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from maxstage.context.selection import ContextBudget, Selection, select_context
-from maxstage.output.limits import Limits
 from maxstage.sizes import parse_size
+from maxstage.workflow.run.paths import spec_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from maxstage.output.limits import Limits
     from maxstage.output.task_output import TaskOutput
-    from maxstage.workflow.format.loading import Checked
+    from maxstage.workflow.format.graph import TaskGraph
     from maxstage.workflow.format.schema import Context, Task
-    from maxstage.workflow.run.state import Ended, TaskResult
-
-_INDEX = re.compile(r"\[\d+\]")
-
-
-def spec_path(path: str) -> str:
-    """Return where a task of a run stands in the file: ``build[2].compile`` is ``build.compile``."""
-    return _INDEX.sub("", path)
+    from maxstage.workflow.run.results import Ended, TaskResult
 
 
 class RunGraph(Mapping[str, list[str]]):
@@ -34,9 +27,9 @@ class RunGraph(Mapping[str, list[str]]):
     is not parallel also depends on the one before.
     """
 
-    def __init__(self, checked: Checked) -> None:
-        self._dependencies = checked.dependencies
-        self._parallel = checked.parallel_loops
+    def __init__(self, graph: TaskGraph) -> None:
+        self._dependencies = graph.dependencies
+        self._parallel = graph.parallel_loops
 
     def __getitem__(self, path: str) -> list[str]:
         container, _, name = path.rpartition(".")
@@ -114,53 +107,40 @@ def budget_of(
 
 
 def context_for(
-    checked: Checked,
+    graph: TaskGraph,
     path: str,
     budget: ContextBudget,
     ended: Mapping[str, Ended],
     load: Callable[[str], TaskResult | None],
     *,
-    limits: Limits,
+    limits_of: Callable[[str], Limits],
     keep: Callable[[str, TaskOutput], str | None] | None = None,
 ) -> Selection:
     """Choose what a task is given.
 
     Args:
-        checked: The file.
+        graph: What waits for what in the file.
         path: The task's path in the run.
         budget: What may be put in.
         ended: The tasks that have ended.
         load: Returns how a task ended.
-        limits: The limits of the workflow: those of each task over them say how its output is cut.
+        limits_of: Returns the limits of a task: they say how its output is cut.
         keep: Keeps an output whole that has to be cut; returns its token.
     """
-    agents = {
-        one: checked.agents[spec_path(one)] for one in [*ended, path] if spec_path(one) in checked.agents
-    }
+    agents = {one: graph.agents[spec_path(one)] for one in [*ended, path] if spec_path(one) in graph.agents}
     completed = {
         one: datetime.fromtimestamp(known.time, UTC) for one, known in ended.items() if known.has_output
     }
     outputs = _Outputs(ended, load)
     return select_context(
         path,
-        RunGraph(checked),
+        RunGraph(graph),
         outputs,
         budget,
         agents=agents,
         completed=completed,
         now=datetime.now(UTC) if budget.time_window is not None else None,
         missing={one: "pruned" for one, known in ended.items() if known.pruned},
-        strategy=lambda one: _strategy_of(checked, spec_path(one), limits),
+        strategy=lambda one: limits_of(one).truncation_strategy,
         keep=keep,
     )
-
-
-def _strategy_of(checked: Checked, path: str, limits: Limits) -> str:
-    names = path.split(".")
-    tasks = dict(checked.tasks())
-    for number in range(1, len(names) + 1):
-        task = tasks.get(".".join(names[:number]))
-        if task is None:
-            break  # it is not in the file any more
-        limits = limits.override(Limits.parse(task.limits))
-    return limits.truncation_strategy

@@ -1,0 +1,108 @@
+"""A job: one program to run, as plain data that could be sent to another machine, and what came of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from binascii import a2b_base64, b2a_base64
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from maxstage.output.task_output import TaskOutput
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from maxstage.output.strategies import Keep
+
+
+@dataclass(frozen=True)
+class StagedInput:
+    """Data of a store that a program reads on its stdin.
+
+    Attributes:
+        token: The item.
+        task: The task whose full output it is.
+        store: The folder of the project that it lies in; None: that of the run.
+    """
+
+    token: str
+    task: str
+    store: str | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A program that is ready to run. It holds nothing that JSON can't: neither open files nor a store.
+
+    Attributes:
+        run_id: The run that it belongs to; it owns what is kept of the output.
+        task: The path of the task.
+        argv: The program and its arguments.
+        script: A script that is too long for an argument: its text goes into a file, whose name is added to `argv`.
+        stdin: What the program reads; None: nothing.
+        cwd: Its working directory.
+        env: Its environment, as far as the workflow declares it, with MAX_RUN, MAX_TASK and MAX_DIR. What else it
+            inherits is up to the executor.
+        timeout_secs: Seconds until it is ended; None: no limit.
+        limits: The limits of its output, as `maxstage.Limits.to_dict` gives them.
+        keep: When its full output is kept in the store: ``always``, ``truncated`` or ``never``.
+        output: The file that its full output is for; who ordered the job writes it. None: there is none.
+    """
+
+    run_id: str
+    task: str
+    argv: tuple[str, ...]
+    cwd: str
+    script: str | None = None
+    stdin: bytes | StagedInput | None = None
+    env: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    timeout_secs: float | None = None
+    limits: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    keep: Keep = "truncated"
+    output: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON can hold it; bytes are in base64."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        values |= {"argv": list(self.argv), "env": dict(self.env), "limits": dict(self.limits)}
+        if isinstance(self.stdin, bytes):
+            values["stdin"] = {"base64": b2a_base64(self.stdin, newline=False).decode()}
+        elif self.stdin is not None:
+            values["stdin"] = dataclasses.asdict(self.stdin)
+        return values
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Job:
+        """Read what `to_dict` returned.
+
+        >>> job = Job("r", "t", ("cat",), "/", stdin=b"\\xff")
+        >>> Job.from_dict(job.to_dict()) == job
+        True
+        """
+        stdin = values["stdin"]
+        if stdin is not None:
+            stdin = a2b_base64(stdin["base64"]) if "base64" in stdin else StagedInput(**stdin)
+        return cls(**{**values, "argv": tuple(values["argv"]), "stdin": stdin})
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """What came of a job.
+
+    Attributes:
+        output: What the program printed and how it ended; None where it could not be started.
+        error: Why it failed; None where it succeeded.
+    """
+
+    output: TaskOutput | None
+    error: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON can hold it."""
+        return {"output": None if self.output is None else self.output.to_dict(), "error": self.error}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> JobResult:
+        """Read what `to_dict` returned."""
+        output = None if values["output"] is None else TaskOutput.from_dict(values["output"])
+        return cls(output, values["error"])

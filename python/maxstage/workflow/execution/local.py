@@ -1,0 +1,188 @@
+"""Running programs on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from typing import TYPE_CHECKING
+
+from maxstage.errors import Corrupt, Error, Expired, NotFound
+from maxstage.output.limits import Limits
+from maxstage.output.run import run
+from maxstage.workflow.execution.job import JobResult, StagedInput
+from maxstage.workflow.execution.outputs import gone
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Iterator
+
+    from maxstage.output.task_output import TaskOutput
+    from maxstage.store.reading import OpenItem
+    from maxstage.store.store import Store
+    from maxstage.workflow.execution.job import Job
+
+_QUOTED = 200
+"""Characters of a failed program's last line of stderr that its error quotes."""
+_PATIENCE = 2.0
+"""Seconds between SIGTERM and SIGKILL for programs of a killed run."""
+
+
+class LocalExecutor:
+    """Runs programs as child processes. They inherit our environment.
+
+    Args:
+        store: Where full outputs go, and where what they read on stdin lies.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def run(self, job: Job, cancel: threading.Event) -> JobResult:
+        """Run a program to its end.
+
+        Args:
+            job: The program, and what it is given.
+            cancel: Once it is set, the program's whole process group is ended.
+
+        Returns:
+            What it printed and how it ended. Whatever goes wrong is told there, and not raised.
+        """
+        try:
+            output = self._capture(job, cancel)
+        except OSError as problem:
+            if problem.errno == errno.E2BIG:
+                return JobResult(None, _too_long(job))
+            where = problem.filename if problem.filename is not None else job.argv[0]
+            return JobResult(None, f"{problem.strerror or problem}: {os.fsdecode(where)}")
+        except (NotFound, Expired, Corrupt) as problem:
+            read = job.stdin
+            told = gone(read.task, str(problem)) if isinstance(read, StagedInput) else problem
+            return JobResult(None, str(told))
+        except (Error, ValueError) as problem:
+            # A ValueError is the system's: what it is given is nothing that it can take.
+            return JobResult(None, str(problem))
+        return JobResult(output, _why_failed(output, job))
+
+    def _capture(self, job: Job, cancel: threading.Event) -> TaskOutput:
+        with contextlib.ExitStack() as stack:
+            script = () if job.script is None else (stack.enter_context(_script_file(job.script)),)
+            stdin = job.stdin
+            return run(
+                [*job.argv, *script],
+                limits=Limits.parse(job.limits),
+                stdin=self._open(stdin) if isinstance(stdin, StagedInput) else stdin,
+                timeout=job.timeout_secs,
+                cwd=job.cwd,
+                env={**environment(), **job.env},
+                store=self._store,
+                keep=job.keep,
+                cancel=cancel,
+                task_id=job.task,
+                owner=job.run_id,
+            )
+
+    def _open(self, staged: StagedInput) -> OpenItem:
+        return self._store.at(staged.store).open_item(staged.token)
+
+    def reap(self, run_id: str) -> None:
+        """End the programs that a killed start of a run left running: the same task must not run twice at once.
+
+        They are known by MAX_RUN in their environment, which Linux tells in /proc; elsewhere nothing is done.
+
+        Args:
+            run_id: The run.
+        """
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            left = list(_processes_of(run_id))
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, number)
+            until = time.monotonic() + _PATIENCE
+            while left and time.monotonic() < until:
+                time.sleep(0.01)
+                left = [
+                    pid for pid in left if os.path.exists(f"/proc/{pid}/environ") and _belongs(pid, run_id)
+                ]
+
+
+def environment() -> dict[str, str]:
+    """Return our environment; where ``max`` is not on the PATH, our own is added, since tasks are to hand data over."""
+    env = dict(os.environ)
+    ours = os.path.dirname(sys.executable)
+    if shutil.which("max") is None and os.path.exists(os.path.join(ours, "max")):
+        env["PATH"] = os.pathsep.join(part for part in (env.get("PATH"), ours) if part)
+    return env
+
+
+@contextlib.contextmanager
+def _script_file(text: str) -> Iterator[str]:
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="max-script-", encoding="utf-8", errors="surrogateescape"
+    ) as file:
+        file.write(text)
+        file.flush()
+        yield file.name
+
+
+def _too_long(job: Job) -> str:
+    """Return which argument, or variable, is too long for the system."""
+    strings = {f"argument {number} of {job.argv[0]}": text for number, text in enumerate(job.argv)}
+    strings |= {
+        f"the environment variable {name}": text for name, text in (environment() | dict(job.env)).items()
+    }
+    name = max(strings, key=lambda one: len(strings[one]))
+    size = len(strings[name].encode("utf-8", "surrogateescape"))
+    return (
+        f"arguments and environment are too long for the system; {name} has {size:,} bytes: "
+        "use stdin_from, a file, or the token"
+    )
+
+
+def _why_failed(output: TaskOutput, job: Job) -> str | None:
+    if output.ok:
+        return None
+    if output.timed_out:
+        text = f"took longer than {job.timeout_secs:g} s"
+    elif output.signal is not None:
+        text = f"ended by {signal.Signals(output.signal).name}"
+    else:
+        text = f"exit status {output.exit_code}"
+    lines = (output.stderr.text if output.stderr is not None else "").strip().splitlines()
+    return f"{text}: {lines[-1][:_QUOTED]}" if lines else text
+
+
+def _processes_of(run_id: str) -> Iterator[int]:
+    ours = _ancestors()
+    with contextlib.suppress(OSError):
+        for name in os.listdir("/proc"):
+            if name.isdigit() and int(name) not in ours and _belongs(int(name), run_id):
+                yield int(name)
+
+
+def _belongs(pid: int, run_id: str) -> bool:
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            return f"MAX_RUN={run_id}".encode() in file.read().split(b"\0")
+    except OSError:
+        return False  # ended, or somebody else's
+
+
+def _ancestors() -> set[int]:
+    """Return our own process and those above it: a run may be resumed from one of its own tasks."""
+    found: set[int] = set()
+    pid = os.getpid()
+    while pid > 0 and pid not in found:
+        found.add(pid)
+        try:
+            with open(f"/proc/{pid}/stat", "rb") as file:
+                # The second field, the name, is in parentheses and may hold anything.
+                pid = int(file.read().rpartition(b")")[2].split()[1])
+        except OSError:
+            break
+    return found

@@ -1,0 +1,52 @@
+"""Where the full outputs of tasks lie: in the project's store, or in that of an ``external_storage_dir``."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from maxstage.errors import Corrupt, Expired, NotFound, WorkflowError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from maxstage.output.task_output import TaskOutput
+    from maxstage.store.reading import OpenItem
+    from maxstage.store.store import Store
+
+
+def open_full(store: Store, output: TaskOutput) -> OpenItem:
+    """Open a full output that is kept under a token."""
+    return store.at(output.store).open_item(output.token or "")
+
+
+def unstage(store: Store, output: TaskOutput | None) -> None:
+    """Delete what is kept of an output that nothing will refer to."""
+    for part in (output, None if output is None else output.stderr):
+        if part is not None and part.token is not None:
+            store.at(part.store).unstage(part.token)
+
+
+def gone(task: str, why: str) -> WorkflowError:
+    """Return the error that the full output of a task is not there."""
+    return WorkflowError(
+        f"the whole output of task {task!r} is not there ({why}); the task has to be done again, in a new run"
+    )
+
+
+def why_not_kept(output: TaskOutput) -> str:
+    """Return why a full output is not in the store."""
+    return "; ".join(output.warnings) or "it was cut, and not kept whole"
+
+
+@contextlib.contextmanager
+def reading(task: str) -> Iterator[None]:
+    """Say whose output can't be read.
+
+    Raises:
+        WorkflowError: It can't be.
+    """
+    try:
+        yield
+    except (NotFound, Expired, Corrupt, OSError) as error:
+        raise gone(task, str(error)) from None

@@ -1,0 +1,129 @@
+"""What the texts, conditions and keys of a file refer to: that it is there, and what of it is wanted."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from maxstage.workflow.format import references
+from maxstage.workflow.format.scripts import filling
+from maxstage.workflow.format.task_texts import condition_parts, conditions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
+
+    from maxstage.workflow.format import schema
+    from maxstage.workflow.format.graph import TaskGraph
+    from maxstage.workflow.format.problems import Problems
+    from maxstage.workflow.format.yaml_source import Path
+
+
+class Names(NamedTuple):
+    """What can be referred to from one task.
+
+    Attributes:
+        inputs: The inputs.
+        tasks: The tasks, each with its path like ``build.compile``.
+        local: The variables of the loops around.
+    """
+
+    inputs: AbstractSet[str]
+    tasks: Mapping[str, str]
+    local: AbstractSet[str] = frozenset()
+
+
+class ReferenceChecker:
+    """Checks references, and notes in the graph whose full output is wanted.
+
+    Args:
+        spec: The file.
+        problems: Takes what is wrong.
+        graph: Takes what is wanted.
+    """
+
+    def __init__(self, spec: schema.WorkflowSpec, problems: Problems, graph: TaskGraph) -> None:
+        self._environment = {*os.environ, *spec.env, *spec.secrets}
+        self._problems = problems
+        self._graph = graph
+
+    def check_tasks_named(self, path: Path, task: schema.Task, names: Names, before: Names) -> None:
+        """Check the tasks and keys that a task names; `before` is what is known before its loop begins."""
+        tests = [found for where, test in conditions(task) for found in condition_parts(where, test)]
+        named = [((*where, "task"), test.task) for where, test in tests if test.task is not None]
+        named += [(("stdin_from",), task.stdin_from)] if task.stdin_from is not None else []
+        for field in ("include_tasks", "exclude_tasks"):
+            named += [
+                (("context", field, number), name) for number, name in enumerate(getattr(task.context, field))
+            ]
+        for where, name in named:
+            if name not in names.tasks:
+                self._problems.add(
+                    (*path, *where), f"there is no task {name!r}{self.hint(name, names.tasks)}"
+                )
+        if task.stdin_from is not None and task.stdin_from in names.tasks:
+            self._graph.wanted_whole.add(names.tasks[task.stdin_from])
+
+        each = None if task.loop is None else task.loop.for_each
+        if each is not None and each.collection.key is not None:
+            self._check_key((*path, "loop", "for_each", "collection", "key"), each.collection.key, before)
+        for where, test in tests:
+            if test.key is not None:
+                # Whether it runs at all is asked once, and not for each item.
+                known = before if where[0] == "condition" else names
+                self._check_key((*path, *where, "key"), test.key, known)
+
+    def _check_key(self, path: Path, key: str, names: Names) -> None:
+        reference = references.parse(key)
+        if reference is None:
+            text = f"unknown key {key!r}; known are an input, a variable of the loop, and tasks.NAME.output"
+            self._problems.add(path, text)
+        elif reference.kind != "local" or reference.name not in names.inputs:
+            problem = self._problem_of(reference, names)
+            if problem is not None:
+                self._problems.add(path, problem)
+            else:
+                self._note_wanted(reference, names)
+
+    def check_script(self, path: Path, language: str, text: str, names: Names) -> None:
+        """Check a script: its references, and that their values can stand where they do."""
+        self.check_text(path, text, names)
+        for problem in filling.problems(language, text):
+            self._problems.add(path, problem)
+
+    def check_text(self, path: Path, text: str, names: Names) -> None:
+        """Check the references of a text."""
+        try:
+            found = references.find(text)
+        except ValueError as error:
+            self._problems.add(path, str(error))
+            return
+        for reference in found:
+            problem = self._problem_of(reference, names)
+            if problem is not None:
+                self._problems.add(path, problem)
+            else:
+                self._note_wanted(reference, names)
+                if reference.kind == "tasks" and reference.field == "token":
+                    self._graph.tokens_wanted.add(names.tasks[reference.name])
+
+    def _note_wanted(self, reference: references.Reference, names: Names) -> None:
+        """Note that all that a task prints is asked for, so that it is kept where it is cut."""
+        if reference.kind == "tasks" and reference.field in {"output", "token"}:
+            self._graph.wanted_whole.add(names.tasks[reference.name])
+
+    def _problem_of(self, reference: references.Reference, names: Names) -> str | None:
+        what, known = {
+            "inputs": ("input", names.inputs),
+            "tasks": ("task", names.tasks.keys()),
+            "local": ("variable", names.local),
+            "env": ("environment variable", self._environment),
+        }[reference.kind]
+        if reference.name in known:
+            return None
+        return f"there is no {what} {reference.name!r}{self.hint(reference.name, known)}"
+
+    def hint(self, name: str, known: Mapping[str, object] | AbstractSet[str]) -> str:
+        """Return which of the known names may have been meant, as the end of a message."""
+        near = self._problems.nearest(name, known)
+        return "" if near is None else f"; did you mean {near!r}?"

@@ -1,0 +1,103 @@
+"""What waits for what among the tasks of a file, and in which order they would run."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import heapq
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from maxstage.workflow.format import schema
+
+
+@dataclasses.dataclass
+class TaskGraph:
+    """What is known of the tasks of a file beside their fields. Each is named by its path, like ``build.compile``.
+
+    Attributes:
+        dependencies: What each task waits for among its siblings, by name.
+        tokens_wanted: The tasks whose token is referred to: their full output is always kept.
+        wanted_whole: The tasks whose full output goes to another one, or to a file: where it is cut it is kept.
+        agents: The agent of each task that has one.
+        parallel_loops: The tasks whose iterations may run side by side.
+    """
+
+    dependencies: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+    tokens_wanted: set[str] = dataclasses.field(default_factory=set)
+    wanted_whole: set[str] = dataclasses.field(default_factory=set)
+    agents: dict[str, str] = dataclasses.field(default_factory=dict)
+    parallel_loops: set[str] = dataclasses.field(default_factory=set)
+
+    @functools.cached_property
+    def dependents(self) -> dict[str, tuple[str, ...]]:
+        """For each task that others wait for, those, by path."""
+        found: dict[str, tuple[str, ...]] = {}
+        for path, others in self.dependencies.items():
+            prefix = path.rpartition(".")[0]
+            for other in others:
+                name = f"{prefix}.{other}" if prefix else other
+                found[name] = (*found.get(name, ()), path)
+        return found
+
+
+def walk(tasks: Mapping[str, schema.Task], prefix: str = "") -> Iterator[tuple[str, schema.Task]]:
+    """Give every task with its path, like ``build.compile``."""
+    for name, task in tasks.items():
+        yield f"{prefix}{name}", task
+        if task.subtasks is not None:
+            yield from walk(task.subtasks, f"{prefix}{name}.")
+
+
+def start_together(graph: dict[str, list[str]], tasks: Mapping[str, schema.Task]) -> dict[str, list[str]]:
+    """Let those of ``parallel_with`` wait for the same tasks, so that they start together."""
+    group = {name: {name} for name in tasks}
+    for name, task in tasks.items():
+        for other in task.parallel_with:
+            if other in group and group[other] is not group[name]:
+                joined = group[name] | group[other]
+                group.update(dict.fromkeys(joined, joined))
+    number = {name: place for place, name in enumerate(tasks)}
+    found = {}
+    for name, members in group.items():
+        in_order = [name] if len(members) == 1 else sorted(members, key=number.__getitem__)
+        found[name] = list(dict.fromkeys(other for member in in_order for other in graph[member]))
+    return found
+
+
+def in_order(
+    tasks: Mapping[str, schema.Task], dependencies: Mapping[str, list[str]], prefix: str = ""
+) -> list[str]:
+    """Return sibling tasks in the order in which they would run one by one: by priority, then as in the file.
+
+    Args:
+        tasks: The tasks; they wait for each other in no cycle.
+        dependencies: What each waits for among its siblings, by path.
+        prefix: What the paths begin with, like ``build.``.
+    """
+    number = {name: (task.priority, place) for place, (name, task) in enumerate(tasks.items())}
+    waiting = {name: set(dependencies[f"{prefix}{name}"]) for name in tasks}
+    dependents: dict[str, list[str]] = {name: [] for name in tasks}
+    for name, others in waiting.items():
+        for other in others:
+            dependents[other].append(name)
+    ready = [(number[name], name) for name, others in waiting.items() if not others]
+    heapq.heapify(ready)
+    found = []
+    while ready:
+        _, name = heapq.heappop(ready)
+        found.append(name)
+        for other in dependents[name]:
+            waiting[other].discard(name)
+            if not waiting[other]:
+                heapq.heappush(ready, (number[other], other))
+    return found
+
+
+def loop_names(task: schema.Task) -> set[str]:
+    """Return the variables that the loop of a task gives."""
+    if task.loop is None:
+        return set()
+    return {"iteration", *({task.loop.for_each.iterator, "item"} if task.loop.for_each else ())}

@@ -1,0 +1,121 @@
+"""What is wrong with a workflow file: all of it is told at once, each with file, line and column."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any
+
+from maxstage.humanize import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from maxstage.workflow.format.yaml_source import Path, Source
+
+LONGEST_TEXT = 500
+"""Characters of what is said of one problem."""
+_MOST_TOLD = 100
+"""Problems that are told of one file."""
+_LONGEST_NAME = 64
+"""Characters of a name that is looked for among those that are known."""
+_MOST_COMPARISONS = 50_000
+"""Names that others are compared with to say what may have been meant: about a second's work."""
+
+
+class Problem:
+    """What is wrong with a workflow file, and where.
+
+    Attributes:
+        line: From 1.
+        column: From 1.
+        text: What is wrong.
+        warning: Whether the file is good all the same.
+        of_limits: Whether it is about a limit.
+    """
+
+    def __init__(
+        self,
+        file: str,
+        position: tuple[int, int],
+        text: str,
+        *,
+        warning: bool = False,
+        of_limits: bool = False,
+    ) -> None:
+        self.file = file
+        self.line, self.column = position
+        self.text = printable(text, LONGEST_TEXT)
+        self.warning = warning
+        self.of_limits = of_limits
+
+    def __str__(self) -> str:
+        kind = "warning: " if self.warning else ""
+        return f"{printable(self.file, LONGEST_TEXT)}:{self.line}:{self.column}: {kind}{self.text}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it for editors."""
+        kind = "warning" if self.warning else "error"
+        return {
+            "file": self.file,
+            "line": self.line,
+            "column": self.column,
+            "severity": kind,
+            "message": self.text,
+        }
+
+
+class Problems:
+    """The problems of a workflow file.
+
+    Attributes:
+        file: The file's name.
+        problems: Errors and warnings, in the order of the file once `sort` was called.
+        left_out: Problems beyond those that are told.
+    """
+
+    def __init__(self, file: str, source: Source) -> None:
+        self.file = file
+        self.problems: list[Problem] = []
+        self.left_out = 0
+        self._source = source
+        self._comparisons = _MOST_COMPARISONS
+
+    def __iter__(self) -> Iterator[Problem]:
+        return iter(self.problems)
+
+    @property
+    def errors(self) -> list[Problem]:
+        """The problems that are no warnings."""
+        return [problem for problem in self.problems if not problem.warning]
+
+    def nearest(self, name: str, known: Iterable[str]) -> str | None:
+        """Return the known name that somebody may have meant; None also once that has taken long enough."""
+        if self._comparisons < 0 or len(name) > _LONGEST_NAME:
+            return None
+        others = [one for one in known if one != name]
+        self._comparisons -= len(others) + 1
+        return next(iter(difflib.get_close_matches(name, others, 1)), None)
+
+    def told(self, problems: Iterable[Problem] | None = None) -> list[str]:
+        """Return the problems, or some of them, as lines, and how many more there are."""
+        more = [f"{printable(self.file, LONGEST_TEXT)}: and {self.left_out:,} more"] if self.left_out else []
+        return [*map(str, self.problems if problems is None else problems), *more]
+
+    def add(self, path: Path, text: str) -> None:
+        """Note an error in the field at a path."""
+        self.add_at(self._source.position(path), text)
+
+    def add_at(self, position: tuple[int, int], text: str) -> None:
+        """Note an error at a line and column."""
+        self.problems.append(Problem(self.file, position, text))
+
+    def warn_of_limit(self, path: Path, text: str) -> None:
+        """Note a limit that is doubtful."""
+        position = self._source.position(path)
+        self.problems.append(Problem(self.file, position, text, warning=True, of_limits=True))
+
+    def sort(self) -> None:
+        """Put them into the order of the file; one that was come across in several ways is told once."""
+        found = {(one.line, one.column, one.text): one for one in self.problems}
+        ordered = [found[key] for key in sorted(found)]
+        self.problems, self.left_out = ordered[:_MOST_TOLD], max(0, len(ordered) - _MOST_TOLD)

@@ -1,0 +1,95 @@
+"""The texts and conditions of a task, each with its path in the file, and the tasks that they refer to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from maxstage.workflow.format import references
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from maxstage.workflow.format import schema
+    from maxstage.workflow.format.yaml_source import Path
+
+
+def conditions(task: schema.Task) -> Iterator[tuple[Path, schema.Condition]]:
+    """Give the conditions of a task, each with its path."""
+    control, loop = task.loop_control, task.loop
+    found: list[tuple[Path, schema.Condition | None]] = [
+        (("condition",), task.condition),
+        (("loop_control", "break_condition"), control.break_condition),
+        (("loop_control", "continue_condition"), control.continue_condition),
+    ]
+    if loop is not None:
+        turns = (("while", loop.while_), ("repeat_until", loop.repeat_until))
+        found += [(("loop", name, "condition"), one.condition) for name, one in turns if one is not None]
+    yield from ((where, condition) for where, condition in found if condition)
+
+
+def condition_parts(path: Path, condition: schema.Condition) -> Iterator[tuple[Path, schema.Condition]]:
+    """Give a condition and those that it is made of, each with its path."""
+    yield path, condition
+    for name, parts in (("and", condition.and_), ("or", condition.or_)):
+        for number, part in enumerate(parts or ()):
+            yield from condition_parts((*path, name, number), part)
+    if condition.not_ is not None:
+        yield from condition_parts((*path, "not"), condition.not_)
+
+
+def texts(task: schema.Task) -> Iterator[tuple[Path, str]]:
+    """Give the texts of a task that may have references, scripts excepted, each with its path."""
+    if task.description is not None and task.agent is not None:
+        yield ("description",), task.description
+    if task.output is not None:
+        yield ("output",), task.output
+    part = task.script or task.command
+    if part is not None:
+        kind = "script" if task.script else "command"
+        if task.command is not None:
+            yield (kind, "executable"), task.command.executable
+            yield from (((kind, "args", number), text) for number, text in enumerate(task.command.args))
+        yield from (((kind, "env", name), text) for name, text in part.env.items())
+        if part.working_dir is not None:
+            yield (kind, "working_dir"), part.working_dir
+    if task.script is not None and task.script.file is not None:
+        yield ("script", "file"), task.script.file
+
+
+def texts_before_loop(task: schema.Task) -> Iterator[tuple[Path, str]]:
+    """Give the texts that are filled in before its loop begins."""
+    yield from ((("inputs", name), text) for name, text in task.inputs.items() if isinstance(text, str))
+    if task.loop is not None and task.loop.for_each is not None:
+        collection = task.loop.for_each.collection
+        for field in ("path", "token"):
+            text = getattr(collection, field)
+            if text is not None:
+                yield ("loop", "for_each", "collection", field), text
+
+
+def tasks_used(task: schema.Task) -> list[str]:
+    """Return the tasks that a task refers to, in its texts and conditions, its subtasks included."""
+    used = [name for _, condition in conditions(task) for name in condition.tasks()]
+    used += [task.stdin_from] if task.stdin_from is not None else []
+    used += [*task.context.include_tasks] if task.inject_context else []
+    found = [text for _, text in (*texts(task), *texts_before_loop(task))]
+    if task.script is not None and task.script.content is not None:
+        found.append(task.script.content)
+    for text in found:
+        used += _tasks_in(text)
+    if task.loop is not None and task.loop.for_each is not None:
+        key = references.parse(task.loop.for_each.collection.key or "")
+        used += [key.name] if key is not None and key.kind == "tasks" else []
+    for _, condition in conditions(task):
+        keys = (references.parse(key) for key in condition.state_keys())
+        used += [key.name for key in keys if key is not None and key.kind == "tasks"]
+    for inner in (task.subtasks or {}).values():
+        used += tasks_used(inner)
+    return used
+
+
+def _tasks_in(text: str) -> list[str]:
+    try:
+        return [reference.name for reference in references.find(text) if reference.kind == "tasks"]
+    except ValueError:
+        return []  # told by the check of the text

@@ -1,0 +1,58 @@
+"""Which limits hold: those of the project's settings, under those of the workflow, under those of each task around."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import TYPE_CHECKING, Any
+
+from maxstage.output.limits import Limits
+from maxstage.workflow.run.paths import around, spec_path
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from maxstage.store.store import Store
+    from maxstage.workflow.format.valid import ValidWorkflow
+
+
+def workflow_limits(store: Store, workflow: ValidWorkflow, folder: str) -> Limits:
+    """Return the limits of a workflow, over those of the project's settings.
+
+    Args:
+        store: The project.
+        workflow: The workflow.
+        folder: The working directory of the run; relative paths in limits start there.
+    """
+    return _parse(store.settings.limits, folder).override(_parse(workflow.spec.limits, folder))
+
+
+def effective_limits(workflow: ValidWorkflow, path: str, limits: Limits, folder: str) -> Limits:
+    """Return the limits that hold for a task.
+
+    Args:
+        workflow: The workflow.
+        path: The task's path, in the run or in the file; what is no longer in the file adds no limits.
+        limits: Those of the workflow, as `workflow_limits` returns them.
+        folder: The working directory of the run; relative paths in limits start there.
+    """
+    for name in around(spec_path(path)):
+        task = workflow.tasks.get(name)
+        if task is None:
+            break
+        limits = limits.override(_parse(task.limits, folder))
+    return limits
+
+
+def keeping(limits: Limits) -> Limits:
+    """Return limits under which a full output that is cut is kept, since another task wants it."""
+    if limits.external_storage_threshold is not None:
+        return limits
+    return dataclasses.replace(limits, external_storage_threshold=Limits().external_storage_threshold)
+
+
+def _parse(values: Mapping[str, Any], folder: str) -> Limits:
+    limits = Limits.parse(values)
+    if limits.external_storage_dir is None:
+        return limits
+    return dataclasses.replace(limits, external_storage_dir=os.path.join(folder, limits.external_storage_dir))

@@ -1,0 +1,54 @@
+"""Reading what tasks have printed, for references and loops."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+from maxstage.errors import WorkflowError
+from maxstage.workflow.execution.outputs import gone, reading, why_not_kept
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    from maxstage.store.store import Store
+    from maxstage.workflow.run.results import TaskResult
+
+MOST = 1024 * 1024
+"""Bytes of an output that a reference takes."""
+PRUNED = "it was pruned: name it in depends_on, or raise keep_count of cleanup_strategy in the limits"
+
+
+def open_output(store: Store, task: str, result: TaskResult) -> BinaryIO:
+    """Open all that a task printed.
+
+    Raises:
+        WorkflowError: It is not there any more.
+    """
+    output = result.output
+    if output is None:
+        return io.BytesIO()
+    if result.pruned:
+        raise gone(task, PRUNED)
+    if not output.truncated:
+        return io.BytesIO(output.content)
+    if output.token is None:
+        raise gone(task, why_not_kept(output))
+    with reading(task):
+        return store.at(output.store).open(output.token)
+
+
+def read_output(store: Store, task: str, result: TaskResult) -> bytes:
+    """Return all that a task printed.
+
+    Raises:
+        WorkflowError: It is not there any more, or longer than a reference may be.
+    """
+    size = 0 if result.output is None else result.output.original_size
+    if size > MOST:
+        raise WorkflowError(
+            f"the output of task {task!r} has {size:,} bytes, and a reference takes {MOST:,} at most: use stdin_from, "
+            f"the token ({{{{ tasks.{task}.token }}}}), or the text as it was cut ({{{{ tasks.{task}.excerpt }}}})"
+        )
+    with reading(task), open_output(store, task, result) as file:
+        return file.read()

@@ -1,0 +1,126 @@
+"""How tasks and runs end."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from maxstage.output.task_output import TaskOutput
+
+RUNNING, COMPLETED, FAILED, INTERRUPTED = "running", "completed", "failed", "interrupted"
+"""How a run is. One that says ``running`` and holds no lock was killed."""
+SKIPPED = "skipped"
+"""How a task may end beside ``completed`` and ``failed``."""
+
+
+class TaskResult:
+    """How a task ended.
+
+    Attributes:
+        status: ``completed``, ``failed`` or ``skipped``.
+        output: What it printed; None where it was skipped.
+        attempts: How often it was tried.
+        error: Why it failed.
+        tolerated: Whether it failed and the run goes on (``on_error: {continue: true}``).
+        pruned: Whether its output was dropped since.
+    """
+
+    __slots__ = ("attempts", "error", "output", "pruned", "status", "tolerated")
+
+    def __init__(
+        self,
+        status: str,
+        output: TaskOutput | None = None,
+        *,
+        attempts: int = 0,
+        error: str | None = None,
+        tolerated: bool = False,
+        pruned: bool = False,
+    ) -> None:
+        self.pruned = pruned
+        self.status = status
+        self.output = output
+        self.attempts = attempts
+        self.error = error
+        self.tolerated = tolerated
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it need not be tried again when the run is resumed."""
+        return self.status != FAILED or self.tolerated
+
+    def __repr__(self) -> str:
+        return f"TaskResult({self.status!r}, attempts={self.attempts}, error={self.error!r})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON can hold it."""
+        output = None if self.output is None else self.output.to_dict()
+        return {
+            "status": self.status,
+            "attempts": self.attempts,
+            "error": self.error,
+            "tolerated": self.tolerated,
+            "pruned": self.pruned,
+            "output": output,
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """Return what is known of it but for the content, as JSON can hold it."""
+        values: dict[str, Any] = {"status": self.status, "attempts": self.attempts, "error": self.error}
+        for name in ("tolerated", "pruned"):
+            if getattr(self, name):
+                values[name] = True
+        if self.output is not None:
+            values["bytes"] = self.output.original_size
+            for name in ("exit_code", "truncated", "token", "external_path", "duration"):
+                values[name] = getattr(self.output, name)
+            values["ref"] = self.output.token  # as in all JSON that has a token
+            if self.output.warnings:
+                values["warnings"] = list(self.output.warnings)
+        return values
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> TaskResult:
+        """Read what `to_dict` returned."""
+        output = None if values["output"] is None else TaskOutput.from_dict(values["output"])
+        return cls(
+            values["status"],
+            output,
+            attempts=values["attempts"],
+            error=values["error"],
+            tolerated=values["tolerated"],
+            pruned=values["pruned"],
+        )
+
+
+class Ended(NamedTuple):
+    """What is known of a task that has ended, without its output.
+
+    Attributes:
+        time: When it ended, Unix time in seconds.
+        accessed: When its output was used last.
+        size: Bytes of its output's text; 0 once it is pruned.
+        has_output: Whether it has one that is not pruned.
+        is_final: Whether it need not be tried again when the run is resumed.
+        pruned: Whether its output was pruned.
+        moved: Whether its output's text lies in the store.
+    """
+
+    time: float
+    accessed: float
+    size: int
+    has_output: bool
+    is_final: bool
+    pruned: bool = False
+    moved: bool = False
+
+    @property
+    def held(self) -> int:
+        """Bytes of it that the state holds."""
+        return 0 if self.moved else self.size
+
+
+def held_bytes(output: TaskOutput | None) -> int:
+    """Return the bytes of an output's content, with that of stderr."""
+    if output is None:
+        return 0
+    return len(output.content) + (0 if output.stderr is None else len(output.stderr.content))

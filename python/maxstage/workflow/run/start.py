@@ -1,0 +1,260 @@
+"""Starting a run, or going on with one: its state, what its parts share, and how it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from maxstage.errors import WorkflowError
+from maxstage.workflow.execution import DEFAULT, EXECUTORS
+from maxstage.workflow.run.clock import Clock
+from maxstage.workflow.run.folder import find_runs, new_run_id, runs_folder
+from maxstage.workflow.run.instance import TaskInstance
+from maxstage.workflow.run.instances import Level
+from maxstage.workflow.run.leftovers import sweep_orphans
+from maxstage.workflow.run.monitor import RunMonitor
+from maxstage.workflow.run.outcome import Event, RunInterrupted, RunResult
+from maxstage.workflow.run.paths import spec_path
+from maxstage.workflow.run.results import COMPLETED, FAILED, INTERRUPTED, RUNNING
+from maxstage.workflow.run.run_context import open_context
+from maxstage.workflow.run.scope import Scope
+from maxstage.workflow.run.state import RunState
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Mapping
+
+    from maxstage.store.store import Store
+    from maxstage.workflow.format.valid import ValidWorkflow
+    from maxstage.workflow.run.run_context import RunContext
+
+
+class _Outcome(NamedTuple):
+    """How the tasks of a run ended.
+
+    Attributes:
+        status: ``completed``, ``failed`` or ``interrupted``.
+        error: Why it failed.
+        outputs: The workflow's outputs.
+    """
+
+    status: str
+    error: str | None = None
+    outputs: Mapping[str, str] = {}
+
+
+def _existing(folder: str) -> str:
+    if not os.path.isdir(folder):
+        raise WorkflowError(f"the working directory {folder} does not exist")
+    return folder
+
+
+class RunStart:
+    """One start of a run, its first or a later one.
+
+    Args:
+        workflow: The file.
+        store: The project.
+        on_event: Called with each event.
+        jobs: How many programs may run at once.
+    """
+
+    def __init__(
+        self, workflow: ValidWorkflow, store: Store, on_event: Callable[[Event], None], jobs: int
+    ) -> None:
+        self._workflow = workflow
+        self._spec = workflow.spec
+        self._store = store
+        self._executor = EXECUTORS[DEFAULT](store)
+        self._on_event = on_event
+        self._jobs = jobs
+        self._folder = runs_folder(store)
+        self._file = os.path.abspath(workflow.file)
+
+    def _emit(self, kind: str, task: str | None = None, **data: Any) -> None:
+        self._on_event(Event(kind, time.time(), task, data))
+
+    def open_state(
+        self, inputs: Mapping[str, Any], resume: str | bool, folder: str
+    ) -> tuple[RunState, dict[str, Any], str]:
+        """Return the state, the inputs and the working directory of a new run, or of one that is resumed.
+
+        Args:
+            inputs: Values for its inputs.
+            resume: The id of a run to go on with; True: the newest of this file that has not completed; False: none.
+            folder: Where relative paths start.
+
+        Raises:
+            WorkflowError: An input is missing or unknown, there is nothing to resume, or the run is running already.
+        """
+        missing = [name for name in self._spec.secrets if not os.environ.get(name)]
+        if missing:
+            raise WorkflowError(
+                f"the environment has no {', '.join(missing)}, which the workflow names as secrets"
+            )
+        if not resume:
+            facts = self._first_facts(inputs, folder)
+            state = RunState.create(self._folder, new_run_id(), facts)
+            return state, facts["inputs"], facts["folder"]
+        state = RunState(self._folder, self._newest() if resume is True else str(resume))
+        try:
+            state.acquire()
+            facts = state.facts()
+            if "inputs" not in facts:
+                # Imported from the older form: nothing is known but what some tasks said.
+                facts = self._first_facts(inputs, folder)
+                state.set_facts(**facts)
+            else:
+                _existing(facts["folder"])
+                self._go_on(state, facts, inputs)
+        except BaseException:
+            state.close()
+            raise
+        return state, facts["inputs"], facts["folder"]
+
+    @property
+    def _fingerprint(self) -> str:
+        return hashlib.sha256(self._workflow.text.encode("utf-8", "surrogatepass")).hexdigest()
+
+    def _first_facts(self, inputs: Mapping[str, Any], folder: str) -> dict[str, Any]:
+        """Return what is known of a run from its beginning."""
+        where = _existing(os.path.normpath(os.path.join(folder, self._spec.cwd or "")))
+        return {
+            "workflow": self._spec.name,
+            "file": self._file,
+            "sha256": self._fingerprint,
+            "inputs": self._inputs(inputs),
+            "folder": where,
+            "stores": self._directories(where),
+            "started": time.time(),
+            "status": RUNNING,
+        }
+
+    def _go_on(self, state: RunState, facts: Mapping[str, Any], inputs: Mapping[str, Any]) -> None:
+        if facts.get("sha256") != self._fingerprint:
+            text = "the file has changed since the run began; what has ended is not done again"
+            gone = sorted({spec_path(path) for path in state.paths()} - set(self._workflow.tasks))
+            if gone:
+                text += f"; no longer in it: {', '.join(gone)}"
+            self._emit("warning", text=text)
+        if inputs and self._inputs(inputs) != facts["inputs"]:
+            raise WorkflowError(f"run {state.run_id} was started with other inputs; start a new one")
+        self._executor.reap(state.run_id)
+        sweep_orphans(self._store, state)
+        state.set_facts(status=RUNNING)
+
+    def _directories(self, folder: str) -> list[str]:
+        """Return the folders beside the project's store that whole outputs may go to."""
+        parts = [self._store.settings.limits, self._spec.limits]
+        parts += [task.limits for task in self._workflow.tasks.values()]
+        found = {part["external_storage_dir"] for part in parts if part.get("external_storage_dir")}
+        return sorted(os.path.join(folder, path) for path in found)
+
+    def _newest(self) -> str:
+        for run_id, facts in find_runs(self._folder):
+            if facts.get("file") == self._file:
+                if facts.get("status") == COMPLETED:
+                    break
+                return run_id
+        raise WorkflowError(f"there is no unfinished run of {self._workflow.file} to resume")
+
+    def _inputs(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        declared = self._spec.inputs
+        unknown = sorted(set(given) - set(declared))
+        if unknown:
+            known = ", ".join(declared) or "none"
+            raise WorkflowError(f"the workflow has no input {unknown[0]!r}; it has: {known}")
+        missing = [
+            name
+            for name, one in declared.items()
+            if one.required and name not in given and one.default is None
+        ]
+        if missing:
+            raise WorkflowError(f"the workflow wants a value for: {', '.join(missing)}")
+        return {name: given.get(name, one.default) for name, one in declared.items()}
+
+    def run(self, state: RunState, inputs: dict[str, Any], folder: str, cancel: threading.Event) -> RunResult:
+        """Run it to its end.
+
+        Args:
+            state: The run, which is ours.
+            inputs: The values of all its inputs.
+            folder: Its working directory.
+            cancel: Once it is set, what runs is ended.
+
+        Raises:
+            RunInterrupted: Ctrl-C or SIGTERM.
+        """
+        run = open_context(
+            self._workflow,
+            self._store,
+            state,
+            folder,
+            jobs=self._jobs,
+            cancel=cancel,
+            emit=self._emit,
+            executor=self._executor,
+        )
+        with run.scheduler.signals():
+            try:
+                result = self._run(run, inputs)
+            except BaseException as error:
+                # Else it would pass for one that was killed. Where the state can't be written, that is what is raised.
+                with contextlib.suppress(WorkflowError):
+                    if state.facts()["status"] == RUNNING:
+                        state.set_facts(status=INTERRUPTED, error=str(error) or type(error).__name__)
+                raise
+        if result.status == INTERRUPTED and run.scheduler.ended_by is not None:
+            raise RunInterrupted(result, run.scheduler.ended_by)
+        return result
+
+    def _run(self, run: RunContext, inputs: dict[str, Any]) -> RunResult:
+        started = time.monotonic()
+        scope = _scope_of(run, inputs)
+        monitor = RunMonitor(run, scope)
+        self._emit("run_started", run=run.run_id, workflow=run.spec.name, tasks=len(run.spec.tasks))
+        status, error, outputs = _with_outputs(run, scope, _run_tasks(run, monitor, scope))
+        result = RunResult(self._folder, run.run_id, status, dict(outputs), error, time.monotonic() - started)
+        metrics = monitor.close()
+        run.state.set_facts(
+            status=status, error=error, ended=time.time(), outputs=result.outputs, metrics=metrics
+        )
+        if status != INTERRUPTED:
+            monitor.hooks.after(status)
+            run.scheduler.run()
+        self._emit(
+            "run_finished", run=run.run_id, status=status, error=error, seconds=round(result.seconds, 3)
+        )
+        return result
+
+
+def _scope_of(run: RunContext, inputs: dict[str, Any]) -> Scope:
+    """Return what the tasks of the first level can refer to."""
+    before = Scope(inputs, os.environ, run.state.find, run.store)
+    env = {name: before.render(text) for name, text in run.spec.env.items()}
+    return Scope(inputs, env, run.state.find, run.store)
+
+
+def _run_tasks(run: RunContext, monitor: RunMonitor, scope: Scope) -> _Outcome:
+    """Run the hooks before the workflow, and then its tasks."""
+    found: list[tuple[bool | None, str | None]] = []
+    top = TaskInstance("", "", "", (), run.limits, Clock(), lambda: True)
+    level = Level(run, monitor, run.spec.tasks, top, scope, lambda good, why: found.append((good, why)))
+    monitor.hooks.before(level.start, lambda why: found.append((False, why)))
+    run.scheduler.run()
+    good, error = found[0] if found else (None, None)
+    return _Outcome(INTERRUPTED if good is None else COMPLETED if good else FAILED, error)
+
+
+def _with_outputs(run: RunContext, scope: Scope, outcome: _Outcome) -> _Outcome:
+    """Return how a run ended, with the outputs of the workflow where it has completed."""
+    if outcome.status != COMPLETED:
+        return outcome
+    try:
+        outputs = {name: scope.render(text) for name, text in run.spec.outputs.items()}
+    except WorkflowError as problem:
+        return _Outcome(FAILED, f"outputs: {problem}")
+    return outcome._replace(outputs=outputs)

@@ -1,0 +1,73 @@
+"""The files that tasks write their full output to."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from maxstage.errors import Error, WorkflowError
+from maxstage.files import write_all
+from maxstage.workflow.execution.outputs import open_full
+from maxstage.workflow.format import references
+from maxstage.workflow.format.graph import loop_names
+from maxstage.workflow.run import files
+from maxstage.workflow.run.results import COMPLETED
+
+if TYPE_CHECKING:
+    from maxstage.output.task_output import TaskOutput
+    from maxstage.workflow.format.schema import Task
+    from maxstage.workflow.run.instance import TaskInstance
+    from maxstage.workflow.run.results import TaskResult
+    from maxstage.workflow.run.run_context import RunContext
+    from maxstage.workflow.run.scope import Scope
+
+
+def names_iteration(task: Task) -> bool:
+    """Whether the file of a task is another one for each iteration of its own loop."""
+    found = references.find(task.output or "")
+    return any(reference.kind == "local" and reference.name in loop_names(task) for reference in found)
+
+
+def file_of(run: RunContext, task: Task, instance: TaskInstance, scope: Scope) -> files.Located | None:
+    """Return where a task's file is, if it has one.
+
+    Raises:
+        WorkflowError: Something that it refers to is not there, the path leads out of its folder, or another task
+            wrote the file.
+    """
+    if task.output is None:
+        return None
+    located = files.locate(run.folder, task.output, scope.render)
+    run.writers.check(located, instance.path)
+    return located
+
+
+def claim_again(run: RunContext, task: Task, instance: TaskInstance, scope: Scope, known: TaskResult) -> None:
+    """Note the file that a task wrote in an earlier start of the run, so that no other one writes it now."""
+    if task.output is not None and known.status == COMPLETED:
+        # The file may have been another one, where what it was named by is gone.
+        with contextlib.suppress(Error):
+            run.writers.claim(files.locate(run.folder, task.output, scope.render), instance.path)
+
+
+def write_file(run: RunContext, output: TaskOutput, located: files.Located, task: str) -> None:
+    """Write all that a task printed to a file, which is there whole or not at all."""
+    path = located.path
+    if output.truncated and output.token is None:
+        raise WorkflowError(
+            f"{path} can't be written: the whole output was not kept: {'; '.join(output.warnings)}"
+        )
+
+    def fill(fd: int) -> None:
+        if output.token is not None:
+            with open_full(run.store, output) as opened:
+                opened.copy_to(fd, path)
+            return
+        write_all(fd, output.content, path)
+
+    run.writers.claim(located, task)
+    try:
+        files.write(located, fill)
+    except BaseException:
+        run.writers.give_up(located, task)
+        raise
