@@ -2,6 +2,7 @@
 
 # The C module behind `signal`, whose own import makes enums of all signals: 4 ms, as long as staging takes.
 import _signal  # type: ignore[import-not-found]
+import gc
 import os
 import sys
 
@@ -16,6 +17,8 @@ def main() -> "NoReturn":
     # interrupts would show a traceback, or swallow it. `maxstage.cli.process.catch_signals` is the end of that.
     if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
         _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+    # Imports make no garbage, and would make Python look for it ten times. `catch_signals` is the end of this, too.
+    gc.disable()
     from maxstage.cli.process import finish, run
 
     code = finish(run(command, sys.argv[1:]))

@@ -61,7 +61,7 @@ def _stage(args: "Sequence[str]") -> int | None:
     from maxstage.cli import transfer
     from maxstage.cli.stores import open_store
 
-    _import_store()
+    _import("maxstage.store.store")
     catch_signals()
     transfer.stage(open_store(folder), files or (transfer.STDIN,), output, **options)
     return 0
@@ -86,7 +86,7 @@ def _retrieve(args: "Sequence[str]") -> int | None:
     from maxstage.cli.process import catch_signals
     from maxstage.cli.stores import open_store
 
-    _import_store()
+    _import("maxstage.store.store")
     catch_signals()
     transfer.retrieve(open_store(folder), tokens, transfer.Part(**part))
     return 0
@@ -108,6 +108,7 @@ def _execute(args: "Sequence[str]") -> int | None:
     from maxstage.cli.execution import execute, limits_of, store_or_none
     from maxstage.cli.process import catch_signals
 
+    _import("maxstage.output.run")
     catch_signals()
     store, can_keep = store_or_none(folder, needed=False, kept=True)
     keep = "truncated" if can_keep else "never"
@@ -138,9 +139,9 @@ def _parse(
     return options, words
 
 
-def _import_store() -> None:
-    """Import the store, while a signal still ends us by itself: an import that it interrupts would show a traceback."""
-    import maxstage.store.store  # noqa: F401
+def _import(name: str) -> None:
+    """Import a module while a signal still ends us by itself: an import that it interrupts would show a traceback."""
+    __import__(name)
 
 
 def _is_plain(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 # The C module behind `signal`, whose own import makes enums of all signals: 4 ms, as long as staging takes.
 import _signal  # type: ignore[import-not-found]
+import gc
 import os
 import sys
 
@@ -48,8 +49,11 @@ def run(command: "Command", args: list[str]) -> int:
 def catch_signals() -> None:
     """Let Ctrl-C, SIGTERM and SIGHUP raise exceptions from now on, so that what was begun is cleaned up.
 
-    To be called when all is imported and before anything is begun: until then a signal ends us by itself.
+    To be called when all is imported and before anything is begun: until then a signal ends us by itself. From now on
+    there may be garbage as well; what was imported is none, and is not looked at.
     """
+    gc.freeze()
+    gc.enable()
     for number in _ENDING:
         if _signal.getsignal(number) == _signal.SIG_DFL:
             _signal.signal(number, _signal.default_int_handler if number == _signal.SIGINT else _terminate)

@@ -4,7 +4,6 @@ import os
 import sys
 
 from maxstage.cli.printing import item_json, print_json, write_all, write_out
-from maxstage.cli.progress import Progress
 from maxstage.errors import Corrupt, Error
 from maxstage.interrupts import Deferred
 
@@ -13,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from maxstage.cli.progress import Progress
     from maxstage.store.metadata import Item
     from maxstage.store.reading import OpenItem
     from maxstage.store.store import Store
@@ -44,10 +44,29 @@ def _stage_one(
     store: "Store", name: str, split: int | None, split_lines: int | None, options: "dict[str, Any]"
 ) -> "list[Item]":
     data: Any = sys.stdin.fileno() if name == STDIN else name
-    with Progress("staged", _size_of(name)) as progress:
+    with _progress("staged", _size_of(name)) as progress:
         if split is None and split_lines is None:
             return [store.stage(data, progress=progress, **options)]
         return store.split(data, parts=split, lines=split_lines, progress=progress, **options)
+
+
+class _Unwatched:
+    """Stands for a progress that nobody sees."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def _progress(verb: str, total: int | None) -> "Progress | _Unwatched":
+    """Return the progress that is shown on a terminal, and elsewhere one that is not."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        return _Unwatched()
+    from maxstage.cli.progress import Progress
+
+    return Progress(verb, total)
 
 
 def _size_of(name: str) -> int | None:
@@ -172,7 +191,7 @@ def _send_all(
 
 
 def _send(opened: "OpenItem", part: "Range", fd: int, name: str) -> int:
-    with Progress("retrieved", part[1] - part[0]) as progress:
+    with _progress("retrieved", part[1] - part[0]) as progress:
         try:
             opened.copy_to(fd, name, *part, progress=progress if fd != 1 or not os.isatty(1) else None)
         except Corrupt as error:

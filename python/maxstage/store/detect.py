@@ -1,5 +1,8 @@
 """Telling where data came from: the `source` that its first record names."""
 
+from maxstage import light_json
+from maxstage.store.metadata import MOST_SOURCE
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from maxstage.store.metadata import ContentType
@@ -14,12 +17,8 @@ def detect_source(prefix: bytes, content_type: "ContentType") -> str | None:
     >>> detect_source(b'{"source": "hubspot", "type": "contact"}', "json")
     'hubspot/contact'
     """
-    # Most data names no source, and then nothing is parsed. An escape may hide the name.
-    if content_type == "text" or not (b'"source"' in prefix or b"\\u" in prefix):
+    if content_type == "text":
         return None
-    from maxstage import light_json
-    from maxstage.store.metadata import MOST_SOURCE
-
     lines = prefix.lstrip().split(b"\n", 1)
     try:
         record = light_json.loads(lines[0] if content_type == "ndjson" else prefix)

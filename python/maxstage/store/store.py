@@ -259,7 +259,6 @@ class Store:
         """Check what a caller says of an item, and return it as `Draft.publish` takes it."""
         if content_type not in (None, "ndjson", "json", "text"):
             raise ValueError(f"content_type must be ndjson, json or text, not {content_type!r}")
-        from maxstage.store.detect import detect_source
         from maxstage.store.metadata import check_said
 
         check_said(source, labels or {})
@@ -267,7 +266,7 @@ class Store:
         return {
             "ttl_minutes": None if pin else self._minutes(ttl),
             "content_type": content_type,
-            "source": detect_source if source is None else source,
+            "source": _source_in if source is None else source,
             "labels": dict(labels or {}),
         }
 
@@ -430,3 +429,13 @@ class Store:
         from maxstage.store.sweep import sweep
 
         return sweep(self.layout, dry_run=dry_run)
+
+
+def _source_in(prefix: bytes, content_type: "ContentType") -> str | None:
+    """Return what the first record says of its source; most data names none, and then nothing is imported."""
+    # An escape may hide the name.
+    if content_type == "text" or not (b'"source"' in prefix or b"\\u" in prefix):
+        return None
+    from maxstage.store.detect import detect_source
+
+    return detect_source(prefix, content_type)
