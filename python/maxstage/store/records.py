@@ -1,0 +1,175 @@
+"""The records of data, one by one: JSON, NDJSON, CSV or lines; large data is streamed.
+
+A line ends with ``\\n`` and with nothing else, as the store counts lines; a ``\\r`` right before it belongs to the end.
+A ``\\r`` elsewhere, a form feed or U+2028 is part of a record. CSV keeps its own rules.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import TYPE_CHECKING, Any, TextIO
+
+from maxstage.errors import Error
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+    from typing import BinaryIO
+
+_READ = 64 * 1024
+"""Characters read at a time from a JSON array."""
+
+FORMATS = {"ndjson": "json_lines", "json": "json", "text": "lines"}
+"""How an item of each content type is read, unless the format is given."""
+
+
+class NotRecords(Error):
+    """Data is not of the format that it is read as."""
+
+
+def open_text(raw: BinaryIO, kind: str) -> TextIO:
+    """Return data as the text that `read_records` takes; bytes that are not UTF-8 become surrogates.
+
+    Args:
+        raw: The data; it is closed with the text.
+        kind: The format: ``json``, ``json_lines``, ``csv`` or ``lines``.
+    """
+    # In CSV a quoted field may hold any end of a line: that is left to its reader.
+    return io.TextIOWrapper(raw, "utf-8", "surrogateescape", newline="" if kind == "csv" else "\n")
+
+
+def lines_of(text: str) -> list[str]:
+    """Return the lines of a text, without their ends.
+
+    >>> lines_of("a\\r\\nb\\rc\\x0c\\n\\nd")
+    ['a', 'b\\rc\\x0c', '', 'd']
+    """
+    return [_without_end(line) for line in io.StringIO(text, newline="\n")]
+
+
+def _without_end(line: str) -> str:
+    if line.endswith("\r\n"):
+        return line[:-2]
+    return line.removesuffix("\n")
+
+
+def count_elements(file: TextIO, name: str) -> int | None:
+    """Return how many elements a JSON array has; None where a text is no such array.
+
+    Args:
+        file: The text, at its beginning.
+        name: What to call it in errors.
+    """
+    if not file.read(_READ).lstrip(_BLANK).startswith("["):
+        return None
+    file.seek(0)
+    try:
+        return sum(1 for _ in _json(file, name))
+    except NotRecords:
+        return None
+
+
+def count_lines(file: TextIO) -> int:
+    """Return how many lines a text has, but for blank ones at its end."""
+    total = 0
+    for number, line in enumerate(file, 1):
+        total = number if _without_end(line) else total
+    return total
+
+
+def read_records(file: TextIO, kind: str, name: str) -> Generator[Any]:
+    """Give the records of a text one by one, and close it.
+
+    Args:
+        file: The text.
+        kind: The format: ``json`` (the elements of an array, or one value), ``json_lines``, ``csv`` (mappings from
+            the columns) or ``lines``.
+        name: What to call the text in errors.
+
+    Raises:
+        NotRecords: It is not of that format.
+        OSError: It can't be read.
+    """
+    with file:
+        if kind == "csv":
+            yield from _csv(file, name)
+        elif kind == "json":
+            yield from _json(file, name)
+        else:
+            for number, line in enumerate(file, 1):
+                text = _without_end(line)
+                if kind == "lines":
+                    yield text
+                elif text.strip(_BLANK):
+                    try:
+                        yield json.loads(text)
+                    except ValueError as error:
+                        raise NotRecords(f"{name}, line {number} is not JSON: {error}") from None
+
+
+def _csv(file: TextIO, name: str) -> Iterator[dict[str, str]]:
+    reader = csv.DictReader(file, strict=True)
+    try:
+        for row in reader:
+            yield {key: value for key, value in row.items() if isinstance(key, str)}
+    except csv.Error as error:
+        raise NotRecords(f"{name}, line {reader.line_num} is not CSV: {error}") from None
+
+
+def _json(file: TextIO, name: str) -> Iterator[Any]:
+    """Give the elements of a JSON array one by one, holding a few of them at most; any other value is one record."""
+    text = file.read(_READ).lstrip()
+    if not text.startswith("["):
+        try:
+            yield json.loads(text + file.read())
+        except ValueError as error:
+            raise NotRecords(f"{name} is not JSON: {error}") from None
+        return
+    at, wanted = 1, "value or ]"
+    while True:
+        at = len(text) - len(text[at:].lstrip(_BLANK))
+        value, end = _element(text, at, wanted)
+        if end is None or end == len(text):
+            # What is there is cut off, or a number that may go on.
+            more = file.read(max(_READ, len(text)))
+            if more:
+                text, at = text[at:] + more, 0
+                continue
+            if end is None:
+                raise NotRecords(f"{name} is not JSON: a {wanted} was expected at: {text[at : at + 20]!r}")
+        if value is _END:
+            _check_end(text[end:], file, name)
+            return
+        if value is not _COMMA:
+            yield value
+        wanted = ", or ]" if value is not _COMMA else "value"
+        at = end or 0
+        if at > _READ:
+            text, at = text[at:], 0
+
+
+def _check_end(rest: str, file: TextIO, name: str) -> None:
+    """Check that nothing follows the end of an array."""
+    while not rest.strip(_BLANK):
+        rest = file.read(_READ)
+        if not rest:
+            return
+    raise NotRecords(f"{name} is not JSON: something follows its end: {rest.strip(_BLANK)[:20]!r}")
+
+
+_BLANK = " \t\r\n"
+_END, _COMMA = object(), object()
+_decoder = json.JSONDecoder()
+
+
+def _element(text: str, at: int, wanted: str) -> tuple[Any, int | None]:
+    """Return what stands at a place in an array and where it ends; None where it is not whole, or not as wanted."""
+    if text[at : at + 1] == "]" and wanted != "value":
+        return _END, at + 1
+    if wanted == ", or ]":
+        return (_COMMA, at + 1) if text[at : at + 1] == "," else (None, None)
+    try:
+        return _decoder.raw_decode(text, at)
+    except ValueError:
+        return None, None
