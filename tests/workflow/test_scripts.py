@@ -1,12 +1,15 @@
 """Values in scripts: data can't become code, wherever the reference stands."""
 
 import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from helpers import PATIENCE
+from maxstage.workflow.format.languages import LANGUAGES, SHELL
+from maxstage.workflow.format.loading import json_schema
 from maxstage.workflow.format.scripts.filling import fill, problems
 
 PROGRAMS = {
@@ -122,3 +125,20 @@ def test_no_place_lets_data_become_code(tmp_path_factory, before, after):
                 timeout=PATIENCE,
             )
             assert not (folder / "pwned").exists(), text
+
+
+def test_languages_are_told_once():
+    """A language is a line in `LANGUAGES`: the format, its schema and the documentation follow from it."""
+    script = json_schema()["$defs"]["Script"]["properties"]["language"]
+    assert script["enum"] == list(LANGUAGES)
+    assert script["default"] == SHELL
+    docs = (Path(__file__).parents[2] / "docs" / "workflows.md").read_text()
+    assert f"`language` ({', '.join(LANGUAGES)})" in docs
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_language_writes_values(language):
+    assert problems(language, "x = {{ inputs.x }}") == []
+    filled = fill(language, "x = {{ inputs.x }}", lambda _: "a'b")
+    assert "{{" not in filled
+    assert "a'b" not in filled

@@ -1,8 +1,13 @@
-"""The languages of scripts: one line each."""
+"""The languages of scripts: one line each, and for each a file with its rules of quoting."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from maxstage.workflow.format.scripts import bash, javascript, perl, python, ruby
+
+if TYPE_CHECKING:
+    from maxstage.workflow.format.scripts.places import Quoting
 
 
 class Language(NamedTuple):
@@ -12,21 +17,23 @@ class Language(NamedTuple):
         name: What a workflow file calls it.
         interpreter: The program that runs it.
         flag: The option of that program that takes a script as its argument.
+        quoting: Where references may stand in it, and how values are written there.
     """
 
     name: str
     interpreter: str
     flag: str
+    quoting: Quoting
 
 
 LANGUAGES = {
     language.name: language
     for language in (
-        Language("bash", "bash", "-c"),
-        Language("python", "python3", "-c"),
-        Language("javascript", "node", "-e"),
-        Language("ruby", "ruby", "-e"),
-        Language("perl", "perl", "-e"),
+        Language("bash", "bash", "-c", bash.QUOTING),
+        Language("python", "python3", "-c", python.QUOTING),
+        Language("javascript", "node", "-e", javascript.QUOTING),
+        Language("ruby", "ruby", "-e", ruby.QUOTING),
+        Language("perl", "perl", "-e", perl.QUOTING),
     )
 }
 """The languages by name."""

@@ -6,13 +6,14 @@ that ``max validate --schema`` prints is made from them.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from maxstage.output.limits import Limits, LimitsError, limits_schema
 from maxstage.sizes import parse_size
+from maxstage.workflow.format.languages import LANGUAGES, SHELL
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
 Variable = Annotated[str, Field(pattern=r"^[^=]+$")]
@@ -23,7 +24,11 @@ _MOST = 2**53
 Seconds = Annotated[float, Field(ge=0, le=_LONGEST, allow_inf_nan=False)]
 Timeout = Annotated[float, Field(gt=0, le=_LONGEST, allow_inf_nan=False)]
 Number = Annotated[int, Field(ge=-_MOST, le=_MOST)]
-Language = Literal["bash", "python", "javascript", "ruby", "perl"]
+
+if TYPE_CHECKING:
+    LanguageName = str
+else:
+    LanguageName = Literal[tuple(LANGUAGES)]
 
 
 class Model(BaseModel):
@@ -35,7 +40,7 @@ class Model(BaseModel):
 class Script(Model):
     """A script, given in the file or in a file of its own."""
 
-    language: Language = "bash"
+    language: LanguageName = SHELL
     content: str | None = None
     file: str | None = None
     working_dir: str | None = None

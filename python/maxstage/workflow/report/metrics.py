@@ -9,11 +9,11 @@ from maxstage.humanize import counted, format_size
 _COUNTS = (
     ("held_bytes", "gauge", "Bytes of outputs that the state holds."),
     ("peak_held_bytes", "gauge", "The most bytes of outputs that the state held at once."),
-    ("external_bytes", "counter", "Bytes of whole outputs kept outside, as they were printed."),
+    ("external_bytes", "counter", "Bytes of full outputs kept outside, as they were printed."),
     ("external_stored_bytes", "counter", "Bytes that these take on disk."),
     ("outputs", "counter", "Outputs of tasks and iterations."),
     ("truncated", "counter", "Outputs that were cut."),
-    ("external", "counter", "Outputs whose whole is kept outside."),
+    ("external", "counter", "Outputs that are kept outside in full."),
     ("moved", "counter", "Outputs whose text was moved from the state into the store."),
     ("pruned", "counter", "Outputs that were deleted."),
     ("prunings", "counter", "Times that outputs were deleted."),

@@ -70,10 +70,15 @@ def locate(folder: str, text: str, render: Callable[[str], str]) -> Located:
 
 
 def locate_to_read(folder: str, text: str, scope: Scope) -> str:
-    """Return where a path leads that is only read: see `locate`. One that whoever runs it gave may lead anywhere.
+    """Return where a path leads that is only read. One that whoever runs it gave may lead anywhere.
+
+    Args:
+        folder: Where relative paths start.
+        text: The path as the workflow file says it.
+        scope: What its references name.
 
     Raises:
-        WorkflowError: See `locate`.
+        WorkflowError: What a reference brings in leads out of the folder before it, or is no path.
     """
     if _is_given(text, scope):
         return os.path.realpath(os.path.join(folder, _good(scope.render(text))))
@@ -89,9 +94,14 @@ def _is_given(text: str, scope: Scope) -> bool:
 def open_to_read(folder: str, text: str, scope: Scope) -> tuple[str, int]:
     """Open a file that a workflow file names; return its path and a descriptor.
 
+    Args:
+        folder: Where relative paths start.
+        text: The path as the workflow file says it.
+        scope: What its references name.
+
     Raises:
         OSError: It can't be opened.
-        WorkflowError: See `locate`.
+        WorkflowError: What a reference brings in leads out of the folder before it, or is no path.
     """
     flags = os.O_RDONLY | os.O_CLOEXEC
     if PATTERN.search(text) is None or _is_given(text, scope):

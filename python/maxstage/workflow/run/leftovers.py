@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def sweep_orphans(store: Store, state: RunState) -> None:
-    """Delete the whole outputs of a run that none of its results refers to."""
+    """Delete the full outputs of a run that none of its results refers to."""
     known = state.tokens()
     for place, token in _owned(store, state):
         if token not in known:

@@ -98,7 +98,7 @@ class RunResult:
 
     @functools.cached_property
     def metrics(self) -> dict[str, Any]:
-        """What outputs took, and what was put into prompts: see `maxstage.workflow.run.metrics`."""
+        """What outputs took, and what was put into prompts, by name, as ``max runs show -o json`` has it."""
         state = RunState(self._folder, self.run_id)
         try:
             found: dict[str, Any] = state.facts().get("metrics", {})

@@ -93,7 +93,7 @@ class Scope:
         """Return what a reference names.
 
         Raises:
-            WorkflowError: It names a task that has no output, one whose whole output is gone or too long, or a field
+            WorkflowError: It names a task that has no output, one whose full output is gone or too long, or a field
                 that an item doesn't have.
         """
         if reference.kind == "inputs":

@@ -147,7 +147,7 @@ class RunStart:
         state.set_facts(status=RUNNING)
 
     def _directories(self, folder: str) -> list[str]:
-        """Return the folders beside the project's store that whole outputs may go to."""
+        """Return the folders beside the project's store that full outputs may go to."""
         parts = [self._store.settings.limits, self._spec.limits]
         parts += [task.limits for task in self._workflow.tasks.values()]
         found = {part["external_storage_dir"] for part in parts if part.get("external_storage_dir")}

@@ -14,12 +14,11 @@ MAX_REF_1='you & me'; echo "${MAX_REF_1}"
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING, Any
 
 from maxstage.errors import WorkflowError
+from maxstage.workflow.format.languages import LANGUAGES
 from maxstage.workflow.format.references import as_text, resolve
-from maxstage.workflow.format.scripts import literals, shell
 from maxstage.workflow.format.scripts.places import COMMENT, PROGRAM, REFUSED, checked
 from maxstage.workflow.format.scripts.shell_commands import reads_code
 
@@ -34,17 +33,18 @@ def fill(language: str, text: str, value_of: Callable[[Reference], Any]) -> str:
     """Return a script with its references replaced.
 
     Args:
-        language: One of the five of the format.
+        language: Its name, in `LANGUAGES`.
         text: The script; `problems` has found nothing wrong with it.
         value_of: Returns the value of a reference.
 
     Raises:
         WorkflowError: A value can't stand where its reference does.
     """
+    quoting = LANGUAGES[language].quoting
+    before: list[str] = []
     parts: list[str] = []
-    assignments: list[str] = []
     at = 0
-    for place in places(language, text):
+    for place in quoting.places(text):
         if place.quote == COMMENT:
             continue
         reference = text[place.start : place.end]
@@ -55,14 +55,11 @@ def fill(language: str, text: str, value_of: Callable[[Reference], Any]) -> str:
                 f"the value of {reference} names the command, and {as_text(value)!r} may read the other values as "
                 "code; write the command's name"
             )
-        if language == "bash":
-            name = f"MAX_REF_{len(assignments) + 1}"
-            assignments.append(f"{name}={_quoted(reference, as_text(value))}; ")
-            parts.append(_expansion(name, place.quote))
-        else:
-            parts.append(literals.literal(language, value, place.quote))
+        first, here = quoting.write(len(before) + 1, place, reference, value)
+        before.append(first)
+        parts.append(here)
         at = place.end
-    return "".join([*assignments, *parts, text[at:]])
+    return "".join([*before, *parts, text[at:]])
 
 
 def problems(language: str, text: str) -> list[str]:
@@ -76,23 +73,4 @@ def problems(language: str, text: str) -> list[str]:
 
 def places(language: str, text: str) -> list[Place]:
     """Return where the references of a script stand."""
-    return shell.places(text) if language == "bash" else literals.places(language, text)
-
-
-def _quoted(reference: str, text: str) -> str:
-    if "\0" in text:
-        raise WorkflowError(
-            f"the value of {reference} has a NUL byte, which bash can't hold; use stdin_from, or the token"
-        )
-    return shlex.quote(text)
-
-
-_EXPANSIONS = {"": '"${%s}"', "'": "'\"${%s}\"'", "$'": "'\"${%s}\"$'"}
-"""How a variable is written within a quote of bash's, where its name in braces is not enough."""
-
-
-def _expansion(name: str, quote: str) -> str:
-    return _EXPANSIONS.get(quote, "${%s}") % name
-
-
-__all__ = ["fill", "places", "problems"]
+    return LANGUAGES[language].quoting.places(text)

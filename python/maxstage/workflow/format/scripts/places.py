@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from maxstage.errors import WorkflowError
 from maxstage.workflow.format.references import PATTERN, as_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ANY, OPERAND, PROGRAM, NAME, INTEGER, REFUSED = "any", "operand", "program", "name", "integer", "refused"
 """What a value may be: anything, what is no option, a program that reads no code, a variable's name, a whole number."""
@@ -44,6 +47,19 @@ class Place:
         """Note that it can't stand there; the first reason is told."""
         if self.needs != REFUSED:
             self.needs, self.why = REFUSED, why
+
+
+class Quoting(NamedTuple):
+    """How values are written in a language.
+
+    Attributes:
+        places: Returns where the references of a script stand.
+        write: Returns what goes before a script, and what goes where a reference stands. It is given the number of
+            the reference, from 1, its place, its text and its value.
+    """
+
+    places: Callable[[str], list[Place]]
+    write: Callable[[int, Place, str, Any], tuple[str, str]]
 
 
 class Lost(Exception):

@@ -12,12 +12,17 @@ fails, its references are refused.
 from __future__ import annotations
 
 import re
+import shlex
+from typing import Any
 
+from maxstage.errors import WorkflowError
+from maxstage.workflow.format.references import as_text
 from maxstage.workflow.format.scripts.places import (
     INTEGER,
     NAME,
     Lost,
     Place,
+    Quoting,
     completed,
     references_in,
 )
@@ -360,3 +365,27 @@ class _Shell(ShellWords):
 
 
 __all__ = ["places"]
+
+
+def _quoted(reference: str, text: str) -> str:
+    if "\0" in text:
+        raise WorkflowError(
+            f"the value of {reference} has a NUL byte, which bash can't hold; use stdin_from, or the token"
+        )
+    return shlex.quote(text)
+
+
+_EXPANSIONS = {"": '"${%s}"', "'": "'\"${%s}\"'", "$'": "'\"${%s}\"$'"}
+"""How a variable is written within a quote of bash's, where its name in braces is not enough."""
+
+
+def _expansion(name: str, quote: str) -> str:
+    return _EXPANSIONS.get(quote, "${%s}") % name
+
+
+def _write(number: int, place: Place, reference: str, value: Any) -> tuple[str, str]:
+    name = f"MAX_REF_{number}"
+    return f"{name}={_quoted(reference, as_text(value))}; ", _expansion(name, place.quote)
+
+
+QUOTING = Quoting(places, _write)

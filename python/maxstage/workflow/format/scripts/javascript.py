@@ -1,0 +1,78 @@
+"""Where references stand in a script of JavaScript, and how values are written there."""
+
+from __future__ import annotations
+
+from maxstage.workflow.format.scripts.places import Lost
+from maxstage.workflow.format.scripts.reader import CHECK_FIRST, Reader, quoting_of
+
+
+class _JavaScript(Reader):
+    read_again = r"\b(?:eval|Function|execSync)\s*\(\s*$"
+    constants = ("null", "false", "true")
+
+    def code(self, end: str) -> None:
+        depth = 0
+        while self._at < len(self._text):
+            if self._reference(""):
+                continue
+            mark = self._next()
+            if end and not depth and mark == end:
+                self._at += 1
+                return
+            if self._sees("//"):
+                self._comment("\n")
+            elif self._sees("/*"):
+                self._comment("*/")
+            elif mark in "'\"":
+                began = self._at
+                self._at += 1
+                self._up_to(mark, mark, began=began)
+            elif mark == "`":
+                self._template()
+            elif mark == "/" and not self._value_before:
+                self._regex()
+            else:
+                depth += (mark == "{") - (mark == "}")
+                self._plain()
+        if end:
+            raise Lost
+
+    def _template(self) -> None:
+        why = f"a tag reads the text as it is written; {CHECK_FIRST}" if self._value_before else ""
+        began = self._at
+        self._at += 1
+        self._up_to("`", "`", why=why, inner={"${": self._within}, began=began)
+
+    def _within(self) -> None:
+        self._last = ""
+        self.code("}")
+
+    def _regex(self) -> None:
+        self._at += 1
+        inside = False
+        while inside or self._next() != "/":
+            if self._reference("/"):
+                continue
+            if self._next() == "\n":
+                raise Lost
+            if self._next() == "\\":
+                self._escape("/")
+                continue
+            inside = self._next() == "[" or (inside and self._next() != "]")
+            self._at += 1
+        self._at += 1
+        self._last = "x"
+
+    @classmethod
+    def escaped(cls, text: str) -> str:
+        """Return a text with every unit of UTF-16 as an escape."""
+        units = text.encode("utf-16-be", "surrogatepass")
+        return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
+
+    @classmethod
+    def parsed(cls, whole: str) -> str:
+        """Return the code of a list or a mapping, given the literal of its JSON."""
+        return f"JSON.parse({whole})"
+
+
+QUOTING = quoting_of(_JavaScript)

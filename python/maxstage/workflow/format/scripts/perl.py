@@ -1,0 +1,141 @@
+"""Where references stand in a script of Perl, and how values are written there."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from maxstage.workflow.format.scripts.places import Lost
+from maxstage.workflow.format.scripts.reader import (
+    AHEAD,
+    CHECK_FIRST,
+    CLOSERS,
+    Reader,
+    quoting_of,
+    why_refused,
+)
+
+if TYPE_CHECKING:
+    from maxstage.workflow.format.scripts.places import Place
+
+
+class _Perl(Reader):
+    read_again = r"\b(?:eval|system|exec|readpipe)(?:\s*\(\s*|\s+)$"
+    constants = ('""', "0", "1")
+    _LIKE_QUOTES = re.compile(r"(?<![\w$@%&>{])(q|qq|qw|qx|qr|m|s|y|tr)(?!\s*(?:=>|,|;|\)|\}))(\s*)([^\w\s])")
+    _DOCUMENT = re.compile(r"<<(~?)(?:(['\"`])([^\n]*?)\2|([A-Z_]\w*))")
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._documents: list[tuple[str, str, bool]] = []
+
+    def code(self, end: str) -> None:  # noqa: C901, PLR0912 - a table of marks
+        del end
+        while self._at < len(self._text):
+            if self._reference(""):
+                continue
+            mark = self._next()
+            line_begins = self._text[self._at - 1 : self._at] in {"", "\n"}
+            like = self._LIKE_QUOTES.match(self._text, self._at)
+            document = self._DOCUMENT.match(self._text, self._at)
+            if mark == "#":
+                self._comment("" if self._documents else "\n")
+                if self._documents:
+                    raise Lost
+            elif line_begins and re.match(r"=[a-z]", self._text[self._at : self._at + AHEAD]):
+                self._comment("\n=cut")
+            elif line_begins and re.match(
+                r"__(END|DATA)__\s*(\n|$)", self._text[self._at : self._at + AHEAD]
+            ):
+                self._rest()
+            elif mark == "$" and re.match(r"\$[#'\"`/&,;.!@]", self._text[self._at : self._at + AHEAD]):
+                self._at += 2
+                self._last = "x"
+            elif (
+                like is not None
+                and like.end(3) - 1 not in self._references
+                and (like[3] != "#" or not like[2])
+            ):
+                self._like_quotes(like[1], like[3], like.end())
+            elif document is not None and not (
+                self._value_before and document[4] is None and not document[1]
+            ):
+                self._documents.append(
+                    (document[3] or document[4] or "", document[2] or '"', bool(document[1]))
+                )
+                self._at = document.end()
+                self._last = "x"
+            elif mark == "\n":
+                self._at += 1
+                self._here()
+            elif mark in "'\"`":
+                self._quoted(mark, mark, mark)
+            elif mark == "/" and not self._value_before:
+                self._quoted("/", "/", "/")
+            else:
+                self._plain()
+
+    def _quoted(self, kind: str, end: str, mark: str) -> None:
+        began = self._at
+        self._at += len(mark)
+        self._text_up_to(kind, end, mark[-1], began)
+
+    def _text_up_to(self, kind: str, end: str, opening: str, began: int, why: str = "") -> None:
+        count, start = len(self.found), self._at
+        opening = opening if opening != end else ""
+        self._up_to(end, kind, why=why or why_refused(kind), opening=opening, began=began)
+        for place in self.found[count:]:
+            _refuse_within(place, self._text[start : place.start])
+
+    def _like_quotes(self, word: str, mark: str, at: int) -> None:
+        began, self._at = self._at, at
+        kind = {"q": "'", "qw": "'", "qx": "`", "m": "/", "qr": "/", "s": "/"}.get(word, '"')
+        if mark == "'" and kind != "`":
+            kind = "'"
+        end = CLOSERS.get(mark, mark)
+        count = len(self.found)
+        self._text_up_to(kind, end, mark, began)
+        if word in {"s", "y", "tr"}:
+            if mark != end:
+                while self._next().isspace():
+                    self._at += 1
+                mark = self._next()
+                end = CLOSERS.get(mark, mark)
+                self._at += 1
+            self._text_up_to("'" if mark == "'" else '"', end, mark, began)
+        flags = re.compile(r"[a-z]*").match(self._text, self._at)
+        self._at = flags.end() if flags else self._at
+        if flags and word == "s" and "e" in flags[0]:
+            for place in self.found[count:]:
+                place.refuse(f"s///e runs it as code; {CHECK_FIRST}")
+
+    def _rest(self) -> None:
+        while self._at < len(self._text):
+            if not self._reference("", "it stands in the data at the end of the script"):
+                self._at += 1
+
+    def _here(self) -> None:
+        documents, self._documents = self._documents, []
+        for end, kind, blanks in documents:
+            before = r"[ \t]*" if blanks else ""
+            stop = re.compile(rf"^{before}{re.escape(end)}$", re.MULTILINE).search(self._text, self._at)
+            if stop is None:
+                raise Lost
+            start = self._at
+            while self._at < stop.start():
+                if self._reference("<<", why_refused(kind)):
+                    _refuse_within(self.found[-1], self._text[start : self.found[-1].start])
+                elif kind != "'" and self._next() == "\\":
+                    self._escape("<<")
+                else:
+                    self._at += 1
+            self._at = stop.end()
+
+
+def _refuse_within(place: Place, before: str) -> None:
+    """Refuse a reference in code that stands within a text of Perl's: ``@{[ … ]}``."""
+    if any(before.count(opening) > before.count("}") for opening in ("@{", "${")):
+        place.refuse(f"it stands in code within a text; {CHECK_FIRST}")
+
+
+QUOTING = quoting_of(_Perl)

@@ -1,0 +1,262 @@
+"""Going through a script of a language whose values are literals, to find where references stand.
+
+A value becomes a literal of which every character is an escape, or the inside of one: where it lands in the wrong
+place it is an error of syntax and no more. Where a language takes escapes as they are (a raw text of Python), the
+literal is ended before and begun again after. Where it would run the text (backticks), the reference is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from maxstage.workflow.format.references import as_text
+from maxstage.workflow.format.scripts.places import (
+    AFTER_BACKSLASH,
+    COMMENT,
+    Lost,
+    Place,
+    Quoting,
+    completed,
+    references_in,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CHECK_FIRST = "assign the value to a variable, and use that"
+_RUN = "is run by a shell; start the program with a list of arguments"
+
+_WORDS = re.compile(r"[A-Za-z_$][\w$]*|[0-9][\w.]*")
+_BEFORE_REGEX = frozenset(
+    (
+        "return",
+        "typeof",
+        "case",
+        "in",
+        "of",
+        "void",
+        "delete",
+        "throw",
+        "new",
+        "await",
+        "yield",
+        "else",
+        "do",
+        "instanceof",
+        "and",
+        "or",
+        "not",
+        "if",
+        "unless",
+        "while",
+        "until",
+        "when",
+        "then",
+        "split",
+        "grep",
+        "map",
+        "join",
+        "x",
+        "lt",
+        "gt",
+        "le",
+        "ge",
+        "eq",
+        "ne",
+        "cmp",
+        "puts",
+        "print",
+        "p",
+    )
+)
+"""Words after which a slash begins a regular expression, and backticks no tagged text."""
+AHEAD = 20
+"""Characters that are looked at to know what begins: the rest of a long script is not copied for it."""
+CLOSERS = {"(": ")", "[": "]", "{": "}", "<": ">"}
+
+
+class Reader:
+    """Goes through a script once, and writes values as its language does: each language is a subclass.
+
+    Attributes:
+        read_again: A pattern of what stands before a text that is run.
+        constants: What nothing, false and true are called.
+        found: The places that were come across.
+        began: For where a reference begins, where the text begins that it stands in.
+    """
+
+    read_again: str
+    constants: tuple[str, str, str]
+
+    def __init__(self, text: str) -> None:
+        self.found: list[Place] = []
+        self.began: dict[int, int] = {}
+        self._text = text
+        self._at = 0
+        self._references = references_in(text)
+        # What came last that is no blank: a word, or a character.
+        self._last = ""
+
+    def code(self, end: str) -> None:
+        """Go over code up to the bracket that ends it."""
+        raise NotImplementedError
+
+    def _next(self) -> str:
+        if self._at >= len(self._text):
+            raise Lost
+        return self._text[self._at]
+
+    def _sees(self, text: str) -> bool:
+        return self._text.startswith(text, self._at)
+
+    def _reference(self, quote: str, why: str = "", began: int | None = None) -> bool:
+        end = self._references.get(self._at)
+        if end is None:
+            return False
+        place = Place(self._at, end, quote)
+        if why:
+            place.refuse(why)
+        self.found.append(place)
+        self.began[self._at] = self._at if began is None else began
+        self._at = end
+        self._last = "x"
+        return True
+
+    def _escape(self, quote: str) -> None:
+        self._at += 1
+        if self._reference(quote):
+            self.found[-1].refuse(AFTER_BACKSLASH)
+        else:
+            self._at += 1
+
+    def _comment(self, end: str) -> None:
+        while self._at < len(self._text) and not self._sees(end):
+            if not self._reference(COMMENT):
+                self._at += 1
+        self._at = min(self._at + len(end), len(self._text))
+
+    def _up_to(
+        self,
+        end: str,
+        quote: str,
+        *,
+        why: str = "",
+        opening: str = "",
+        inner: dict[str, Callable[[], None]] | None = None,
+        began: int | None = None,
+    ) -> None:
+        """Go over a text up to its end.
+
+        Args:
+            end: What ends it.
+            quote: The kind of text.
+            why: Why references in it are refused, if they are.
+            opening: What opens an inner pair, where such texts nest.
+            inner: What begins code within it.
+            began: Where the text began.
+        """
+        depth = 0
+        while depth or not self._sees(end):
+            self._next()
+            if self._reference(quote, why, began):
+                continue
+            begins = next((mark for mark in inner or {} if self._sees(mark)), None)
+            if begins is not None and inner is not None:
+                self._at += len(begins)
+                inner[begins]()
+            elif self._next() == "\\":
+                self._escape(quote)
+            else:
+                depth += (self._next() == opening) - (depth > 0 and self._sees(end))
+                self._at += 1
+        self._at += len(end)
+        self._last = "x"
+
+    def _plain(self) -> None:
+        """Go over a word or a character of code."""
+        word = _WORDS.match(self._text, self._at)
+        if word is not None:
+            self._last = word[0]
+            self._at = word.end()
+            return
+        if not self._next().isspace():
+            self._last = self._next()
+        self._at += 1
+
+    @property
+    def _value_before(self) -> bool:
+        """Whether a value ends here, so that a slash divides."""
+        last = self._last
+        return last not in _BEFORE_REGEX and (last[-1:].isalnum() or last[-1:] in {"_", "$", ")", "]", "}"})
+
+    @classmethod
+    def escaped(cls, text: str) -> str:
+        """Return a text with every character as an escape; by default byte by byte."""
+        return escaped_bytes(text)
+
+    @classmethod
+    def inside(cls, text: str, quote: str) -> str:
+        """Return a text as it is written within a quote."""
+        del quote
+        return cls.escaped(text)
+
+    @classmethod
+    def parsed(cls, whole: str) -> str:
+        """Return the code of a list or a mapping, given the literal of its JSON; by default that literal."""
+        return whole
+
+    @classmethod
+    def literal(cls, value: Any, quote: str) -> str:
+        """Return a value as it is written where a reference stood.
+
+        Args:
+            value: The value.
+            quote: What it stands within; "" where it stands by itself.
+        """
+        if quote:
+            return cls.inside(as_text(value), quote)
+        if isinstance(value, bool) or value is None:
+            return cls.constants[0 if value is None else 1 + value]
+        if isinstance(value, int | float):
+            return json.dumps(value)
+        whole = f'"{cls.escaped(as_text(value))}"'
+        return whole if isinstance(value, str) else cls.parsed(whole)
+
+
+def escaped_bytes(text: str) -> str:
+    """Return a text with every byte as an escape."""
+    return "".join(f"\\x{byte:02x}" for byte in text.encode("utf-8", "surrogateescape"))
+
+
+def quoting_of(reader: type[Reader]) -> Quoting:
+    """Return the rules of a language whose values are literals."""
+    again = re.compile(reader.read_again)
+
+    def places(text: str) -> list[Place]:
+        if not references_in(text):
+            return []
+        one = reader(text)
+        try:
+            one.code("")
+        except (Lost, RecursionError):
+            return completed(text, [], lost=True)
+        for place in one.found:
+            if again.search(text, 0, one.began.get(place.start, place.start)):
+                place.refuse(f"it is read as code there; {CHECK_FIRST}")
+        return completed(text, one.found, lost=False)
+
+    def write(_number: int, place: Place, _reference: str, value: Any) -> tuple[str, str]:
+        return "", reader.literal(value, place.quote)
+
+    return Quoting(places, write)
+
+
+def why_refused(kind: str) -> str:
+    """Return why a reference is refused in a kind of text; "" where it is not."""
+    if kind == "'":
+        return "it stands in single quotes, which are taken as they are; use double quotes"
+    if kind == "%W":
+        return "it stands in %W or %I, where an empty value would be no element; use [ ]"
+    return f"what stands in backticks {_RUN}" if kind == "`" else ""
