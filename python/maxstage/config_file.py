@@ -1,76 +1,14 @@
-"""Reading a TOML file that may have been planted: what it is, who owns it, where in it a key stands.
-
-The modules that only a file with settings needs are imported where it has some.
-"""
-
-import os
-import stat
+"""A TOML file with settings: what it says, and where in it a key stands. Imported where one says anything."""
 
 from maxstage.errors import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from typing import Any
-
-_READING = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
-"""Without waiting: somebody may have put a named pipe there."""
-
-_MOST = 1024 * 1024
-"""Bytes of a file with settings: a hundred times what anybody writes by hand."""
 
 _SHOWN = 60
 """Characters of a value that an error repeats."""
-
-
-def read_config(path: str, check: "Callable[[os.stat_result], None]") -> "ConfigFile | None":
-    """Read a file with settings; None where it is missing or says nothing.
-
-    Args:
-        path: The file.
-        check: Is given the status of the open file, and of a symbolic link that leads to it; raises unless the owner
-            is trusted.
-
-    Raises:
-        ConfigError: It is no regular file, too large, or not TOML.
-        OSError: It can't be read.
-    """
-    try:
-        fd = _open(path, check)
-    except FileNotFoundError:
-        return None
-    try:
-        status = os.fstat(fd)
-        check(status)
-        if not stat.S_ISREG(status.st_mode):
-            raise ConfigError(f"{path} is not a regular file; it can't be read as settings")
-        content = _read(fd, path)
-    finally:
-        os.close(fd)
-    if all(not line or line.startswith(b"#") for line in map(bytes.strip, content.split(b"\n"))):
-        return None
-    return ConfigFile(path, content)
-
-
-def _open(path: str, check: "Callable[[os.stat_result], None]") -> int:
-    try:
-        return os.open(path, _READING | os.O_NOFOLLOW)
-    except OSError as error:
-        import errno
-
-        if error.errno != errno.ELOOP:
-            raise
-    check(os.lstat(path))
-    return os.open(path, _READING)
-
-
-def _read(fd: int, path: str) -> bytes:
-    content = b""
-    while more := os.read(fd, _MOST + 1 - len(content)):
-        content += more
-        if len(content) > _MOST:
-            raise ConfigError(f"{path} is larger than 1 MiB; it can't be read as settings")
-    return content
 
 
 class ConfigFile:

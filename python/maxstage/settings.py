@@ -6,9 +6,8 @@ A missing file, or one with nothing but comments, costs no import. What may lie 
 
 import os
 
-from maxstage.config_file import read_config, show, unknown
 from maxstage.errors import ConfigError
-from maxstage.trust import SETTING, check_owner, user_config
+from maxstage.trust import SETTING, check_owner, read_settings, user_config
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -190,6 +189,8 @@ def check_provider(name: str, value: object) -> "dict[str, list[str]]":
     >>> check_provider("mine", ["my-agent", "--fast"])
     {'command': ['my-agent', '--fast']}
     """
+    from maxstage.config_file import unknown
+
     table: dict[str, Any] = value if isinstance(value, dict) else {"command": value}
     for key, words in table.items():
         if key not in {"command", "model"}:
@@ -217,19 +218,24 @@ def load_settings(config: str, project: str, environ: "Mapping[str, str]" = os.e
         ConfigError: A key is unknown or its value no good; the message names the file, line and key.
         OSError: It can't be read.
     """
-    file = read_config(config, lambda status: check_owner(status, config, project))
-    values = {} if file is None else _values_of(file)
+    content = read_settings(config, lambda status: check_owner(status, config, project))
+    values = {} if content is None else _values_of(config, content)
     for setting in SETTINGS:
         text = environ.get(setting.variable)
         if text:
             try:
                 values[setting.key] = setting.parse(text)
             except ValueError as error:
+                from maxstage.config_file import show
+
                 raise ConfigError(f"{setting.variable}={show(text)} {error}") from None
     return Settings(**values)
 
 
-def _values_of(file: "ConfigFile") -> "dict[str, Any]":
+def _values_of(config: str, content: bytes) -> "dict[str, Any]":
+    from maxstage.config_file import ConfigFile, show, unknown
+
+    file = ConfigFile(config, content)
     values = {}
     for key, value in file.table.items():
         if key in _TABLES:

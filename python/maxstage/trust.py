@@ -6,15 +6,22 @@ the project.
 """
 
 import os
+import stat
 
 from maxstage.errors import ConfigError, Untrusted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ENVIRONMENT = "MAX_SAFE_DIRECTORY"
 SETTING = "safe_directories"
+
+_READING = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+"""Without waiting: somebody may have put a named pipe there."""
+
+_MOST = 1024 * 1024
+"""Bytes of a file with settings: a hundred times what anybody writes by hand."""
 
 
 def check_owner(status: os.stat_result, path: str, project: str) -> None:
@@ -85,17 +92,18 @@ def _safe_directories() -> "Iterator[str]":
 
 
 def _listed_by_user() -> list[str]:
-    from maxstage.config_file import read_config, show, unknown
-
     path = user_config()
 
     def check(status: os.stat_result) -> None:
         if not _is_trusted(status):
             raise Untrusted(f"{path} belongs to {_name(status.st_uid)}, not to you or root, and is not read")
 
-    config = read_config(path, check) if path is not None else None
-    if config is None:
+    content = None if path is None else read_settings(path, check)
+    if path is None or content is None:
         return []
+    from maxstage.config_file import ConfigFile, show, unknown
+
+    config = ConfigFile(path, content)
     for key in config.table:
         if key != SETTING:
             raise config.error([key], unknown("setting", key, [SETTING]))
@@ -112,3 +120,53 @@ def _name(uid: int) -> str:
         return f"{pwd.getpwuid(uid).pw_name} (uid {uid})"
     except KeyError:
         return f"uid {uid}"
+
+
+def read_settings(path: str, check: "Callable[[os.stat_result], None]") -> bytes | None:
+    """Read a file with settings, which may have been planted; None where it is missing or says nothing.
+
+    Args:
+        path: The file.
+        check: Is given the status of the open file, and of a symbolic link that leads to it; raises unless the owner
+            is trusted.
+
+    Raises:
+        ConfigError: It is no regular file, or too large.
+        OSError: It can't be read.
+    """
+    try:
+        fd = _open(path, check)
+    except FileNotFoundError:
+        return None
+    try:
+        status = os.fstat(fd)
+        check(status)
+        if not stat.S_ISREG(status.st_mode):
+            raise ConfigError(f"{path} is not a regular file; it can't be read as settings")
+        content = _read(fd, path)
+    finally:
+        os.close(fd)
+    if all(not line or line.startswith(b"#") for line in map(bytes.strip, content.split(b"\n"))):
+        return None
+    return content
+
+
+def _open(path: str, check: "Callable[[os.stat_result], None]") -> int:
+    try:
+        return os.open(path, _READING | os.O_NOFOLLOW)
+    except OSError as error:
+        import errno
+
+        if error.errno != errno.ELOOP:
+            raise
+    check(os.lstat(path))
+    return os.open(path, _READING)
+
+
+def _read(fd: int, path: str) -> bytes:
+    content = b""
+    while more := os.read(fd, _MOST + 1 - len(content)):
+        content += more
+        if len(content) > _MOST:
+            raise ConfigError(f"{path} is larger than 1 MiB; it can't be read as settings")
+    return content

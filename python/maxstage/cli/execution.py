@@ -30,7 +30,7 @@ def store_or_none(folder: str | None, *, needed: bool, kept: bool) -> "tuple[Sto
         NoProject, Untrusted: There is no such project, or it belongs to another user; and it was asked for.
         ConfigError: Its settings are at fault.
     """
-    from maxstage.cli.stores import open_store, open_store_or_none
+    from maxstage.cli.process import open_store, open_store_or_none
     from maxstage.errors import Untrusted
 
     try:

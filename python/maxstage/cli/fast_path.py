@@ -59,7 +59,7 @@ def _stage(args: "Sequence[str]") -> int | None:
     if output not in _OUTPUTS or (not files and (0 in closed_at_start or sys.stdin.isatty())):
         return None
     from maxstage.cli import transfer
-    from maxstage.cli.stores import open_store
+    from maxstage.cli.process import open_store
 
     _import("maxstage.store.store")
     catch_signals()
@@ -83,8 +83,7 @@ def _retrieve(args: "Sequence[str]") -> int | None:
             return None
         part[name] = (first, last) if name == "lines" else first
     from maxstage.cli import transfer
-    from maxstage.cli.process import catch_signals
-    from maxstage.cli.stores import open_store
+    from maxstage.cli.process import catch_signals, open_store
 
     _import("maxstage.store.store")
     catch_signals()

@@ -4,7 +4,7 @@ import functools
 
 import click
 
-from maxstage.cli.stores import open_store
+from maxstage.cli.process import open_store
 from maxstage.store.store import Store
 
 TYPE_CHECKING = False

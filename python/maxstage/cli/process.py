@@ -1,4 +1,7 @@
-"""A command as a process: signals, standard streams, errors as one line, exit codes."""
+"""A command as a process: signals, standard streams, errors as one line, exit codes, and the stores that it uses.
+
+The stores are found here, so that all of them are swept after the answer, if that is due.
+"""
 
 # The C module behind `signal`, whose own import makes enums of all signals: 4 ms, as long as staging takes.
 import _signal  # type: ignore[import-not-found]
@@ -7,13 +10,14 @@ import os
 import sys
 
 from maxstage.cli.printing import describe, warn
-from maxstage.cli.stores import spare, sweep_used
 from maxstage.errors import Error, InvalidMetadata, InvalidToken
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
+
+    from maxstage.store.store import Store
 
     Command = Callable[[list[str]], int]
 
@@ -26,6 +30,9 @@ _ENDING = (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP)
 
 closed_at_start: set[int] = set()
 """Which of the descriptors 0, 1, 2 our parent had closed."""
+
+_used: "list[Store]" = []
+"""The stores that the command has opened."""
 
 
 class Terminated(BaseException):
@@ -72,8 +79,43 @@ def finish(code: int) -> int:
 
     A signal ends it at once, which does no harm.
     """
-    sweep_used(_let_go)
+    _sweep_used()
     return code
+
+
+def open_store(folder: str | None) -> "Store":
+    """Open the store of the project in `folder`; None: found as `Store.find` does it, and raises."""
+    from maxstage.store.store import Store
+
+    store = Store.find() if folder is None else Store.open_dir(folder)
+    _used.append(store)
+    return store
+
+
+def open_store_or_none(folder: str | None) -> "Store | None":
+    """Open the store of a project that need not be there, as `Store.find_or_none` does it, and raises."""
+    from maxstage.store.store import Store
+
+    store = Store.find_or_none(folder)
+    if store is not None:
+        _used.append(store)
+    return store
+
+
+def spare() -> None:
+    """Sweep nothing after this command: it was interrupted, or has only said what would be swept."""
+    _used.clear()
+
+
+def _sweep_used() -> None:
+    """Sweep what was used and is due; before that let go of stdout and stderr, which somebody may wait for."""
+    for store in _used:
+        if store.sweep_is_due():
+            try:
+                _let_go()
+            except OSError:
+                return  # no descriptor to be had: the next command sweeps
+            store.sweep_if_due()
 
 
 def _attempt(command: "Command", args: list[str]) -> int:

@@ -6,7 +6,7 @@ import click
 
 from maxstage.cli.options import output_option, pass_store
 from maxstage.cli.printing import print_json, warn, write_out
-from maxstage.cli.stores import spare
+from maxstage.cli.process import spare
 from maxstage.humanize import format_size
 from maxstage.store.store import Store
 

@@ -4,7 +4,7 @@ import click
 
 from maxstage.cli.options import dir_option, named_folder, output_option
 from maxstage.cli.printing import print_json, warn, write_out
-from maxstage.cli.stores import open_store_or_none
+from maxstage.cli.process import open_store_or_none
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
