@@ -202,7 +202,7 @@ class Truncator:
     """Cuts a text that streams by, holding no more than about three times the limit.
 
     Args:
-        strategy: ``head``, ``tail``, ``both``, ``head_lines``, ``tail_lines`` or ``summary``.
+        strategy: What is kept, by its name in `maxstage.output.strategies.STRATEGIES`.
         max_bytes: Bytes at most, marker included.
         max_lines: Lines at most, for the two line strategies.
     """

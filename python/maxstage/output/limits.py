@@ -56,7 +56,7 @@ class Limits:
         max_stdout_bytes: Kept of stdout, marker included.
         max_stderr_bytes: Kept of stderr.
         max_combined_bytes: Kept of both together; stderr is cut last.
-        truncation_strategy: What is kept: ``head``, ``tail``, ``both``, ``head_lines``, ``tail_lines``, ``summary``.
+        truncation_strategy: What is kept, by its name in `maxstage.output.strategies.STRATEGIES`.
         max_lines: For the strategies that count lines; the limit in bytes holds as well.
         max_context_bytes: Of context injected into one prompt, everything included.
         max_context_tokens: The same in tokens; None for no limit.

@@ -78,7 +78,7 @@ def truncate(
     Args:
         data: The text; of a str, its UTF-8 is what counts.
         max_bytes: Bytes at most, marker included; or a size like ``64KiB``.
-        strategy: ``head``, ``tail``, ``both``, ``head_lines``, ``tail_lines`` or ``summary``.
+        strategy: What is kept, by its name in `maxstage.output.strategies.STRATEGIES`.
         max_lines: Lines at most, for the strategies that count lines.
         hint: How to get the whole, for the marker.
 
