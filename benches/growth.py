@@ -37,7 +37,7 @@ BLOCK = 32 * MIB
 FLAT = 64.0
 """MiB above bare Python that nothing may take, whatever the size."""
 SETTLED = 2.5
-"""Seconds after which an index is believed: see `maxstage.store.index`."""
+"""Seconds after which an index is believed: see `maxstage.store.storage.local.index`."""
 RESERVE = 2 * GIB
 """Bytes of the disk that are left alone."""
 MAX = str(Path(sys.executable).parent / "max")

@@ -36,8 +36,8 @@ class Full(NamedTuple):
 def full(new_folder: Callable[[], Path], scale: float) -> Full:
     """Make the store, once."""
     store = maxstage.Store.init(new_folder())
-    ids = write_items(Path(store.layout.root), max(NEWEST, int(COUNT * scale)))
-    return Full(store, store.layout.root, ids)
+    ids = write_items(Path(store.storage.layout.root), max(NEWEST, int(COUNT * scale)))
+    return Full(store, store.storage.layout.root, ids)
 
 
 def plain_list(staging: str, limit: int | None = None) -> list[dict[str, Any]]:

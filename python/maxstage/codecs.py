@@ -8,12 +8,30 @@ NONE = "none"
 DEFAULT = "gzip"
 """What "compress" means where no codec is named: every machine has gunzip."""
 
+
+class Codec:
+    """What is to be known of a codec, but for its code.
+
+    Attributes:
+        extension: What the name of a data file ends in that it made.
+        tells_lines: Whether the file itself tells its newlines; else the item's metadata has an index of them.
+        about: What it is, in a few words.
+    """
+
+    __slots__ = ("about", "extension", "tells_lines")
+
+    def __init__(self, extension: str, about: str, *, tells_lines: bool = False) -> None:
+        self.extension = extension
+        self.about = about
+        self.tells_lines = tells_lines
+
+
 CODECS = {
-    NONE: ("", "as it is"),
-    "gzip": (".gz", "level 1, read by gunzip"),
-    "zstd": (".zst", "level 3, smaller and faster than gzip, read by zstd -d"),
+    NONE: Codec("", "as it is"),
+    "gzip": Codec(".gz", "level 1, read by gunzip", tells_lines=True),
+    "zstd": Codec(".zst", "level 3, smaller and faster than gzip, read by zstd -d"),
 }
-"""By its name, the extension of a data file that it made, and what it is in a few words."""
+"""All codecs, by name."""
 
 
 def codec_named(value: "bool | str | None") -> str:

@@ -238,7 +238,7 @@ def test_further_keys_that_cannot_be_kept(store, extra, message):
         with pytest.raises(maxstage.InvalidMetadata, match=message):
             draft.publish(ttl_minutes=5, extra=extra)
     assert store.ids() == []
-    assert [name for name in os.listdir(store.layout.root) if not name.startswith(".lock")] == []
+    assert [name for name in os.listdir(store.storage.layout.root) if not name.startswith(".lock")] == []
 
 
 def test_the_largest_that_can_be_said_is_read_again(store):
@@ -246,7 +246,7 @@ def test_the_largest_that_can_be_said_is_read_again(store):
     labels = {str(number): "x" * 1000 for number in range(64)}
     with store.draft() as draft:
         draft.write(b"line\n" * 10)
-        item = draft.settle(5, source="é" * 1024, labels=labels, extra={"a": "x" * 65_000})
+        item = draft.finalize(5, source="é" * 1024, labels=labels, extra={"a": "x" * 65_000})
         draft.commit()
     assert store.info(item.token).to_dict() == item.to_dict()
     block = 8 * 1024**3

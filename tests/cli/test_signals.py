@@ -154,13 +154,15 @@ def test_stage_many_from_python_is_all_or_nothing(store, monkeypatch):
     try:
         for way, act in ways.items():
             last = _interrupt(act, -10)[0]
-            for name in os.listdir(store.layout.root):
-                os.unlink(store.layout.path(name))
+            for name in os.listdir(store.storage.layout.root):
+                os.unlink(store.storage.layout.path(name))
             assert last > 50
             interrupted = 0
             for at in range(1, last):
                 _, items = _interrupt(act, at, Stop)
-                left = {name for name in os.listdir(store.layout.root) if name not in {".lock", ".sweep"}}
+                left = {
+                    name for name in os.listdir(store.storage.layout.root) if name not in {".lock", ".sweep"}
+                }
                 assert signal.getsignal(signal.SIGINT) is handler, (way, at)
                 if items is None:
                     interrupted += 1
@@ -169,7 +171,7 @@ def test_stage_many_from_python_is_all_or_nothing(store, monkeypatch):
                 assert len(metas) in {0, whole[way]}, (way, at, left)
                 assert len(left) == 2 * len(metas), (way, at, left)
                 for name in left:
-                    os.unlink(store.layout.path(name))
+                    os.unlink(store.storage.layout.path(name))
             assert interrupted > last // 2
     finally:
         signal.signal(signal.SIGINT, before)
@@ -246,5 +248,5 @@ def test_threads_stage_while_the_main_thread_is_interrupted(store):
     assert set(told) <= set(store.ids())
     # What came after the last step of publishing hit the caller.
     assert len(set(store.ids()) - set(told)) < interrupted / 4
-    hidden = {name for name in os.listdir(store.layout.root) if name.startswith(".")}
+    hidden = {name for name in os.listdir(store.storage.layout.root) if name.startswith(".")}
     assert hidden <= {".lock", ".sweep"}

@@ -71,15 +71,15 @@ def template(tmp_path_factory) -> Path:
     for number, content in enumerate(CONTENTS):
         (folder / f"{number}.txt").write_bytes(content)
     store = Store.init(folder)
-    root = Path(store.layout.root)
+    root = Path(store.storage.layout.root)
     for item_id, content in zip((LIVE, PINNED, EXPIRED), CONTENTS, strict=True):
         item = store.stage(content, pin=item_id == PINNED)
-        meta = Path(store.layout.meta(item.id)).read_text().replace(item.id, item_id)
+        meta = Path(store.storage.layout.meta(item.id)).read_text().replace(item.id, item_id)
         if item_id == EXPIRED:
             meta = re.sub(r'"expiresAt": ?"[^"]*"', '"expiresAt": "2024-01-01T00:00:00Z"', meta)
         (root / f"{item_id}.meta.json").write_text(meta)
-        os.rename(store.layout.path(item.file_name), root / f"{item_id}.txt")
-        os.unlink(store.layout.meta(item.id))
+        os.rename(store.storage.layout.path(item.file_name), root / f"{item_id}.txt")
+        os.unlink(store.storage.layout.meta(item.id))
     (root / f".{DEAD}.part").write_bytes(b"half")
     (root / f".{DEAD}.claim").write_bytes(b"")
     return folder
@@ -92,7 +92,7 @@ def fresh(template: Path, folder: Path, command: str) -> None:
         return
     shutil.copytree(template, folder)
     if command == "stage_quota":
-        (folder / ".max" / "config.toml").write_text("max_store_bytes = 1600\n")  # what has expired must go
+        (folder / ".max" / "config.toml").write_text("max_store_bytes = 2570\n")  # what has expired must go
 
 
 def run(folder: Path, command: str, *trace: str) -> subprocess.CompletedProcess:
@@ -158,7 +158,7 @@ def check(folder: Path, command: str, done: subprocess.CompletedProcess, what: t
             assert told == listed - kept, (what, done, listed)
     if command == "retrieve_to" and (folder / "out.txt").exists():
         assert (folder / "out.txt").read_bytes() == CONTENTS[0], what
-    sweep(store.layout, orphan_seconds=-1)
+    sweep(store.storage, orphan_seconds=-1)
     left = {path.name for path in (folder / ".max" / "staging").iterdir()}
     known = {f"{item_id}.meta.json" for item_id in listed} | {item.file_name for item in items}
     assert left - known <= {".lock", ".sweep", f".{EXPIRED}.expired.json"}, (what, left - known)

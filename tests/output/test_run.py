@@ -245,12 +245,12 @@ store = Store.open_dir(sys.argv[1])
 done = run(["head", "-c", "3000000", "/dev/urandom"], store=store, limits={"max_stdout_bytes": 2000})
 print(done.original_size, done.truncated, done.token, done.warnings)
 """
-    folder = Path(store.layout.root).parent.parent
+    folder = Path(store.storage.layout.root).parent.parent
     out = subprocess.run([sys.executable, "-c", script, folder], capture_output=True, text=True)
     assert out.stdout.startswith("3000000 True None ("), out
     assert "the whole output could not be kept: File too large: " in out.stdout
     assert store.ids() == []
-    assert [name for name in os.listdir(store.layout.root) if "part" in name or "claim" in name] == []
+    assert [name for name in os.listdir(store.storage.layout.root) if "part" in name or "claim" in name] == []
 
 
 def test_a_quota_costs_the_copy_and_not_the_output(store):
@@ -291,7 +291,7 @@ done = run(["sh", "-c", f"head -c {sys.argv[2]} /dev/zero >&2"], store=Store.ope
 after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(done.stderr.original_size, after - before)
 """
-    folder = Path(store.layout.root).parent.parent
+    folder = Path(store.storage.layout.root).parent.parent
     run_it = [sys.executable, "-c", script, folder, str(size)]
     printed, grown = subprocess.run(run_it, capture_output=True, text=True, check=True).stdout.split()
     assert int(printed) == size

@@ -5,7 +5,7 @@ import os
 import socket
 from pathlib import Path
 
-from maxstage.store.layout import META
+from maxstage.store.storage.local.layout import META
 
 DEEP = 3000
 """Levels that no parser takes."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import maxstage
-from maxstage.store import batch
+from maxstage.store.storage.local import upload
 
 
 def test_many_at_once(store):
@@ -26,7 +26,7 @@ def test_each_is_let_go_before_the_next_is_taken(store):
     def data():
         for number in range(1, 5):
             yield b"x" * 100
-            written = [path.stat().st_size for path in Path(store.layout.root).glob(".*.part")]
+            written = [path.stat().st_size for path in Path(store.storage.layout.root).glob(".*.part")]
             assert written == [100] * number
 
     assert len(store.stage_many(data())) == 4
@@ -53,7 +53,7 @@ def test_many_or_none(store, sync):
     with pytest.raises(FileNotFoundError):
         store.stage_many(data(), sync=sync)
     assert store.ids() == []
-    assert [name for name in os.listdir(store.layout.root) if name != ".lock"] == []
+    assert [name for name in os.listdir(store.storage.layout.root) if name != ".lock"] == []
 
 
 def test_many_wait_for_the_disk_together(store, monkeypatch):
@@ -61,16 +61,16 @@ def test_many_wait_for_the_disk_together(store, monkeypatch):
     synced = []
     monkeypatch.setattr(os, "fsync", synced.append)
     monkeypatch.setattr(os, "fdatasync", synced.append)
-    monkeypatch.setattr(batch, "_sync_file_system", lambda _: True)
+    monkeypatch.setattr(upload, "_sync_file_system", lambda _: True)
     store.stage_many([b"x"] * 3, sync=True)
     assert len(synced) == 1  # the directory's names
-    monkeypatch.setattr(batch, "_sync_file_system", lambda _: False)
+    monkeypatch.setattr(upload, "_sync_file_system", lambda _: False)
     store.stage_many([b"x"] * 3, sync=True)
     assert len(synced) == 1 + 6 + 1
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux syncs one file system")
 def test_the_compiled_module_syncs_a_file_system(store):
-    directory = os.open(store.layout.root, os.O_RDONLY)
-    assert batch._sync_file_system(directory) == (maxstage.backend == "rust")
+    directory = os.open(store.storage.layout.root, os.O_RDONLY)
+    assert upload._sync_file_system(directory) == (maxstage.backend == "rust")
     os.close(directory)

@@ -20,9 +20,9 @@ from hostile import mutate, plant
 import maxstage
 from maxstage.cli import process as running
 from maxstage.humanize import printable
-from maxstage.store import index as indexing
 from maxstage.store import metadata
-from maxstage.store.layout import META, SWEEP
+from maxstage.store.storage.local import index as indexing
+from maxstage.store.storage.local.layout import META, SWEEP
 from maxstage.store.tokens import is_id
 
 ROUNDS = 120
@@ -52,7 +52,7 @@ class Fuzz:
 
     def __init__(self, store, good=GOOD) -> None:
         self.store = store
-        self.staging = Path(store.layout.root)
+        self.staging = Path(store.storage.layout.root)
         self.good = {store.stage(data, pin=True, **options).id: data for data, options in good}
         self.told = {item.id: item.to_dict() for item in store.list()}
 
@@ -110,7 +110,7 @@ class Fuzz:
         assert store.renew(item.token, 5).id in {one.id for one in store.list()}
         assert store.unstage(item.token)
         store.cleanup(dry_run=True)
-        Path(store.layout.path(SWEEP)).unlink(missing_ok=True)  # it is time for a sweep
+        Path(store.storage.layout.path(SWEEP)).unlink(missing_ok=True)  # it is time for a sweep
         rng.choice([store.sweep_if_due, store.cleanup])()
 
     def methods(self, rng, item_id: str, data: bytes) -> None:
@@ -147,7 +147,7 @@ class Fuzz:
             opened.read(*opened.tail(rng.randrange(1, 10**6)))
 
     def written_again(self, item) -> None:
-        content = Path(self.store.layout.meta(item.id)).read_bytes()
+        content = Path(self.store.storage.layout.meta(item.id)).read_bytes()
         assert len(content) <= metadata.MOST_BYTES
         assert self.store.info(item.id).to_dict() == item.to_dict()
         json.loads(content, parse_constant=pytest.fail)
@@ -190,11 +190,11 @@ def test_what_the_system_refuses_to_read(store, monkeypatch, number):
     opened = os.open
 
     def refuse(path, *args):
-        if path == store.layout.meta(bad.id):
+        if path == store.storage.layout.meta(bad.id):
             raise OSError(number, os.strerror(number), path)
         return opened(path, *args)
 
-    monkeypatch.setattr("maxstage.store.layout.os.open", refuse)
+    monkeypatch.setattr("maxstage.store.storage.local.layout.os.open", refuse)
     items, damaged = store.scan()
     assert ([item.id for item in items], damaged) == ([good.id], [bad.id])
     with pytest.raises(maxstage.Corrupt, match=os.strerror(number)):
@@ -211,7 +211,7 @@ def test_what_is_not_the_files_fault_is_an_error(store, monkeypatch, number):
     def refuse(path, *_):
         raise OSError(number, os.strerror(number), path)
 
-    monkeypatch.setattr("maxstage.store.layout.os.open", refuse)
+    monkeypatch.setattr("maxstage.store.storage.local.layout.os.open", refuse)
     with pytest.raises(OSError, match=os.strerror(number)):
         store.list()
 
@@ -222,7 +222,7 @@ def test_a_name_that_is_not_an_id_is_no_item(store, name):
     """Even where it says that this is its token; nobody could ask for it."""
     item = store.stage(b"good")
     text = json.dumps({**item.to_dict(), "token": name}, ensure_ascii=False)
-    Path(store.layout.meta(name)).write_bytes(text.encode(errors="surrogateescape"))
+    Path(store.storage.layout.meta(name)).write_bytes(text.encode(errors="surrogateescape"))
     for _ in range(2):
         items, damaged = store.scan()
         assert ([one.id for one in items], damaged) == ([item.id], [name + META])
@@ -232,7 +232,7 @@ def test_a_name_that_is_not_an_id_is_no_item(store, name):
 def test_hidden_files_of_others_are_no_items(store):
     """As rsync and editors leave them: neither listed twice, nor damaged."""
     item = store.stage(b"good")
-    shutil.copy(store.layout.meta(item.id), store.layout.path(f".{item.id}{META}"))
+    shutil.copy(store.storage.layout.meta(item.id), store.storage.layout.path(f".{item.id}{META}"))
     for worth in (10**9, 1):
         indexing.WORTH_AN_INDEX, saved = worth, indexing.WORTH_AN_INDEX
         try:
@@ -263,8 +263,8 @@ BAD = [
         for text in ("1969-12-31T23:59:59Z", "2262-04-12T00:00:00Z", "9999-12-31T23:59:60Z")
     ),
     *({"expiresAt": text} for text in ("10000-01-01T00:00:00Z", "2999-01-01T00:00:00." + "9" * 400, 5)),
-    *({"owner": value} for value in (float("nan"), float("-inf"), [[float("inf")]], {"\ud800": 1})),
-    {"owner": json.loads("[" * 33 + "]" * 33)},
+    *({"other": value} for value in (float("nan"), float("-inf"), [[float("inf")]], {"\ud800": 1})),
+    {"other": json.loads("[" * 33 + "]" * 33)},
     {"owner": "x" * 262_144},
 ]
 
@@ -273,9 +273,9 @@ BAD = [
 @pytest.mark.usefixtures("_index")
 def test_what_is_damaged(store, said):
     good, bad = store.stage(b"good\n"), store.stage(b"bad\n")
-    new = Path(store.layout.path("new"))
+    new = Path(store.storage.layout.path("new"))
     new.write_text(json.dumps({**bad.to_dict(), **said}))
-    new.rename(store.layout.meta(bad.id))
+    new.rename(store.storage.layout.meta(bad.id))
     items, damaged = store.scan()
     assert ([item.id for item in items], damaged) == ([good.id], [bad.id])
     with pytest.raises(maxstage.Corrupt, match=f"^Staged data is damaged: {bad.token}: "):
@@ -291,7 +291,7 @@ STRANGE = [
     {"recordCount": 2**63 - 1},
     {"source": "\x1b]0;x\x07\u202e\0"},
     {"labels": {"": "", "\x1b": "\x1b"}},
-    {"owner": json.loads("[" * 31 + "]" * 31), "number": 10**4000},
+    {"other": json.loads("[" * 31 + "]" * 31), "number": 10**4000},
     {"checksum": None, "lineIndex": None, "labels": None, "compression": None, "storedSize": None},
     {"owner": "x" * 250_000},
 ]
@@ -301,9 +301,9 @@ STRANGE = [
 @pytest.mark.usefixtures("_index")
 def test_what_is_only_strange(store, said):
     item = store.stage(b"data\n", pin=True)
-    new = Path(store.layout.path("new"))
+    new = Path(store.storage.layout.path("new"))
     new.write_text(json.dumps({**item.to_dict(), **said}))
-    new.rename(store.layout.meta(item.id))
+    new.rename(store.storage.layout.meta(item.id))
     (one,), damaged = store.scan()
     assert damaged == []
     assert repr(one).isprintable()

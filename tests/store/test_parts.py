@@ -164,7 +164,7 @@ def test_bad_settings_in_the_environment(name, text):
 def test_the_settings_that_init_shows_are_the_defaults(store):
     from pathlib import Path
 
-    config = Path(store.layout.root).parent / "config.toml"
+    config = Path(store.storage.layout.root).parent / "config.toml"
     shown = config.read_text()
     config.write_text(
         "".join(

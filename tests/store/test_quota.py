@@ -17,12 +17,12 @@ RANDOM = os.urandom(60_000)
 
 
 def end(store, item) -> None:
-    path = Path(store.layout.meta(item.id))
+    path = Path(store.storage.layout.meta(item.id))
     path.write_text(json.dumps(json.loads(path.read_text()) | {"expiresAt": PAST}))
 
 
 def usage(store) -> int:
-    root = Path(store.layout.root)
+    root = Path(store.storage.layout.root)
     return sum(path.stat().st_size for path in root.iterdir() if path.suffix in {".txt", ".part", ".gz"})
 
 
@@ -56,6 +56,13 @@ def test_what_has_expired_makes_room(store, way, compress, tmp_path):
         assert file.read() == RANDOM
 
 
+def test_what_says_that_an_item_expired_is_no_data(store):
+    store.settings.max_store_bytes = len(RANDOM)
+    for _ in range(3):
+        end(store, store.stage(RANDOM))
+    assert len(list(Path(store.storage.layout.root).glob("*.expired.json"))) == 2
+
+
 def test_what_lives_is_never_removed(store):
     store.settings.max_store_bytes = 100_000
     items = [store.stage(RANDOM, pin=True), store.stage(RANDOM[:30_000])]
@@ -67,7 +74,7 @@ def test_what_lives_is_never_removed(store):
 
 def test_what_a_dead_writer_left_makes_room(store, monkeypatch):
     store.settings.max_store_bytes = 100_000
-    folder = os.path.dirname(os.path.dirname(store.layout.root))
+    folder = os.path.dirname(os.path.dirname(store.storage.layout.root))
     code = (
         "import maxstage, os, sys; draft = maxstage.Store.open_dir(sys.argv[1]).draft(); "
         "draft.write(bytes(90000)); os._exit(0)"
@@ -104,7 +111,7 @@ def test_of_two_for_whom_there_is_room_alone_one_gets_it(store):
 
     def publish(draft) -> None:
         with draft:
-            draft.settle(None)
+            draft.finalize(None)
             barrier.wait()
             draft._quota._settings.max_store_bytes = 100_000  # as if each had looked before the other wrote
             try:
@@ -126,7 +133,7 @@ def test_many_processes_that_make_room_at_once(store):
     store.settings.max_store_bytes = 10**6
     for item in store.stage_many([bytes(10_000)] * 90):
         end(store, item)
-    folder = os.path.dirname(os.path.dirname(store.layout.root))
+    folder = os.path.dirname(os.path.dirname(store.storage.layout.root))
     Path(folder, ".max", "config.toml").write_text("max_store_bytes = 1000000\n")
     code = "import maxstage, sys; s = maxstage.Store.open_dir(sys.argv[1]); [s.stage(bytes(20000)) for _ in range(5)]"
     running = [

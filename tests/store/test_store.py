@@ -27,11 +27,11 @@ def read(store: Store, token: str) -> bytes:
 
 def names(store: Store) -> list[str]:
     """Names of the files that hold items or parts of them."""
-    return sorted(name for name in os.listdir(store.layout.root) if name not in {".lock", ".sweep"})
+    return sorted(name for name in os.listdir(store.storage.layout.root) if name not in {".lock", ".sweep"})
 
 
 def edit(store: Store, item: maxstage.Item, **changes: object) -> None:
-    helpers.edit(Path(store.layout.meta(item.id)), **changes)
+    helpers.edit(Path(store.storage.layout.meta(item.id)), **changes)
 
 
 def generator():
@@ -159,7 +159,7 @@ def test_reading(store):
 def test_altered_data_is_an_error_at_the_end(store):
     data = DATA * 8  # more than is read ahead
     item = store.stage(data)
-    path = Path(store.layout.path(item.file_name))
+    path = Path(store.storage.layout.path(item.file_name))
     path.write_bytes(data[:-2] + b"x\n")
     with store.open(item.token) as file:
         assert file.readline() == b"0\n"
@@ -182,9 +182,9 @@ def test_exceptions():
 
 def test_finding(store, tmp_path, monkeypatch):
     (tmp_path / "a" / "b").mkdir(parents=True)
-    assert Store.find(tmp_path / "a" / "b").layout.root == store.layout.root
+    assert Store.find(tmp_path / "a" / "b").storage.layout.root == store.storage.layout.root
     monkeypatch.chdir(tmp_path / "a")
-    assert Store.find().layout.root == store.layout.root
+    assert Store.find().storage.layout.root == store.storage.layout.root
     monkeypatch.setenv("MAX_DIR", str(tmp_path / "a"))
     with pytest.raises(maxstage.NoProject):
         Store.find()
@@ -198,7 +198,7 @@ def test_the_list_is_newest_first(store):
 
 
 def test_metadata_of_others_is_read_and_unknown_keys_are_kept(store):
-    root = Path(store.layout.root)
+    root = Path(store.storage.layout.root)
     (root / "0badcafe.ndjson").write_bytes(b"{}\n{}\n")
     meta = {
         "token": "0badcafe",
@@ -261,7 +261,7 @@ def test_an_expired_item_answers_for_a_day(store):
     (tombstone,) = names(store)
     assert tombstone == f".{item.id}.expired.json"
     old = time.time() - 24 * 3600 - 5
-    os.utime(store.layout.path(tombstone), (old, old))
+    os.utime(store.storage.layout.path(tombstone), (old, old))
     store.cleanup()
     with pytest.raises(maxstage.NotFound) as error:
         store.open(item.token)
@@ -270,16 +270,15 @@ def test_an_expired_item_answers_for_a_day(store):
 
 
 def test_a_renewed_item_is_not_swept(store):
-    from maxstage.store.sweep import expire
 
     item = store.stage(b"x")
-    assert not expire(store.layout, item.id, time.time())
+    assert not store.storage.expire(item.id, time.time())
     store.unstage(item.token)
-    assert not expire(store.layout, item.id, time.time())
+    assert not store.storage.expire(item.id, time.time())
 
 
 def test_sweeps_come_when_they_are_of_use(store):
-    sweep = store.layout.path(".sweep")
+    sweep = store.storage.layout.path(".sweep")
     store.sweep_if_due()
     quiet = os.stat(sweep).st_mtime
     assert quiet > time.time() + 3000  # nothing can expire before
@@ -288,10 +287,10 @@ def test_sweeps_come_when_they_are_of_use(store):
     edit(store, item, expiresAt="2024-01-01T00:00:00Z")
     store.sweep_if_due()
     assert store.scan()[0] == []
-    assert os.path.exists(store.layout.meta(item.id))  # not due yet
+    assert os.path.exists(store.storage.layout.meta(item.id))  # not due yet
     os.utime(sweep, (0, 0))
     store.sweep_if_due()
-    assert not os.path.exists(store.layout.meta(item.id))
+    assert not os.path.exists(store.storage.layout.meta(item.id))
 
 
 def test_orphans_of_every_kind_are_swept_when_old(store, monkeypatch):
@@ -299,7 +298,7 @@ def test_orphans_of_every_kind_are_swept_when_old(store, monkeypatch):
     orphans = ["0badcafe.txt", "0badcafe.json.gz", ".0badcafe.part", ".0badcaff.claim", ".0badcafe.leaving"]
     orphans.append(f".{kept.id}.update")
     for name in orphans:
-        Path(store.layout.path(name)).write_bytes(b"xx")
+        Path(store.storage.layout.path(name)).write_bytes(b"xx")
     assert store.cleanup().orphans == []
     real = time.time
     monkeypatch.setattr(time, "time", lambda: real() + 3601)
@@ -311,13 +310,13 @@ def test_orphans_of_every_kind_are_swept_when_old(store, monkeypatch):
 
 def test_ids_are_claimed_exclusively(store, monkeypatch):
     ids = iter(["00000001", "00000001", "00000001", "00000002"])
-    monkeypatch.setattr("maxstage.store.draft.new_id", lambda _: next(ids))
+    monkeypatch.setattr("maxstage.store.storage.local.upload.new_id", lambda _: next(ids))
     first = store.stage(b"first")
     edit(store, first, expiresAt="2024-01-01T00:00:00Z")
     store.cleanup()
     # The tombstone still holds the id.
     assert store.stage(b"second").id == "00000002"
-    monkeypatch.setattr("maxstage.store.draft.new_id", lambda _: "00000002")
+    monkeypatch.setattr("maxstage.store.storage.local.upload.new_id", lambda _: "00000002")
     with pytest.raises(maxstage.QuotaExceeded, match="no free token"):
         store.stage(b"third")
 
@@ -395,7 +394,9 @@ def test_the_limit_in_the_way_is_named(store, limits, named, data, compress):
 
 def test_created_as_a_number_is_read_too(store):
     item = store.stage(b"x")
-    assert json.loads(Path(store.layout.meta(item.id)).read_bytes())["createdNs"] == str(item.created_ns)
+    assert json.loads(Path(store.storage.layout.meta(item.id)).read_bytes())["createdNs"] == str(
+        item.created_ns
+    )
     edit(store, item, createdNs=item.created_ns)  # as earlier versions wrote it
     assert store.info(item.token).created_ns == item.created_ns
     for bad in ("", "x", "-1", "1.5", "9" * 20, "٣"):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import maxstage
-from maxstage.store import index
+from maxstage.store.storage.local import index
 from maxstage.store.sweep import sweep
 
 DAY = 24 * 3600
@@ -34,26 +34,26 @@ def clock(monkeypatch):
 def end(store, *items, expires: str = PAST) -> None:
     """Let items have expired."""
     for item in items:
-        path = Path(store.layout.meta(item.id))
+        path = Path(store.storage.layout.meta(item.id))
         path.write_text(json.dumps(json.loads(path.read_text()) | {"expiresAt": expires}))
 
 
 def names(store) -> list[str]:
-    return sorted(name for name in os.listdir(store.layout.root) if name not in {".lock", ".sweep"})
+    return sorted(name for name in os.listdir(store.storage.layout.root) if name not in {".lock", ".sweep"})
 
 
 @contextmanager
 def held(store, name: str):
     """Hold a lock as another process would."""
-    with open(store.layout.path(name), "a+b") as file:
+    with open(store.storage.layout.path(name), "a+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 def due(store) -> None:
     """Let a sweep be due."""
-    if os.path.exists(store.layout.path(".sweep")):
-        os.utime(store.layout.path(".sweep"), (0, 0))
+    if os.path.exists(store.storage.layout.path(".sweep")):
+        os.utime(store.storage.layout.path(".sweep"), (0, 0))
 
 
 # What is in the way
@@ -63,7 +63,7 @@ def due(store) -> None:
 def test_a_held_lock_is_skipped(store, lock):
     items = [store.stage(b"x") for _ in range(3)]
     end(store, *items)
-    Path(store.layout.path(f".{items[0].id}.leaving")).write_bytes(b"old")
+    Path(store.storage.layout.path(f".{items[0].id}.leaving")).write_bytes(b"old")
     with held(store, lock):
         started = time.monotonic()
         store.sweep_if_due()
@@ -82,7 +82,7 @@ def test_a_held_index_is_not_waited_for(store, monkeypatch):
     items = store.stage_many([b"x"] * 5)
     store.list()
     end(store, *items)
-    with sqlite3.connect(store.layout.index) as database:
+    with sqlite3.connect(store.storage.layout.index) as database:
         database.execute("BEGIN EXCLUSIVE")
         store.sweep_if_due()
     assert store.ids() == []
@@ -117,7 +117,7 @@ def test_who_is_in_a_hurry_does_without_an_index_that_is_far_behind(store, monke
     monkeypatch.setattr(index, "_FEW", 10)
 
     def hurried() -> int | None:
-        return index.ask(store.layout, lambda asked: len(list(asked.newest(0))), hurried=True)
+        return index.ask(store.storage.layout, lambda asked: len(list(asked.newest(0))), hurried=True)
 
     items = store.stage_many([b"x"] * 40)
     assert hurried() is None
@@ -143,17 +143,17 @@ def test_one_undeletable_name_costs_itself_alone(store, kind):
         "tombstone": ".0badcafe.expired.json",
         "leaving": ".0badcafe.leaving",
     }[kind]
-    path = Path(store.layout.path(name))
+    path = Path(store.storage.layout.path(name))
     path.unlink(missing_ok=True)
     path.mkdir()  # neither unlinked nor read, whoever we are
     os.utime(path, (0, 0))
-    swept = sweep(store.layout, orphan_seconds=-1)
+    swept = sweep(store.storage, orphan_seconds=-1)
     assert {item.id for item in swept.expired} >= {item.id for item in others}
-    assert all(not os.path.exists(store.layout.path(item.file_name)) for item in others)
+    assert all(not os.path.exists(store.storage.layout.path(item.file_name)) for item in others)
     assert list(swept.failed) == ([] if kind == "metadata" else [name])
     assert path.is_dir()
     # It is told each time, and by the command.
-    assert list(sweep(store.layout, orphan_seconds=-1).failed) == ([] if kind == "metadata" else [name])
+    assert list(sweep(store.storage, orphan_seconds=-1).failed) == ([] if kind == "metadata" else [name])
 
 
 def test_gc_says_what_it_can_not_delete(program):
@@ -175,21 +175,21 @@ def test_gc_says_what_it_can_not_delete(program):
 
 
 def backup(store) -> str:
-    copy = f"{store.layout.root}.backup"
-    shutil.copytree(store.layout.root, copy)
+    copy = f"{store.storage.layout.root}.backup"
+    shutil.copytree(store.storage.layout.root, copy)
     return copy
 
 
 def restore(store, copy: str) -> None:
-    shutil.copytree(copy, store.layout.root, dirs_exist_ok=True)  # with copy2: the old times, too
+    shutil.copytree(copy, store.storage.layout.root, dirs_exist_ok=True)  # with copy2: the old times, too
 
 
 @pytest.mark.parametrize("mark", ["expired.json", "leaving", "claim", "part", "update"])
 @pytest.mark.parametrize("compress", [False, True])
 def test_a_stale_mark_beside_an_item_goes_and_the_item_stays(store, mark, compress, clock):
     item = store.stage(b"data", pin=True, compress=compress)
-    stale = Path(store.layout.path(f".{item.id}.{mark}"))
-    stale.write_bytes(Path(store.layout.meta(item.id)).read_bytes())
+    stale = Path(store.storage.layout.path(f".{item.id}.{mark}"))
+    stale.write_bytes(Path(store.storage.layout.meta(item.id)).read_bytes())
     os.utime(stale, (0, 0))
     store.cleanup()
     clock(2 * DAY)
@@ -215,7 +215,7 @@ def test_a_restored_backup_is_kept(store, later, clock):
     store.cleanup()
     with store.open(item.token) as file:
         assert file.read() == b"data"
-    assert not list(Path(store.layout.root).glob("*.expired.json"))
+    assert not list(Path(store.storage.layout.root).glob("*.expired.json"))
     assert store.unstage(item.token)
     with pytest.raises(maxstage.NotFound) as error:
         store.info(item.token)
@@ -225,11 +225,11 @@ def test_a_restored_backup_is_kept(store, later, clock):
 def test_a_backup_that_is_being_restored_is_not_swept(store):
     """Its data comes before its metadata, and both are old by their own account."""
     item = store.stage(b"data", pin=True)
-    os.utime(store.layout.path(item.file_name), (0, 0))
+    os.utime(store.storage.layout.path(item.file_name), (0, 0))
     copy = backup(store)
     store.unstage(item.token)
-    shutil.copy2(f"{copy}/{item.file_name}", store.layout.root)
-    tombstone = Path(store.layout.path(f".{item.id}.expired.json"))
+    shutil.copy2(f"{copy}/{item.file_name}", store.storage.layout.root)
+    tombstone = Path(store.storage.layout.path(f".{item.id}.expired.json"))
     tombstone.write_bytes(Path(f"{copy}/{item.id}.meta.json").read_bytes())
     os.utime(tombstone, (0, 0))
     store.cleanup()
@@ -241,7 +241,7 @@ def test_a_backup_that_is_being_restored_is_not_swept(store):
 
 def test_data_of_an_item_whose_sweep_was_killed_is_swept(store, clock):
     item = store.stage(b"data")
-    os.rename(store.layout.meta(item.id), store.layout.path(f".{item.id}.expired.json"))
+    os.rename(store.storage.layout.meta(item.id), store.storage.layout.path(f".{item.id}.expired.json"))
     clock(2 * 3600)
     assert store.cleanup().orphans == [item.file_name]
     assert names(store) == [f".{item.id}.expired.json"]
@@ -253,7 +253,7 @@ def test_a_live_writer_is_left_alone_whatever_the_clock_says(store, clock):
         for ahead in (100 * DAY, -100 * DAY, 0):
             clock(ahead)
             store.cleanup()
-            sweep(store.layout, orphan_seconds=-1)
+            sweep(store.storage, orphan_seconds=-1)
         item = draft.publish(ttl_minutes=None)
     with store.open(item.token) as file:
         assert file.read() == b"slow"
@@ -268,11 +268,11 @@ def test_a_clock_that_was_wrong_does_not_keep_sweeps_away(store, clock):
     clock(30 * DAY)
     store.stage(b"y")
     store.sweep_if_due()
-    assert not os.path.exists(store.layout.meta(item.id))  # expired, by that clock
+    assert not os.path.exists(store.storage.layout.meta(item.id))  # expired, by that clock
     clock(0)
     end(store, again)
     store.sweep_if_due()
-    assert not os.path.exists(store.layout.meta(again.id))
+    assert not os.path.exists(store.storage.layout.meta(again.id))
 
 
 def test_a_clock_that_is_put_back_deletes_nothing(store, clock):
@@ -299,5 +299,5 @@ def test_once_a_minute(store, clock):
     clock(62)
     assert store.sweep_is_due()
     store.sweep_if_due()
-    assert not os.path.exists(store.layout.meta(late.id))
+    assert not os.path.exists(store.storage.layout.meta(late.id))
     assert not store.sweep_is_due()

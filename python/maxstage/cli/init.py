@@ -21,7 +21,7 @@ def init(folder: str, output: str) -> None:
 
     Safe to run again: what is there stays as it is.
     """
-    from maxstage.store.project import init_project
+    from maxstage.store.project_setup import init_project
 
     made = init_project(folder)
     path = os.path.join(os.path.abspath(folder), ".max")

@@ -9,6 +9,7 @@ from maxstage.cli.options import output_option, pass_store
 from maxstage.cli.printing import item_json, print_json, write_out
 from maxstage.cli.stage_list import format_remaining
 from maxstage.cli.types import TokenType
+from maxstage.codecs import NONE
 from maxstage.humanize import format_duration, format_size, printable
 from maxstage.sizes import llm_tokens
 from maxstage.store.preview import describe_fields, preview_lines, show_example
@@ -70,8 +71,8 @@ def _facts(item: "Item") -> "Iterator[str]":
     yield f"Expires:    {format_remaining(item.expires, now)}"
     yield f"Type:       {item.content_type}"
     yield f"Tokens:     about {llm_tokens(item.byte_size):,} in a prompt"
-    if item.compressed:
-        yield f"Stored:     {format_size(item.stored_size)}, gzip"
+    if item.codec != NONE:
+        yield f"Stored:     {format_size(item.stored_size)}, {item.codec}"
     if item.labels:
         yield f"Labels:     {_labels(item.labels)}"
 

@@ -34,7 +34,7 @@ def stage_verify(ctx: click.Context, store: Store, tokens: tuple[str, ...], outp
                 }
             )
     for name in () if tokens else store.strays():
-        problem = f"{store.layout.path(name)} is not an item: its name is not a token's; move it away"
+        problem = f"{store.storage.place}/{name} is not an item: its name is not a token's; move it away"
         warn(problem)
         results.append({"token": None, "ref": None, "ok": False, "problem": problem})
     if output == "json":

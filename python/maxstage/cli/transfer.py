@@ -85,9 +85,7 @@ def _announce_all(store: "Store", items: "list[Item]", output: str, signals: Def
                 if told:
                     _wait_for_stdout()
         except BaseException:
-            from maxstage.store.sweep import take_back
-
-            take_back(store.layout, items[told:])
+            store.take_back(items[told:])
             raise
         _announce(item, output, items[told:])
 

@@ -53,7 +53,7 @@ def unstage(
     if every:
         ids = store.ids()
         for name in store.strays():
-            warn(f"{store.layout.path(name)} is left alone: its name is not a token's")
+            warn(f"{store.storage.place}/{name} is left alone: its name is not a token's")
     elif filtered:
         ids = [item.id for item in store.list(source=source, labels=labels)]
     elif expired:

@@ -84,7 +84,7 @@ class FullOutput:
             return
         self._draft = None
         self.token = item.token
-        self.path = self._store.layout.path(item.file_name)
+        self.path = self._store.path(item)
         self.project = self._store.layout.project
 
     def discard(self) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from maxstage.store.layout import project_around
+from maxstage.store.project import project_around
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -3,10 +3,7 @@
 import itertools
 import os
 
-from maxstage._backend import core
 from maxstage.interrupts import Deferred
-from maxstage.store.draft import sync_directory
-from maxstage.store.sweep import take_back
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,8 +11,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from maxstage.store.draft import Data, Draft
-    from maxstage.store.layout import Layout
     from maxstage.store.metadata import Item
+    from maxstage.store.storage import Storage
 
 _AT_ONCE = 250
 """Items that wait for the disk together, at most: each is open until then."""
@@ -23,25 +20,22 @@ _AT_ONCE = 250
 _END: "Any" = object()
 """In the place of data, after the last."""
 
-_ERRORS_ARE_TOLD = (5, 8)
-"""The Linux from which on syncing a file system tells of what could not be written."""
-
 
 def publish_many(
-    layout: "Layout",
+    storage: "Storage",
     data: "Iterable[Data]",
     new_draft: "Callable[[], Draft]",
-    settle: "Callable[[Draft], Item]",
+    finalize: "Callable[[Draft], Item]",
     *,
     sync: bool,
 ) -> "list[Item]":
     """Publish each of `data` as an item; where one fails, none is left.
 
     Args:
-        layout: The store.
+        storage: Where they are to lie.
         data: What to stage.
         new_draft: Makes a draft that does not wait for the disk by itself.
-        settle: Settles a draft, with what is to be known of it.
+        finalize: Finalizes a draft, with what is to be known of it.
         sync: Whether to wait for the disk.
     """
     published: list[Item] = []
@@ -51,59 +45,46 @@ def publish_many(
     with Deferred() as signals:
         try:
             while batch := _publish_batch(
-                layout, itertools.islice(rest, at_once), new_draft, settle, signals, sync=sync
+                storage, itertools.islice(rest, at_once), new_draft, finalize, signals, sync=sync
             ):
                 published += batch
             if sync:
-                sync_directory(layout.root)
+                storage.sync()
         except BaseException:
-            take_back(layout, published)
+            storage.take_back(published)
             raise
     return published
 
 
 def _publish_batch(
-    layout: "Layout",
+    storage: "Storage",
     batch: "Iterator[Data]",
     new_draft: "Callable[[], Draft]",
-    settle: "Callable[[Draft], Item]",
+    finalize: "Callable[[Draft], Item]",
     signals: Deferred,
     *,
     sync: bool,
 ) -> "list[Item]":
     drafts: list[Draft] = []
     items: list[Item] = []
-    # Opened before anything is written: it is told of what could not be written since.
-    directory = os.open(layout.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        while True:
+        with storage.batch() as flush:
+            while True:
+                with signals.open():
+                    data = next(batch, _END)
+                if data is _END:
+                    break
+                drafts.append(new_draft())
+                with signals.open():
+                    drafts[-1].fill(data)
+                    items.append(finalize(drafts[-1]))
             with signals.open():
-                data = next(batch, _END)
-            if data is _END:
-                break
-            drafts.append(new_draft())
-            with signals.open():
-                drafts[-1].fill(data)
-                items.append(settle(drafts[-1]))
-        with signals.open():
-            if sync and not _sync_file_system(directory):
-                for draft in drafts:
-                    draft.flush()
-        for draft in drafts:
-            draft.commit()
+                if sync:
+                    flush([draft.upload for draft in drafts])
+            for draft in drafts:
+                draft.commit()
     except BaseException:
         for draft in drafts:
             draft.discard()
         raise
-    finally:
-        os.close(directory)
     return items
-
-
-def _sync_file_system(directory: int) -> bool:
-    """Wait until all that was written to a file system is on the disk; false where the system can't."""
-    system = os.uname()
-    numbers = system.release.split(".")[:2]
-    if system.sysname != "Linux" or not all(map(str.isdigit, numbers)):
-        return False
-    return tuple(map(int, numbers)) >= _ERRORS_ARE_TOLD and core.sync_file_system(directory)

@@ -1,17 +1,14 @@
-"""Writing an item: claim a token, let the data in, publish it whole or leave nothing behind."""
+"""Writing an item: let the data in, and publish it whole or leave nothing behind."""
 
 import os
 import stat
 import time
 
 from maxstage._backend import core
-from maxstage.errors import QuotaExceeded
-from maxstage.files import remove, write_all
+from maxstage.codecs import CODECS
 from maxstage.interrupts import Deferred
-from maxstage.store.layout import CLAIM, EXPIRED, LEAVING, PART, UPDATE, Layout
 from maxstage.store.metadata import Item, check_extra
 from maxstage.store.quota import STEP, Quota
-from maxstage.store.tokens import new_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +17,7 @@ if TYPE_CHECKING:
 
     from maxstage.settings import Settings
     from maxstage.store.metadata import ContentType
+    from maxstage.store.storage import Storage, Upload
 
     Data = bytes | bytearray | memoryview | str | os.PathLike[str] | int | BinaryIO | Iterable[bytes]
     Progress = Callable[[int], None]
@@ -30,9 +28,6 @@ _READ = 256 * 1024
 _FILE_STEP = 64 * 1024 * 1024
 """Bytes taken from a file at a time: a copy inside the kernel is fastest undisturbed, and these take some 20 ms."""
 
-_TRIES = 100
-"""Ids tried before giving up: with 8 digits, a store of 40 million items still has 99 free of 100."""
-
 
 class Draft:
     """An item that is being written. Nobody sees it until `publish`; `discard` leaves nothing.
@@ -41,27 +36,41 @@ class Draft:
     signal comes; who must not lose it between its making and the ``with`` puts both within `Deferred`.
 
     Args:
-        layout: The store.
-        settings: Its settings.
-        compress: Whether to gzip it.
+        storage: Where it is to lie.
+        settings: The settings of the store.
+        codec: How it is compressed: a name in `maxstage.codecs`.
         sync: Whether it must survive power loss once it is published.
         items: How many items its data is cut into later, of which each may take what one may; None: any number.
+        spool: Whether it is never published, but read again by `Upload.detach`.
     """
 
     def __init__(
-        self, layout: Layout, settings: "Settings", *, compress: bool, sync: bool, items: int | None = 1
+        self,
+        storage: "Storage",
+        settings: "Settings",
+        *,
+        codec: str,
+        sync: bool,
+        items: int | None = 1,
+        spool: bool = False,
     ) -> None:
-        self._layout = layout
-        self._quota = Quota(layout, settings, items)
-        self._compress = compress
+        self._quota = Quota(storage, settings, items)
+        self._codec = codec
         self._sync = sync
-        self._data = ""
         self._is_ours = True
         with Deferred():
-            self.id, self._claim_fd, self._part_fd = _claim(layout, settings.token_bytes)
-            self.part = layout.hidden(self.id, PART)
-            codec = "gzip" if compress else "none"
-            self.writer = core.Writer(self._part_fd, self.part, codec=codec, sync=sync)
+            begin = storage.spool if spool else storage.create
+            self.upload: Upload = begin(settings.token_bytes)
+            self.writer = core.Writer(self.upload.fd, self.upload.name, codec=codec, sync=sync)
+
+    @property
+    def id(self) -> str:
+        """The id of the item to be."""
+        return self.upload.id
+
+    @property
+    def _compress(self) -> bool:
+        return CODECS[self._codec].extension != ""
 
     def __enter__(self) -> "Draft":
         return self
@@ -154,6 +163,7 @@ class Draft:
         content_type: "ContentType | None" = None,
         source: "str | Callable[[bytes, ContentType], str | None] | None" = None,
         labels: dict[str, str] | None = None,
+        owner: str | None = None,
         extra: "dict[str, Any] | None" = None,
     ) -> Item:
         """Make the item visible, whole: its metadata is renamed into place last, and that is the commit.
@@ -165,19 +175,21 @@ class Draft:
             content_type: What it holds; None tells it from the data.
             source: Where it came from, or how to tell that from the first bytes and the content type.
             labels: Labels.
+            owner: What it belongs to, which unstages it.
             extra: More keys for the metadata.
         """
-        item = self.settle(ttl_minutes, content_type, source, labels, extra)
+        item = self.finalize(ttl_minutes, content_type, source, labels, owner, extra)
         self.sync()
         self.commit()
         return item
 
-    def settle(
+    def finalize(
         self,
         ttl_minutes: float | None,
         content_type: "ContentType | None" = None,
         source: "str | Callable[[bytes, ContentType], str | None] | None" = None,
         labels: dict[str, str] | None = None,
+        owner: str | None = None,
         extra: "dict[str, Any] | None" = None,
     ) -> Item:
         """Write all that there is to write, data and metadata; the first step of `publish`, with its arguments."""
@@ -190,6 +202,7 @@ class Draft:
             now = time.time_ns()
             kind = content_type or writer.content_type
             block, newlines = writer.line_index
+            is_indexed = len(newlines) > 1 and not CODECS[self._codec].tells_lines
             item = Item(
                 id=self.id,
                 created_ns=now,
@@ -199,14 +212,14 @@ class Draft:
                 stored_size=writer.stored_size,
                 source=source(writer.prefix, kind) if callable(source) else source,
                 content_type=kind,
-                compressed=self._compress,
+                codec=self._codec,
                 crc32=writer.crc32,
                 labels=labels,
-                line_index=(block, newlines) if len(newlines) > 1 and not self._compress else None,
+                line_index=(block, newlines) if is_indexed else None,
+                owner=owner,
                 extra=extra,
             )
-            write_all(self._claim_fd, item.to_json(), self._layout.meta(self.id))
-            self._data = self._layout.path(item.file_name)
+            self.upload.put_metadata(item)
         return item
 
     def sync(self) -> None:
@@ -216,30 +229,18 @@ class Draft:
 
     def flush(self) -> None:
         """Wait until what was written is on the disk."""
-        os.fdatasync(self._part_fd)
-        os.fsync(self._claim_fd)
+        self.upload.flush()
 
     def commit(self) -> None:
-        """Make the settled item visible.
+        """Make the finalized item visible.
 
         Raises:
             QuotaExceeded: Somebody else has taken the room.
+            OSError: It can't be made visible; `discard` it.
         """
-        layout = self._layout
-        renames = [(self.part, self._data), (layout.hidden(self.id, CLAIM), layout.meta(self.id))]
+        check = (lambda: self._quota.check_published(self.writer)) if self._quota.of_store else None
         with Deferred() as signals:
-            if self._quota.of_store:
-                from maxstage.store.locking import PATIENCE, Locked
-
-                # One after the other: of two for whom there is room alone, but not together, one gets it.
-                with Locked(layout, PATIENCE):
-                    self._quota.check_published(self.writer)
-                    core.rename(renames)
-            else:
-                core.rename(renames)
-            if self._sync:
-                sync_directory(layout.root)
-            self._close()
+            self.upload.publish(sync=self._sync, check=check)
             with signals.open():
                 pass  # a signal that has waited: nobody will learn of the item, so it is discarded
             self._is_ours = False
@@ -250,80 +251,11 @@ class Draft:
         Raises:
             OSError: Something can't be deleted; the rest is.
         """
-        layout = self._layout
-        # The id is ours alone until the claim is gone, so that comes last.
-        names = [
-            layout.meta(self.id),
-            self._data,
-            layout.hidden(self.id, PART),
-            layout.hidden(self.id, CLAIM),
-        ]
-        problem: OSError | None = None
         with Deferred():
-            for name in filter(None, names):
-                try:
-                    remove(name)
-                except OSError as error:
-                    problem = error
             self._is_ours = False
-            self._close()
-        if problem is not None:
-            raise problem
-
-    def _close(self) -> None:
-        fds = self._part_fd, self._claim_fd
-        self._part_fd = self._claim_fd = -1
-        for fd in fds:
-            if fd >= 0:
-                os.close(fd)
-
-
-def _claim(layout: Layout, token_bytes: int) -> tuple[str, int, int]:
-    """Take an id that nobody has, had within the last day, or is taking; return it, the locked claim, and the part.
-
-    Whoever holds an id shows it by one of four files, and each change from one to the next is a rename: claim
-    to metadata, metadata to leaving or expired. So after the exclusive creation of the claim, a look at the
-    other three, in that order, can't miss one.
-    """
-    for _ in range(_TRIES):
-        item_id = new_id(token_bytes)
-        holders = (layout.meta(item_id), layout.hidden(item_id, LEAVING), layout.hidden(item_id, EXPIRED))
-        fds = core.claim(layout.hidden(item_id, CLAIM), layout.hidden(item_id, PART), holders)
-        if fds is not None:
-            return item_id, *fds
-    raise QuotaExceeded(f"no free token found in {_TRIES} tries; set token_bytes to 8 in .max/config.toml")
+            self.upload.discard()
 
 
 def _chunks(data: "BinaryIO | Iterable[bytes]") -> "Iterable[bytes]":
     read = getattr(data, "read", None)
     return data if read is None else iter(lambda: read(_READ), b"")
-
-
-def replace_metadata(layout: Layout, item: Item, *, sync: bool) -> None:
-    """Write an item's metadata anew. The caller holds the store's lock."""
-    from maxstage.store.index import changing
-
-    update = layout.hidden(item.id, UPDATE)
-    fd = os.open(update, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        write_all(fd, item.to_json(), layout.meta(item.id))
-        if sync:
-            os.fsync(fd)
-        with changing(layout, item.id):
-            os.rename(update, layout.meta(item.id))
-    except BaseException:
-        remove(update)
-        raise
-    finally:
-        os.close(fd)
-    if sync:
-        sync_directory(layout.root)
-
-
-def sync_directory(path: str) -> None:
-    """Wait until the names in a directory are on the disk."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

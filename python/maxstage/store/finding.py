@@ -1,26 +1,21 @@
-"""Finding an item: its metadata, or what to say where there is none."""
+"""Finding an item: what is known of it, or what to say where there is none."""
 
-import errno
 import time
 
 from maxstage.errors import Corrupt, Expired, NotFound
-from maxstage.store.layout import EXPIRED, read_small
-from maxstage.store.metadata import MOST_BYTES, Item, parse_item
-from maxstage.store.tokens import format_token, is_id
+from maxstage.store.tokens import format_token
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from maxstage.store.layout import Layout
+    from maxstage.store.metadata import Item
+    from maxstage.store.storage import Storage
 
 _SHOWN = 100
 """Characters of a source that an error repeats."""
 
-_NOT_ITS_FAULT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
-"""Errors of reading a file that say nothing of that file."""
 
-
-def read_item(layout: "Layout", item_id: str, *, now: float | None = None) -> Item:
-    """Return the metadata of an item that is there and has not expired.
+def read_item(storage: "Storage", item_id: str) -> "Item":
+    """Return what is known of an item that is there and has not expired.
 
     Raises:
         NotFound: There is no such item.
@@ -28,34 +23,12 @@ def read_item(layout: "Layout", item_id: str, *, now: float | None = None) -> It
         Corrupt: Its metadata is damaged.
     """
     try:
-        item = load_item(layout.meta(item_id), item_id)
-    except FileNotFoundError:
-        raise missing(layout, item_id) from None
-    if item.is_expired(time.time() if now is None else now):
-        raise _expired(item)
+        item = storage.head(item_id)
+    except KeyError:
+        raise missing(storage, item_id) from None
+    if item.is_expired(time.time()):
+        raise expired(item)
     return item
-
-
-def load_item(path: str, item_id: str) -> Item:
-    """Read a metadata file.
-
-    Raises:
-        Corrupt: It is damaged, or can't be read; the message names the token and what to do.
-        FileNotFoundError: It is not there.
-        OSError: Nothing can be read now: this process has too many files open, say.
-    """
-    if not is_id(item_id):
-        raise Corrupt(f"{path} is not an item: its name is not a token's; move it away")
-    try:
-        return parse_item(read_small(path, MOST_BYTES), item_id)
-    except Corrupt as error:
-        raise damaged(item_id, str(error)) from None
-    except OSError as error:
-        if isinstance(error, FileNotFoundError) or error.errno in _NOT_ITS_FAULT:
-            raise
-        raise Corrupt(
-            f"Staged data can't be read: {format_token(item_id)}: {error.strerror}: {path}"
-        ) from None
 
 
 def damaged(item_id: str, what: str) -> Corrupt:
@@ -66,16 +39,17 @@ def damaged(item_id: str, what: str) -> Corrupt:
     )
 
 
-def missing(layout: "Layout", item_id: str) -> NotFound:
+def missing(storage: "Storage", item_id: str) -> NotFound:
     """Return the error for an item that is not there, or not any more."""
     try:
-        return _expired(load_item(layout.hidden(item_id, EXPIRED), item_id))
-    except (FileNotFoundError, Corrupt):
+        return expired(storage.tombstone(item_id))
+    except (KeyError, Corrupt):
         token = format_token(item_id)
         return NotFound(f'Staged data not found: {token}; "max stage list" shows what there is')
 
 
-def _expired(item: Item) -> Expired:
+def expired(item: "Item") -> Expired:
+    """Return the error for an item whose time has passed."""
     from maxstage.humanize import counted, format_duration, printable
 
     ago = format_duration(time.time() - (item.expires or 0))

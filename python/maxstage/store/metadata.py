@@ -7,9 +7,13 @@ always there. Beside them we write
   lose digits of numbers beyond 2**53 (earlier versions wrote a number, and either is read);
 - ``checksum``: ``crc32:`` and 8 hex digits, of the bytes as they were staged;
 - ``storedSize``: bytes of the data file, where it is compressed less than ``byteSize``;
-- ``compression``: ``gzip``, or null;
+- ``compression``: the name of a codec (`maxstage.codecs`), or null;
 - ``labels``: an object of strings;
-- ``lineIndex``: ``{"block": bytes, "newlines": [in each block]}``, where there is more than one block.
+- ``lineIndex``: ``{"block": bytes, "newlines": [in each block]}``, where there is more than one block and the data
+  file itself does not tell;
+- ``owner``: what the item belongs to, such as the id of a run, which unstages it; or null.
+
+A further key is a line in `FIELDS`, an attribute of `Item` and a line where it is written and read, all in this file.
 
 Readers ignore keys that they don't know, and do without those of ours that are missing.
 
@@ -19,6 +23,7 @@ this is damaged, and costs that item alone. What we write never breaks it.
 """
 
 from maxstage import light_json
+from maxstage.codecs import CODECS, NONE
 from maxstage.errors import Corrupt, InvalidMetadata
 from maxstage.store.clock import format_time, parse_time
 from maxstage.store.tokens import format_token
@@ -51,13 +56,26 @@ _MOST_DIGITS = len(str(_MOST))
 _DEEPEST = 32
 """Levels that keys unknown to us may be nested: few enough to be written again, however deep in calls we are."""
 
-GZIP = "gzip"
-_KEYS = frozenset(
-    (
-        *("token", "createdAt", "expiresAt", "recordCount", "byteSize", "source", "contentType"),
-        *("createdNs", "checksum", "storedSize", "compression", "labels", "lineIndex"),
-    )
+FIELDS = (
+    ("id", "token", "TEXT"),
+    ("created_ns", "createdNs", "INTEGER"),
+    ("expires", "expiresAt", "REAL"),
+    ("record_count", "recordCount", "INTEGER"),
+    ("byte_size", "byteSize", "INTEGER"),
+    ("stored_size", "storedSize", "INTEGER"),
+    ("source", "source", "TEXT"),
+    ("content_type", "contentType", "TEXT"),
+    ("codec", "compression", "TEXT"),
+    ("crc32", "checksum", "INTEGER"),
+    ("labels", "labels", "JSON"),
+    ("line_index", "lineIndex", "JSON"),
+    ("owner", "owner", "TEXT"),
+    ("extra", None, "JSON"),
 )
+"""What is known of an item, in the order of `Item.from_values`: the attribute, the key in the file, and how a column
+of an index holds it. ``createdAt`` is `created_ns` once more, for people; `extra` is all other keys."""
+
+_KEYS = frozenset(("createdAt", *(key for _, key, _ in FIELDS if key is not None)))
 _CHECKSUM = "crc32:"
 _CHECKSUM_DIGITS = 8
 _HEX = frozenset("0123456789abcdefABCDEF")
@@ -76,16 +94,17 @@ class Item:
         stored_size: Bytes of the data file.
         source: Where the data came from, or None.
         content_type: ``ndjson``, ``json`` or ``text``.
-        compressed: Whether the data file is gzip.
+        codec: How the data file is compressed: a name in `maxstage.codecs`, ``none`` where it is not.
         crc32: Checksum of the bytes as they were staged; None where the metadata names none.
         labels: The labels given to it.
-        line_index: Bytes in a block, and the newlines in each; None where there is one block.
+        line_index: Bytes in a block, and the newlines in each; None where there is one block, or the file tells.
+        owner: What it belongs to, or None.
         extra: Keys of the metadata that this version doesn't know, kept when it is written again.
     """
 
     __slots__ = (
         "byte_size",
-        "compressed",
+        "codec",
         "content_type",
         "crc32",
         "created",
@@ -95,6 +114,7 @@ class Item:
         "id",
         "labels",
         "line_index",
+        "owner",
         "record_count",
         "source",
         "stored_size",
@@ -111,10 +131,11 @@ class Item:
         stored_size: int,
         source: str | None,
         content_type: "ContentType",
-        compressed: bool = False,
+        codec: str = NONE,
         crc32: int | None = None,
         labels: dict[str, str] | None = None,
         line_index: tuple[int, list[int]] | None = None,
+        owner: str | None = None,
         extra: "dict[str, Any] | None" = None,
     ) -> None:
         self.id = id
@@ -126,10 +147,11 @@ class Item:
         self.stored_size = stored_size
         self.source = source
         self.content_type: ContentType = content_type
-        self.compressed = compressed
+        self.codec = codec
         self.crc32 = crc32
         self.labels = labels or {}
         self.line_index = line_index
+        self.owner = owner
         self.extra = extra or {}
 
     @classmethod
@@ -145,10 +167,11 @@ class Item:
             item.stored_size,
             item.source,
             item.content_type,
-            item.compressed,
+            item.codec,
             item.crc32,
             item.labels,
             item.line_index,
+            item.owner,
             item.extra,
         ) = values
         item.created = item.created_ns / 1e9
@@ -177,7 +200,7 @@ class Item:
     @property
     def file_name(self) -> str:
         """The name of the data file."""
-        return self.id + EXTENSIONS[self.content_type] + (".gz" if self.compressed else "")
+        return self.id + EXTENSIONS[self.content_type] + CODECS[self.codec].extension
 
     def is_expired(self, now: float) -> bool:
         """Whether its time has passed at Unix time `now`."""
@@ -196,11 +219,13 @@ class Item:
             "createdNs": str(self.created_ns),
             "checksum": None if self.crc32 is None else f"{_CHECKSUM}{self.crc32:08x}",
             "storedSize": self.stored_size,
-            "compression": GZIP if self.compressed else None,
+            "compression": None if self.codec == NONE else self.codec,
             "labels": self.labels,
         }
         if self.line_index is not None:
             known["lineIndex"] = {"block": self.line_index[0], "newlines": self.line_index[1]}
+        if self.owner is not None:
+            known["owner"] = self.owner
         return known | self.extra
 
     def to_json(self) -> bytes:
@@ -323,8 +348,10 @@ class _Fields:
         if content_type not in EXTENSIONS:
             raise Corrupt("contentType in its metadata is none of ndjson, json, text")
         compression = self._take("compression", str, None)
-        if compression not in (None, GZIP):
-            raise Corrupt("compression in its metadata is neither null nor gzip")
+        if compression is not None and (compression not in CODECS or compression == NONE):
+            raise Corrupt(
+                f"compression in its metadata is neither null nor one of {', '.join(list(CODECS)[1:])}"
+            )
         item = Item.from_values(
             (
                 item_id,
@@ -335,10 +362,11 @@ class _Fields:
                 self._count("storedSize", byte_size),
                 self._take("source", str, None),
                 content_type,
-                compression == GZIP,
+                compression or NONE,
                 self._checksum(),
                 self._labels(),
                 self._line_index(byte_size),
+                self._take("owner", str, None),
                 self._meta,
             )
         )

@@ -1,81 +1,136 @@
-"""Making a project: the ``.max`` directory and what lies in it."""
+"""The project: the folder that holds ``.max``. Finding it, and making sure that it is ours."""
 
 import os
+import stat
 
-from maxstage.settings import SETTINGS, Setting
-from maxstage.store.layout import Layout, absolute
-from maxstage.trust import check_path
+from maxstage.errors import Corrupt, NoProject
+from maxstage.trust import check_owner
 
-_GITIGNORE = "# Staged data is nobody's source: keep all of it out of git.\n*\n"
+PROJECT = ".max"
+STAGING = "staging"
+CONFIG = "config.toml"
 
-_HEAD = """\
-# Settings of this Max project. An option on the command line comes first, then the environment
-# (MAX_TTL_MINUTES, MAX_SYNC, ...), then this file, then the default.
-"""
-
-_LIMITS = """
-# Limits of output, for max exec and max truncate.
-# [limits]
-# max_stdout_bytes = "1MiB"
-# truncation_strategy = "tail"
-"""
+NO_PROJECT = 'Not in a Max project. Run "max init" first.'
 
 
-def init_project(folder: str) -> bool:
-    """Make ``folder/.max``, private to the user; what is there already stays as it is.
+class Layout:
+    """The paths of one project.
 
-    Returns:
-        Whether anything was made.
+    Args:
+        project: The folder that holds ``.max``, absolute.
+
+    Attributes:
+        project: That folder.
+        base: ``.max`` in it.
+        root: ``.max/staging``, where the items are unless they lie elsewhere.
+    """
+
+    __slots__ = ("base", "project", "root")
+
+    def __init__(self, project: str) -> None:
+        self.project = project
+        self.base = os.path.join(project, PROJECT)
+        self.root = f"{self.base}/{STAGING}"
+
+    @property
+    def config(self) -> str:
+        """The path of the settings."""
+        return f"{self.base}/{CONFIG}"
+
+    @property
+    def runs(self) -> str:
+        """The path of the folder of runs."""
+        return f"{self.base}/runs"
+
+
+def project_around(path: str) -> str:
+    """Return the project that an absolute path in its ``.max`` belongs to.
+
+    >>> project_around("/a/b/.max/staging/a1b2c3d4.txt"), project_around("/.max/runs")
+    ('/a/b', '/')
+    """
+    return path.rpartition(f"/{PROJECT}/")[0] or "/"
+
+
+def absolute(folder: "str | os.PathLike[str] | None" = None) -> str:
+    """Return the absolute path of a folder, by default of the working directory.
 
     Raises:
-        Untrusted: What is there belongs to another user.
+        NoProject: The name is empty, or the working directory, which it starts from, was deleted.
     """
-    layout = Layout(absolute(folder))
-    made = _make_directory(layout.base)
-    for path in (layout.base, layout.root, layout.config):
-        check_path(path, layout.project)
-    made |= _make_directory(layout.root)
-    made |= _make_file(f"{layout.base}/.gitignore", _GITIGNORE)
-    return _make_file(layout.config, _config()) or made
+    if folder is not None and not os.fspath(folder):
+        raise NoProject("An empty --dir names no folder; name the one that holds .max")
+    try:
+        return os.getcwd() if folder is None else os.path.abspath(folder)
+    except FileNotFoundError:
+        raise NoProject("The working directory does not exist any more; change to another") from None
 
 
-def _config() -> str:
-    """Return a file with settings that says nothing but what could be said."""
-    return _HEAD + "".join(map(_shown, SETTINGS)) + _LIMITS
+def find_project(start: str) -> str:
+    """Return the first folder at or above `start`, an absolute path, that holds ``.max``, whoever owns that.
+
+    Raises:
+        NoProject: There is none.
+    """
+    folder = start
+    while not os.path.isdir(f"{folder}/{PROJECT}"):
+        above = os.path.dirname(folder)
+        if above == folder:
+            raise NoProject(NO_PROJECT)
+        folder = above
+    return folder
 
 
-def _shown(setting: Setting) -> str:
-    if setting.default is None:
-        return f"\n# {setting.doc}. By default there is no limit; with one:\n# {setting.key} = {setting.example}\n"
-    return f"\n# {setting.doc}.\n# {setting.key} = {_toml(setting.default)}\n"
+def open_layout(project: str, named: str) -> Layout:
+    """Return the layout of a project that is ours; make ``staging`` in it if missing.
+
+    Args:
+        project: The folder that holds ``.max``, absolute.
+        named: What the user calls it, for the error.
+
+    Raises:
+        NoProject: `project` holds no ``.max``.
+        Untrusted: It belongs to another user.
+        Corrupt: ``staging`` is no directory.
+    """
+    layout = Layout(project)
+    root = layout.root
+    if not is_trusted_directory(layout.base, project):
+        raise NoProject(_no_project(project, named))
+    try:
+        status = os.lstat(root)
+    except FileNotFoundError:
+        os.makedirs(root, mode=0o700, exist_ok=True)
+        status = os.lstat(root)
+    check_owner(status, root, project)
+    if not stat.S_ISDIR(status.st_mode):
+        raise Corrupt(f"{root} is not a directory (a symbolic link is refused); remove it and run max init")
+    return layout
 
 
-def _toml(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def is_trusted_directory(path: str, project: str) -> bool:
+    """Whether this is a directory. A symbolic link may lead to it; the owner of both counts.
 
-
-def _make_directory(path: str) -> bool:
-    if os.path.isdir(path):
+    Raises:
+        Untrusted: It belongs to another user.
+    """
+    try:
+        status = os.lstat(path)
+        if stat.S_ISLNK(status.st_mode):
+            check_owner(status, path, project)
+            status = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
         return False
-    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-    try:
-        os.mkdir(path, 0o700)
-    except FileExistsError:
-        if not os.path.isdir(path):
-            raise
-        return False  # somebody else has made it this moment
-    return True
+    check_owner(status, path, project)
+    return stat.S_ISDIR(status.st_mode)
 
 
-def _make_file(path: str, content: str) -> bool:
-    try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
-        return False
-    try:
-        with open(fd, "w", encoding="utf-8") as file:
-            file.write(content)
-    except OSError as error:
-        os.unlink(path)  # half of it would stay for ever, since what is there is left alone
-        raise type(error)(error.errno, error.strerror, path) from None
-    return True
+def _no_project(project: str, named: str) -> str:
+    if not os.path.isdir(project):
+        why = "is not a directory" if os.path.lexists(project) else "does not exist"
+        return f"{named} {why}; name the folder that holds {PROJECT}"
+    if os.path.lexists(f"{project}/{PROJECT}"):
+        return f"{named} is not a Max project: its {PROJECT} is not a directory"
+    import shlex
+
+    return f'{named} is not a Max project. Run "max init {shlex.quote(project)}" first.'

@@ -1,24 +1,20 @@
 """The quota: how much may be written, known while the data streams in."""
 
-import os
-
 from maxstage.errors import QuotaExceeded
 from maxstage.interrupts import Deferred
-from maxstage.store.layout import PART
-from maxstage.store.metadata import EXTENSIONS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from maxstage._backend import core
     from maxstage.settings import Settings
-    from maxstage.store.layout import Layout
+    from maxstage.store.storage import Storage
 
 STEP = 8 * 1024 * 1024
 """Bytes written between two looks at the disk: seldom enough to cost nothing, often enough that several
 writers at once overshoot the store's limit by little before they notice."""
 
-_PUBLISHED = (*EXTENSIONS.values(), *(extension + ".gz" for extension in EXTENSIONS.values()))
-_DATA = (*_PUBLISHED, PART)
+_PATIENCE = 1.0
+"""Seconds to wait for whoever changes items at this moment: as a rule it is less than one."""
 
 _DEAD_SECONDS = 60
 """How old the files of a dead writer must be that make room: one that has just taken an id locks it in a moment."""
@@ -28,15 +24,15 @@ class Quota:
     """Leases bytes to one writer, out of what its item and the store may still take.
 
     Args:
-        layout: The store.
+        storage: Where the items lie.
         settings: Its settings.
         items: How many items the data is cut into later; None: any number.
     """
 
-    __slots__ = ("_items", "_layout", "_leased", "_most", "_settings")
+    __slots__ = ("_items", "_leased", "_most", "_settings", "_storage")
 
-    def __init__(self, layout: "Layout", settings: "Settings", items: int | None = 1) -> None:
-        self._layout = layout
+    def __init__(self, storage: "Storage", settings: "Settings", items: int | None = 1) -> None:
+        self._storage = storage
         self._settings = settings
         self._items = items
         self._leased = 0
@@ -74,7 +70,7 @@ class Quota:
         if self._is_over(writer):
             raise self.exceeded(writer)
         most = self._settings.max_store_bytes
-        if most is not None and store_usage(self._layout) > most and not self.make_room(writer):
+        if most is not None and self._storage.usage() > most and not self.make_room(writer):
             raise self.exceeded(writer)
 
     def check_published(self, writer: "core.Writer") -> None:
@@ -84,7 +80,7 @@ class Quota:
             QuotaExceeded: Somebody else has published meanwhile.
         """
         most = self._settings.max_store_bytes
-        if most is not None and store_usage(self._layout, _PUBLISHED) + writer.stored_size > most:
+        if most is not None and self._storage.usage(published=True) + writer.stored_size > most:
             raise self.exceeded(writer)
 
     def make_room(self, writer: "core.Writer", *, more: int = 0) -> bool:
@@ -93,11 +89,10 @@ class Quota:
         if most is None or self._is_over(writer, more):
             return False
         with Deferred():  # what is raised while a module is imported may be dropped
-            from maxstage.store.locking import PATIENCE
             from maxstage.store.sweep import sweep
-        sweep(self._layout, orphan_seconds=_DEAD_SECONDS, patience=PATIENCE)
+        sweep(self._storage, orphan_seconds=_DEAD_SECONDS, patience=_PATIENCE)
         self._leased = 0
-        return store_usage(self._layout) + more <= most
+        return self._storage.usage() + more <= most
 
     def _is_over(self, writer: "core.Writer", more: int = 0) -> bool:
         return self._most is not None and writer.byte_size + more > self._most
@@ -123,20 +118,7 @@ class Quota:
         if self._most is not None:
             allowed = min(allowed, self._most - writer.byte_size)
         if settings.max_store_bytes is not None:
-            left = settings.max_store_bytes - store_usage(self._layout)
+            left = settings.max_store_bytes - self._storage.usage()
             # What will be compressed may be more than the room that it takes; `check` has the last word.
             allowed = allowed if compress and left > 0 else min(allowed, left)
         return max(0, allowed)
-
-
-def store_usage(layout: "Layout", extensions: tuple[str, ...] = _DATA) -> int:
-    """Return the bytes of all data files of the store, those being written included; or of some kinds of them."""
-    total = 0
-    with os.scandir(layout.root) as entries:
-        for entry in entries:
-            if entry.name.endswith(extensions) and not entry.name.endswith(".meta.json"):
-                try:
-                    total += entry.stat(follow_symlinks=False).st_size
-                except FileNotFoundError:
-                    continue  # deleted since: it takes nothing any more
-    return total

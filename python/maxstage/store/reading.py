@@ -1,69 +1,49 @@
 """Reading an item: opening its data, slicing it, and checking that it is what was staged."""
 
-import os
-
-from maxstage._backend import core
 from maxstage.errors import Corrupt
 from maxstage.store.finding import damaged, missing
-from maxstage.store.layout import open_regular
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from maxstage.store.layout import Layout
     from maxstage.store.metadata import Item
+    from maxstage.store.storage import Storage
 
 STEP = 16 * 1024 * 1024
-"""Bytes read between two steps of the progress bar; a multiple of a gzip member, so that none is inflated twice."""
+"""Bytes read between two steps of the progress bar; a multiple of a frame, so that none is inflated twice."""
 
 _MOST_LINES = 2**63 - 1
 """No item has more; the data path counts in 64 bits."""
 
 
 class OpenItem:
-    """An item that is open for reading: what happens to its files from now on does not matter to it.
+    """An item that is open for reading: what happens to it from now on does not matter.
 
     Used as a context manager it closes itself.
+
+    Args:
+        storage: Where it lies.
+        item: What is known of it.
+
+    Raises:
+        NotFound: It was removed since.
+        Corrupt: Its data is not what its metadata says.
     """
 
-    def __init__(self, layout: "Layout", item: "Item") -> None:
+    def __init__(self, storage: "Storage", item: "Item") -> None:
         self.item = item
         self._naming = _Naming(item.id)
-        self._path = layout.path(item.file_name)
-        try:
-            self.fd = open_regular(self._path)
-        except FileNotFoundError:
-            # Removed since its metadata was read, unless the metadata is still there.
-            if os.path.lexists(layout.meta(item.id)):
-                raise damaged(item.id, "its data file is missing") from None
-            raise missing(layout, item.id) from None
-        except Corrupt as error:
-            raise damaged(item.id, str(error)) from None
         try:
             with self._naming:
-                self._check_size()
-                self._reader = core.Reader(
-                    self.fd,
-                    self._path,
-                    file_size=item.stored_size,
-                    codec="gzip" if item.compressed else "none",
-                    line_index=item.line_index,
-                )
-                if self._reader.size != item.byte_size:
-                    from maxstage.humanize import counted
-
-                    raise Corrupt(f"it holds {counted(self._reader.size, 'byte')}, not {item.byte_size:,}")
-        except BaseException:
-            self.close()
-            raise
-
-    def _check_size(self) -> None:
-        size = os.fstat(self.fd).st_size
-        if size != self.item.stored_size:
+                self._data = storage.open(item)
+        except KeyError:
+            raise missing(storage, item.id) from None
+        if self._data.size != item.byte_size:
             from maxstage.humanize import counted
 
-            raise Corrupt(f"its data file has {counted(size, 'byte')}, not {self.item.stored_size:,}")
+            self.close()
+            raise damaged(item.id, f"it holds {counted(self._data.size, 'byte')}, not {item.byte_size:,}")
 
     def __enter__(self) -> "OpenItem":
         return self
@@ -72,10 +52,8 @@ class OpenItem:
         self.close()
 
     def close(self) -> None:
-        """Close the data file."""
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
+        """Let go of the data."""
+        self._data.close()
 
     def head(self, count: int) -> tuple[int, int]:
         """Return the range of bytes of the first `count` lines."""
@@ -84,20 +62,20 @@ class OpenItem:
     def tail(self, count: int) -> tuple[int, int]:
         """Return the range of bytes of the last `count` lines."""
         with self._naming:
-            return self._reader.tail_offset(min(count, _MOST_LINES)), self.item.byte_size
+            return self._data.tail_offset(min(count, _MOST_LINES)), self.item.byte_size
 
     def lines(self, first: int, last: int | None) -> tuple[int, int]:
         """Return the range of bytes of the lines from `first` (1 is the first) to `last`, both included."""
         with self._naming:
-            start = self._reader.line_offset(min(first, _MOST_LINES))
+            start = self._data.line_offset(min(first, _MOST_LINES))
             if last is None or last >= self.item.record_count:
                 return start, self.item.byte_size
-            return start, self._reader.line_offset(last + 1)
+            return start, self._data.line_offset(last + 1)
 
     def read(self, start: int, end: int) -> bytes:
         """Return the bytes from `start` to before `end`; for short ranges, they are held in memory."""
         with self._naming:
-            return self._reader.read(start, end)
+            return self._data.read(start, end)
 
     def copy_to(
         self,
@@ -113,9 +91,7 @@ class OpenItem:
         Raises:
             Corrupt: The data is not what was staged. Some of it was written by then.
         """
-        self._run(
-            lambda at, upto, crc: self._reader.copy_to(fd, at, upto, name, crc=crc), start, end, progress
-        )
+        self._run(lambda at, upto, crc: self._data.copy_to(fd, at, upto, name, crc=crc), start, end, progress)
 
     def verify(self, *, progress: "Callable[[int], None] | None" = None) -> None:
         """Read all of the data.
@@ -123,7 +99,7 @@ class OpenItem:
         Raises:
             Corrupt: It is not what was staged.
         """
-        self._run(lambda at, upto, crc: self._reader.crc32(at, upto, crc=crc), 0, None, progress)
+        self._run(lambda at, upto, crc: self._data.crc32(at, upto, crc=crc), 0, None, progress)
 
     def _run(
         self,

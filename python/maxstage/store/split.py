@@ -6,7 +6,6 @@ import stat
 
 from maxstage._backend import core
 from maxstage.interrupts import Deferred
-from maxstage.store.sweep import take_back
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,8 +13,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from maxstage.store.draft import Data, Draft, Progress
-    from maxstage.store.layout import Layout
     from maxstage.store.metadata import Item
+    from maxstage.store.storage import Storage
 
     Cutter = Callable[[core.Reader], Generator[int, None, None]]
 
@@ -94,7 +93,7 @@ def _line_end(reader: "core.Reader", offset: int) -> int:
 
 
 def publish_parts(
-    layout: "Layout",
+    storage: "Storage",
     data: "Data",
     new_spool: "Callable[[], Draft]",
     cutter: "Cutter",
@@ -105,12 +104,12 @@ def publish_parts(
     """Publish each part of `data` as an item; where one fails, none is left.
 
     Args:
-        layout: The store.
+        storage: Where they are to lie.
         data: What to stage.
         new_spool: Makes a draft for data that is no regular file, which is gone in the end.
         cutter: Tells where each part ends.
         new_draft: Makes a draft of a part.
-        settings: What is to be known of each, as `Draft.settle` takes it.
+        settings: What is to be known of each, as `Draft.finalize` takes it.
         progress: Called now and then with the bytes taken since.
     """
     items: list[Item] = []
@@ -129,13 +128,13 @@ def publish_parts(
                         with signals.open():
                             os.lseek(fd, start, os.SEEK_SET)
                             draft.copy_from(fd, name, length=end - start)
-                            item = draft.settle(**settings)
+                            item = draft.finalize(**settings)
                             draft.sync()
                         draft.commit()
                     items.append(item)
                     start = end
         except BaseException:
-            take_back(layout, items)
+            storage.take_back(items)
             raise
     return items
 
@@ -160,7 +159,7 @@ def _spool(
                 draft.copy_from(data, name, progress=progress)
             else:
                 draft.fill(data, progress)
-        file = stack.enter_context(open(draft.part, "rb", buffering=0))
         # Its bytes are those of the parts: they count once.
-        os.unlink(draft.part)
-        yield file.fileno(), draft.part
+        spooled = draft.upload.detach()
+        stack.callback(os.close, spooled)
+        yield spooled, draft.upload.name

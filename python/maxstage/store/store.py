@@ -3,12 +3,14 @@
 import os
 import time
 
+from maxstage.codecs import codec_named
 from maxstage.errors import NoProject
 from maxstage.interrupts import Deferred
 from maxstage.settings import Settings, load_settings
-from maxstage.store.due import expect_expiry, is_due
-from maxstage.store.layout import META, Layout, absolute, find_project, names_with, open_layout
-from maxstage.store.tokens import is_id, parse_token
+from maxstage.store.project import Layout, absolute, find_project, open_layout
+from maxstage.store.schedule import expect_expiry, is_due
+from maxstage.store.storage import open_storage
+from maxstage.store.tokens import parse_token
 
 # What only some commands need is imported where it is used: reading one item takes less time than importing all this.
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from maxstage.store.draft import Data, Draft, Progress
     from maxstage.store.metadata import ContentType, Item
     from maxstage.store.reading import OpenItem
+    from maxstage.store.storage import Storage
     from maxstage.store.sweep import Swept
 
     Items = list[Item]  # inside the class, `list` is the method
@@ -31,7 +34,8 @@ class Store:
     """The staged items of one project. One object may be used by many threads at once.
 
     Args:
-        layout: Where the files lie.
+        layout: Where the project is.
+        storage: Where the items lie.
         settings: The settings in force.
 
     >>> import tempfile
@@ -46,8 +50,9 @@ class Store:
     True
     """
 
-    def __init__(self, layout: Layout, settings: Settings) -> None:
+    def __init__(self, layout: Layout, storage: "Storage", settings: Settings) -> None:
         self.layout = layout
+        self.storage = storage
         self.settings = settings
 
     @classmethod
@@ -94,7 +99,7 @@ class Store:
     def _open(cls, folder: str, named: str | None = None) -> "Store":
         project = absolute(folder)
         layout = open_layout(project, named or folder)
-        return cls(layout, load_settings(layout.config, project))
+        return cls(layout, open_storage(layout), load_settings(layout.config, project))
 
     def at(self, project: str | None) -> "Store":
         """Return the store of a project: this one, where `project` is its own or None. Raises as `find` does."""
@@ -103,7 +108,7 @@ class Store:
     @classmethod
     def init(cls, folder: "str | os.PathLike[str]" = ".") -> "Store":
         """Make a project in `folder` if there is none, and open its store."""
-        from maxstage.store.project import init_project
+        from maxstage.store.project_setup import init_project
 
         init_project(os.fspath(folder))
         return cls.open_dir(folder)
@@ -119,7 +124,7 @@ class Store:
         source: str | None = None,
         content_type: "ContentType | None" = None,
         labels: "Mapping[str, str] | None" = None,
-        compress: bool | None = None,
+        compress: bool | str | None = None,
         sync: bool | None = None,
         progress: "Progress | None" = None,
     ) -> "Item":
@@ -132,7 +137,8 @@ class Store:
             source: Where it came from; None tells it from the first record.
             content_type: ``ndjson``, ``json`` or ``text``; None tells it from the data.
             labels: Labels to find it by.
-            compress: Whether to gzip it; None for the setting.
+            compress: The codec that compresses it, ``gzip`` or ``zstd``; true is ``gzip``, false none; None for
+                the setting.
             sync: Whether it must survive power loss; None for the setting.
             progress: Called now and then with the bytes taken since.
 
@@ -145,10 +151,10 @@ class Store:
         with Deferred() as signals, self.draft(compress, sync) as draft:
             with signals.open():
                 draft.fill(data, progress)
-                item = draft.settle(**settings)
+                item = draft.finalize(**settings)
                 draft.sync()
             draft.commit()
-        expect_expiry(self.layout, item.expires)
+        expect_expiry(self.storage, item.expires)
         return item
 
     def stage_many(
@@ -160,7 +166,7 @@ class Store:
         source: str | None = None,
         content_type: "ContentType | None" = None,
         labels: "Mapping[str, str] | None" = None,
-        compress: bool | None = None,
+        compress: bool | str | None = None,
         sync: bool | None = None,
     ) -> "Items":
         """Stage each of `data` as an item; all of them are published when this returns, or none.
@@ -169,12 +175,12 @@ class Store:
 
         Args:
             data: What to stage, each as for `stage`; an iterator is taken bit by bit.
-            ttl: As for `stage`, as are the others.
+            ttl: Time until they expire, a timedelta or minutes; None for the setting.
             pin: Let them never expire.
-            source: Where they came from; None tells it from the first record of each.
-            content_type: ``ndjson``, ``json`` or ``text``; None tells it from the data.
+            source: Where they came from; None tells it from each one's first record.
+            content_type: ``ndjson``, ``json`` or ``text``; None tells it from the data of each.
             labels: Labels to find them by.
-            compress: Whether to compress them; None for the setting.
+            compress: The codec, as for `stage`.
             sync: Whether they must survive power loss; None for the setting.
 
         >>> import tempfile
@@ -186,15 +192,15 @@ class Store:
 
         settings = self._publication(ttl, pin, source, content_type, labels)
         items = publish_many(
-            self.layout,
+            self.storage,
             data,
             lambda: self.draft(compress, sync=False),
-            lambda draft: draft.settle(**settings),
+            lambda draft: draft.finalize(**settings),
             sync=self.settings.sync if sync is None else sync,
         )
         # They expire together.
         for item in items[:1]:
-            expect_expiry(self.layout, item.expires)
+            expect_expiry(self.storage, item.expires)
         return items
 
     def split(
@@ -207,7 +213,7 @@ class Store:
         source: str | None = None,
         content_type: "ContentType | None" = None,
         labels: "Mapping[str, str] | None" = None,
-        compress: bool | None = None,
+        compress: bool | str | None = None,
         sync: bool | None = None,
         progress: "Progress | None" = None,
     ) -> "Items":
@@ -218,11 +224,11 @@ class Store:
             parts: Cut into this many items of about equal size, 10,000 at most; some are empty where there are
                 fewer lines.
             lines: Cut into items of this many lines.
-            ttl: As for `stage`, as are the others.
-            source: Where they came from; None tells it from the first record of each.
-            content_type: ``ndjson``, ``json`` or ``text``; None tells it from the data.
+            ttl: Time until they expire, a timedelta or minutes; None for the setting.
+            source: Where they came from; None tells it from each one's first record.
+            content_type: ``ndjson``, ``json`` or ``text``; None tells it from the data of each.
             labels: Labels to find them by.
-            compress: Whether to compress them; None for the setting.
+            compress: The codec, as for `stage`.
             sync: Whether they must survive power loss; None for the setting.
             progress: Called now and then with the bytes taken since.
         """
@@ -236,16 +242,16 @@ class Store:
         settings = self._publication(ttl, False, source, content_type, labels)
         cutter = splitting.by_size(parts) if parts is not None else splitting.by_lines(lines or 0)
         items = splitting.publish_parts(
-            self.layout,
+            self.storage,
             data,
-            lambda: self.draft(compress=False, sync=False, items=parts),
+            lambda: self.draft(compress=False, sync=False, items=parts, spool=True),
             cutter,
             lambda: self.draft(compress, sync),
             settings,
             progress,
         )
         for item in items:
-            expect_expiry(self.layout, item.expires)
+            expect_expiry(self.storage, item.expires)
         return items
 
     def _publication(
@@ -256,10 +262,11 @@ class Store:
         content_type: str | None,
         labels: "Mapping[str, str] | None",
     ) -> "dict[str, Any]":
-        """Check what a caller says of an item, and return it as `Draft.publish` takes it."""
+        """Check what a caller says of an item, and return it as `Draft.finalize` takes it."""
         if content_type not in (None, "ndjson", "json", "text"):
             raise ValueError(f"content_type must be ndjson, json or text, not {content_type!r}")
         from maxstage.store.metadata import check_said
+        from maxstage.store.source import detect_source
 
         check_said(source, labels or {})
 
@@ -271,24 +278,31 @@ class Store:
         }
 
     def draft(
-        self, compress: bool | None = None, sync: bool | None = None, *, items: int | None = 1
+        self,
+        compress: bool | str | None = None,
+        sync: bool | None = None,
+        *,
+        items: int | None = 1,
+        spool: bool = False,
     ) -> "Draft":
         """Begin an item that is written bit by bit: nobody sees it before `Draft.publish`.
 
         Args:
-            compress: Whether to gzip it; None for the setting.
+            compress: The codec, as for `stage`.
             sync: Whether it must survive power loss once it is published; None for the setting.
             items: How many items its data is cut into later, for ``max_item_bytes``; None: any number.
+            spool: Whether it is never published, but read again.
         """
         from maxstage.store.draft import Draft
 
         settings = self.settings
         return Draft(
-            self.layout,
+            self.storage,
             settings,
-            compress=settings.compress if compress is None else compress,
+            codec=codec_named(settings.compress if compress is None else compress),
             sync=settings.sync if sync is None else sync,
             items=items,
+            spool=spool,
         )
 
     def _minutes(self, ttl: "timedelta | float | None") -> float:
@@ -322,13 +336,13 @@ class Store:
         """Open an item for slices of lines or bytes. Raises as `open` does."""
         from maxstage.store.reading import OpenItem
 
-        return OpenItem(self.layout, self.info(token))
+        return OpenItem(self.storage, self.info(token))
 
     def info(self, token: str) -> "Item":
         """Return what is known of an item. Raises as `open` does."""
         from maxstage.store.finding import read_item
 
-        return read_item(self.layout, parse_token(token))
+        return read_item(self.storage, parse_token(token))
 
     def list(
         self,
@@ -358,15 +372,19 @@ class Store:
             raise ValueError(f"limit must be at least 0, not {limit}")
         from maxstage.store.listing import scan
 
-        return scan(self.layout, source, labels or {}, limit)
+        return scan(self.storage, source, labels or {}, limit)
 
     def ids(self) -> "Ids":
         """Return the ids of all items that lie in the store, expired and damaged ones too."""
-        return sorted(filter(is_id, names_with(self.layout, META)))
+        return self.storage.ids()
 
     def strays(self) -> "Ids":
-        """Return the names of files that lie in the store as metadata, and whose names are no ids: not our files."""
-        return sorted(name + META for name in names_with(self.layout, META) if not is_id(name))
+        """Return the names of what lies where items do and is none: of files whose names are no ids, say."""
+        return self.storage.strays()
+
+    def path(self, item: "Item") -> str | None:
+        """Return the path of an item's data file; None where other programs can't open one."""
+        return self.storage.path(item)
 
     def verify(self, token: str, *, progress: "Progress | None" = None) -> "Item":
         """Read an item whole and check it. Raises as `open` does."""
@@ -391,16 +409,20 @@ class Store:
         return self.renew(token, ttl) if item.pinned else item
 
     def _set_expiry(self, token: str, expires: float | None) -> "Item":
-        from maxstage.store.draft import replace_metadata
-        from maxstage.store.finding import read_item
-        from maxstage.store.locking import Locked
+        from maxstage.store.finding import expired, missing
 
         item_id = parse_token(token)
-        with Locked(self.layout):
-            item = read_item(self.layout, item_id)
+
+        def change(item: "Item") -> None:
+            if item.is_expired(time.time()):
+                raise expired(item)
             item.expires = expires
-            replace_metadata(self.layout, item, sync=self.settings.sync)
-        expect_expiry(self.layout, expires)
+
+        try:
+            item = self.storage.replace(item_id, change, sync=self.settings.sync)
+        except KeyError:
+            raise missing(self.storage, item_id) from None
+        expect_expiry(self.storage, expires)
         return item
 
     def unstage(self, token: str) -> bool:
@@ -409,26 +431,32 @@ class Store:
         Raises:
             InvalidToken: `token` is none.
         """
-        from maxstage.store.sweep import delete
+        return self.storage.delete(parse_token(token))
 
-        return delete(self.layout, parse_token(token))
+    def take_back(self, items: "Iterable[Item]") -> None:
+        """Delete items that were staged a moment ago, and whose tokens nobody was told.
+
+        Raises:
+            OSError: Some could not be deleted; the others are.
+        """
+        self.storage.take_back(items)
 
     def sweep_is_due(self) -> bool:
         """Tell whether `sweep_if_due` would sweep."""
-        return is_due(self.layout)
+        return is_due(self.storage)
 
     def sweep_if_due(self) -> None:
         """Sweep, unless it is too soon, nothing can have expired, or somebody else is sweeping. Never fails."""
-        if is_due(self.layout):
+        if is_due(self.storage):
             from maxstage.store.sweep import sweep_if_due
 
-            sweep_if_due(self.layout)
+            sweep_if_due(self.storage)
 
     def cleanup(self, *, dry_run: bool = False) -> "Swept":
         """Sweep now: expired items and what dead writers left behind."""
         from maxstage.store.sweep import sweep
 
-        return sweep(self.layout, dry_run=dry_run)
+        return sweep(self.storage, dry_run=dry_run)
 
 
 def _source_in(prefix: bytes, content_type: "ContentType") -> str | None:
@@ -436,6 +464,6 @@ def _source_in(prefix: bytes, content_type: "ContentType") -> str | None:
     # An escape may hide the name.
     if content_type == "text" or not (b'"source"' in prefix or b"\\u" in prefix):
         return None
-    from maxstage.store.detect import detect_source
+    from maxstage.store.source import detect_source
 
     return detect_source(prefix, content_type)

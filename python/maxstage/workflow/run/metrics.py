@@ -141,7 +141,7 @@ class Warnings:
         self._check_disk()
 
     def _check_disk(self) -> None:
-        disk = os.statvfs(self._store.layout.root)
+        disk = os.statvfs(self._store.layout.base)
         if disk.f_blocks and disk.f_bavail < _FREE * disk.f_blocks:
             free = format_size(disk.f_bavail * disk.f_frsize)
             self._tell(

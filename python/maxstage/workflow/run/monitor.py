@@ -130,7 +130,7 @@ class RunMonitor:
         except (Error, OSError) as error:
             self._run.emit("warning", text=f"the output of {path} could not be kept whole: {error}")
             return None
-        self._run.state.set_token(path, item.token, self._run.store.layout.path(item.file_name))
+        self._run.state.set_token(path, item.token, self._run.store.path(item))
         return item.token
 
     def close(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from binascii import b2a_base64
 from typing import TYPE_CHECKING, Any
 
 from maxstage.errors import NotFound
-from maxstage.store.layout import project_around
+from maxstage.store.project import project_around
 from maxstage.workflow.run import shapes
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from maxstage.store.store import Store
 
 
-def let_go(output: dict[str, Any], tokens: Mapping[str, tuple[str, str]]) -> None:
+def let_go(output: dict[str, Any], tokens: Mapping[str, tuple[str, str | None]]) -> None:
     """Take the texts out of an output, which lie in the store.
 
     Args:

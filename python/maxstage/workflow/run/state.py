@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from maxstage.errors import WorkflowError
 from maxstage.humanize import printable
 from maxstage.output.task_output import TaskOutput
-from maxstage.store.layout import project_around
+from maxstage.store.project import project_around
 from maxstage.store.store import Store
 from maxstage.workflow.run import moved, run_files, shapes, tables
 from maxstage.workflow.run.results import COMPLETED, Ended, TaskResult, held_bytes
@@ -277,14 +277,14 @@ class RunState:
             db.executemany("UPDATE tasks SET accessed = ? WHERE path = ?", [(now, one) for one in used])
         return now
 
-    def set_token(self, path: str, token: str, file: str) -> None:
+    def set_token(self, path: str, token: str, file: str | None) -> None:
         """Note under which token an output, which the state has, is kept as well."""
         with self._transaction() as db:
             (text,) = db.execute("SELECT output FROM tasks WHERE path = ?", (path,)).fetchone()
             output = json.loads(text) | {"token": token, "external_path": file}
             db.execute("UPDATE tasks SET output = ? WHERE path = ?", (json.dumps(output), path))
 
-    def move(self, path: str, tokens: Mapping[str, tuple[str, str]]) -> None:
+    def move(self, path: str, tokens: Mapping[str, tuple[str, str | None]]) -> None:
         """Let go of what a task printed, which lies in the store.
 
         Args:

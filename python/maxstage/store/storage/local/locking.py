@@ -4,11 +4,11 @@ import os
 import time
 
 from maxstage.files import try_lock, wait_for_lock
-from maxstage.store.layout import LOCK
+from maxstage.store.storage.local.layout import LOCK, SWEEP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from maxstage.store.layout import Layout
+    from maxstage.store.storage.local.layout import ItemLayout
 
 PATIENCE = 1.0
 """Seconds to wait for the store's lock where waiting for long is worse than doing without."""
@@ -27,7 +27,7 @@ class Locked:
         patience: Seconds to wait for it; None waits as long as it takes.
     """
 
-    def __init__(self, layout: "Layout", patience: float | None = None) -> None:
+    def __init__(self, layout: "ItemLayout", patience: float | None = None) -> None:
         self._path = layout.path(LOCK)
         self._patience = patience
         self._fd = -1
@@ -42,6 +42,26 @@ class Locked:
             os.close(self._fd)
             raise
         return True
+
+    def __exit__(self, *exc: object) -> None:
+        os.close(self._fd)
+
+
+class Sweeping:
+    """Held by whoever sweeps; entering it tells whether nobody else does. Never waits.
+
+    Args:
+        layout: The store.
+    """
+
+    def __init__(self, layout: "ItemLayout") -> None:
+        self._path = layout.path(SWEEP)
+        self._fd = -1
+
+    def __enter__(self) -> bool:
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        self._fd = os.open(self._path, flags, 0o600)
+        return try_lock(self._fd)
 
     def __exit__(self, *exc: object) -> None:
         os.close(self._fd)

@@ -1,13 +1,10 @@
 """When a sweep is due: the only part of sweeping that every command looks at."""
 
-import os
 import time
-
-from maxstage.store.layout import SWEEP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from maxstage.store.layout import Layout
+    from maxstage.store.storage import Storage
 
 INTERVAL = 60
 """Seconds between two sweeps that happen by themselves."""
@@ -16,26 +13,24 @@ LONGEST = 3600
 """Seconds until the next sweep at most: what dead writers leave is looked for that often anyway."""
 
 
-def is_due(layout: "Layout") -> bool:
+def is_due(storage: "Storage") -> bool:
     """Tell whether it is time for a sweep."""
     now = time.time()
     try:
-        due = os.stat(layout.path(SWEEP), follow_symlinks=False).st_mtime
-    except FileNotFoundError:
-        return True
+        due = storage.sweep_time()
     except OSError:
         return False
     # A time further ahead than we ever write was written when the clock was wrong.
-    return not now < due <= now + LONGEST + INTERVAL
+    return due is None or not now < due <= now + LONGEST + INTERVAL
 
 
-def expect_expiry(layout: "Layout", expires: float | None) -> None:
+def expect_expiry(storage: "Storage", expires: float | None) -> None:
     """Note that an item will expire at Unix time `expires`, so that a sweep comes no later than it can be of use."""
     if expires is None:
         return
-    path = layout.path(SWEEP)
     try:
-        if os.stat(path, follow_symlinks=False).st_mtime > expires:
-            os.utime(path, (expires,) * 2, follow_symlinks=False)
+        due = storage.sweep_time()
+        if due is not None and due > expires:
+            storage.set_sweep_time(expires)
     except OSError:
-        return  # no sweep yet, or not ours to change: the item is not served after its time, swept or not
+        return  # not ours to change: the item is not served after its time, swept or not

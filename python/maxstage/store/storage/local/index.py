@@ -16,13 +16,14 @@ Where SQLite fails or is missing the items are read, as in a small store.
 
 import contextlib
 import math
+import operator
 import os
 
 from maxstage.errors import Corrupt
 from maxstage.light_json import dumps, loads
-from maxstage.store.finding import load_item
-from maxstage.store.layout import META, names_with
-from maxstage.store.metadata import Item
+from maxstage.store.metadata import FIELDS, Item
+from maxstage.store.storage.local.items import load_item
+from maxstage.store.storage.local.layout import META, names_with
 from maxstage.store.tokens import is_id
 
 TYPE_CHECKING = False
@@ -31,14 +32,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any, TypeVar
 
-    from maxstage.store.layout import Layout
+    from maxstage.store.storage.local.layout import ItemLayout
 
     Answer = TypeVar("Answer")
 
 WORTH_AN_INDEX = 1000
 """Items from which on there is an index: to read as many takes some 20 ms, about what importing SQLite takes."""
 
-_VERSION = 2
+_VERSION = 3
 """Of the tables; an index of another version is made anew."""
 
 _TICK = 2 * 10**9
@@ -53,34 +54,35 @@ _FEW = 500
 _CACHE = 16 * 1024
 """KiB of the index that are held in memory while it is changed: all of it, for a hundred thousand items."""
 
-_TABLES = """
-CREATE TABLE items (
-    id TEXT, created_ns INTEGER, expires REAL, record_count INTEGER, byte_size INTEGER, stored_size INTEGER,
-    source TEXT, content_type TEXT, compressed INTEGER, crc32 INTEGER, labels TEXT, line_index TEXT, extra TEXT,
-    inode TEXT, PRIMARY KEY (created_ns DESC, id)
-) WITHOUT ROWID;
+_COLUMNS = ", ".join(f"{name} {kind if kind != 'JSON' else 'TEXT'}" for name, _, kind in FIELDS)
+_NAMES = ", ".join(name for name, _, _ in FIELDS)
+_TABLES = f"""
+CREATE TABLE items ({_COLUMNS}, inode TEXT, PRIMARY KEY (created_ns DESC, id)) WITHOUT ROWID;
 CREATE UNIQUE INDEX by_id ON items (id);
 CREATE INDEX by_expiry ON items (expires);
 CREATE TABLE directory (inode TEXT, changed_ns INTEGER);
 INSERT INTO directory VALUES ('', 0);
-"""
+"""  # noqa: S608 - the names are ours
 # The items lie in the order in which they are listed.
 
 _TO_BE_READ = -1
 """In the place of created_ns: what is damaged is read anew each time."""
 
-_NEWEST = """
-SELECT id, created_ns, expires, record_count, byte_size, stored_size, source, content_type, compressed, crc32,
-    labels, line_index, extra
-FROM items WHERE created_ns >= 0 AND (expires IS NULL OR expires > ?) ORDER BY created_ns DESC, id
-"""
-_INSERT = "INSERT OR REPLACE INTO items VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_NEWEST = (
+    f"SELECT {_NAMES} FROM items "  # noqa: S608 - the names are ours
+    "WHERE created_ns >= 0 AND (expires IS NULL OR expires > ?) ORDER BY created_ns DESC, id"
+)
+_INSERT = f"INSERT OR REPLACE INTO items VALUES ({', '.join('?' * (len(FIELDS) + 1))})"  # noqa: S608
+
+_VALUES = operator.attrgetter(*(name for name, _, _ in FIELDS))
+_JSON = tuple(place for place, (_, _, kind) in enumerate(FIELDS) if kind == "JSON")
+"""The places of what SQLite has no type for."""
 
 
 class Index:
     """The index of a store. See `ask`."""
 
-    def __init__(self, layout: "Layout", database: "sqlite3.Connection") -> None:
+    def __init__(self, layout: "ItemLayout", database: "sqlite3.Connection") -> None:
         self._layout = layout
         self._database = database
 
@@ -137,14 +139,16 @@ class Index:
     def _read(self, item_id: str, inode: str) -> "tuple[Any, ...] | None":
         try:
             item = load_item(self._layout.meta(item_id), item_id)
-        except FileNotFoundError:
+        except KeyError:
             return None  # removed since; its row, if any, is dropped next time
         except Corrupt:
             return _row_to_be_read(item_id, inode)
         return _to_row(item, inode)
 
 
-def ask(layout: "Layout", question: "Callable[[Index], Answer]", *, hurried: bool = False) -> "Answer | None":
+def ask(
+    layout: "ItemLayout", question: "Callable[[Index], Answer]", *, hurried: bool = False
+) -> "Answer | None":
     """Return what `question` returns of the index, up to date; None where the store is small, or it can't be had.
 
     Args:
@@ -173,7 +177,7 @@ def ask(layout: "Layout", question: "Callable[[Index], Answer]", *, hurried: boo
 
 
 @contextlib.contextmanager
-def changing(layout: "Layout", item_id: str) -> "Iterator[None]":
+def changing(layout: "ItemLayout", item_id: str) -> "Iterator[None]":
     """Within it an item's metadata may be replaced: the index has forgotten it, and waits."""
     if not os.path.lexists(layout.index):
         yield
@@ -194,7 +198,7 @@ def changing(layout: "Layout", item_id: str) -> "Iterator[None]":
         database.close()
 
 
-def _forget(layout: "Layout", item_id: str) -> "sqlite3.Connection | None":
+def _forget(layout: "ItemLayout", item_id: str) -> "sqlite3.Connection | None":
     """Take an item out of the index, and keep its lock; None where that can't be."""
     try:
         import sqlite3
@@ -213,7 +217,7 @@ def _forget(layout: "Layout", item_id: str) -> "sqlite3.Connection | None":
     return database
 
 
-def _connect(layout: "Layout", patience: float = _PATIENCE) -> "sqlite3.Connection":
+def _connect(layout: "ItemLayout", patience: float = _PATIENCE) -> "sqlite3.Connection":
     import sqlite3
 
     path = layout.index
@@ -241,12 +245,12 @@ def _make_tables(database: "sqlite3.Connection") -> None:
     database.execute("COMMIT")
 
 
-def _remove(layout: "Layout") -> None:
+def _remove(layout: "ItemLayout") -> None:
     with contextlib.suppress(FileNotFoundError):
         os.unlink(layout.index)
 
 
-def _inodes(layout: "Layout") -> "dict[str, str]":
+def _inodes(layout: "ItemLayout") -> "dict[str, str]":
     """Return the inode of each item's metadata, as text: SQLite's integers have a sign."""
     with os.scandir(layout.root) as entries:
         return {
@@ -264,33 +268,24 @@ def _now_of(path: str) -> int:
 def _row_to_be_read(item_id: str, inode: str) -> "tuple[Any, ...]":
     # A name that is not an id may not be text either.
     name = item_id if is_id(item_id) else os.fsencode(item_id)
-    return (name, _TO_BE_READ, *[None] * 11, inode)
+    return (name, _TO_BE_READ, *[None] * (len(FIELDS) - 2), inode)
 
 
 def _to_row(item: Item, inode: str) -> "tuple[Any, ...]":
-    return (
-        item.id,
-        item.created_ns,
-        item.expires,
-        item.record_count,
-        item.byte_size,
-        item.stored_size,
-        item.source,
-        item.content_type,
-        item.compressed,
-        item.crc32,
-        dumps(item.labels) if item.labels else None,
-        dumps(item.line_index) if item.line_index else None,
-        dumps(item.extra) if item.extra else None,
-        inode,
-    )
+    values = [*_VALUES(item), inode]
+    for place in _JSON:
+        values[place] = dumps(values[place]) if values[place] else None
+    return tuple(values)
 
 
 def _to_item(row: "tuple[Any, ...]") -> Item:
-    item = Item.from_values(row)
-    # SQLite has no booleans, nor lists and objects.
-    item.compressed = bool(item.compressed)
-    item.labels = {} if row[10] is None else loads(row[10])
-    item.line_index = None if row[11] is None else tuple(loads(row[11]))
-    item.extra = {} if row[12] is None else loads(row[12])
+    values = [*row]
+    for place in _JSON:
+        if row[place] is not None:
+            values[place] = loads(row[place])
+    item = Item.from_values(tuple(values))
+    # JSON has no tuples, and what is empty was not written.
+    item.line_index = item.line_index and (item.line_index[0], item.line_index[1])
+    item.labels = item.labels or {}
+    item.extra = item.extra or {}
     return item

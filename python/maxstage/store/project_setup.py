@@ -1,0 +1,81 @@
+"""Making a project: the ``.max`` directory and what lies in it."""
+
+import os
+
+from maxstage.settings import SETTINGS, Setting
+from maxstage.store.project import Layout, absolute
+from maxstage.trust import check_path
+
+_GITIGNORE = "# Staged data is nobody's source: keep all of it out of git.\n*\n"
+
+_HEAD = """\
+# Settings of this Max project. An option on the command line comes first, then the environment
+# (MAX_TTL_MINUTES, MAX_SYNC, ...), then this file, then the default.
+"""
+
+_LIMITS = """
+# Limits of output, for max exec and max truncate.
+# [limits]
+# max_stdout_bytes = "1MiB"
+# truncation_strategy = "tail"
+"""
+
+
+def init_project(folder: str) -> bool:
+    """Make ``folder/.max``, private to the user; what is there already stays as it is.
+
+    Returns:
+        Whether anything was made.
+
+    Raises:
+        Untrusted: What is there belongs to another user.
+    """
+    layout = Layout(absolute(folder))
+    made = _make_directory(layout.base)
+    for path in (layout.base, layout.root, layout.config):
+        check_path(path, layout.project)
+    made |= _make_directory(layout.root)
+    made |= _make_file(f"{layout.base}/.gitignore", _GITIGNORE)
+    return _make_file(layout.config, _config()) or made
+
+
+def _config() -> str:
+    """Return a file with settings that says nothing but what could be said."""
+    return _HEAD + "".join(map(_shown, SETTINGS)) + _LIMITS
+
+
+def _shown(setting: Setting) -> str:
+    if setting.default is None:
+        return f"\n# {setting.doc}. By default there is no limit; with one:\n# {setting.key} = {setting.example}\n"
+    return f"\n# {setting.doc}.\n# {setting.key} = {_toml(setting.default)}\n"
+
+
+def _toml(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _make_directory(path: str) -> bool:
+    if os.path.isdir(path):
+        return False
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        if not os.path.isdir(path):
+            raise
+        return False  # somebody else has made it this moment
+    return True
+
+
+def _make_file(path: str, content: str) -> bool:
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        return False
+    try:
+        with open(fd, "w", encoding="utf-8") as file:
+            file.write(content)
+    except OSError as error:
+        os.unlink(path)  # half of it would stay for ever, since what is there is left alone
+        raise type(error)(error.errno, error.strerror, path) from None
+    return True

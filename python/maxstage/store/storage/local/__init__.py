@@ -1,0 +1,165 @@
+"""Items as files in a directory: see `maxstage.store.storage.local.layout` for what lies there and who owns it."""
+
+import os
+
+from maxstage.store.storage.local.items import load_item
+from maxstage.store.storage.local.layout import EXPIRED, META, SWEEP, ItemLayout, names_with
+from maxstage.store.tokens import is_id
+
+# What only some commands need is imported where it is used: reading one item takes less time than importing all this.
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
+
+    from maxstage.store.metadata import Item
+    from maxstage.store.storage import ItemData, Leftover, Upload
+    from maxstage.store.storage.local.upload import LocalUpload
+
+    Ids = list[str]  # the class has methods of both names
+
+
+class LocalStorage:
+    """The storage of a project on this machine, or in a directory that several share.
+
+    Args:
+        project: The folder that holds ``.max``, absolute.
+    """
+
+    __slots__ = ("layout", "place")
+
+    def __init__(self, project: str) -> None:
+        self.layout = ItemLayout(project)
+        self.place = self.layout.root
+
+    # One item
+
+    def create(self, id_bytes: int) -> "LocalUpload":
+        """Take an id. See `Storage.create`."""
+        from maxstage.store.storage.local.upload import LocalUpload
+
+        return LocalUpload(self.layout, id_bytes)
+
+    spool = create
+
+    def head(self, item_id: str) -> "Item":
+        """Return what is known of an item. See `Storage.head`."""
+        return load_item(self.layout.meta(item_id), item_id)
+
+    def tombstone(self, item_id: str) -> "Item":
+        """Return what was known of an item that expired. See `Storage.tombstone`."""
+        return load_item(self.layout.hidden(item_id, EXPIRED), item_id)
+
+    def open(self, item: "Item") -> "ItemData":
+        """Open the data of an item. See `Storage.open`."""
+        from maxstage.store.storage.local.data import open_data
+
+        return open_data(self.layout, item)
+
+    def path(self, item: "Item") -> str:
+        """Return the path of an item's data file."""
+        return self.layout.path(item.file_name)
+
+    def replace(self, item_id: str, change: "Callable[[Item], None]", *, sync: bool) -> "Item":
+        """Change what is known of an item. See `Storage.replace`."""
+        from maxstage.store.storage.local.items import replace_metadata
+        from maxstage.store.storage.local.locking import Locked
+
+        with Locked(self.layout):
+            item = self.head(item_id)
+            change(item)
+            replace_metadata(self.layout, item, sync=sync)
+        return item
+
+    def delete(self, item_id: str) -> bool:
+        """Delete an item. See `Storage.delete`."""
+        from maxstage.store.storage.local.removal import delete
+
+        return delete(self.layout, item_id)
+
+    def take_back(self, items: "Iterable[Item]") -> None:
+        """Delete items that were published a moment ago. See `Storage.take_back`."""
+        from maxstage.store.storage.local.removal import take_back
+
+        take_back(self.layout, items)
+
+    def expire(self, item_id: str, now: float, *, patience: float | None = None) -> bool:
+        """End an item if it has expired. See `Storage.expire`."""
+        from maxstage.store.storage.local.removal import expire
+
+        return expire(self.layout, item_id, now, patience)
+
+    # All items
+
+    def ids(self) -> "Ids":
+        """Return the ids of all items. See `Storage.ids`."""
+        return sorted(filter(is_id, names_with(self.layout, META)))
+
+    def strays(self) -> "Ids":
+        """Return the names of files that lie here as metadata, and whose names are no ids. See `Storage.strays`."""
+        return sorted(name + META for name in names_with(self.layout, META) if not is_id(name))
+
+    def newest(
+        self, now: float, is_wanted: "Callable[[Item], bool] | None", limit: int | None
+    ) -> "tuple[list[Item], Ids]":
+        """Return the newest items, and what is damaged. See `Storage.newest`."""
+        from maxstage.store.storage.local.listing import newest
+
+        return newest(self.layout, now, is_wanted, limit)
+
+    def expired(self, now: float, *, hurried: bool) -> "tuple[Ids, float]":
+        """Return what may have expired, and when the next item may. See `Storage.expired`."""
+        from maxstage.store.storage.local.listing import expired
+
+        return expired(self.layout, now, hurried=hurried)
+
+    def usage(self, *, published: bool = False) -> int:
+        """Return the bytes that data takes. See `Storage.usage`."""
+        from maxstage.store.storage.local.listing import usage
+
+        return usage(self.layout, published=published)
+
+    def free_space(self) -> int | None:
+        """Return the bytes that the file system has room for."""
+        disk = os.statvfs(self.layout.root)
+        return disk.f_bavail * disk.f_frsize
+
+    def batch(self) -> "AbstractContextManager[Callable[[Sequence[Upload]], None]]":
+        """Begin to write several items. See `Storage.batch`."""
+        from maxstage.store.storage.local.upload import batch
+
+        return batch(self.layout)
+
+    def sync(self) -> None:
+        """Wait until what was published survives power loss."""
+        from maxstage.store.storage.local.items import sync_directory
+
+        sync_directory(self.layout.root)
+
+    # Sweeping
+
+    def leftovers(
+        self, now: float, orphan_seconds: float, tombstone_seconds: float
+    ) -> "list[list[Leftover]]":
+        """Return what may be left behind. See `Storage.leftovers`."""
+        from maxstage.store.storage.local.leftovers import find
+
+        return find(self.layout, now, orphan_seconds, tombstone_seconds)
+
+    def sweep_time(self) -> float | None:
+        """Return when the next sweep is worth while: the time of change of a file."""
+        try:
+            return os.stat(self.layout.path(SWEEP), follow_symlinks=False).st_mtime
+        except FileNotFoundError:
+            return None
+
+    def set_sweep_time(self, when: float) -> None:
+        """Note when the next sweep is worth while."""
+        os.utime(self.layout.path(SWEEP), (when, when), follow_symlinks=False)
+
+    def sweeping(self) -> "AbstractContextManager[bool]":
+        """Keep others from sweeping. See `Storage.sweeping`."""
+        from maxstage.store.storage.local.locking import Sweeping
+
+        return Sweeping(self.layout)

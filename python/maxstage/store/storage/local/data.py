@@ -1,0 +1,69 @@
+"""The data of an item: a file that is open."""
+
+import os
+
+from maxstage._backend import core
+from maxstage.errors import Corrupt
+from maxstage.store.storage.local.layout import open_regular
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from maxstage.store.metadata import Item
+    from maxstage.store.storage.local.layout import ItemLayout
+
+
+def open_data(layout: "ItemLayout", item: "Item") -> "LocalData":
+    """Open the data file of an item.
+
+    Raises:
+        KeyError: The item is gone.
+        Corrupt: Its data file is missing, is none, or is not as long as it should be.
+    """
+    path = layout.path(item.file_name)
+    try:
+        fd = open_regular(path)
+    except FileNotFoundError:
+        # Removed since its metadata was read, unless the metadata is still there.
+        if os.path.lexists(layout.meta(item.id)):
+            raise Corrupt("its data file is missing") from None
+        raise KeyError(item.id) from None
+    try:
+        size = os.fstat(fd).st_size
+        if size != item.stored_size:
+            from maxstage.humanize import counted
+
+            raise Corrupt(f"its data file has {counted(size, 'byte')}, not {item.stored_size:,}")
+        return LocalData(fd, path, item)
+    except BaseException:
+        os.close(fd)
+        raise
+
+
+class LocalData:
+    """A data file that is open: `core.Reader` with the descriptor that it reads.
+
+    Args:
+        fd: The file, which is ours from now on.
+        path: What errors call it.
+        item: The item.
+    """
+
+    __slots__ = ("_fd", "copy_to", "crc32", "line_offset", "read", "size", "tail_offset")
+
+    def __init__(self, fd: int, path: str, item: "Item") -> None:
+        reader = core.Reader(
+            fd, path, file_size=item.stored_size, codec=item.codec, line_index=item.line_index
+        )
+        self._fd = fd
+        self.size = reader.size
+        self.line_offset = reader.line_offset
+        self.tail_offset = reader.tail_offset
+        self.read = reader.read
+        self.copy_to = reader.copy_to
+        self.crc32 = reader.crc32
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1

@@ -1,0 +1,87 @@
+"""Ending items: deleted, taken back, or expired, which leaves a tombstone."""
+
+import errno
+import os
+import stat
+
+from maxstage.errors import Corrupt
+from maxstage.files import remove
+from maxstage.store.storage import Busy
+from maxstage.store.storage.local.items import load_item
+from maxstage.store.storage.local.layout import DATA, EXPIRED, LEAVING
+from maxstage.store.storage.local.locking import PATIENCE, Locked
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from maxstage.store.metadata import Item
+    from maxstage.store.storage.local.layout import ItemLayout
+
+
+def expire(layout: "ItemLayout", item_id: str, now: float, patience: float | None = None) -> bool:
+    """End an item if it has expired; false where it was renewed, pinned or removed since it was looked at.
+
+    Its metadata becomes the tombstone by rename; then its data is deleted.
+
+    Raises:
+        Busy: Somebody holds the store's lock.
+    """
+    with Locked(layout, patience) as free:
+        if not free:
+            raise Busy
+        try:
+            item = load_item(layout.meta(item_id), item_id)
+        except (KeyError, Corrupt):
+            return False
+        if not item.is_expired(now):
+            return False
+        tombstone = layout.hidden(item_id, EXPIRED)
+        os.rename(layout.meta(item_id), tombstone)
+        os.utime(tombstone, follow_symlinks=False)
+        remove(layout.path(item.file_name))
+        return True
+
+
+def delete(layout: "ItemLayout", item_id: str) -> bool:
+    """Delete an item, even one whose metadata can't be read; false where there is none.
+
+    Raises:
+        OSError: Its files can't be deleted: somebody put a directory in the place of one, say.
+    """
+    with Locked(layout):
+        return _delete(layout, item_id)
+
+
+def take_back(layout: "ItemLayout", items: "Iterable[Item]") -> None:
+    """Delete items that were published a moment ago, and whose tokens nobody was told.
+
+    Raises:
+        OSError: Some could not be deleted; the others are.
+    """
+    problem: OSError | None = None
+    # Who might change them at this moment has found them in a list. For that a stopped process isn't waited for.
+    with Locked(layout, PATIENCE):
+        for item in items:
+            try:
+                _delete(layout, item.id)
+            except OSError as error:
+                problem = error
+    if problem is not None:
+        raise problem
+
+
+def _delete(layout: "ItemLayout", item_id: str) -> bool:
+    meta, leaving = layout.meta(item_id), layout.hidden(item_id, LEAVING)
+    try:
+        if stat.S_ISDIR(os.lstat(meta).st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), meta)  # not ours to empty
+        os.rename(meta, leaving)
+    except FileNotFoundError:
+        return False
+    # One from before a backup was restored would answer that it expired.
+    remove(layout.hidden(item_id, EXPIRED))
+    for extension in DATA:
+        remove(layout.path(item_id + extension))
+    remove(leaving)
+    return True

@@ -1,0 +1,147 @@
+"""Writing an item: an id is claimed by a file, and its metadata is renamed into place last, which is the commit."""
+
+import contextlib
+import os
+
+from maxstage._backend import core
+from maxstage.errors import QuotaExceeded
+from maxstage.files import remove, write_all
+from maxstage.store.storage.local.items import sync_directory
+from maxstage.store.storage.local.layout import CLAIM, EXPIRED, LEAVING, PART, ItemLayout
+from maxstage.store.tokens import new_id
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from maxstage.store.metadata import Item
+    from maxstage.store.storage import Upload
+
+_TRIES = 100
+"""Ids tried before giving up: with 8 digits, a store of 40 million items still has 99 free of 100."""
+
+_ERRORS_ARE_TOLD = (5, 8)
+"""The Linux from which on syncing a file system tells of what could not be written."""
+
+
+class LocalUpload:
+    """An item that is being written: a claim, which its writer holds locked as long as it lives, and a part.
+
+    Args:
+        layout: Where the files lie.
+        id_bytes: Random bytes in the id.
+    """
+
+    __slots__ = ("_claim_fd", "_data", "_layout", "fd", "id", "name")
+
+    def __init__(self, layout: ItemLayout, id_bytes: int) -> None:
+        self._layout = layout
+        self._data = ""
+        self.id, self._claim_fd, self.fd = _claim(layout, id_bytes)
+        self.name = layout.hidden(self.id, PART)
+
+    def put_metadata(self, item: "Item") -> None:
+        """Write what is known of the item."""
+        write_all(self._claim_fd, item.to_json(), self._layout.meta(self.id))
+        self._data = self._layout.path(item.file_name)
+
+    def flush(self) -> None:
+        """Wait until data and metadata are on the disk."""
+        os.fdatasync(self.fd)
+        os.fsync(self._claim_fd)
+
+    def publish(self, *, sync: bool, check: "Callable[[], None] | None" = None) -> None:
+        """Make the item visible. See `Upload.publish`."""
+        layout = self._layout
+        renames = [(self.name, self._data), (layout.hidden(self.id, CLAIM), layout.meta(self.id))]
+        if check is None:
+            core.rename(renames)
+        else:
+            from maxstage.store.storage.local.locking import PATIENCE, Locked
+
+            # One after the other: of two for whom there is room alone, but not together, one gets it.
+            with Locked(layout, PATIENCE):
+                check()
+                core.rename(renames)
+        if sync:
+            sync_directory(layout.root)
+        self._close()
+
+    def discard(self) -> None:
+        """Leave nothing behind. See `Upload.discard`."""
+        layout = self._layout
+        # The id is ours alone until the claim is gone, so that comes last.
+        names = [
+            layout.meta(self.id),
+            self._data,
+            layout.hidden(self.id, PART),
+            layout.hidden(self.id, CLAIM),
+        ]
+        problem: OSError | None = None
+        for name in filter(None, names):
+            try:
+                remove(name)
+            except OSError as error:
+                problem = error
+        self._close()
+        if problem is not None:
+            raise problem
+
+    def detach(self) -> int:
+        """Return a descriptor of the part, which has no name any more: its bytes no longer count as the store's."""
+        fd = os.open(self.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            os.unlink(self.name)
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
+
+    def _close(self) -> None:
+        fds = self.fd, self._claim_fd
+        self.fd = self._claim_fd = -1
+        for fd in fds:
+            if fd >= 0:
+                os.close(fd)
+
+
+def _claim(layout: ItemLayout, id_bytes: int) -> tuple[str, int, int]:
+    """Take an id that nobody has, had within the last day, or is taking; return it, the locked claim, and the part.
+
+    Whoever holds an id shows it by one of four files, and each change from one to the next is a rename: claim
+    to metadata, metadata to leaving or expired. So after the exclusive creation of the claim, a look at the
+    other three, in that order, can't miss one.
+    """
+    for _ in range(_TRIES):
+        item_id = new_id(id_bytes)
+        holders = (layout.meta(item_id), layout.hidden(item_id, LEAVING), layout.hidden(item_id, EXPIRED))
+        fds = core.claim(layout.hidden(item_id, CLAIM), layout.hidden(item_id, PART), holders)
+        if fds is not None:
+            return item_id, *fds
+    raise QuotaExceeded(f"no free token found in {_TRIES} tries; set token_bytes to 8 in .max/config.toml")
+
+
+@contextlib.contextmanager
+def batch(layout: ItemLayout) -> "Iterator[Callable[[Sequence[Upload]], None]]":
+    """Give what flushes many uploads at once. See `Storage.batch`."""
+    # Opened before anything is written: it is told of what could not be written since.
+    directory = os.open(layout.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def flush(uploads: "Sequence[Upload]") -> None:
+        if not _sync_file_system(directory):
+            for upload in uploads:
+                upload.flush()
+
+    try:
+        yield flush
+    finally:
+        os.close(directory)
+
+
+def _sync_file_system(directory: int) -> bool:
+    """Wait until all that was written to a file system is on the disk; false where the system can't."""
+    system = os.uname()
+    numbers = system.release.split(".")[:2]
+    if system.sysname != "Linux" or not all(map(str.isdigit, numbers)):
+        return False
+    return tuple(map(int, numbers)) >= _ERRORS_ARE_TOLD and core.sync_file_system(directory)
