@@ -18,6 +18,7 @@ import pytest
 from hostile import mutate, plant
 
 import maxstage
+from maxstage.cli import command as cli_command
 from maxstage.cli import process as running
 from maxstage.humanize import printable
 from maxstage.store import metadata
@@ -362,7 +363,7 @@ def run_all(fuzz: Fuzz, number: int, capfdbinary) -> None:
     (fuzz.staging / f"{item_id}.txt").write_bytes(fuzz.good[origin])
     name = plant(rng, fuzz.staging, item_id, mutate(rng, {**fuzz.told[origin], "token": item_id}))
     for command in COMMANDS:
-        code = running.run([item_id if word == "TOKEN" else word for word in command])
+        code = running.run(cli_command, [item_id if word == "TOKEN" else word for word in command])
         out, err = capfdbinary.readouterr()
         assert code in {0, 1}, (number, command, err)
         for text in (out, err):
@@ -380,7 +381,9 @@ def run_all(fuzz: Fuzz, number: int, capfdbinary) -> None:
             named = item_id in told or printable(name) in told
             assert named or is_expired(fuzz.store, item_id) or command[-1] == "verify", (number, command)
             assert code == (1 if "verify" in command and err else 0)
-    assert running.run(["unstage", "--all", "--yes"]) == (1 if (fuzz.staging / name).is_dir() else 0)
+    assert running.run(cli_command, ["unstage", "--all", "--yes"]) == (
+        1 if (fuzz.staging / name).is_dir() else 0
+    )
     out, err = capfdbinary.readouterr()
     left = os.listdir(fuzz.staging)
     for one in fuzz.good:

@@ -75,10 +75,9 @@ class FullOutput:
         """Make the item visible; it is pinned as long as somebody owns it."""
         if self._draft is None:
             return
-        extra: dict[str, Any] = {} if self._owner is None else {"owner": self._owner}
         minutes = None if self._owner is not None else self._store.settings.ttl_minutes
         try:
-            item = self._draft.publish(ttl_minutes=minutes, source=printable(self._source), extra=extra)
+            item = self._draft.publish(ttl_minutes=minutes, source=printable(self._source), owner=self._owner)
         except (OSError, Error) as error:
             self.fail(error)
             return
