@@ -104,7 +104,7 @@ def runs_show(store: Store, run_id: str, iterations: bool, output: str) -> None:
         write_out("")
         for line in table(_results(state, iterations=iterations)):
             write_out(line)
-        kept = [item for item in store.list() if item.extra.get("owner") == run_id]
+        kept = [item for item in store.list() if item.owner == run_id]
         size = format_size(sum(item.stored_size for item in kept))
         write_out(f"\n{counted(len(kept), 'output')} kept whole, {size} on disk")
     finally:

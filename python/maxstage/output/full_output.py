@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from maxstage._backend import core
 from maxstage.errors import Error, Untrusted, describe

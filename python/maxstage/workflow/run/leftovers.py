@@ -42,7 +42,7 @@ def delete_damaged(store: Store, run_id: str) -> int:
     try:
         if facts_of(folder, run_id).get("status") != DAMAGED:
             raise WorkflowError(f"Run {run_id} is not damaged any more, and was not deleted")
-        owned = [item.token for item in store.list() if item.extra.get("owner") == run_id]
+        owned = [item.token for item in store.list() if item.owner == run_id]
         delete_files(folder, run_id)
         return sum(store.unstage(token) for token in owned)
     finally:
@@ -53,4 +53,4 @@ def _owned(store: Store, state: RunState) -> Iterator[tuple[Store, str]]:
     """Give the items that a run owns, each with the store that it lies in."""
     directories = state.facts().get("stores", [])
     for place in (store, *(type(store).open_dir(path) for path in directories if os.path.isdir(path))):
-        yield from ((place, item.token) for item in place.list() if item.extra.get("owner") == state.run_id)
+        yield from ((place, item.token) for item in place.list() if item.owner == state.run_id)

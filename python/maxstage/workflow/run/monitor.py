@@ -125,7 +125,7 @@ class RunMonitor:
                 item = draft.publish(
                     ttl_minutes=None,
                     source=f"context/{path}",
-                    extra={"owner": self._run.state.run_id},
+                    owner=self._run.state.run_id,
                 )
         except (Error, OSError) as error:
             self._run.emit("warning", text=f"the output of {path} could not be kept whole: {error}")

@@ -122,7 +122,7 @@ def move(store: Store, state: RunState, path: str) -> None:
             with store.draft() as draft:
                 draft.write(part.content)
                 source = f"run/{path}" if name == "stdout" else f"run/{path}/stderr"
-                item = draft.publish(ttl_minutes=None, source=source, extra={"owner": state.run_id})
+                item = draft.publish(ttl_minutes=None, source=source, owner=state.run_id)
             tokens[name] = (item.token, store.path(item))
     state.move(path, tokens)
 
