@@ -97,7 +97,7 @@ def test_when_the_whole_is_kept(store):
     assert not over.truncated
     owned = sh("seq 10000", store=store, limits=SMALL, owner="run-1")
     assert store.info(owned.token).pinned
-    assert store.info(owned.token).extra["owner"] == "run-1"
+    assert store.info(owned.token).owner == "run-1"
 
 
 def test_elsewhere(store, tmp_path):

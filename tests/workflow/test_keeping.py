@@ -118,7 +118,7 @@ def test_what_was_moved_is_found_wherever_it_is_wanted(flow):
     exported = json.loads(json.dumps(state.export()))
     assert exported["task_outputs"]["loop"]["output"]["content"] == numbers * 4
     assert {token for token, _ in state.kept("text")} <= state.tokens()
-    owned = {item.token for item in flow.store.list() if item.extra.get("owner") == result.run_id}
+    owned = {item.token for item in flow.store.list() if item.owner == result.run_id}
     assert owned == state.tokens()
     state.acquire()
     delete_run(flow.store, state)

@@ -247,7 +247,7 @@ def test_kill_9_at_any_instant(program, store, most):
             for output in (task["output"], task["output"] and task["output"]["stderr"])
             if output and output["token"]
         }
-        owned = {item.token for item in store.list() if item.extra.get("owner") == run_id}
+        owned = {item.token for item in store.list() if item.owner == run_id}
         assert owned == referred
         for token in owned:
             store.verify(token)
