@@ -141,8 +141,9 @@ def _is_ours(number: int) -> bool:
 def _handle() -> None:
     """Handle what has waited; from then on nothing waits, unless a handler raised."""
     while _state.came:
-        number, frame = _state.came.pop(0)
-        _state.handlers[number](number, frame)
+        number, _ = _state.came.pop(0)
+        # Where it came is over; it is handled here.
+        _state.handlers[number](number, None)
     _state.waiting = False
 
 

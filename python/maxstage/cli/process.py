@@ -25,6 +25,12 @@ OK, FAILED, USAGE = 0, 1, 2
 _BY_SIGNAL = 128
 """What a shell adds to a signal's number for its exit code."""
 
+_IMPORTER = "<frozen importlib._bootstrap>"
+"""The file that the code of an import is said to be of."""
+
+_MOMENT = 0.002
+"""Seconds: about what a module of ours takes to be imported."""
+
 _ENDING = (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP)
 """The signals that ask us to end."""
 
@@ -63,7 +69,7 @@ def catch_signals() -> None:
     gc.enable()
     for number in _ENDING:
         if _signal.getsignal(number) == _signal.SIG_DFL:
-            _signal.signal(number, _signal.default_int_handler if number == _signal.SIGINT else _terminate)
+            _signal.signal(number, _terminate)
 
 
 def _release_signals() -> None:
@@ -146,8 +152,23 @@ def _code_of(error: BaseException) -> int:
     return _BY_SIGNAL + (error.number if isinstance(error, Terminated) else _signal.SIGINT)
 
 
-def _terminate(number: int, frame: "FrameType | None") -> None:  # noqa: ARG001
+def _terminate(number: int, frame: "FrameType | None") -> None:
+    if _is_importing(frame):
+        # Python drops what is raised within some callbacks of an import, and shows a traceback: a moment later then.
+        _signal.signal(_signal.SIGALRM, lambda *_: _signal.raise_signal(number))
+        _signal.setitimer(_signal.ITIMER_REAL, _MOMENT)
+        return
+    if number == _signal.SIGINT:
+        raise KeyboardInterrupt
     raise Terminated(number)
+
+
+def _is_importing(frame: "FrameType | None") -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename == _IMPORTER:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _plug_closed_streams() -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from maxstage.store.draft import Data, Draft
     from maxstage.store.metadata import Item
-    from maxstage.store.storage import Storage
+    from maxstage.store.storage.protocol import Storage
 
 _AT_ONCE = 250
 """Items that wait for the disk together, at most: each is open until then."""

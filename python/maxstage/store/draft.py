@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from maxstage.settings import Settings
     from maxstage.store.metadata import ContentType
-    from maxstage.store.storage import Storage, Upload
+    from maxstage.store.storage.protocol import Storage, Upload
 
     Data = bytes | bytearray | memoryview | str | os.PathLike[str] | int | BinaryIO | Iterable[bytes]
     Progress = Callable[[int], None]

@@ -8,7 +8,7 @@ from maxstage.store.tokens import format_token
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from maxstage.store.metadata import Item
-    from maxstage.store.storage import Storage
+    from maxstage.store.storage.protocol import Storage
 
 _SHOWN = 100
 """Characters of a source that an error repeats."""
@@ -29,14 +29,6 @@ def read_item(storage: "Storage", item_id: str) -> "Item":
     if item.is_expired(time.time()):
         raise expired(item)
     return item
-
-
-def damaged(item_id: str, what: str) -> Corrupt:
-    """Return the error for an item that is not what was staged."""
-    token = format_token(item_id)
-    return Corrupt(
-        f'Staged data is damaged: {token}: {what}. Stage it again and remove this with "max unstage {token}"'
-    )
 
 
 def missing(storage: "Storage", item_id: str) -> NotFound:

@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from maxstage.store.metadata import Item
-    from maxstage.store.storage import Storage
+    from maxstage.store.storage.protocol import Storage
 
 
 def scan(

@@ -7,7 +7,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from maxstage._backend import core
     from maxstage.settings import Settings
-    from maxstage.store.storage import Storage
+    from maxstage.store.storage.protocol import Storage
 
 STEP = 8 * 1024 * 1024
 """Bytes written between two looks at the disk: seldom enough to cost nothing, often enough that several

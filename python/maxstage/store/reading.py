@@ -1,14 +1,15 @@
 """Reading an item: opening its data, slicing it, and checking that it is what was staged."""
 
 from maxstage.errors import Corrupt
-from maxstage.store.finding import damaged, missing
+from maxstage.store.damage import damaged
+from maxstage.store.finding import missing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from maxstage.store.metadata import Item
-    from maxstage.store.storage import Storage
+    from maxstage.store.storage.protocol import Storage
 
 STEP = 16 * 1024 * 1024
 """Bytes read between two steps of the progress bar; a multiple of a frame, so that none is inflated twice."""

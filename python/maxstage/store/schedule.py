@@ -4,7 +4,7 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from maxstage.store.storage import Storage
+    from maxstage.store.storage.protocol import Storage
 
 INTERVAL = 60
 """Seconds between two sweeps that happen by themselves."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from maxstage.store.draft import Data, Draft, Progress
     from maxstage.store.metadata import Item
-    from maxstage.store.storage import Storage
+    from maxstage.store.storage.protocol import Storage
 
     Cutter = Callable[[core.Reader], Generator[int, None, None]]
 

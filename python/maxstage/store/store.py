@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from maxstage.store.draft import Data, Draft, Progress
     from maxstage.store.metadata import ContentType, Item
     from maxstage.store.reading import OpenItem
-    from maxstage.store.storage import Storage
+    from maxstage.store.storage.protocol import Storage
     from maxstage.store.sweep import Swept
 
     Items = list[Item]  # inside the class, `list` is the method

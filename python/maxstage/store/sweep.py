@@ -10,7 +10,7 @@ import time
 
 from maxstage.errors import Corrupt
 from maxstage.store.schedule import INTERVAL, LONGEST, is_due
-from maxstage.store.storage import Busy
+from maxstage.store.storage.protocol import Busy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from maxstage.store.metadata import Item
-    from maxstage.store.storage import Leftover, Storage
+    from maxstage.store.storage.protocol import Leftover, Storage
 
     One = TypeVar("One")
 

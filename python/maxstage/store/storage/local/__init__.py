@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from maxstage.store.metadata import Item
-    from maxstage.store.storage import ItemData, Leftover, Upload
     from maxstage.store.storage.local.upload import LocalUpload
+    from maxstage.store.storage.protocol import ItemData, Leftover, Upload
 
     Ids = list[str]  # the class has methods of both names
 
@@ -63,8 +63,8 @@ class LocalStorage:
 
     def replace(self, item_id: str, change: "Callable[[Item], None]", *, sync: bool) -> "Item":
         """Change what is known of an item. See `Storage.replace`."""
-        from maxstage.store.storage.local.items import replace_metadata
         from maxstage.store.storage.local.locking import Locked
+        from maxstage.store.storage.local.renewal import replace_metadata
 
         with Locked(self.layout):
             item = self.head(item_id)

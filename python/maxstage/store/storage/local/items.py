@@ -1,18 +1,16 @@
-"""The metadata of single items: read, and replaced."""
+"""The metadata of single items, as it lies in files."""
 
 import errno
 import os
 
 from maxstage.errors import Corrupt
-from maxstage.files import remove, write_all
 from maxstage.store.metadata import MOST_BYTES, parse_item
-from maxstage.store.storage.local.layout import UPDATE, open_regular
+from maxstage.store.storage.local.layout import open_regular
 from maxstage.store.tokens import format_token, is_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from maxstage.store.metadata import Item
-    from maxstage.store.storage.local.layout import ItemLayout
 
 _READ = 64 * 1024
 """Bytes of metadata that are read at once: all of it, many labels apart."""
@@ -34,7 +32,7 @@ def load_item(path: str, item_id: str) -> "Item":
     try:
         return parse_item(_read_small(path, MOST_BYTES), item_id)
     except Corrupt as error:
-        from maxstage.store.finding import damaged
+        from maxstage.store.damage import damaged
 
         raise damaged(item_id, str(error)) from None
     except FileNotFoundError:
@@ -57,27 +55,6 @@ def _read_small(path: str, most: int) -> bytes:
         return content
     finally:
         os.close(fd)
-
-
-def replace_metadata(layout: "ItemLayout", item: "Item", *, sync: bool) -> None:
-    """Write an item's metadata anew. The caller holds the store's lock."""
-    from maxstage.store.storage.local.index import changing
-
-    update = layout.hidden(item.id, UPDATE)
-    fd = os.open(update, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        write_all(fd, item.to_json(), layout.meta(item.id))
-        if sync:
-            os.fsync(fd)
-        with changing(layout, item.id):
-            os.rename(update, layout.meta(item.id))
-    except BaseException:
-        remove(update)
-        raise
-    finally:
-        os.close(fd)
-    if sync:
-        sync_directory(layout.root)
 
 
 def sync_directory(path: str) -> None:

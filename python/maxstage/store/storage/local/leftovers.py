@@ -8,14 +8,14 @@ backup was restored, say. Then the mark goes and the item stays.
 import os
 
 from maxstage.files import remove, try_lock
-from maxstage.store.storage import Busy
 from maxstage.store.storage.local.layout import CLAIM, DATA, EXPIRED, LEAVING, META, PART, UPDATE
 from maxstage.store.storage.local.locking import Locked
+from maxstage.store.storage.protocol import Busy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from maxstage.store.storage import Leftover
     from maxstage.store.storage.local.layout import ItemLayout
+    from maxstage.store.storage.protocol import Leftover
 
 _MARKS = (CLAIM, PART, UPDATE, LEAVING, EXPIRED)
 _UNDER_THE_LOCK = (UPDATE, LEAVING, EXPIRED)

@@ -6,10 +6,10 @@ import stat
 
 from maxstage.errors import Corrupt
 from maxstage.files import remove
-from maxstage.store.storage import Busy
 from maxstage.store.storage.local.items import load_item
 from maxstage.store.storage.local.layout import DATA, EXPIRED, LEAVING
 from maxstage.store.storage.local.locking import PATIENCE, Locked
+from maxstage.store.storage.protocol import Busy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

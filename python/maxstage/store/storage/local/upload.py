@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from maxstage.store.metadata import Item
-    from maxstage.store.storage import Upload
+    from maxstage.store.storage.protocol import Upload
 
 _TRIES = 100
 """Ids tried before giving up: with 8 digits, a store of 40 million items still has 99 free of 100."""
