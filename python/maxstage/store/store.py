@@ -266,7 +266,6 @@ class Store:
         if content_type not in (None, "ndjson", "json", "text"):
             raise ValueError(f"content_type must be ndjson, json or text, not {content_type!r}")
         from maxstage.store.metadata import check_said
-        from maxstage.store.source import detect_source
 
         check_said(source, labels or {})
 
