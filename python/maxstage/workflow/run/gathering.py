@@ -36,7 +36,7 @@ def gather(
         started: When it began, as `time.monotonic` tells it.
     """
     # Where somebody wants all of it, each part is taken in full, and not within its limits.
-    whole = instance.is_wanted_whole(run.graph)
+    whole = run.is_wanted_whole(instance.spec_path)
     limits = keeping(instance.limits) if whole else instance.limits
     keep = instance.keep(run.graph)
     parts = _Parts(run, paths, whole=whole)

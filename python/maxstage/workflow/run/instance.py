@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from maxstage.workflow.run.paths import around
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -38,10 +36,6 @@ class TaskInstance(NamedTuple):
     clock: Clock
     wanted: Callable[[], bool]
     iteration: int | None = None
-
-    def is_wanted_whole(self, graph: TaskGraph) -> bool:
-        """Whether somebody wants all that is printed here, or by a task around: another task, or a file."""
-        return any(name in graph.wanted_whole for name in around(self.spec_path))
 
     def keep(self, graph: TaskGraph) -> Keep:
         """Return when the full output is kept: always where its token is referred to."""

@@ -14,7 +14,6 @@ from maxstage.workflow.format.agents import command_of, prompt_of
 from maxstage.workflow.format.languages import LANGUAGES
 from maxstage.workflow.format.scripts import filling
 from maxstage.workflow.run import files
-from maxstage.workflow.run.limits import keeping
 from maxstage.workflow.run.outputs import PRUNED
 from maxstage.workflow.run.results import COMPLETED, FAILED, TaskResult
 from maxstage.workflow.run.task_files import write_file
@@ -74,7 +73,6 @@ def prepare(
             folder = files.locate_to_read(folder, part.working_dir, scope)
     argv, script = _command_line(run, task, scope)
     check_strings(argv, env)
-    limits = keeping(instance.limits) if instance.is_wanted_whole(run.graph) else instance.limits
     job = Job(
         run_id=run.run_id,
         task=instance.path,
@@ -84,7 +82,7 @@ def prepare(
         cwd=folder,
         env=env,
         timeout_secs=_timeout(None if part is None else part.timeout_secs, instance.clock.deadline),
-        limits=limits.to_dict(),
+        limits=run.job_limits(instance.spec_path),
         keep=instance.keep(run.graph),
         output=None if file is None else file.path,
     )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from maxstage.workflow.execution import DEFAULT, EXECUTORS
 from maxstage.workflow.format.agents import providers_from
 from maxstage.workflow.run.files import Writers
-from maxstage.workflow.run.limits import effective_limits, workflow_limits
-from maxstage.workflow.run.paths import spec_path
+from maxstage.workflow.run.limits import effective_limits, keeping, workflow_limits
+from maxstage.workflow.run.paths import around, spec_path
 from maxstage.workflow.run.scheduler import Scheduler
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ class RunContext:
     emit: Callable[..., None]
     writers: Writers = dataclasses.field(default_factory=Writers)
     _limits: dict[str, Limits] = dataclasses.field(default_factory=dict, repr=False)
+    _job_limits: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict, repr=False)
 
     @property
     def run_id(self) -> str:
@@ -87,6 +88,23 @@ class RunContext:
         found = self._limits.get(where)
         if found is None:
             found = self._limits[where] = effective_limits(self.workflow, where, self.limits, self.folder)
+        return found
+
+    def is_wanted_whole(self, path: str) -> bool:
+        """Whether somebody wants all that a task, or one around it, prints: another task, or a file."""
+        return any(name in self.graph.wanted_whole for name in around(spec_path(path)))
+
+    def job_limits(self, path: str) -> dict[str, Any]:
+        """Return the limits of a task's jobs as plain data; where its full output is wanted, it is kept when cut.
+
+        Args:
+            path: The task's path in the file.
+        """
+        found = self._job_limits.get(path)
+        if found is None:
+            limits = self.limits_of(path)
+            limits = keeping(limits) if self.is_wanted_whole(path) else limits
+            found = self._job_limits[path] = limits.to_dict()
         return found
 
 
