@@ -148,7 +148,7 @@ def test_a_large_output_is_kept_in_full(run, store):
     assert output.original_size == len(whole)
     with store.open(output.token) as file:
         assert file.read() == whole
-    assert store.info(output.token).extra["owner"] == "run-1"
+    assert store.info(output.token).owner == "run-1"
     with store.open(output.stderr.token) as file:
         assert file.read() == whole[: whole.index(b"\n50001\n") + 1]
 
