@@ -11,6 +11,9 @@ ROOT = Path(__file__).parents[1] / "python" / "maxstage"
 LAYERS = ["cli", "workflow", "context", "output", "store"]
 """The packages from top to bottom; each may import those below it, and the modules that all share."""
 
+ROOMS = ["report", "run", "execution", "format"]
+"""The rooms of `maxstage.workflow`, from top to bottom."""
+
 SHARED = {
     "_backend",
     "_core",
@@ -123,6 +126,23 @@ def test_packages_import_one_way():
     ]
     # The version, and the doctests, of the package are everybody's.
     assert sorted(pair for pair in wrong if pair[1] or pair[0].startswith("_pure")) == []
+
+
+def test_rooms_of_workflows_import_one_way():
+    """Of workflows: the report, a run, the execution of one program, and the format, each knows those after it."""
+
+    def room_of(name):
+        parts = name.split(".")
+        return ROOMS.index(parts[1]) if parts[0] == "workflow" and parts[1:] and parts[1] in ROOMS else None
+
+    pairs = [(name, other) for name, others in IMPORTS.items() for other in others]
+    rooms = [(name, other, room_of(name), room_of(other)) for name, other in pairs]
+    wrong = [
+        (name, other) for name, other, here, there in rooms if None not in {here, there} and there < here
+    ]
+    assert wrong == []
+    # Each room is there, and is imported: a name that is misspelt here would check nothing.
+    assert {there for _, _, _, there in rooms} == {None, *range(len(ROOMS))}
 
 
 def test_every_exception_is_still_needed():

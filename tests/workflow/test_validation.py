@@ -8,6 +8,7 @@ import jsonschema
 import pytest
 
 from maxstage.workflow.format import loading
+from maxstage.workflow.format.problems import Problems
 from maxstage.workflow.format.valid import ValidWorkflow
 from maxstage.workflow.format.yaml_source import Source
 
@@ -201,3 +202,15 @@ def test_text_that_yaml_takes_for_something_else_needs_quotes(tmp_path, value, h
     path.write_text(f"name: x\nversion: 1\ntasks: {{a: {{command: {{executable: {value}}}}}}}\n")
     (problem,) = load(str(path)).errors
     assert f'executable: must be text; put quotes around it: "{hint}"' in str(problem)
+
+
+def test_loading_gives_a_workflow_or_its_problems():
+    faulty = loading.check(Source("name: x\nversion: 1\ntasks: {a: {agent: r, description: d}}\n"), "f")
+    assert isinstance(faulty, Problems)
+    assert [problem.line for problem in faulty.errors] == [3]
+    text = "name: x\nversion: 1\nlimits: {max_lines: 1, max_stdout_bytes: 1}\ntasks: {a: {command: {executable: sh}}}\n"
+    workflow = loading.check(Source(text), "f")
+    assert isinstance(workflow, ValidWorkflow)
+    assert (workflow.file, workflow.text, list(workflow.tasks)) == ("f", text, ["a"])
+    assert [problem.warning for problem in workflow.problems] == [True]
+    assert workflow.doubts.told() == [str(workflow.problems[0])]

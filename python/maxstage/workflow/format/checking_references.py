@@ -48,7 +48,14 @@ class ReferenceChecker:
         self._graph = graph
 
     def check_tasks_named(self, path: Path, task: schema.Task, names: Names, before: Names) -> None:
-        """Check the tasks and keys that a task names; `before` is what is known before its loop begins."""
+        """Check the tasks and keys that a task names.
+
+        Args:
+            path: Where the task is.
+            task: The task.
+            names: What can be referred to in it.
+            before: The same before its loop begins.
+        """
         tests = [found for where, test in conditions(task) for found in condition_parts(where, test)]
         named = [((*where, "task"), test.task) for where, test in tests if test.task is not None]
         named += [(("stdin_from",), task.stdin_from)] if task.stdin_from is not None else []
@@ -86,13 +93,26 @@ class ReferenceChecker:
                 self._note_wanted(reference, names)
 
     def check_script(self, path: Path, language: str, text: str, names: Names) -> None:
-        """Check a script: its references, and that their values can stand where they do."""
+        """Check a script: its references, and that their values can stand where they do.
+
+        Args:
+            path: Where it is.
+            language: Its language, one of `LANGUAGES`.
+            text: The script.
+            names: What can be referred to in it.
+        """
         self.check_text(path, text, names)
         for problem in filling.problems(language, text):
             self._problems.add(path, problem)
 
     def check_text(self, path: Path, text: str, names: Names) -> None:
-        """Check the references of a text."""
+        """Check the references of a text.
+
+        Args:
+            path: Where it is.
+            text: The text.
+            names: What can be referred to in it.
+        """
         try:
             found = references.find(text)
         except ValueError as error:

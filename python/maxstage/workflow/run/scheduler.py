@@ -79,7 +79,15 @@ class Scheduler:
         *,
         always: bool = False,
     ) -> None:
-        """Let work be done when it is its turn. The arguments are those of `Work`."""
+        """Let work be done when it is its turn.
+
+        Args:
+            key: Its turn: what has the least key starts first.
+            prepare: Returns the work; it is called in the thread of `run`, right before the start.
+            done: Is given what the work returned or raised; None where it never started.
+            wanted: Whether it still is to be started.
+            always: Whether it is started although the run stops, unless it is to stop now.
+        """
         self._number += 1
         heapq.heappush(self._ready, (key, self._number, Work(prepare, done, wanted, always)))
 

@@ -31,6 +31,12 @@ def names_iteration(task: Task) -> bool:
 def file_of(run: RunContext, task: Task, instance: TaskInstance, scope: Scope) -> files.Located | None:
     """Return where a task's file is, if it has one.
 
+    Args:
+        run: The run.
+        task: The task.
+        instance: Which of the run's it is.
+        scope: What its references name.
+
     Raises:
         WorkflowError: Something that it refers to is not there, the path leads out of its folder, or another task
             wrote the file.
@@ -43,7 +49,15 @@ def file_of(run: RunContext, task: Task, instance: TaskInstance, scope: Scope) -
 
 
 def claim_again(run: RunContext, task: Task, instance: TaskInstance, scope: Scope, known: TaskResult) -> None:
-    """Note the file that a task wrote in an earlier start of the run, so that no other one writes it now."""
+    """Note the file that a task wrote in an earlier start of the run, so that no other one writes it now.
+
+    Args:
+        run: The run.
+        task: The task.
+        instance: Which of the run's it is.
+        scope: What its references name.
+        known: How it ended then.
+    """
     if task.output is not None and known.status == COMPLETED:
         # The file may have been another one, where what it was named by is gone.
         with contextlib.suppress(Error):
@@ -51,7 +65,19 @@ def claim_again(run: RunContext, task: Task, instance: TaskInstance, scope: Scop
 
 
 def write_file(run: RunContext, output: TaskOutput, located: files.Located, task: str) -> None:
-    """Write all that a task printed to a file, which is there whole or not at all."""
+    """Write all that a task printed to a file, which is there whole or not at all.
+
+    Args:
+        run: The run.
+        output: What it printed.
+        located: Where the file is.
+        task: The task's path.
+
+    Raises:
+        WorkflowError: The full output was not kept, another task wrote the file, or something else is in its place.
+        OSError: The file can't be written.
+        NotFound, Expired, Corrupt: The full output can't be read.
+    """
     path = located.path
     if output.truncated and output.token is None:
         raise WorkflowError(
