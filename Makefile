@@ -18,7 +18,9 @@ WHEEL_ENV :=
 BACKENDS := rust python
 endif
 
-.PHONY: help demo test test-rust test-python test-pure lint coverage stress bench growth wheels clean
+FUZZ_SECONDS ?= 600
+
+.PHONY: fuzz help demo test test-rust test-python test-pure lint coverage stress bench growth wheels clean
 .DEFAULT_GOAL := help
 
 help: ## Show the targets
@@ -102,6 +104,14 @@ bench: $(VENV)/bench ## Compare with named peers; the figures go to build/bench,
 
 growth: $(VENV)/bench ## How cost grows, up to 8 GiB and 100,000 items: tables, and plots in docs/growth
 	$(BIN)/python benches/growth.py --out docs/growth --json build/bench/growth.json
+
+# Two copies of a C library are in each program, and threads may still be ending: no defects of ours. cargo-fuzz wants
+# a nightly compiler's flags.
+fuzz: ## Fuzz the core: each target for FUZZ_SECONDS; needs cargo-fuzz
+	for target in json stored frames truncate summary; do \
+		ASAN_OPTIONS=detect_odr_violation=0 RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir rust/fuzz $$target -- \
+			-max_total_time=$(FUZZ_SECONDS) -timeout=30 -rss_limit_mb=3048 -detect_leaks=0 || exit 1; \
+	done
 
 clean: ## Delete what was built
 	rm -rf $(VENV) dist build target .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -95,8 +95,14 @@ pub struct Limit {
     pub strategy: Strategy,
     /// Bytes at most, marker included.
     pub max_bytes: usize,
-    /// Lines at most, for the line strategies.
+    /// Lines at most, for the line strategies; one is always kept, cut by bytes if need be.
     pub max_lines: u64,
+}
+
+impl Limit {
+    fn most_lines(self) -> u64 {
+        self.max_lines.max(1)
+    }
 }
 
 /// Cuts a text that is in memory; looks at no more than its ends, and counts its newlines.
@@ -120,12 +126,12 @@ pub fn truncate(data: &[u8], limit: Limit, hint: Option<&str>) -> Truncated {
 pub fn truncate_ends(ends: Ends<'_>, limit: Limit, hint: Option<&str>) -> Truncated {
     let Ends { head, tail, size, lines } = ends;
     let fits = size <= limit.max_bytes as u64;
-    if fits && (!limit.strategy.by_lines() || lines <= limit.max_lines) {
+    if fits && (!limit.strategy.by_lines() || lines <= limit.most_lines()) {
         return whole(if head.len() as u64 == size { head } else { tail }, size);
     }
     let room = limit.max_bytes.checked_sub(reserve(size, lines, hint)).filter(|room| *room > 0);
     let budget = room.unwrap_or(limit.max_bytes);
-    let most_lines = usize::try_from(limit.max_lines).unwrap_or(usize::MAX);
+    let most_lines = usize::try_from(limit.most_lines()).unwrap_or(usize::MAX);
     let (from_head, from_tail) = match limit.strategy {
         Strategy::Head | Strategy::Summary => (cut_head(head, budget), 0),
         Strategy::Tail => (0, cut_tail(tail, budget)),
@@ -328,7 +334,7 @@ impl Truncator {
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.size > self.limit.max_bytes as u64
-            || self.limit.strategy.by_lines() && self.lines() > self.limit.max_lines
+            || self.limit.strategy.by_lines() && self.lines() > self.limit.most_lines()
     }
 
     /// The text so far, cut to `max_bytes`, which is at most the limit's own.
@@ -372,6 +378,14 @@ mod tests {
     fn says_nothing_where_nothing_is_missing() {
         assert_eq!(cut("short\n", Strategy::Tail, 6, 1), ("short\n".to_owned(), 0, 0));
         assert_eq!(cut("", Strategy::HeadLines, 0, 0), (String::new(), 0, 0));
+    }
+
+    #[test]
+    fn one_line_is_kept_whatever_the_limit_of_lines() {
+        for strategy in [Strategy::HeadLines, Strategy::TailLines] {
+            assert_eq!(cut("one", strategy, 16, 0), ("one".to_owned(), 0, 0));
+            assert_eq!(cut("one\ntwo\n", strategy, 80, 0).1, 4);
+        }
     }
 
     #[test]

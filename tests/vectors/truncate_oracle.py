@@ -199,7 +199,7 @@ def summary(data, most):
 def truncate(data, strategy, max_bytes, max_lines, hint):
     """Return what is left of a text, and how many bytes and lines are not."""
     lines = lines_of(data)
-    if len(data) <= max_bytes and (not strategy.endswith("_lines") or len(lines) <= max_lines):
+    if len(data) <= max_bytes and (not strategy.endswith("_lines") or len(lines) <= max(1, max_lines)):
         return data, 0, 0
     most, with_marker = room_for_text(data, max_bytes, hint)
     found = summary(data, most) if strategy == "summary" else None

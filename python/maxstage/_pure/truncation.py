@@ -58,7 +58,7 @@ def truncate_ends(
     check_limit(strategy, max_bytes, max_lines)
     if strategy == "summary":
         raise ValueError("a summary needs all of the text")
-    if size <= max_bytes and (not strategy.endswith("_lines") or lines <= max_lines):
+    if size <= max_bytes and (not strategy.endswith("_lines") or lines <= max(1, max_lines)):
         return Truncated(head if len(head) == size else tail, size, truncated=False)
     room = max(0, max_bytes - reserve(size, lines, hint))
     budget = room or max_bytes
@@ -190,7 +190,7 @@ class Truncator:
     def is_over(self) -> bool:
         """Whether `render` will drop something."""
         by_lines = self._strategy.endswith("_lines")
-        return self.size > self._max_bytes or (by_lines and self._lines > self._max_lines)
+        return self.size > self._max_bytes or (by_lines and self._lines > max(1, self._max_lines))
 
     def head(self, start: int, end: int) -> bytes:
         """Return the first bytes from `start` to before `end`, as many as are kept."""
