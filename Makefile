@@ -78,7 +78,7 @@ test-python: $(VENV)/installed ## The suite on each backend, with coverage
 		echo "== $$backend backend"; \
 		MAXSTAGE_BACKEND=$$backend MAXSTAGE_WHEELS="$(CURDIR)/dist" \
 			$(PYTEST) --cov --cov-report= --cov-append $$once || exit 1; \
-		once="--ignore tests/parity"; \
+		once="$(addprefix --ignore=,$(ONCE))"; \
 	done
 	$(BIN)/python -P -m pytest -q --doctest-modules -p no:cacheprovider --pyargs maxstage
 	$(BIN)/coverage report --fail-under=90 --skip-covered
