@@ -92,6 +92,9 @@ stress: $(VENV)/installed ## The slow tests: many gigabytes, many processes
 $(VENV)/bench: pyproject.toml $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --group bench
 	mkdir -p build/bench
+ifneq ($(CARGO),)
+	cargo build --quiet --release --example limit
+endif
 	touch $@
 
 bench: $(VENV)/bench ## Compare with named peers; the figures go to build/bench, too

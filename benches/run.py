@@ -24,7 +24,10 @@ from typing import NamedTuple
 from data import write_ndjson
 from processes import Cost, environment, run_script
 
-PACKERS = ("pigz", "igzip", "bgzip")
+PACKERS = ("pigz", "igzip", "bgzip", "zstd")
+
+LIMIT = Path(__file__).parent.parent / "target" / "release" / "examples" / "limit"
+"""The least that must be done: ``cargo build --release --example limit``, which `make bench` does."""
 VERSIONED = ("cat", "cp", "dd", "tail", "wc", "sed", "gzip", *PACKERS)
 
 # The best that we could write in Python alone: large reads into one buffer, counted and checksummed in place.
@@ -122,7 +125,8 @@ class Bench:
             self._add(name, ours, peer, [(mine, theirs[number]) for mine, theirs in rounds])
 
     def _is_there(self, name: str, peer: Peer) -> bool:
-        missing = [word for word in PACKERS if word in peer.script and not shutil.which(word)]
+        missing = [word for word in PACKERS if f"{word} " in peer.script and not shutil.which(word)]
+        missing += [str(LIMIT)] if str(LIMIT) in peer.script and not LIMIT.exists() else []
         if missing:
             print(f"{name}: {missing[0]} is not installed; left out", file=sys.stderr)
         return not missing
@@ -184,6 +188,7 @@ def measure_staging(bench: Bench) -> None:
         Peer("cat data | cat > out", 0.85),
         Peer("cat data | tee out | wc -l", 0.36),
         Peer(f"cat data | {sys.executable} loop.py", 0.55),
+        Peer(f"cat data | {LIMIT} stage out", 1.15),
         after=GONE,
     )
     bench.row(
@@ -209,6 +214,14 @@ def measure_staging(bench: Bench) -> None:
         after=GONE,
         runs=3,
     )
+    bench.row(
+        "stage a file, --compress=zstd",
+        "max stage --compress=zstd ./data >/dev/null",
+        Peer("zstd -q -T2 -3 < data > out", 1.0),
+        Peer("igzip -1 < data > out", 1.0),
+        after=GONE,
+        runs=3,
+    )
 
 
 def measure_retrieving(bench: Bench) -> None:
@@ -221,6 +234,7 @@ def measure_retrieving(bench: Bench) -> None:
         "retrieve into a pipe",
         f"max retrieve {token} | cat >/dev/null",
         Peer("cat data | cat >/dev/null", 0.25),
+        Peer(f"{LIMIT} retrieve data | cat >/dev/null", 1.25),
     )
     bench.row(
         "retrieve and count",
