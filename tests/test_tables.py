@@ -10,6 +10,7 @@ import pytest
 import maxstage
 from maxstage._backend import core
 from maxstage.cli.app import COMMANDS, app
+from maxstage.codecs import CODECS
 from maxstage.output.cleanup import CLEANUP, CleanupStrategy
 from maxstage.output.limits import _KINDS, Limits, LimitsError, limits_schema
 from maxstage.output.strategies import KEEP, STRATEGIES, Keep, line_strategy
@@ -92,6 +93,31 @@ def test_when_to_keep_is_one_table():
         assert choices(command, "--keep") == list(KEEP)
     for name in KEEP:
         assert f"``{name}``" in inspect.getdoc(maxstage.run)
+
+
+# Codecs
+
+
+def test_codecs_are_one_table():
+    for name, command in (("stage", "--compress"), ("exec", "--compress"), ("truncate", "--compress")):
+        assert choices(name, command) == list(CODECS)
+    documented = table_in("store.md", "| codec |")
+    assert documented == {
+        name: [f"`{codec.extension}`" if codec.extension else "", codec.about]
+        for name, codec in CODECS.items()
+    }
+    schema = {}
+    limits_schema(schema)
+    assert schema["properties"]["compress_external"]["anyOf"][1] == {"enum": list(CODECS)}
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_both_backends_have_the_codecs_of_the_table(codec, tmp_path):
+    with (tmp_path / "data").open("wb") as file:
+        core.Writer(file.fileno(), "data", codec=codec).finish()
+        with pytest.raises(ValueError, match="use one of: ") as caught:
+            core.Writer(file.fileno(), "data", codec="no such")
+    assert str(caught.value).rpartition(": ")[2].split(", ") == list(CODECS)
 
 
 # Cleanup strategies

@@ -6,6 +6,7 @@ A missing file, or one with nothing but comments, costs no import. What may lie 
 
 import os
 
+from maxstage.codecs import CODECS
 from maxstage.errors import ConfigError
 from maxstage.trust import SETTING, check_owner, read_settings, user_config
 
@@ -28,7 +29,7 @@ class Settings:
     ttl_minutes: float
     token_bytes: int
     sync: bool
-    compress: bool
+    compress: bool | str
     max_item_bytes: int | None
     max_store_bytes: int | None
     limits: "dict[str, Any]"
@@ -103,6 +104,15 @@ def _boolean(value: object) -> bool:
     return value
 
 
+def _codec(value: object) -> bool | str:
+    if isinstance(value, str) and value in CODECS:
+        return value
+    try:
+        return _boolean(value)
+    except ValueError:
+        raise ValueError(f"wants true, false or one of: {', '.join(CODECS)}") from None
+
+
 def _minutes(value: object) -> float:
     from maxstage.durations import parse_minutes
 
@@ -124,7 +134,7 @@ SETTINGS = (
         "Random bytes in an id, 4 to 16; take 16 where several machines share the directory",
     ),
     Setting("sync", _boolean, False, "Make items survive power loss before their token is printed"),
-    Setting("compress", _boolean, False, "Compress items with gzip"),
+    Setting("compress", _codec, False, 'Compress items: true is "gzip", or name a codec, like "zstd"'),
     Setting(
         "max_item_bytes",
         _size,

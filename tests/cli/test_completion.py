@@ -151,6 +151,11 @@ def test_options_and_their_values(shell, tmp_path):
     assert shell.complete(f"max stage --comp{TAB}") == ["max", "stage", "--compress"]
     assert shell.complete(f"max stage --type nd{TAB}") == ["max", "stage", "--type", "ndjson"]
     assert shell.complete(f"max stage --type=nd{TAB}") == ["max", "stage", "--type=ndjson"]
+    assert shell.complete(f"max stage --compress=zs{TAB}") == ["max", "stage", "--compress=zstd"]
+    assert shell.complete(f"max exec --compress=g{TAB}") == ["max", "exec", "--compress=gzip"]
+    (tmp_path / "zone.txt").write_bytes(b"x")
+    # Without the "=" a file follows.
+    assert shell.complete(f"max stage --compress z{TAB}") == ["max", "stage", "--compress", "zone.txt"]
     words = ["maxstage", "truncate", "--strategy", "summary"]
     assert shell.complete(f"maxstage truncate --strategy su{TAB}") == words
     assert "head_lines" in shell.offers("max retrieve max:a1b2c3d4 --strategy ")

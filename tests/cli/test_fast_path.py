@@ -92,6 +92,16 @@ def test_retrieve(program, args):
         ["data.txt"],
         ["./data.txt", "--sync", "--compress"],
         ["--compress", "data.txt", "data.txt", "--source", "x"],
+        ["--compress=zstd", "data.txt"],
+        ["--compress=gzip", "--compress", "./data.txt"],
+        ["--compress=none"],
+        ["--compress=lz4"],
+        ["--compress="],
+        ["--compress=zstd=1"],
+        ["--compress", "zstd"],
+        ["--source", "--compress"],
+        ["--no-compress", "--compress=zstd"],
+        ["--", "--compress"],
         ["data.txt", "--source"],
         ["data.txt", "--sync=1"],
         ["data.txt", "gone.txt"],
@@ -192,7 +202,17 @@ def test_json(program, args):
         assert abs(lives[0] - lives[1]) <= dt.timedelta(seconds=1)
 
 
-@pytest.mark.parametrize("options", [[], ["--ttl", "90"], ["--ttl", "1d", "--dir", "."]])
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["--ttl", "90"],
+        ["--ttl", "1d", "--dir", "."],
+        ["--compress"],
+        ["--compress=zstd"],
+        ["--compress=none"],
+    ],
+)
 def test_staged_the_same_way(program, options):
     infos = []
     for code in (LONG, SHORT):
@@ -215,6 +235,7 @@ def test_the_fast_path_does_without_the_command_line_library(program):
         ["retrieve", "--dir", ".", token],
         ["stage"],
         ["stage", "--ttl", "2h", "--dir", ".", "-o", "json"],
+        ["stage", "--compress=zstd"],
         ["exec", "true"],
         ["exec", "--dir", ".", "-o", "json", "true"],
     ):

@@ -2,6 +2,7 @@
 
 import click
 
+from maxstage.cli.compression import CompressCommand
 from maxstage.cli.execution import execute, limits_of, store_or_none
 from maxstage.cli.limits import common_limits, with_line_strategy
 from maxstage.cli.options import dir_option, named_folder
@@ -24,6 +25,7 @@ def _offer_commands(
 
 
 @click.command(
+    cls=CompressCommand,
     context_settings={"allow_interspersed_args": False},
     epilog="""\b
 Examples:

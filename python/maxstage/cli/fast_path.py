@@ -8,7 +8,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
 _LONGEST_NUMBER = 18
@@ -24,7 +24,7 @@ _PART = {"--head": "head", "--tail": "tail", "--lines": "lines"}
 def run(args: "Sequence[str]") -> int | None:
     """Run a command if it is one of these; return its exit code, or None.
 
-    - ``stage [--source TEXT] [--ttl TIME] [--sync] [--compress] [--dir DIR] [-o text|json] [FILE...]``
+    - ``stage [--source TEXT] [--ttl TIME] [--sync] [--compress[=CODEC]] [--dir DIR] [-o text|json] [FILE...]``
     - ``retrieve TOKEN... [--head N | --tail N | --lines A:B] [--dir DIR]``
     - ``exec [--dir DIR] [-o text|json] [--] CMD [ARG...]``
     """
@@ -41,7 +41,11 @@ def run(args: "Sequence[str]") -> int | None:
 
 
 def _stage(args: "Sequence[str]") -> int | None:
-    parsed = _parse(args, {"--source": "source", "--ttl": "ttl"} | _DIR | _OUTPUT, ("--sync", "--compress"))
+    from maxstage.codecs import CODECS, DEFAULT
+
+    flags = {"--sync": ("sync", True), "--compress": ("compress", DEFAULT)}
+    flags |= {f"--compress={codec}": ("compress", codec) for codec in CODECS}
+    parsed = _parse(args, {"--source": "source", "--ttl": "ttl"} | _DIR | _OUTPUT, flags)
     # Not one of the verbs that may follow `stage`: those have neither a dot nor a slash.
     if parsed is None or not all("." in name or "/" in name for name in parsed[1]):
         return None
@@ -117,8 +121,11 @@ def _execute(args: "Sequence[str]") -> int | None:
 _OUTPUTS = ("text", "json")
 
 
+_NO_FLAGS: "Mapping[str, tuple[str, object]]" = {}
+
+
 def _parse(
-    args: "Sequence[str]", valued: "dict[str, str]", flags: "Sequence[str]" = ()
+    args: "Sequence[str]", valued: "dict[str, str]", flags: "Mapping[str, tuple[str, object]]" = _NO_FLAGS
 ) -> "tuple[dict[str, Any], list[str]] | None":
     """Return the options by name and all other words; None for whatever is not plain."""
     options: dict[str, Any] = {}
@@ -126,7 +133,7 @@ def _parse(
     rest = iter(args)
     for arg in rest:
         if arg in flags:
-            options[arg[2:]] = True
+            name, options[name] = flags[arg]
         elif arg in valued:
             options[valued[arg]] = value = next(rest, "")
             if not _is_plain(value):

@@ -2,6 +2,7 @@
 
 import click
 
+from maxstage.cli.compression import compress_options
 from maxstage.cli.types import CountType, SizeType
 from maxstage.output import strategies
 from maxstage.output.strategies import BY_LINES, DEFAULT, KEEP, STRATEGIES
@@ -18,7 +19,7 @@ BY_LINES_TEXT = " and ".join(BY_LINES)
 
 
 def common_limits(function: "Callable[..., Any]") -> "Callable[..., Any]":
-    """Give a command the limits that several have."""
+    """Give a command of `CompressCommand` the limits that several have."""
     for option in (
         click.option(
             "--keep",
@@ -27,9 +28,7 @@ def common_limits(function: "Callable[..., Any]") -> "Callable[..., Any]":
             help="When the whole is kept.",
             show_default=True,
         ),
-        click.option(
-            "--compress/--no-compress", "compress_external", default=None, help="Keep the whole as gzip."
-        ),
+        compress_options("compress_external", "the whole"),
         click.option(
             "--external-dir", "external_storage_dir", metavar="DIR", help="Keep the whole in DIR/.max."
         ),

@@ -7,6 +7,7 @@ import click
 
 from maxstage.cli import transfer
 from maxstage.cli.app import did_you_mean, second_words
+from maxstage.cli.compression import CompressCommand, compress_options
 from maxstage.cli.options import output_option, pass_store
 from maxstage.cli.process import closed_at_start
 from maxstage.cli.transfer import STDIN
@@ -28,6 +29,7 @@ def _check_parts(_ctx: click.Context, _param: click.Parameter, parts: int | None
 
 
 @click.command(
+    cls=CompressCommand,
     epilog="""\b
 Examples:
   TOKEN=$(producer | max stage)
@@ -35,7 +37,7 @@ Examples:
   producer | max stage --split 8        # eight tokens, for eight agents
 \b
 Also: max stage list | info | renew | pin | unpin | gc | verify.
-A file of such a name is staged as ./list."""
+A file of such a name is staged as ./list.""",
 )
 @click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path())
 @click.option("--ttl", type=TtlType(), metavar="TIME", help="Until it expires: minutes, or like 2h, 1d (60).")
@@ -48,7 +50,7 @@ A file of such a name is staged as ./list."""
 @click.option(
     "--label", "labels", multiple=True, metavar="K=V", callback=parse_labels, help="A label to find it by."
 )
-@click.option("--compress/--no-compress", default=None, help="Store it as gzip.")
+@compress_options("compress", "the data")
 @click.option("--sync/--no-sync", default=None, help="Let it survive power loss before the token is printed.")
 @click.option(
     "--split",

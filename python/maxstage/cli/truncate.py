@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from maxstage.cli.compression import CompressCommand
 from maxstage.cli.execution import limits_of, store_or_none
 from maxstage.cli.limits import common_limits, with_line_strategy
 from maxstage.cli.options import dir_option, named_folder
@@ -20,10 +21,11 @@ if TYPE_CHECKING:
 
 
 @click.command(
+    cls=CompressCommand,
     epilog="""\b
 Examples:
   make 2>&1 | max truncate --strategy summary --max-bytes 8KiB
-  max truncate --strategy both --max-bytes 64KiB build.log"""
+  max truncate --strategy both --max-bytes 64KiB build.log""",
 )
 @click.argument("file", required=False, type=click.Path())
 @click.option("--max-bytes", "max_stdout_bytes", type=SizeType(), help="What is kept (1MiB).")

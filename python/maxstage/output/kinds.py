@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+from maxstage.codecs import CODECS
 from maxstage.sizes import MOST_COUNT, parse_count, parse_size
 
 TYPE_CHECKING = False
@@ -31,12 +32,6 @@ def _count(value: object) -> int:
     return min(value, MOST_COUNT)
 
 
-def _flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("wants true or false")  # noqa: TRY004 - every problem is a ValueError here
-    return value
-
-
 def _directory(value: object) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError("wants the path of a directory")
@@ -45,8 +40,17 @@ def _directory(value: object) -> str:
 
 SIZE = Kind(parse_size, {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string"}]}, is_size=True)
 COUNT = Kind(_count, {"type": "integer", "minimum": 1})
-FLAG = Kind(_flag, {"type": "boolean"})
 DIRECTORY = Kind(_directory, {"type": "string"})
+
+
+def _codec(value: object) -> bool | str:
+    if not isinstance(value, bool) and not (isinstance(value, str) and value in CODECS):
+        raise ValueError(f"wants true, false or one of: {', '.join(CODECS)}")
+    return value
+
+
+CODEC = Kind(_codec, {"anyOf": [{"type": "boolean"}, {"enum": list(CODECS)}]})
+"""As `maxstage.codecs.codec_named` takes it."""
 
 
 def choice(*names: str) -> Kind:

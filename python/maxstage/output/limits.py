@@ -17,7 +17,7 @@ from maxstage.config_file import show, unknown
 from maxstage.errors import Error
 from maxstage.humanize import counted
 from maxstage.output.cleanup import KIND as CLEANUP_STRATEGY
-from maxstage.output.kinds import COUNT, DIRECTORY, FLAG, SIZE, choice, optional
+from maxstage.output.kinds import CODEC, COUNT, DIRECTORY, SIZE, choice, optional
 from maxstage.output.strategies import DEFAULT, STRATEGIES
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Limits:
         max_context_tasks: Tasks whose output is injected into one prompt.
         external_storage_threshold: An output above this, or any that was cut, is kept whole; None: never.
         external_storage_dir: Where; None for the project's store.
-        compress_external: Whether as gzip.
+        compress_external: Whether compressed, or by which codec: true is ``gzip``.
         cleanup_strategy: Which outputs a run keeps when it prunes; None: all.
         prune_every_tasks: Tasks between two prunings that happen by themselves.
         prune_memory_bytes: Bytes of outputs in a run's state above which they are moved into the store.
@@ -79,7 +79,7 @@ class Limits:
     max_context_tasks: int = 10
     external_storage_threshold: int | None = 5 * 1024 * 1024
     external_storage_dir: str | None = None
-    compress_external: bool = True
+    compress_external: bool | str = True
     cleanup_strategy: CleanupStrategy | None = None
     prune_every_tasks: int = 50
     prune_memory_bytes: int = 64 * 1024 * 1024
@@ -146,7 +146,7 @@ _KINDS = {
     "max_context_tasks": COUNT,
     "external_storage_threshold": optional(SIZE),
     "external_storage_dir": optional(DIRECTORY),
-    "compress_external": FLAG,
+    "compress_external": CODEC,
     "cleanup_strategy": optional(CLEANUP_STRATEGY),
     "prune_every_tasks": COUNT,
     "prune_memory_bytes": SIZE,

@@ -61,7 +61,11 @@ class Draft:
         with Deferred():
             begin = storage.spool if spool else storage.create
             self.upload: Upload = begin(settings.token_bytes)
-            self.writer = core.Writer(self.upload.fd, self.upload.name, codec=codec, sync=sync)
+            try:
+                self.writer = core.Writer(self.upload.fd, self.upload.name, codec=codec, sync=sync)
+            except BaseException:  # a codec that is not installed
+                self.upload.discard()
+                raise
 
     @property
     def id(self) -> str:

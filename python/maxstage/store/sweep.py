@@ -33,10 +33,6 @@ _SECONDS = 0.2
 """Seconds that a sweep takes at most which happens by itself; the next one goes on."""
 
 
-_SECONDS = 0.2
-"""Seconds that a sweep takes at most which happens by itself; the next one goes on."""
-
-
 class Swept:
     """What a sweep did, or would do.
 
