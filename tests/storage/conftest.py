@@ -1,0 +1,94 @@
+"""The storages that the suite is run for; a new one is a line in `STORAGES`."""
+
+import os
+from collections.abc import Callable
+
+import pytest
+from memory import MemoryStorage
+
+from maxstage.settings import Settings
+from maxstage.store.project import Layout
+from maxstage.store.storage.local import LocalStorage
+from maxstage.store.store import Store
+
+
+class Kind:
+    """How a storage is made for the tests, and the little that they must know of its insides.
+
+    Args:
+        make: Makes it, for a project.
+        die: Does to an upload what the end of its process would.
+        damage_metadata: Puts bytes in the place of an item's metadata; a name that is no id makes a stray.
+        damage_data: Puts bytes in the place of an item's data.
+    """
+
+    def __init__(self, make: Callable, die: Callable, damage_metadata: Callable, damage_data: Callable):
+        self.make = make
+        self.die = die
+        self.damage_metadata = damage_metadata
+        self.damage_data = damage_data
+
+
+def _local_metadata(storage, item_id, content):
+    with open(os.path.join(storage.place, f"{item_id}.meta.json"), "wb") as file:
+        file.write(content)
+
+
+def _local_data(storage, item, content):
+    with open(storage.path(item), "wb") as file:
+        file.write(content)
+
+
+def _memory_metadata(storage, item_id, content):
+    from memory import Stored
+
+    storage.items.setdefault(item_id, Stored(b"", b"")).meta = content
+
+
+def _memory_data(storage, item, content):
+    storage.items[item.id].data = content
+
+
+def _memory(medium):
+    return Kind(
+        lambda layout: MemoryStorage(medium), lambda upload: upload.die(), _memory_metadata, _memory_data
+    )
+
+
+STORAGES = {
+    "local": Kind(
+        lambda layout: LocalStorage(layout.project),
+        lambda upload: upload._close(),
+        _local_metadata,
+        _local_data,
+    ),
+    "pipe": _memory("pipe"),
+    "memfd": _memory("memfd"),
+}
+
+
+@pytest.fixture(params=STORAGES)
+def kind(request) -> Kind:
+    return STORAGES[request.param]
+
+
+@pytest.fixture
+def layout(tmp_path) -> Layout:
+    Store.init(tmp_path)
+    return Layout(str(tmp_path))
+
+
+@pytest.fixture
+def storage(kind, layout):
+    return kind.make(layout)
+
+
+@pytest.fixture
+def make_store(layout, storage):
+    """Return what makes a store on the storage, with such settings."""
+    return lambda **settings: Store(layout, storage, Settings(**settings))
+
+
+@pytest.fixture
+def store(make_store) -> Store:
+    return make_store()
