@@ -4,6 +4,10 @@ A storage does a few things, each whole or not at all: it takes an id, lets data
 returns metadata and data, replaces metadata, lists and deletes. What an item is, when it expires, what a quota allows
 and how things are told is decided above it, in `maxstage.store`, which knows no locks, renames or inodes.
 
+A process may end within any call or between two. Then an item is there whole or not at all, and what else was left
+behind is told by `Storage.leftovers` once its writer is known to be dead. Of several items that were to be published
+together some may be there, since the dead take nothing back.
+
 To add one, write a class with the methods of `Storage` in a file beside `local`, and a line in ``__init__.py``.
 ``tests/storage`` holds what each must pass.
 """
@@ -19,10 +23,14 @@ if TYPE_CHECKING:
     class Upload(Protocol):
         """An item that is being written. Its id is taken; nobody sees it before `publish`.
 
+        The calls come in this order: data is written to `fd`; then `put_metadata`, once; `flush`, if at all; `publish`,
+        or `detach` instead of all these. `discard` may follow any of them.
+
         Attributes:
             id: The id.
             fd: Where the data goes: a descriptor that `core.Writer` writes to, from the beginning to the end. It may be
-                a file, which the kernel copies into, or a pipe that the storage reads meanwhile.
+                a file, which the kernel copies into, or a pipe that the storage reads meanwhile, in a thread. The
+                storage closes it.
             name: What an error calls that.
         """
 
@@ -41,21 +49,28 @@ if TYPE_CHECKING:
 
             Args:
                 sync: Whether that must survive power loss.
-                check: Called right before, while nobody else may publish; what it raises leaves the item unpublished.
+                check: Called right before, while nobody else may publish; it may ask for `Storage.usage`. What it
+                    raises leaves the item unpublished: `publish` may be tried again.
             """
 
         def discard(self) -> None:
-            """Leave nothing behind, however far it got, published or not.
+            """Leave nothing behind, however far it got, published or not; a second time it does nothing.
 
             Raises:
                 OSError: Something can't be deleted; the rest is.
             """
 
         def detach(self) -> int:
-            """Return a descriptor from which what was written can be read, and which is all that is left of it."""
+            """Return a descriptor from which what was written can be read, and which is all that is left of it.
+
+            It is the caller's, allows reading at an offset, and is as long as the data: a file without a name, say.
+            """
 
     class ItemData(Protocol):
-        """The data of an item, open: what happens to the item from now on does not matter. As `core.Reader`."""
+        """The data of an item, open: what happens to the item from now on does not matter. As `core.Reader`.
+
+        Reading may raise `Corrupt`, which says what is wrong and names no token.
+        """
 
         @property
         def size(self) -> int:
@@ -77,7 +92,7 @@ if TYPE_CHECKING:
             """Carry `crc` on over the bytes from `start` to before `end`."""
 
         def close(self) -> None:
-            """Let go of the data."""
+            """Let go of the data; a second time it does nothing."""
 
     class Leftover(Protocol):
         """Something that a writer, or a reader of old backups, left behind and that belongs to no item.
@@ -91,7 +106,10 @@ if TYPE_CHECKING:
         is_orphan: bool
 
         def remove(self, *, dry_run: bool, patience: float | None) -> int | None:
-            """Delete it, or look whether that would be right; return the bytes freed, None where it is somebody's.
+            """Delete it, or look whether that would be right; return the bytes freed.
+
+            None where nothing is to be deleted: it is too young, its writer lives, or it has been deleted since. A
+            ``dry_run`` says None of what nobody is told of, too.
 
             Raises:
                 Busy: Somebody holds a lock that it needs.
@@ -102,7 +120,8 @@ if TYPE_CHECKING:
         """Where the items of one store lie. One object may be used by many threads at once.
 
         An item is named by its id. What is asked of an item that is not there raises `KeyError`; of one that is
-        damaged, `maxstage.errors.Corrupt`, which costs that item alone.
+        damaged, `maxstage.errors.Corrupt`, which costs that item alone: the message is made by
+        `maxstage.store.damage.damaged`, but for that of `open`, which says only what is wrong.
 
         Attributes:
             place: What a person is told: a path, or a URL.
@@ -122,7 +141,12 @@ if TYPE_CHECKING:
             """Return what is known of an item, expired or not."""
 
         def open(self, item: "Item") -> ItemData:
-            """Open the data of an item."""
+            """Open the data of an item, which `head` returned.
+
+            Raises:
+                KeyError: The item is gone.
+                Corrupt: Its data is missing, or not `Item.stored_size` bytes long.
+            """
 
         def replace(self, item_id: str, change: "Callable[[Item], None]", *, sync: bool) -> "Item":
             """Change what is known of an item, while nobody else does.
@@ -134,13 +158,19 @@ if TYPE_CHECKING:
             """
 
         def delete(self, item_id: str) -> bool:
-            """Delete an item, a damaged one too; false where there is none."""
+            """Delete an item, a damaged one too, leaving no tombstone; false where there is none."""
 
         def take_back(self, items: "Iterable[Item]") -> None:
-            """Delete items that were published a moment ago, and whose tokens nobody was told."""
+            """Delete items that were published a moment ago, and whose tokens nobody was told; some may be gone.
+
+            Raises:
+                OSError: Some can't be deleted; the others are.
+            """
 
         def expire(self, item_id: str, now: float, *, patience: float | None = None) -> bool:
-            """End an item if it has expired at Unix time `now`; false where it has not, or not any more.
+            """End an item if it has expired at Unix time `now`.
+
+            False where it has not, or not any more; where it is damaged, and where there is none.
 
             From then on `tombstone` answers for it, as long as the rules of the store say.
 
@@ -176,13 +206,18 @@ if TYPE_CHECKING:
         def expired(self, now: float, *, hurried: bool) -> "tuple[list[str], float]":
             """Return the ids of what may have expired, and when the next item may (infinity: unknown, or none).
 
+            All that has expired is among them, damaged items and others may be: the caller looks at each.
+
             Args:
                 now: Unix time.
                 hurried: Wait for nobody.
             """
 
         def usage(self, *, published: bool = False) -> int:
-            """Return the bytes that data takes: all of it, or that of published items."""
+            """Return the bytes that data takes, as stored: all of it, or that of published items.
+
+            Of what is being written, bytes that are on their way through a pipe may be missing.
+            """
 
         def free_space(self) -> int | None:
             """Return the bytes that may still be written, whoever writes them; None where nobody knows."""
@@ -210,10 +245,10 @@ if TYPE_CHECKING:
             """Return when the next sweep is worth while, Unix time; None where there was none yet."""
 
         def set_sweep_time(self, when: float) -> None:
-            """Note when the next sweep is worth while."""
+            """Note when the next sweep is worth while; called within `sweeping`, or where `sweep_time` is not None."""
 
         def sweeping(self) -> "AbstractContextManager[bool]":
-            """Within it nobody else sweeps; it tells whether that is so."""
+            """Within it nobody else sweeps; it tells whether that is so, and never waits. The dead sweep no more."""
 
 
 class Busy(Exception):
