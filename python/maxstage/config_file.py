@@ -88,5 +88,5 @@ def unknown(kind: str, name: str, known: "Sequence[str]") -> str:
     import difflib  # only for a mistake
 
     near = difflib.get_close_matches(name, known, 1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+    hint = f"did you mean {near[0]!r}?" if near else f"use one of: {', '.join(known)}"
     return f"unknown {kind} {show(name)}; {hint}"

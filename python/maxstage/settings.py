@@ -80,7 +80,7 @@ def _integer(least: int, most: int) -> "Callable[[object], int]":
             parse_count(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
         )
         if not isinstance(number, int) or isinstance(number, bool) or not least <= number <= most:
-            raise ValueError(f"wants a whole number from {least} to {most}")
+            raise ValueError(f"must be a whole number from {least} to {most}")
         return number
 
     return parse
@@ -100,7 +100,7 @@ def _boolean(value: object) -> bool:
     if isinstance(value, str) and value.lower() in words:
         return words[value.lower()]
     if not isinstance(value, bool):
-        raise ValueError("wants true or false")  # noqa: TRY004
+        raise ValueError("must be true or false")  # noqa: TRY004
     return value
 
 
@@ -110,7 +110,7 @@ def _codec(value: object) -> bool | str:
     try:
         return _boolean(value)
     except ValueError:
-        raise ValueError(f"wants true, false or one of: {', '.join(CODECS)}") from None
+        raise ValueError(f"must be true, false or one of: {', '.join(CODECS)}") from None
 
 
 def _minutes(value: object) -> float:
@@ -209,7 +209,7 @@ def check_provider(name: str, value: object) -> "dict[str, list[str]]":
             )
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             raise ProviderError(
-                f'providers.{name} wants a list of words, like ["my-agent", "--fast"]',
+                f'providers.{name} must be a list of words, like ["my-agent", "--fast"]',
                 [key] if isinstance(value, dict) else [],
             )
     return table
@@ -250,7 +250,7 @@ def _values_of(config: str, content: bytes) -> "dict[str, Any]":
     for key, value in file.table.items():
         if key in _TABLES:
             if not isinstance(value, dict):
-                raise file.error([key], f"{key} wants to be a table, not {show(value)}")
+                raise file.error([key], f"{key} must be a table, not {show(value)}")
             _TABLES[key](value, file)
             values[key] = value
         elif key in _BY_KEY:
@@ -260,7 +260,7 @@ def _values_of(config: str, content: bytes) -> "dict[str, Any]":
                 raise file.error([key], f"{key} {error}, not {show(value)}") from None
         elif key == SETTING:
             raise file.error(
-                [key], f"{key} stands in your own settings ({user_config()}), not in a project's"
+                [key], f"{key} belongs in your own settings ({user_config()}), not in a project's"
             )
         else:
             raise file.error([key], unknown("setting", key, [*_BY_KEY, *_TABLES]))

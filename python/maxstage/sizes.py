@@ -22,7 +22,7 @@ _LONGEST_NUMBER = 40
 MOST_COUNT = 10**18
 """What every larger count is taken for: no data has so many lines, and the data path counts in 64 bits."""
 
-_EXPECTED = 'wants a positive number of bytes, or text like "512KiB" or "1MB"'
+_EXPECTED = 'must be a positive number of bytes, or text like "512KiB" or "1MB"'
 
 
 def parse_size(value: object) -> int:

@@ -109,7 +109,7 @@ def _listed_by_user() -> list[str]:
             raise config.error([key], unknown("setting", key, [SETTING]))
     entries = config.table[SETTING]
     if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
-        raise config.error([SETTING], f"{SETTING} wants a list of directories, not {show(entries)}")
+        raise config.error([SETTING], f"{SETTING} must be a list of directories, not {show(entries)}")
     return entries
 
 

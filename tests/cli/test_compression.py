@@ -196,7 +196,7 @@ def test_the_setting(program, value, codec):
 
 def test_a_wrong_setting(program):
     config = program.folder / ".max" / "config.toml"
-    wanted = "wants true, false or one of: none, gzip, zstd"
+    wanted = "must be true, false or one of: none, gzip, zstd"
     config.write_text('\ncompress = "zip"\n')
     line = program.fails("stage")
     assert "config.toml:2: compress " in line

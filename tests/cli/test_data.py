@@ -282,7 +282,7 @@ def test_init(program, tmp_path_factory):
     assert stat.S_IMODE(made.stat().st_mode) == 0o700
     assert sorted(os.listdir(made)) == [".gitignore", "config.toml", "staging"]
     (made / "config.toml").write_text("ttl_minutes = 5\n")
-    assert "already there" in program.text("init", str(folder / "deep" / "er"))
+    assert "Already a Max project" in program.text("init", str(folder / "deep" / "er"))
     assert (made / "config.toml").read_text() == "ttl_minutes = 5\n"
     ignored = subprocess.run(
         ["sh", "-c", "git init -q . && git status --porcelain"], cwd=made.parent, capture_output=True
@@ -345,10 +345,10 @@ def test_retrieve_within_bounds(program, options):
     refused = program(
         "retrieve", token, "--max-bytes", "1KB", "--max-lines", "3", "--strategy", "both", check=2
     )
-    assert b"goes with the strategies head_lines and tail_lines, not with both" in refused.stderr
+    assert b"works with the strategies head_lines and tail_lines, not with both" in refused.stderr
     sliced = program(
         "retrieve", token, "--lines", "100:20000", "--max-bytes", "500", "--strategy", "head"
     ).stdout
     assert sliced.startswith(lines[99])
-    assert b"--strategy goes with" in program("retrieve", token, "--strategy", "head", check=2).stderr
-    assert b"wants a positive number" in program("retrieve", token, "--max-bytes", "0", check=2).stderr
+    assert b"--strategy needs" in program("retrieve", token, "--strategy", "head", check=2).stderr
+    assert b"must be a positive number" in program("retrieve", token, "--max-bytes", "0", check=2).stderr

@@ -153,7 +153,7 @@ def test_altered_data(program, options):
     path.write_bytes(good[:middle] + bytes([good[middle] ^ 1]) + good[middle + 1 :])
     line = program.fails("retrieve", token)
     assert line.startswith(f"Staged data is damaged: {token}: ")
-    assert "not to be trusted" in line
+    assert "do not use what was written" in line
     program("stage", "verify", check=1)
     path.unlink()
     assert "its data file is missing" in program.fails("retrieve", token)
@@ -394,7 +394,7 @@ def test_a_backend_that_is_none(program):
         (["retrieve", "a1b2c3d4", "--max-bytes", "9" * 5000], "positive number of bytes"),
         (["exec", "--max-stderr-bytes", "9" * 5000, "--", "true"], "positive number of bytes"),
         (["truncate", "--threshold", "9" * 5000], "positive number of bytes"),
-        (["retrieve", "a1b2c3d4", "--max-lines", "5"], "--max-lines goes with --max-bytes"),
+        (["retrieve", "a1b2c3d4", "--max-lines", "5"], "--max-lines needs --max-bytes"),
         (["retrieve", "a1b2c3d4", "--max-bytes", "9" * 20], "positive number of bytes"),
         (["exec", "--max-stdout-bytes", "9" * 20, "--", "true"], "positive number of bytes"),
     ],

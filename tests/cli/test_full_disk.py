@@ -43,7 +43,7 @@ def test_what_could_not_be_kept(program):
         ["exec", "--max-stdout-bytes", "1KiB", "--", "seq", "9999"],
     ):
         done = program(*args, stdin=b"x\n" * 5000, **limited(0))
-        assert done.stderr.startswith(b"the whole output could not be kept: File too large: /")
+        assert done.stderr.startswith(b"the full output could not be kept: File too large: /")
         assert done.stderr.endswith(b".part\n")
 
 

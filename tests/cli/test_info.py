@@ -189,10 +189,10 @@ def test_a_program_whose_name_is_not_utf8(program):
 
 
 TOO_LARGE = [
-    ({"source": "s" * 1025}, "source has 1,025 characters; 1,024 are the most"),
+    ({"source": "s" * 1025}, "source has 1,025 characters; the limit is 1,024"),
     (
         {"labels": {str(number): "x" * 1000 for number in range(200)}},
-        "the labels have 202,090 bytes; 65,536",
+        "the labels have 202,090 bytes; the limit is 65,536",
     ),
     ({"labels": {"a": "\ud83d"}}, "a label is two printable texts"),
     ({"labels": {"a": "\x1b"}}, "a label is two printable texts"),
@@ -218,14 +218,14 @@ def test_too_large_labels_are_wrong_usage(program):
     assert done.stderr.count(b"\n") == 1
     assert program.leftovers() == []
     done = program("stage", "--source", "s" * 2000, stdin=b"data", check=2)
-    assert done.stderr == b"source has 2,000 characters; 1,024 are the most\n"
+    assert done.stderr == b"source has 2,000 characters; the limit is 1,024\n"
 
 
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
-        ({"a": "x" * 200_000}, "200,009 bytes; 65,536 are the most"),
-        ({"token": "x"}, "'token' is a key of our own"),
+        ({"a": "x" * 200_000}, "200,009 bytes; the limit is 65,536"),
+        ({"token": "x"}, "'token' is a key of maxstage's own"),
         ({"a": float("nan")}, "not finite"),
         ({"a": "\ud83d"}, "not Unicode"),
         ({"a": {1, 2}}, "not JSON"),

@@ -67,29 +67,29 @@ HUGE = "9" * 5000
         ('[limits]\n"max_line" = 1\n', ":2: unknown limit"),
         ("limits.max_line = 1\n", ":1: unknown limit"),
         ("\nlimits = {max_line = 1}\n", ":2: unknown limit"),
-        ("[limits]\nmax_lines = 0\nmax_lins = 1\n", ":2: max_lines wants a whole number"),
+        ("[limits]\nmax_lines = 0\nmax_lins = 1\n", ":2: max_lines must be a whole number"),
         ("[limits]\nmax_lines = 0\nmax_lins = 1\n", ":3: unknown limit 'max_lins'"),
         (
             "[limits.cleanup_strategy]\nkind = 'lru'\n",
-            ":1: cleanup_strategy wants {type, keep_count} (unknown key 'kind'",
+            ":1: cleanup_strategy must be {type, keep_count} (unknown key 'kind'",
         ),
         (
             "[limits]\ncleanup_strategy = {keep_cont = 3}\n",
-            ":2: cleanup_strategy wants {type, keep_count} (unknown key",
+            ":2: cleanup_strategy must be {type, keep_count} (unknown key",
         ),
-        ("[limits]\nmax_lines = nan\n", "max_lines wants a whole number, 1 or more, not nan"),
-        ("[limits]\nmax_stdout_bytes = inf\n", "max_stdout_bytes wants a positive number of bytes"),
+        ("[limits]\nmax_lines = nan\n", "max_lines must be a whole number, 1 or more, not nan"),
+        ("[limits]\nmax_stdout_bytes = inf\n", "max_stdout_bytes must be a positive number of bytes"),
         (f"[limits]\nmax_stdout_bytes = 0x{HUGE}\n", "not a number of thousands of digits"),
         ("x = '''\n[limits]\n'''\n[limits]\nmax_line = 1\n", ":1: unknown setting 'x'"),
         (
             "[providers]\nx = '''\n[limits]\nmax_line = 1'''\n[limits]\nmax_line = 1\n",
-            ":2: providers.x wants a list",
+            ":2: providers.x must be a list",
         ),
-        ("limits = 5\n", ":1: limits wants to be a table, not 5"),
-        ("[[providers]]\n", ":1: providers wants to be a table, not [{}]"),
-        ("providers = 'x'\n", ":1: providers wants to be a table"),
-        ("[providers]\nmine = 5\n", ":2: providers.mine wants a list of words"),
-        ("[providers.mine]\n\ncommand = [1]\n", ":3: providers.mine wants a list of words"),
+        ("limits = 5\n", ":1: limits must be a table, not 5"),
+        ("[[providers]]\n", ":1: providers must be a table, not [{}]"),
+        ("providers = 'x'\n", ":1: providers must be a table"),
+        ("[providers]\nmine = 5\n", ":2: providers.mine must be a list of words"),
+        ("[providers.mine]\n\ncommand = [1]\n", ":3: providers.mine must be a list of words"),
         ("ttl_minutes = nan\n", ":1: ttl_minutes must be from 1 minute"),
         ("ttl_minutes = inf\n", ":1: ttl_minutes must be"),
         ("ttl_minutes = [1]\n", ":1: ttl_minutes must be"),
@@ -97,12 +97,12 @@ HUGE = "9" * 5000
         (f"ttl_minutes = {HUGE}\n", "is not TOML"),
         (f"ttl_minutes = 0x{HUGE}\n", "not a number of thousands of digits"),
         (f"max_item_bytes = 0x{HUGE}\n", "not a number of thousands of digits"),
-        (f"max_item_bytes = '{HUGE}'\n", "max_item_bytes wants a positive number of bytes"),
-        (f"max_item_bytes = '1.{HUGE}'\n", "max_item_bytes wants a positive number of bytes"),
+        (f"max_item_bytes = '{HUGE}'\n", "max_item_bytes must be a positive number of bytes"),
+        (f"max_item_bytes = '1.{HUGE}'\n", "max_item_bytes must be a positive number of bytes"),
         (f"sync = '{'x' * 100_000}'\n", "…"),
         (f"{'x' * 100_000} = 1\n", "…"),
         ('"a\\nb" = 1\n', "unknown setting 'a\\nb'"),
-        ("sync = {}\n", "sync wants true or false"),
+        ("sync = {}\n", "sync must be true or false"),
         ("sync = true\nsync = true\n", "is not TOML"),
         (DEEP, "is not TOML"),
         ("a\0b", "is not TOML"),
@@ -202,14 +202,8 @@ def test_commands_that_need_no_project_care_for_none(program):
 def test_an_empty_name(program):
     """An empty variable is as good as none; an empty option is a variable that was not set."""
     token = program.text("stage", stdin=b"x", env=os.environ | {"MAX_DIR": ""}).strip()
-    assert (
-        program.fails("retrieve", token, "--dir", "")
-        == "An empty --dir names no folder; name the one that holds .max"
-    )
-    assert (
-        program.fails("exec", "--dir", "", "true")
-        == "An empty --dir names no folder; name the one that holds .max"
-    )
+    assert program.fails("retrieve", token, "--dir", "") == "--dir is empty; name the folder that holds .max"
+    assert program.fails("exec", "--dir", "", "true") == "--dir is empty; name the folder that holds .max"
 
 
 def test_a_working_directory_that_is_gone(program):

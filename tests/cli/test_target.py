@@ -195,4 +195,4 @@ def test_what_was_written_as_json(program):
     refs = [{"token": token.removeprefix("max:"), "ref": token} for token in (first, second)]
     assert done == {"to": "out", "bytes": 6, "items": refs}
     refused = program("retrieve", first, "-o", "json", check=2)
-    assert b"goes with --to FILE" in refused.stderr
+    assert b"needs --to FILE" in refused.stderr

@@ -273,7 +273,7 @@ def test_a_project_can_not_vouch_for_itself(planted, name):
     os.chown(planted.top / ".max" / "staging", 0, 0)
     (planted.top / ".max" / "config.toml").unlink()
     (planted.top / ".max" / "config.toml").write_text("safe_directories = ['*']\n")
-    assert "stands in your own settings" in planted.fails("stage", stdin=b"x")
+    assert "belongs in your own settings" in planted.fails("stage", stdin=b"x")
 
 
 def test_root_is_trusted_and_others_are_not(program):

@@ -40,7 +40,7 @@ def test_a_run_ends_with_a_table(flow):
     lines = done.stdout.decode().splitlines()
     assert re.fullmatch(r"TASK +STATE +TIME +OUTPUT", lines[0])
     assert [line.split()[0] for line in lines[1:4]] == ["hello", "numbers", "loop"]
-    assert re.search(r"completed +[\d.]+ s +48.9 KB  truncated, whole: max:[0-9a-f]{8}$", lines[2])
+    assert re.search(r"completed +[\d.]+ s +48.9 KB  truncated, full output: max:[0-9a-f]{8}$", lines[2])
     assert lines[4] == "greeting: hello the world"
     assert re.fullmatch(r"run \d{8}-\d{6}-[0-9a-f]{7} completed in [\d.]+ s", lines[5])
     log = done.stderr.decode().splitlines()
@@ -71,7 +71,7 @@ def test_json(flow):
 def test_what_is_shown_on_request(flow):
     out = flow.text("run", "flow.yaml", "--show-task-outputs", "--show-external-storage")
     assert "--- hello (completed)\nhello you\n" in out
-    assert re.search(r"--- numbers \(completed, truncated; whole: max:[0-9a-f]{8}\)", out)
+    assert re.search(r"--- numbers \(completed, truncated; full output: max:[0-9a-f]{8}\)", out)
     assert re.search(r"^max:[0-9a-f]{8}  numbers stdout  48,894 bytes  /.*\.gz$", out, re.MULTILINE)
 
 
@@ -112,12 +112,12 @@ def test_files_that_are_no_good(program):
 
 
 def test_validating(flow):
-    assert flow.text("validate", "flow.yaml") == "flow.yaml is good: 3 tasks\n"
+    assert flow.text("validate", "flow.yaml") == "flow.yaml is valid: 3 tasks\n"
     (flow.folder / "w.yaml").write_text(FLOW.replace("2KiB", "100"))
     done = flow("validate", "w.yaml", "--validate-limits")
-    assert done.stdout == b"w.yaml is good: 3 tasks, 1 warning\n"
+    assert done.stdout == b"w.yaml is valid: 3 tasks, 1 warning\n"
     assert re.match(rb"w.yaml:6:\d+: warning: max_stdout_bytes", done.stderr)
-    assert flow.text("run", "w.yaml", "--validate-limits") == "w.yaml is good\n"
+    assert flow.text("run", "w.yaml", "--validate-limits") == "w.yaml is valid\n"
     assert json.loads(flow.text("validate", "--schema"))["title"] == "WorkflowSpec"
 
 
@@ -156,7 +156,7 @@ def test_runs(flow):
     shown = flow.text("runs", "show", run_id)
     assert f"Run:      {run_id}\nWorkflow: small (" in shown
     assert 'Input:    who = "you"' in shown
-    assert "1 output kept whole" in shown
+    assert "1 output kept in full" in shown
     assert "loop[1]" in flow.text("runs", "show", run_id, "--iterations")
     assert (
         json.loads(flow.text("runs", "show", run_id, "-o", "json"))["tasks"]["hello"]["status"] == "completed"
@@ -165,10 +165,9 @@ def test_runs(flow):
     assert flow.text("runs", "clean", run_id) == f"Deleted run {run_id} and 1 output\n"
     assert flow.text("stage", "list") == "No staged data.\n"
     assert flow.text("runs", "import", "-", stdin=exported.encode()).strip() == run_id
-    assert b"There is a run" in flow("runs", "import", "-", stdin=exported.encode(), check=1).stderr
+    assert b"already exists" in flow("runs", "import", "-", stdin=exported.encode(), check=1).stderr
     assert (
-        flow("runs", "show", "nope", check=1).stderr
-        == b'There is no run nope; "max runs" shows what there is\n'
+        flow("runs", "show", "nope", check=1).stderr == b'There is no run nope; "max runs" lists the runs\n'
     )
     flow("runs", "clean", "--all", "--yes")
     assert flow.text("runs") == "No runs.\n"
@@ -184,12 +183,12 @@ def test_ctrl_c_tells_how_to_go_on(program):
     child = program.start("run", "flow.yaml")
     gate.reached()
     child.send_signal(signal.SIGINT)
-    wait_for_line(child, b"stopping: what runs may end by itself; Ctrl-C again ends it now\n")
+    wait_for_line(child, b"stopping: waiting for running programs; Ctrl-C again ends them now\n")
     gate.open()
     _, stderr = child.communicate(timeout=PATIENCE)
     assert child.returncode == 130
     hint = stderr.decode().splitlines()[-1]
-    assert hint.startswith("Stopped. To go on: max run flow.yaml --run-id ")
+    assert hint.startswith("Stopped. To resume: max run flow.yaml --run-id ")
     done = program(*hint.partition("max ")[2].split())
     assert b"completed  a (earlier)  2 B\n" in done.stderr
     assert b"started    b\n" in done.stderr
@@ -216,7 +215,7 @@ def test_what_ends_a_run_now(program, numbers):
     gate.reached()
     for number in numbers[:-1]:
         child.send_signal(number)
-        wait_for_line(child, b"stopping: what runs may end by itself; Ctrl-C again ends it now\n")
+        wait_for_line(child, b"stopping: waiting for running programs; Ctrl-C again ends them now\n")
     child.send_signal(numbers[-1])
     # Nobody opens the gate: the script was ended.
     child.communicate(timeout=PATIENCE)
@@ -233,9 +232,9 @@ def test_the_same_run_twice_at_once(program):
     child = program.start("run", "flow.yaml")
     gate.reached()
     second = program("run", "flow.yaml", "--resume", check=1)
-    assert re.fullmatch(rb"Run \S+ is running already, in another process\n", second.stderr)
+    assert re.fullmatch(rb"Run \S+ is already running in another process\n", second.stderr)
     assert "running" in program.text("runs")
-    assert b"running already" in program("runs", "clean", program.text("runs").split()[0], check=1).stderr
+    assert b"already running" in program("runs", "clean", program.text("runs").split()[0], check=1).stderr
     child.kill()
     child.communicate()
     assert "killed" in program.text("runs")
@@ -270,7 +269,7 @@ def test_outside_of_a_project(program, tmp_path_factory):
     (folder / "flow.yaml").write_text(FLOW)
     program.folder = folder
     assert b"max init" in program("run", "flow.yaml", check=1).stderr
-    assert program.text("validate", "flow.yaml") == "flow.yaml is good: 3 tasks\n"
+    assert program.text("validate", "flow.yaml") == "flow.yaml is valid: 3 tasks\n"
 
 
 def test_a_damaged_run_hides_no_other(flow):
@@ -302,7 +301,7 @@ def test_what_somebody_else_wrote_is_only_shown(program):
     )
     done = program("run", "f.yaml", check=1)
     run_id = program.text("runs").split()[0]
-    assert f"To go on where it failed: max run f.yaml --run-id {run_id}\n" in done.stderr.decode()
+    assert f"To resume where it failed: max run f.yaml --run-id {run_id}\n" in done.stderr.decode()
     shown = done.stdout + done.stderr
     for args in (["runs"], ["runs", "show", run_id]):
         shown += program(*args).stdout

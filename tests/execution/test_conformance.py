@@ -68,7 +68,7 @@ def test_a_timeout_ends_the_whole_group_and_keeps_what_there_was(run, tmp_path):
     for seconds in longer_and_longer():
         done = run(f"echo so far; sleep {FOREVER} & echo $! $$ >> pids; wait", timeout_secs=seconds)
         assert done.output.timed_out
-        assert done.error.startswith("took longer than ")
+        assert done.error.startswith("timed out after ")
         if pids.exists() and done.output.content:
             break
     assert done.output.content == b"so far\n"
@@ -133,7 +133,7 @@ def test_stdin_that_is_gone(run, store, tmp_path):
     store.unstage(token)
     done = run("touch ran; cat", stdin=StagedInput(token, "before"))
     assert done.output is None
-    assert done.error.startswith("the whole output of task 'before' is not there (")
+    assert done.error.startswith("the full output of task 'before' is missing (")
     assert not (tmp_path / "ran").exists()
 
 

@@ -63,7 +63,7 @@ def test_bad_values_are_named(name, value):
     for make in (lambda: Limits.parse({name: value}), lambda: Limits(**{name: value})):
         with pytest.raises(LimitsError, match=name) as error:
             make()
-        assert "wants" in str(error.value)
+        assert "must be" in str(error.value)
 
 
 def test_all_problems_are_told_at_once():

@@ -248,7 +248,7 @@ print(done.original_size, done.truncated, done.token, done.warnings)
     folder = Path(store.storage.layout.root).parent.parent
     out = subprocess.run([sys.executable, "-c", script, folder], capture_output=True, text=True)
     assert out.stdout.startswith("3000000 True None ("), out
-    assert "the whole output could not be kept: File too large: " in out.stdout
+    assert "the full output could not be kept: File too large: " in out.stdout
     assert store.ids() == []
     assert [name for name in os.listdir(store.storage.layout.root) if "part" in name or "claim" in name] == []
 

@@ -129,7 +129,7 @@ def test_who_looks_holds_nobody_up(tmp_path):
     assert not reader.is_live()
     threading.Timer(0.1, os.close, (fd,)).start()
     reader.acquire()
-    with pytest.raises(WorkflowError, match="running already, in another process"):
+    with pytest.raises(WorkflowError, match="already running in another process"):
         RunState(str(tmp_path), "r").acquire()
     reader.close()
 
@@ -137,7 +137,7 @@ def test_who_looks_holds_nobody_up(tmp_path):
 def test_who_looks_writes_nothing(tmp_path):
     RunState.create(str(tmp_path), "r", {}).close()
     state = RunState(str(tmp_path), "r")
-    with pytest.raises(AssertionError, match="by who has acquired it"):
+    with pytest.raises(AssertionError, match="only by the process that acquired it"):
         state.set_facts(x=1)
     state.close()
 
@@ -185,7 +185,7 @@ def test_another_user_s_runs(program, sides):
     status, tasks, problem = look()
     assert (status, tasks) == ("completed", "a b")
     lock = folder / f"{run_id}.lock"
-    assert problem == f"Run {run_id} can only be looked at from here: Permission denied: {lock}"
+    assert problem == f"Run {run_id} is read-only here: Permission denied: {lock}"
     (folder / f"{run_id}.db").chmod(0o600)
     status, problem = look()
     assert status == "unreadable"

@@ -178,8 +178,8 @@ def test_a_pruned_output_that_is_wanted_after_all(flow):
     tasks["late"] = bash("echo {{ tasks.a.output }}", depends_on=["end"])
     again = flow(tasks, resume=result.run_id, check=False)
     assert again.error == (
-        "late: the whole output of task 'a' is not there (it was pruned: name it in depends_on, or raise keep_count "
-        "of cleanup_strategy in the limits); the task has to be done again, in a new run"
+        "late: the full output of task 'a' is missing (it was pruned: name it in depends_on, or raise keep_count "
+        "of cleanup_strategy in the limits); run the task again, in a new run"
     )
 
 
@@ -245,7 +245,9 @@ def test_max_context(program):
     assert given["bytes"] <= 1000
     shown = program.text("context", run_id, "ask").splitlines()
     assert re.match(r"ask got: [\d,]+ bytes, about [\d,]+ tokens", shown[0])
-    assert b"is not a task of an agent; those are: ask" in program("context", run_id, "b", check=1).stderr
+    assert (
+        b"is not an agent's task; agents' tasks are: ask" in program("context", run_id, "b", check=1).stderr
+    )
     prom = (program.folder / "m.prom").read_text()
     assert re.search(r'^maxstage_run_outputs_total\{run="[^"]+",workflow="c"\} 3$', prom, re.MULTILINE)
     assert "3; 0 truncated" in program.text("runs", "show", run_id)

@@ -213,7 +213,7 @@ def test_names_that_are_no_runs(program, runs):
     assert [line.split()[0] for line in program.text("runs").splitlines()] == [victim, good]
     for name in ("a b", "x\x1b[31m", "../runs/" + good, "", "x" * 100_000):
         line = program.fails("runs", "show", name)
-        assert "is no id of a run" in line
+        assert "is not a valid run id" in line
         assert len(line) < 200
         assert line.isprintable()
 

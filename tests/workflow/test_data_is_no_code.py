@@ -537,7 +537,7 @@ def test_any_value_arrives_as_it_is(language, placement, tmp_path):
 def test_what_is_computed_takes_whole_numbers_alone(placement, tmp_path):
     assert problems("bash", placement) == []
     for payload in PAYLOADS:
-        with pytest.raises(WorkflowError, match=r"\{\{ x \}\} is computed with"):
+        with pytest.raises(WorkflowError, match=r"\{\{ x \}\} is used in arithmetic"):
             fill("bash", placement, lambda _, payload=payload: payload)
     assert [output[:3] for output in run("bash", placement, ["5", 5, " 5", "005"], tmp_path)] == [b"yes"] * 4
     run("bash", placement, ["-3", "0"], tmp_path)

@@ -118,7 +118,7 @@ def test_the_pipe_of_a_shell_is_a_file(program):
     (program.folder / "flow.yaml").write_text(f"{HEAD}  a: {{script: {{content: x}}}}\n")
     line = f"{' '.join(program.command)} validate <(sleep 0.2; cat flow.yaml)"
     done = subprocess.run(["bash", "-c", line], cwd=program.folder, capture_output=True, check=True)
-    assert b"is good: 1 task" in done.stdout
+    assert b"is valid: 1 task" in done.stdout
 
 
 def test_many_errors_are_counted(program):

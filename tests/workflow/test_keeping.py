@@ -255,7 +255,7 @@ def test_what_was_pruned_says_so(program):
     done = program("run", "flow.yaml", "--resume", "--show-task-outputs")
     out = done.stdout.decode()
     assert re.search(r"^a +completed .* output pruned$", out, re.MULTILINE)
-    assert "--- a (completed, pruned: what it printed is not kept any more)\n---" in out
+    assert "--- a (completed, pruned: its output is no longer kept)\n---" in out
     assert "truncated, whole" not in out
     assert "refer  failed, tolerated" in re.sub(" +", "  ", out).replace(
         "failed,  tolerated", "failed, tolerated"

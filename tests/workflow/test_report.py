@@ -45,7 +45,7 @@ def test_the_page_stands_alone(program, page):
     assert "report &lt;b&gt;" in text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
     assert re.search(
-        r"truncated, [\d,]+ bytes left out</span>; whole: <code>max retrieve max:[0-9a-f]{8}", text
+        r"truncated, [\d,]+ bytes left out</span>; full output: <code>max retrieve max:[0-9a-f]{8}", text
     )
     assert "<code>write</code>: " in text
     assert "direct dependency" in text

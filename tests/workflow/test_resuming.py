@@ -9,9 +9,7 @@ import pytest
 from maxstage.workflow.run.folder import import_run, runs_folder
 from maxstage.workflow.run.state import RunState
 
-CHANGED = (
-    'what the loop goes over has changed since; put it back as it was, or start a new run with "max run"'
-)
+CHANGED = 'the items of the loop have changed since; restore them, or start a new run with "max run"'
 
 
 def bash(content, **task):
@@ -72,10 +70,10 @@ def run(flow, source, items, *, stop, parallel=False, nested=False, **options):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ([1, 9, 3, 4, 5], "a[1] was done with another item than "),
-        ([0, 1, 2, 3, 4, 5], "a[0] was done with another item than "),
-        ([2, 3, 4, 5], "a[0] was done with another item than "),
-        ([2, 1, 3, 4, 5], "a[0] was done with another item than "),
+        ([1, 9, 3, 4, 5], "a[1] was run with another item than "),
+        ([0, 1, 2, 3, 4, 5], "a[0] was run with another item than "),
+        ([2, 3, 4, 5], "a[0] was run with another item than "),
+        ([2, 1, 3, 4, 5], "a[0] was run with another item than "),
         ([1, 2], "a[2] was done, and there are 2 items now: "),
     ],
 )
@@ -110,7 +108,7 @@ def test_a_range_and_a_state(flow):
     failed = run(flow, source, [5, 6, 7], stop=1, check=False)
     (flow.folder / "go").touch()
     again = run(flow, source, [6, 7, 8], stop=1, check=False, resume=failed.run_id)
-    assert again.error.startswith("a: a[0] was done with another item than 6: ")
+    assert again.error.startswith("a: a[0] was run with another item than 6: ")
     (flow.folder / "go").unlink()
     # What a task said is in the state, whatever it would say now.
     source = Source(flow, "state")
@@ -144,7 +142,7 @@ def test_an_iteration_that_was_in_the_middle(flow):
     assert failed.tasks["a[1].first"].status == "completed"
     (flow.folder / "go").touch()
     again = run(flow, source, [1, 9, 3], stop=1, nested=True, check=False, resume=failed.run_id)
-    assert again.error.startswith("a: a[1] was done with another item than 9: ")
+    assert again.error.startswith("a: a[1] was run with another item than 9: ")
     again = run(flow, source, [1, 2, 8], stop=1, nested=True, resume=failed.run_id)
     assert (flow.folder / "log").read_text().split() == ["1", "2", "8"]
 
@@ -164,7 +162,7 @@ def test_loops_within_loops(flow):
     failed = start([1, 2])
     (flow.folder / "go").touch()
     assert start([3, 2], resume=failed.run_id).error.startswith(
-        "t: iteration 1: inner: t[1].inner[0] was done with another item than 3: "
+        "t: iteration 1: inner: t[1].inner[0] was run with another item than 3: "
     )
     assert start([1, 2], resume=failed.run_id).ok
     assert (flow.folder / "log").read_text().split() == ["a1", "a2", "b1", "b2"]
@@ -266,7 +264,7 @@ def test_an_imported_run_knows_its_items(flow, tmp_path):
     import_run(runs_folder(flow.store), exported, "x").close()
     (flow.folder / "go").touch()
     again = run(flow, source, [5, 2, 3], stop=2, check=False, resume=failed.run_id)
-    assert again.error.startswith("a: a[0] was done with another item than 5: ")
+    assert again.error.startswith("a: a[0] was run with another item than 5: ")
 
 
 # A file that has changed

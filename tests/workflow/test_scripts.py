@@ -91,7 +91,7 @@ def test_values_keep_their_type_in_python(value, expected, tmp_path):
 
 def test_a_quoted_here_document_is_refused():
     assert problems("bash", "cat <<'E'\n{{ item }}\nE") == [
-        "{{ item }}: it stands in a here-document whose end is quoted; write <<END without quotes"
+        "{{ item }}: it is in a here-document whose delimiter is quoted; write <<END without quotes"
     ]
     assert problems("bash", "cat <<'E'\nx\nE\necho {{ item }}") == []
     assert "double quotes" in problems("perl", "print '{{ item }}'")[0]

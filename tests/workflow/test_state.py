@@ -54,7 +54,7 @@ def test_the_older_form_is_read(flow):
 
 @pytest.mark.parametrize("content", [{}, [], {"task_outputs": {"a": 5}}, {"task_results": 5}])
 def test_what_is_no_state_is_refused(flow, content):
-    with pytest.raises(WorkflowError, match="is no state of a run"):
+    with pytest.raises(WorkflowError, match="is not the state of a run"):
         import_run(runs_folder(flow.store), content, "x.json")
     assert list_runs(runs_folder(flow.store)) == []
 
@@ -86,7 +86,7 @@ def test_one_run_is_run_once_at_a_time(flow):
     state = RunState(runs_folder(flow.store), result.run_id)
     state.acquire()
     try:
-        with pytest.raises(WorkflowError, match="running already, in another process"):
+        with pytest.raises(WorkflowError, match="already running in another process"):
             flow({"a": bash("true")}, resume=result.run_id)
     finally:
         state.close()
@@ -284,9 +284,9 @@ def test_what_a_killed_run_left_running_is_ended_before_it_is_done_again(program
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "", "x" * 200, "a\n"])
 def test_an_id_leads_nowhere_else(flow, name, tmp_path):
-    with pytest.raises(WorkflowError, match="is no id of a run"):
+    with pytest.raises(WorkflowError, match="is not a valid run id"):
         flow({"a": bash("true")}, resume=name or "..")
-    with pytest.raises(WorkflowError, match="is no id of a run"):
+    with pytest.raises(WorkflowError, match="is not a valid run id"):
         import_run(runs_folder(flow.store), {"task_results": {}, "run": name or ".."}, "x.json")
     assert sorted(path.name for path in tmp_path.iterdir()) == [".max"]
 

@@ -130,7 +130,7 @@ def test_more_than_a_reference_takes_is_an_error_that_says_what_to_do(flow):
     ):
         result = flow({"gen": gen, "read": reader}, check=False)
         assert result.error.startswith(
-            "read: the output of task 'gen' has 1,988,895 bytes, and a reference takes"
+            "read: the output of task 'gen' has 1,988,895 bytes; a reference takes at most"
         )
         for way in ("stdin_from", "{{ tasks.gen.token }}", "{{ tasks.gen.excerpt }}"):
             assert way in result.error
@@ -168,8 +168,8 @@ def test_where_the_whole_is_gone_the_task_is_named(flow, reader, harm):
     tasks["stop"] = bash("true", depends_on=["gen"])
     result = flow(tasks, resume=failed.run_id, check=False)
     assert result.status == "failed"
-    assert "read: the whole output of task 'gen' is not there (" in result.error
-    assert "has to be done again" in result.error
+    assert "read: the full output of task 'gen' is missing (" in result.error
+    assert "run the task again" in result.error
 
 
 def test_an_agent_is_given_the_whole_or_what_it_asks_for(flow):

@@ -63,18 +63,18 @@ tasks:
 4:10: unknown limit 'max_stdot_bytes'; did you mean 'max_stdout_bytes'?
 6:7: unknown provider 'claud'; did you mean 'claude'?
 7:7: 'no-such-program' is not installed, or not on the PATH
-9:18: unknown reference '{{ in puts }}'; known are inputs.NAME
+9:18: unknown reference '{{ in puts }}'; use inputs.NAME
 10:27: there is no task 'on'; did you mean 'one'?
 10:70: retry: must be a whole number
 12:3: 'three' is given twice
 13:10: there is no agent 'q'
 13:37: an agent reads its prompt on stdin; put the token into it
-14:19: {{ inputs.a }}: it stands in a here-document whose end is quoted
+14:19: {{ inputs.a }}: it is in a here-document whose delimiter is quoted
 14:61: loop: a loop has exactly one of for_each, repeat, while, repeat_until
 15:3: six: a task has exactly one of script, command, agent, subtasks; this has none
 16:92: there is no task 'nine'
 17:3: eight: must be a mapping
-18:3: ni ne: a name has letters, digits, _ and -, and does not begin with a digit
+18:3: ni ne: a name may have letters, digits, _ and -, and must not begin with a digit
 19:24: script: a script has either content or file
 19:50: there is no task 'c'
 """.splitlines()

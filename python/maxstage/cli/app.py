@@ -21,21 +21,21 @@ COMMANDS = {
     "stage list": ("stage_list", "List what is staged."),
     "stage info": ("stage_info", "Show one item, with a preview."),
     "stage renew": ("stage_expiry", "Give an item more time."),
-    "stage pin": ("stage_expiry", "Let an item never expire."),
+    "stage pin": ("stage_expiry", "Keep an item until it is unpinned."),
     "stage unpin": ("stage_expiry", "Let a pinned item expire again."),
-    "stage gc": ("stage_gc", "Delete what expired or was left behind."),
+    "stage gc": ("stage_gc", "Delete expired items and leftovers."),
     "stage verify": ("stage_verify", "Check items against their checksums."),
     "unstage": ("unstage", "Delete staged data."),
-    "exec": ("exec", "Run a command with its output within bounds."),
-    "truncate": ("truncate", "Cut text to a size, and keep the whole."),
+    "exec": ("exec", "Run a command with bounded output."),
+    "truncate": ("truncate", "Cut text to a size and keep the full text."),
     "run": ("run", "Run a workflow."),
     "validate": ("validate", "Check a workflow file."),
     "template": ("template", "Print a workflow to start from."),
     "runs": ("runs", "List the runs of workflows."),
     "runs show": ("runs", "Show one run, with its tasks."),
-    "runs report": ("runs", "Write a page of HTML about a run."),
+    "runs report": ("runs", "Write an HTML report of a run."),
     "runs export": ("runs", "Print the state of a run as JSON."),
-    "runs import": ("runs", "Take over a state that was exported."),
+    "runs import": ("runs", "Import a run that was exported."),
     "runs prune": ("runs", "Drop outputs that a run no longer needs."),
     "runs clean": ("runs", "Delete runs and their outputs."),
     "context": ("context", "Show which outputs an agent's task gets, and why."),
@@ -141,7 +141,7 @@ Example:
   max retrieve $TOKEN | wc -l
 
 \b
-Completion for bash (zsh and fish alike):
+Completion for bash (for zsh and fish: zsh_source, fish_source):
   eval "$(_MAX_COMPLETE=bash_source max)"
 
 Exit codes: 0 done, 1 not found, expired or an I/O error, 2 wrong usage, 130 Ctrl-C, 143 SIGTERM.""",

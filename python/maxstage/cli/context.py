@@ -80,7 +80,7 @@ def _check_task(workflow: ValidWorkflow, task: str) -> None:
 
     if spec_path(task) not in workflow.graph.agents:
         known = ", ".join(workflow.graph.agents) or "none"
-        raise WorkflowError(f"{task!r} is not a task of an agent; those are: {known}")
+        raise WorkflowError(f"{task!r} is not an agent's task; agents' tasks are: {known}")
 
 
 def _load(path: str, providers: Any) -> ValidWorkflow:

@@ -42,18 +42,27 @@ Examples:
     type=click.UNPROCESSED,
     shell_complete=_offer_commands,
 )
-@click.option("--max-stdout-bytes", type=SizeType(), help="Kept of stdout (1MiB).")
-@click.option("--max-stderr-bytes", type=SizeType(), help="Kept of stderr (256KiB).")
-@click.option("--max-combined-bytes", type=SizeType(), help="Kept of both together (1536KiB).")
-@common_limits
-@click.option("--combine", is_flag=True, help="Capture stderr with stdout.")
-@click.option("--timeout", type=SecondsType(), metavar="SECONDS", help="End it after this.")
+@click.option("--max-stdout-bytes", type=SizeType(), help="Keep at most this much of stdout (1MiB).")
+@click.option("--max-stderr-bytes", type=SizeType(), help="Keep at most this much of stderr (256KiB).")
 @click.option(
-    "--stdin", metavar="TOKEN", type=TokenType(), help="Staged data for it to read (else our own stdin)."
+    "--max-combined-bytes", type=SizeType(), help="Keep at most this much of both together (1536KiB)."
+)
+@common_limits
+@click.option("--combine", is_flag=True, help="Capture stderr together with stdout.")
+@click.option("--timeout", type=SecondsType(), metavar="SECONDS", help="End the command after this time.")
+@click.option(
+    "--stdin",
+    metavar="TOKEN",
+    type=TokenType(),
+    help="Staged data for the command to read (default: our own stdin).",
 )
 @click.option("--live", is_flag=True, help="Show the beginning of the output as it comes.")
 @click.option(
-    "-o", "--output", type=click.Choice(["text", "json"]), default="text", help="json: all that is known."
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="json: the output and all details.",
 )
 @dir_option
 @click.pass_context

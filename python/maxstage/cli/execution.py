@@ -134,7 +134,7 @@ def _print(done: "TaskOutput", output: str, show: _Live | None) -> None:
                 rest = part.content if show is None else show.rest(stream, part.content)
                 write_all(stream + 1, rest, ("<stdout>", "<stderr>")[stream])
     if done.timed_out:
-        warn(f"{done.task_id} was ended: it took longer than its time")
+        warn(f"{done.task_id} timed out")
     for warning in done.warnings:
         warn(warning)
 

@@ -28,4 +28,4 @@ def init(folder: str, output: str) -> None:
     if output == "json":
         print_json({"project": os.path.abspath(folder), "made": made})
         return
-    write_out(f"Initialized Max project in {path}" if made else f"Max project already there: {path}")
+    write_out(f"Initialized Max project in {path}" if made else f"Already a Max project: {path}")

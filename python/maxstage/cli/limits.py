@@ -25,18 +25,18 @@ def common_limits(function: "Callable[..., Any]") -> "Callable[..., Any]":
             "--keep",
             type=click.Choice(list(KEEP)),
             default="truncated",
-            help="When the whole is kept.",
+            help="When to keep the full output.",
             show_default=True,
         ),
         compress_options("compress_external", "the whole"),
         click.option(
-            "--external-dir", "external_storage_dir", metavar="DIR", help="Keep the whole in DIR/.max."
+            "--external-dir", "external_storage_dir", metavar="DIR", help="Keep the full output in DIR/.max."
         ),
         click.option(
             "--threshold",
             "external_storage_threshold",
             type=SizeType(),
-            help="Keep the whole of more than this even if it was not cut (5MiB).",
+            help="Keep an output larger than this in full even if it was not cut (5MiB).",
         ),
         click.option(
             "--max-lines",
@@ -67,7 +67,7 @@ def line_strategy(strategy: str | None, max_lines: int | None, default: str = DE
         return strategy
     by_lines = strategies.line_strategy(strategy, default)
     if by_lines is None:
-        raise click.UsageError(f"--max-lines goes with the strategies {BY_LINES_TEXT}, not with {strategy}")
+        raise click.UsageError(f"--max-lines works with the strategies {BY_LINES_TEXT}, not with {strategy}")
     return by_lines
 
 

@@ -28,7 +28,7 @@ dir_option = click.option(
     "folder",
     metavar="DIR",
     shell_complete=_offer_folders,
-    help="The folder that holds .max (else: MAX_DIR, or found upwards).",
+    help="The folder that holds .max (default: MAX_DIR, or the nearest one above).",
 )
 
 

@@ -10,7 +10,7 @@ def confirm(question: str, *, yes: bool) -> None:
     if yes:
         return
     if sys.stdin is None or not sys.stdin.isatty():
-        raise click.UsageError("Nobody is there to ask: give --yes to delete without asking")
+        raise click.UsageError("Not a terminal, so nobody can be asked; use --yes to delete without asking")
     answer = ""
     while answer not in {"y", "yes", "n", "no"}:
         sys.stderr.write(f"{question} [y/N]: ")

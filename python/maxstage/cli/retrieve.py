@@ -27,7 +27,7 @@ def _parse_lines(
         start, end = 0, None
     if start < 1 or (end is not None and end < start):
         raise click.BadParameter(
-            f"{shorten(text)} is neither a line, like 5, nor A:B with 1 <= A <= B; A or B may be left out"
+            f"{shorten(text)} is neither a line, like 5, nor a range A:B with 1 <= A <= B; A or B may be omitted"
         )
     return start, end
 
@@ -47,7 +47,7 @@ Examples:
     "--lines", metavar="A:B", callback=_parse_lines, help="Only lines A to B, or line A; 1 is the first."
 )
 @click.option("--max-bytes", type=SizeType(), help="Cut what is written to this size, like 64KiB.")
-@click.option("--strategy", type=click.Choice(list(STRATEGIES)), help="What to keep then (tail).")
+@click.option("--strategy", type=click.Choice(list(STRATEGIES)), help="What to keep when cutting (tail).")
 @click.option(
     "--max-lines",
     type=CountType(min=1),
@@ -77,18 +77,16 @@ def retrieve(
     then: the command says so and exits 1.
     """
     if sum(option is not None for option in (head, tail, lines)) > 1:
-        raise click.UsageError("--head, --tail and --lines exclude each other")
+        raise click.UsageError("use only one of --head, --tail and --lines")
     if max_bytes is None and strategy is not None:
-        raise click.UsageError("--strategy goes with --max-bytes")
+        raise click.UsageError("--strategy needs --max-bytes")
     if max_bytes is None and max_lines is not None:
-        raise click.UsageError(
-            "--max-lines goes with --max-bytes; for lines alone use --head, --tail or --lines"
-        )
+        raise click.UsageError("--max-lines needs --max-bytes; to select lines use --head, --tail or --lines")
     strategy = line_strategy(strategy, max_lines)
     if target == "":
         raise click.UsageError("--to is empty: name a file, or - for stdout")
     if output == "json" and target in {None, "-"}:
-        raise click.UsageError("-o json tells of what was written to a file, so it goes with --to FILE")
+        raise click.UsageError("-o json describes the file that was written, so it needs --to FILE")
     part = transfer.Part(head, tail, lines)
     cut = None if max_bytes is None else (strategy or "tail", max_bytes, max_lines or _MOST_LINES)
     transfer.retrieve(store, tokens, part, cut=cut, target=target, output=output)

@@ -55,19 +55,23 @@ Examples:
 )
 @click.argument("file", type=click.Path())
 @click.option(
-    "--input", "inputs", multiple=True, metavar="NAME=VALUE", callback=_parse_inputs, help="An input."
+    "--input", "inputs", multiple=True, metavar="NAME=VALUE", callback=_parse_inputs, help="Set an input."
 )
-@click.option("-j", "--jobs", type=CountType(min=1), help="Programs at once (as many as processors).")
-@click.option("--resume", is_flag=True, help="Go on with the newest run of FILE that has not completed.")
-@click.option("--run-id", metavar="RUN", help="Go on with this run.")
+@click.option(
+    "-j", "--jobs", type=CountType(min=1), help="Programs to run at once (default: one for each processor)."
+)
+@click.option("--resume", is_flag=True, help="Resume the newest run of FILE that has not completed.")
+@click.option("--run-id", metavar="RUN", help="Resume this run.")
 @click.option("--dry-run", is_flag=True, help="Print what would be done.")
 @click.option("--graph", type=click.Choice(["mermaid", "dot"]), help="Print the graph of the tasks.")
 @click.option("--validate-limits", is_flag=True, help="Only check FILE and its limits.")
 @click.option("--show-task-outputs", is_flag=True, help="Print what each task printed, at the end.")
 @click.option(
-    "--show-external-storage", is_flag=True, help="List the outputs that are kept whole, at the end."
+    "--show-external-storage", is_flag=True, help="List the full outputs that were kept, at the end."
 )
-@click.option("--show-context-metrics", is_flag=True, help="Tell what outputs and prompts took, at the end.")
+@click.option(
+    "--show-context-metrics", is_flag=True, help="Print the sizes of outputs and prompts at the end."
+)
 @click.option(
     "--metrics-file", type=click.Path(), metavar="FILE", help="Write metrics for Prometheus to FILE."
 )
@@ -91,7 +95,7 @@ def run(ctx: click.Context, /, file: str, inputs: dict[str, str], folder: str | 
     if isinstance(workflow, Problems):
         ctx.exit(1)
     if options["validate_limits"]:
-        write_out(f"{file} is good")
+        write_out(f"{file} is valid")
         return
     if options["dry_run"] or options["graph"]:
         _show_plan(ctx, workflow, options, folder)
@@ -171,10 +175,10 @@ def _run(
     if not options["events"]:
         _report(result, workflow, options)
     if stopped:
-        warn(f"Stopped. To go on: {_to_go_on(workflow, result)}")
+        warn(f"Stopped. To resume: {_to_go_on(workflow, result)}")
         ctx.exit(128 + stopped)
     if not result.ok:
-        warn(f"To go on where it failed: {_to_go_on(workflow, result)}")
+        warn(f"To resume where it failed: {_to_go_on(workflow, result)}")
     ctx.exit(0 if result.ok else 1)
 
 
@@ -270,9 +274,9 @@ def _write_metrics(result: RunResult, workflow: ValidWorkflow, path: str) -> Non
 def _show_output(path: str, task: TaskResult) -> None:
     if task.output is None:
         return
-    mark = f", truncated; whole: {task.output.token}" if task.output.truncated else ""
+    mark = f", truncated; full output: {task.output.token}" if task.output.truncated else ""
     if task.pruned:
-        mark = ", pruned: what it printed is not kept any more"
+        mark = ", pruned: its output is no longer kept"
     write_out(f"--- {path} ({task.status}{mark})")
     for part in (task.output, task.output.stderr):
         if part is not None and part.content:

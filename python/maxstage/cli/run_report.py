@@ -59,7 +59,7 @@ def remarks(result: TaskResult) -> str:
         parts.append("output pruned")
     output = result.output
     if output is not None and output.truncated and not result.pruned:
-        parts.append(f"truncated, whole: {output.token}" if output.token else "truncated")
+        parts.append(f"truncated, full output: {output.token}" if output.token else "truncated")
     elif output is not None and output.token is not None:
         parts.append(output.token)
     return printable("; ".join([*parts, *(() if output is None else output.warnings)]), _LONGEST)
@@ -144,5 +144,5 @@ def metrics_line(metrics: dict[str, Any]) -> str:
 def stopping_text(*, now: bool) -> str:
     """Return what is said when a run is asked to stop."""
     if now:
-        return "stopping now: what runs is ended"
-    return "stopping: what runs may end by itself; Ctrl-C again ends it now"
+        return "stopping now: running programs are ended"
+    return "stopping: waiting for running programs; Ctrl-C again ends them now"

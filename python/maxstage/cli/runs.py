@@ -73,7 +73,7 @@ def _described(run_id: str, facts: dict[str, Any]) -> dict[str, Any]:
 
 @click.command("runs show", epilog="\b\nExample:\n  max runs show 20261121-094500-a1b2c3 --iterations")
 @click.argument("run_id", metavar="RUN")
-@click.option("--iterations", is_flag=True, help="Also each iteration of loops.")
+@click.option("--iterations", is_flag=True, help="Show each iteration of loops, too.")
 @output_option
 @pass_store
 def runs_show(store: Store, run_id: str, iterations: bool, output: str) -> None:
@@ -106,7 +106,7 @@ def runs_show(store: Store, run_id: str, iterations: bool, output: str) -> None:
             write_out(line)
         kept = [item for item in store.list() if item.owner == run_id]
         size = format_size(sum(item.stored_size for item in kept))
-        write_out(f"\n{counted(len(kept), 'output')} kept whole, {size} on disk")
+        write_out(f"\n{counted(len(kept), 'output')} kept in full, {size} on disk")
     finally:
         state.close()
 
@@ -129,7 +129,7 @@ def _open(store: Store, run_id: str) -> RunState:
 )
 @click.argument("run_id", metavar="RUN")
 @click.option(
-    "--html", "file", required=True, type=click.Path(), metavar="FILE", help="Where to; - is stdout."
+    "--html", "file", required=True, type=click.Path(), metavar="FILE", help="The file to write; - is stdout."
 )
 @output_option
 @pass_store
@@ -155,7 +155,7 @@ def runs_report(store: Store, run_id: str, file: str, output: str) -> None:
         state.close()
     if file == "-":
         if output == "json":
-            raise click.UsageError("-o json tells of what was written to a file, so it goes with --html FILE")
+            raise click.UsageError("-o json describes the file that was written, so it needs --html FILE")
         write_out(page.rstrip("\n"))
         return
     with Target(file) as (fd, name):
@@ -168,7 +168,7 @@ def runs_report(store: Store, run_id: str, file: str, output: str) -> None:
 
 @click.command("runs export", epilog="\b\nExample:\n  max runs export 20261121-094500-a1b2c3 > run.json")
 @click.argument("run_id", metavar="RUN")
-@click.option("-o", "--output", type=click.Choice(["json"]), default="json", help="It is JSON in any case.")
+@click.option("-o", "--output", type=click.Choice(["json"]), default="json", help="The state is always JSON.")
 @pass_store
 def runs_export(store: Store, run_id: str, output: str) -> None:  # noqa: ARG001 - as every command has it
     """Print the state of a run as JSON."""
@@ -205,8 +205,12 @@ def runs_import(store: Store, file: str, output: str) -> None:
 
 @click.command("runs prune", epilog="\b\nExample:\n  max runs prune 20261121-094500-123a1b2 --keep 5")
 @click.argument("run_id", metavar="RUN")
-@click.option("--keep", type=CountType(min=1), help="Outputs that are kept (as the workflow says).")
-@click.option("--strategy", type=click.Choice(list(CLEANUP)), help="Which are kept (as the workflow says).")
+@click.option(
+    "--keep", type=CountType(min=1), help="How many outputs to keep (default: as the workflow says)."
+)
+@click.option(
+    "--strategy", type=click.Choice(list(CLEANUP)), help="Which to keep (default: as the workflow says)."
+)
 @output_option
 @pass_store
 def runs_prune(store: Store, run_id: str, keep: int | None, strategy: str | None, output: str) -> None:
@@ -232,9 +236,9 @@ def runs_prune(store: Store, run_id: str, keep: int | None, strategy: str | None
     epilog="\b\nExamples:\n  max runs clean 20261121-094500-a1b2c3\n  max runs clean --completed --yes",
 )
 @click.argument("run_ids", nargs=-1, metavar="[RUN]...")
-@click.option("--completed", is_flag=True, help="All that have completed.")
-@click.option("--all", "everything", is_flag=True, help="All that nobody runs at the moment.")
-@click.option("-y", "--yes", is_flag=True, help="Don't ask.")
+@click.option("--completed", is_flag=True, help="Delete all runs that have completed.")
+@click.option("--all", "everything", is_flag=True, help="Delete all runs that are not running.")
+@click.option("-y", "--yes", is_flag=True, help="Delete without asking.")
 @output_option
 @pass_store
 def runs_clean(
@@ -255,7 +259,7 @@ def runs_clean(
                 left.append(run_id)
             elif everything or facts.get("status") == "completed":
                 chosen.append(run_id)
-        confirm(f"Delete {counted(len(chosen), 'run')}, with the outputs kept?", yes=yes)
+        confirm(f"Delete {counted(len(chosen), 'run')} and the outputs that they kept?", yes=yes)
     for run_id in chosen:
         count = _delete(store, run_id)
         if output == "json":
@@ -264,7 +268,7 @@ def runs_clean(
             write_out(f"Deleted run {run_id} and {counted(count, 'output')}")
     if left and everything:
         raise WorkflowError(
-            f"Left alone, since they can't be read (max runs show tells why): {', '.join(left)}"
+            f"Not deleted, because they can't be read (max runs show tells why): {', '.join(left)}"
         )
 
 

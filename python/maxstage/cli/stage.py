@@ -37,21 +37,28 @@ Examples:
   producer | max stage --split 8        # eight tokens, for eight agents
 \b
 Also: max stage list | info | renew | pin | unpin | gc | verify.
-A file of such a name is staged as ./list.""",
+To stage a file of such a name, write ./list.""",
 )
 @click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path())
-@click.option("--ttl", type=TtlType(), metavar="TIME", help="Until it expires: minutes, or like 2h, 1d (60).")
+@click.option(
+    "--ttl", type=TtlType(), metavar="TIME", help="Time until it expires: minutes, or like 2h or 1d (60)."
+)
 @click.option(
     "--source", metavar="TEXT", callback=parse_source, help="Where the data came from, like hubspot/contact."
 )
 @click.option(
-    "--type", "content_type", type=click.Choice(["ndjson", "json", "text"]), help="What it is; else detected."
+    "--type",
+    "content_type",
+    type=click.Choice(["ndjson", "json", "text"]),
+    help="Content type (default: detected).",
 )
 @click.option(
     "--label", "labels", multiple=True, metavar="K=V", callback=parse_labels, help="A label to find it by."
 )
 @compress_options("compress", "the data")
-@click.option("--sync/--no-sync", default=None, help="Let it survive power loss before the token is printed.")
+@click.option(
+    "--sync/--no-sync", default=None, help="Make it survive power loss before its token is printed."
+)
 @click.option(
     "--split",
     type=CountType(min=1),
@@ -75,7 +82,7 @@ def stage(
     A token is printed once its data is there, whole. The data is private to you and expires by itself.
     """
     if split is not None and split_lines is not None:
-        raise click.UsageError("--split and --split-lines exclude each other")
+        raise click.UsageError("use only one of --split and --split-lines")
     _check_verb(files)
     if STDIN in (files or (STDIN,)):
         _check_stdin()

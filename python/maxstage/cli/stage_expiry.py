@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from maxstage.store.metadata import Item
 
 _tokens = click.argument("tokens", nargs=-1, required=True, metavar="TOKEN...", type=TokenType())
-_ttl = click.option("--ttl", type=TtlType(), metavar="TIME", help="From now: minutes, or like 2h, 1d (60).")
+_ttl = click.option(
+    "--ttl", type=TtlType(), metavar="TIME", help="Time from now: minutes, or like 2h or 1d (60)."
+)
 
 
 def _report(item: "Item", verb: str, output: str) -> None:

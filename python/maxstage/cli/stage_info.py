@@ -37,9 +37,7 @@ Examples:
 )
 @click.argument("token", type=TokenType())
 @output_option
-@click.option(
-    "--all", "internals", is_flag=True, help="In JSON, show what is only for reading the data, too."
-)
+@click.option("--all", "internals", is_flag=True, help="With -o json, show the line index, too.")
 @pass_store
 def stage_info(store: Store, token: str, output: str, internals: bool) -> None:
     """Show one item: its metadata, a preview, for JSON the fields, and what it would cost in a prompt."""
@@ -70,7 +68,7 @@ def _facts(item: "Item") -> "Iterator[str]":
     yield f"Created:    {format_duration(now - item.created)} ago"
     yield f"Expires:    {format_remaining(item.expires, now)}"
     yield f"Type:       {item.content_type}"
-    yield f"Tokens:     about {llm_tokens(item.byte_size):,} in a prompt"
+    yield f"LLM tokens: about {llm_tokens(item.byte_size):,} in a prompt"
     if item.codec != NONE:
         yield f"Stored:     {format_size(item.stored_size)}, {item.codec}"
     if item.labels:

@@ -36,7 +36,7 @@ Examples:
     multiple=True,
     metavar="K[=V]",
     callback=parse_label_filter,
-    help="Only those so labelled.",
+    help="Only those with this label.",
 )
 @click.option("-n", "--limit", type=CountType(min=0), metavar="N", help="Only the newest N.")
 @click.option("-q", "--quiet", is_flag=True, help="Only tokens.")
@@ -63,7 +63,7 @@ def stage_list(
         write_out("No staged data.")
     if damaged:
         like = format_token(damaged[0]) if is_id(damaged[0]) else damaged[0]
-        warn(f'{len(damaged):,} damaged left out, like {like}; "max stage verify" tells more')
+        warn(f'{len(damaged):,} damaged left out, such as {like}; "max stage verify" tells more')
 
 
 def _table(items: "list[Item]") -> str:

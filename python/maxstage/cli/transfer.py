@@ -193,7 +193,7 @@ def _send(opened: "OpenItem", part: "Range", fd: int, name: str) -> int:
         try:
             opened.copy_to(fd, name, *part, progress=progress if fd != 1 or not os.isatty(1) else None)
         except Corrupt as error:
-            raise Corrupt(f"{error} (what was written so far is not to be trusted)") from None
+            raise Corrupt(f"{error} (do not use what was written so far)") from None
     return part[1] - part[0]
 
 

@@ -28,10 +28,14 @@ Examples:
   max truncate --strategy both --max-bytes 64KiB build.log""",
 )
 @click.argument("file", required=False, type=click.Path())
-@click.option("--max-bytes", "max_stdout_bytes", type=SizeType(), help="What is kept (1MiB).")
+@click.option("--max-bytes", "max_stdout_bytes", type=SizeType(), help="Keep at most this much (1MiB).")
 @common_limits
 @click.option(
-    "-o", "--output", type=click.Choice(["text", "json"]), default="text", help="json: all that is known."
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="json: the output and all details.",
 )
 @dir_option
 @click.pass_context

@@ -56,7 +56,7 @@ class CountType(click.IntRange):
         if isinstance(value, str) and value.isascii() and value.isdigit():
             value = parse_count(value)
         elif len(str(value)) > _SHOWN:
-            self.fail(f"{shorten(value)} is not a whole number in the range", param, ctx)
+            self.fail(f"{shorten(value)} is outside the range", param, ctx)
         number: int = super().convert(value, param, ctx)
         return number
 

@@ -27,10 +27,10 @@ Examples:
     multiple=True,
     metavar="K[=V]",
     callback=parse_label_filter,
-    help="Delete those so labelled; with --source, those that match both.",
+    help="Delete those with this label; with --source, those that match both.",
 )
 @click.option("--expired", is_flag=True, help="Delete those that have expired.")
-@click.option("-y", "--yes", is_flag=True, help="Don't ask.")
+@click.option("-y", "--yes", is_flag=True, help="Delete without asking.")
 @output_option
 @pass_store
 @click.pass_context
@@ -48,7 +48,7 @@ def unstage(
     """Delete staged data: what TOKENs name at once, what options choose after a question, or with --yes."""
     filtered = source is not None or bool(labels)
     if sum((bool(tokens), every, filtered, expired)) != 1:
-        raise click.UsageError("Give tokens, or one of --all, --expired, and --source with --label")
+        raise click.UsageError("Name tokens, or use --all, --expired, --source or --label")
     ids = [parse_token(token) for token in tokens]
     if every:
         ids = store.ids()

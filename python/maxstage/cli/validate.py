@@ -29,7 +29,7 @@ Examples:
   max validate --schema > workflow.schema.json"""
 )
 @click.argument("file", required=False, type=click.Path())
-@click.option("--validate-limits", is_flag=True, help="Say only what is doubtful in the limits.")
+@click.option("--validate-limits", is_flag=True, help="Only report doubtful limits.")
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of the format.")
 @output_option
 @dir_option
@@ -68,6 +68,6 @@ def validate(
         if not isinstance(loaded, Problems):
             warnings = f", {len(problems)} warning{'' if len(problems) == 1 else 's'}" if problems else ""
             count = len(loaded.tasks)
-            write_out(f"{file} is good: {count} task{'' if count == 1 else 's'}{warnings}")
+            write_out(f"{file} is valid: {count} task{'' if count == 1 else 's'}{warnings}")
     if isinstance(loaded, Problems):
         ctx.exit(1)

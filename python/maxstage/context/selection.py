@@ -270,7 +270,7 @@ class _Packer:
         shares = self._shares(left)
         for name, relevance in self._ranked:
             if used >= self._budget.max_tasks:
-                reason = f"{self._budget.max_tasks} tasks at most (max_tasks)"
+                reason = f"{self._budget.max_tasks} tasks are the limit (max_tasks)"
                 token = self._loaded[name].token if name in self._loaded else None
                 candidates.append(
                     Candidate(name, relevance.score, relevance.why, None, 0, "dropped", reason, token)

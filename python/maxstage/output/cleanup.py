@@ -43,10 +43,10 @@ def _parse(value: object) -> CleanupStrategy:
     if isinstance(value, CleanupStrategy):
         value = asdict(value)
     if not isinstance(value, dict):
-        raise ValueError(f"wants {{type, keep_count}}, type one of: {', '.join(CLEANUP)}")  # noqa: TRY004
+        raise ValueError(f"must be {{type, keep_count}}, type one of: {', '.join(CLEANUP)}")  # noqa: TRY004
     for key in value:
         if key not in _KEYS:
-            raise ValueError(f"wants {{type, keep_count}} ({unknown('key', str(key), list(_KEYS))})")
+            raise ValueError(f"must be {{type, keep_count}} ({unknown('key', str(key), list(_KEYS))})")
     given: dict[str, Any] = {key: _KEYS[key].parse(one) for key, one in value.items()}
     return CleanupStrategy(**given)
 

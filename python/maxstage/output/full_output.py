@@ -59,7 +59,7 @@ class FullOutput:
 
     def fail(self, error: Exception) -> None:
         """Give it up, leaving nothing behind."""
-        self.problem = f"the whole output could not be kept: {describe(error)}"
+        self.problem = f"the full output could not be kept: {describe(error)}"
         self.discard()
 
     def check_quota(self) -> None:
@@ -142,7 +142,7 @@ class FullOutputs:
                 if keep == "always" or limits.external_storage_dir is not None or os.environ.get("MAX_DIR"):
                     raise
                 why = str(error)
-            self._missing = f"the whole output was not kept: {why}"
+            self._missing = f"the full output was not kept: {why}"
         self.above = None if keep == "never" or threshold is None else 0 if keep == "always" else threshold
         self._limits = limits
         self._source = source

@@ -28,13 +28,13 @@ def _count(value: object) -> int:
     if isinstance(value, str) and value.isascii() and value.isdigit():
         value = parse_count(value)
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError("wants a whole number, 1 or more")
+        raise ValueError("must be a whole number, 1 or more")
     return min(value, MOST_COUNT)
 
 
 def _directory(value: object) -> str:
     if not isinstance(value, str) or not value:
-        raise ValueError("wants the path of a directory")
+        raise ValueError("must be the path of a directory")
     return value
 
 
@@ -45,7 +45,7 @@ DIRECTORY = Kind(_directory, {"type": "string"})
 
 def _codec(value: object) -> bool | str:
     if not isinstance(value, bool) and not (isinstance(value, str) and value in CODECS):
-        raise ValueError(f"wants true, false or one of: {', '.join(CODECS)}")
+        raise ValueError(f"must be true, false or one of: {', '.join(CODECS)}")
     return value
 
 
@@ -58,7 +58,7 @@ def choice(*names: str) -> Kind:
 
     def parse(value: object) -> str:
         if value not in names:
-            raise ValueError(f"wants one of: {', '.join(names)}")
+            raise ValueError(f"must be one of: {', '.join(names)}")
         return str(value)
 
     return Kind(parse, {"enum": list(names)})

@@ -117,10 +117,12 @@ class Limits:
         for name in sorted(name for name, kind in _KINDS.items() if kind.is_size):
             size = getattr(self, name)
             if size is not None and size < _SMALL:
-                found.append(f"{name} is {counted(size, 'byte')}: below 1 KiB little is left but the marker")
+                found.append(
+                    f"{name} is {counted(size, 'byte')}: below 1 KiB there is room for little but the marker"
+                )
             elif size is not None and size > _LARGE:
                 found.append(
-                    f"{name} is {counted(size, 'byte')}: above 100 MiB memory may not suffice for tasks side by side"
+                    f"{name} is {counted(size, 'byte')}: above 100 MiB tasks that run in parallel may run out of memory"
                 )
         return found
 

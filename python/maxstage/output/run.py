@@ -205,7 +205,7 @@ def capture(
 def _words(argv: Sequence[str | os.PathLike[str]]) -> list[str]:
     if isinstance(argv, str | bytes):
         raise TypeError(
-            'argv must be a list like ["echo", "hi"]; for a line of a shell ["sh", "-c", "echo hi"]'
+            'argv must be a list like ["echo", "hi"]; for a shell command line ["sh", "-c", "echo hi"]'
         )
     words = [os.fspath(word) for word in argv]
     if not words:

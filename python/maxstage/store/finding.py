@@ -37,7 +37,7 @@ def missing(storage: "Storage", item_id: str) -> NotFound:
         return expired(storage.tombstone(item_id))
     except (KeyError, Corrupt):
         token = format_token(item_id)
-        return NotFound(f'Staged data not found: {token}; "max stage list" shows what there is')
+        return NotFound(f'Staged data not found: {token}; "max stage list" lists what is staged')
 
 
 def expired(item: "Item") -> Expired:

@@ -240,7 +240,7 @@ class Item:
             raise InvalidMetadata("source, labels and further keys must be Unicode text") from None
         if len(content) > MOST_BYTES:
             raise InvalidMetadata(
-                f"the metadata would have {len(content):,} bytes; {MOST_BYTES:,} are the most"
+                f"the metadata would have {len(content):,} bytes; the limit is {MOST_BYTES:,}"
             )
         return content
 
@@ -280,7 +280,7 @@ def check_said(source: str | None, labels: "Mapping[str, str]") -> None:
     if source is not None and not source.isprintable():
         raise InvalidMetadata(f"source has characters that can't be printed: {source[:_SHOWN]!a}")
     if source is not None and len(source) > MOST_SOURCE:
-        raise InvalidMetadata(f"source has {len(source):,} characters; {MOST_SOURCE:,} are the most")
+        raise InvalidMetadata(f"source has {len(source):,} characters; the limit is {MOST_SOURCE:,}")
     for key, value in labels.items():
         texts = isinstance(key, str) and isinstance(value, str)
         if not texts or not key or not (key + value).isprintable():
@@ -288,7 +288,7 @@ def check_said(source: str | None, labels: "Mapping[str, str]") -> None:
             raise InvalidMetadata(f"a label is two printable texts, the first not empty, not {shown}")
     size = len(light_json.dumps(dict(labels)).encode()) if labels else 0
     if size > _MOST_SAID:
-        raise InvalidMetadata(f"the labels have {size:,} bytes; {_MOST_SAID:,} are the most")
+        raise InvalidMetadata(f"the labels have {size:,} bytes; the limit is {_MOST_SAID:,}")
 
 
 def check_extra(extra: "dict[str, Any]") -> None:
@@ -299,14 +299,14 @@ def check_extra(extra: "dict[str, Any]") -> None:
     """
     ours = sorted(_KEYS.intersection(extra))
     if ours:
-        raise InvalidMetadata(f"{ours[0]!r} is a key of our own metadata, and can't be given")
+        raise InvalidMetadata(f"{ours[0]!r} is a key of maxstage's own metadata, and can't be set")
     try:
         _check_foreign(extra)
         size = len(light_json.dumps(extra).encode())
     except (Corrupt, TypeError) as error:
         raise InvalidMetadata(f"the further keys of an item can't be kept: {error}") from None
     if size > _MOST_SAID:
-        raise InvalidMetadata(f"the further keys of an item have {size:,} bytes; {_MOST_SAID:,} are the most")
+        raise InvalidMetadata(f"the further keys of an item have {size:,} bytes; the limit is {_MOST_SAID:,}")
 
 
 def _check_foreign(value: object, levels: int = _DEEPEST) -> None:
@@ -346,7 +346,7 @@ class _Fields:
         byte_size = self._count("byteSize")
         content_type = self._take("contentType", str)
         if content_type not in EXTENSIONS:
-            raise Corrupt("contentType in its metadata is none of ndjson, json, text")
+            raise Corrupt("contentType in its metadata is not ndjson, json or text")
         compression = self._take("compression", str, None)
         if compression is not None and (compression not in CODECS or compression == NONE):
             raise Corrupt(

@@ -59,7 +59,7 @@ def absolute(folder: "str | os.PathLike[str] | None" = None) -> str:
         NoProject: The name is empty, or the working directory, which it starts from, was deleted.
     """
     if folder is not None and not os.fspath(folder):
-        raise NoProject("An empty --dir names no folder; name the one that holds .max")
+        raise NoProject("--dir is empty; name the folder that holds .max")
     try:
         return os.getcwd() if folder is None else os.path.abspath(folder)
     except FileNotFoundError:

@@ -102,7 +102,7 @@ class Quota:
         from maxstage.humanize import counted
 
         if self._is_over(writer, more):
-            what = "the item is" if self._items == 1 else f"the data is, for {self._items} items,"
+            what = "the item is" if self._items == 1 else f"the data for {self._items} items is"
             return QuotaExceeded(
                 f"{what} larger than max_item_bytes ({self._settings.max_item_bytes:,} bytes); nothing was staged. "
                 "Raise the limit in .max/config.toml, or stage it in parts"

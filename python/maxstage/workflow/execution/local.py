@@ -148,7 +148,7 @@ def _why_failed(output: TaskOutput, job: Job) -> str | None:
     if output.ok:
         return None
     if output.timed_out:
-        text = f"took longer than {job.timeout_secs:g} s"
+        text = f"timed out after {job.timeout_secs:g} s"
     elif output.signal is not None:
         text = f"ended by {signal.Signals(output.signal).name}"
     else:

@@ -30,13 +30,13 @@ def unstage(store: Store, output: TaskOutput | None) -> None:
 def gone(task: str, why: str) -> WorkflowError:
     """Return the error that the full output of a task is not there."""
     return WorkflowError(
-        f"the whole output of task {task!r} is not there ({why}); the task has to be done again, in a new run"
+        f"the full output of task {task!r} is missing ({why}); run the task again, in a new run"
     )
 
 
 def why_not_kept(output: TaskOutput) -> str:
     """Return why a full output is not in the store."""
-    return "; ".join(output.warnings) or "it was cut, and not kept whole"
+    return "; ".join(output.warnings) or "it was cut, and the full output was not kept"
 
 
 @contextlib.contextmanager

@@ -71,7 +71,7 @@ class _Checker:
         if agent.provider is not None and agent.provider not in self._providers:
             hint = (
                 self._references.hint(agent.provider, self._providers)
-                or f"; known are {', '.join(self._providers)}"
+                or f"; use one of: {', '.join(self._providers)}"
             )
             self._problems.add((*path, "provider"), f"unknown provider {agent.provider!r}{hint}")
             return

@@ -83,7 +83,7 @@ class ReferenceChecker:
     def _check_key(self, path: Path, key: str, names: Names) -> None:
         reference = references.parse(key)
         if reference is None:
-            text = f"unknown key {key!r}; known are an input, a variable of the loop, and tasks.NAME.output"
+            text = f"unknown key {key!r}; use an input, a variable of the loop, or tasks.NAME.output"
             self._problems.add(path, text)
         elif reference.kind != "local" or reference.name not in names.inputs:
             problem = self._problem_of(reference, names)

@@ -54,7 +54,7 @@ def told_once(details: Iterable[Any], data: Any) -> list[Fault]:
         of_name = one["loc"][-1:] == ("[key]",)
         path = _path_in(one["loc"], data, missing=one["type"] == "missing")
         of_variable = "env" in one["loc"][-3:-1]
-        words = "the name of a variable has no = and is not empty" if of_variable else _NAME
+        words = "a variable's name must not be empty or contain =" if of_variable else _NAME
         kind, text = ("name", words) if of_name else (one["type"], _text(one))
         before = found.get((path, of_name))
         texts = (text,) if before is None else tuple(dict.fromkeys((*before.texts, text)))
@@ -95,7 +95,7 @@ def _describe(fault: Fault, nearest: Nearest) -> Iterator[tuple[Path, str]]:
         yield path, f"{shown}: {text}" if path else f"a workflow {text}"
 
 
-_NAME = "a name has letters, digits, _ and -, and does not begin with a digit"
+_NAME = "a name may have letters, digits, _ and -, and must not begin with a digit"
 _TEXTS = {
     "model_type": "must be a mapping",
     "dict_type": "must be a mapping",

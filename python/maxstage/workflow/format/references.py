@@ -61,7 +61,7 @@ def resolve(text: str) -> Reference:
     reference = parse(_inside(match)) if match else None
     if reference is None:
         raise ValueError(
-            f"unknown reference {text!r}; known are inputs.NAME, env.NAME, item, iteration, and "
+            f"unknown reference {text!r}; use inputs.NAME, env.NAME, item, iteration, or "
             f"tasks.NAME. with one of {', '.join(TASK_FIELDS)}"
         )
     return reference

@@ -19,8 +19,8 @@ _COUNTS = (
     ("prunings", "counter", "Times that outputs were deleted."),
     ("prompts", "counter", "Prompts that outputs were put into."),
     ("context_bytes", "counter", "Bytes of outputs put into prompts."),
-    ("context_tokens", "counter", "Tokens of these, estimated."),
-    ("whole_tokens", "counter", "Tokens that all outputs there were would have taken."),
+    ("context_tokens", "counter", "LLM tokens of these, estimated."),
+    ("whole_tokens", "counter", "LLM tokens that all outputs would have taken."),
     ("average_relevance", "gauge", "Average relevance of what was put into prompts."),
 )
 

@@ -145,7 +145,7 @@ def _remarks(result: TaskResult, *, is_loop: bool) -> str:
         parts.append(f"{result.attempts:,} attempts")
     output = result.output
     if output is not None and output.truncated:
-        where = f"; whole: <code>max retrieve {_text(output.token)}</code>" if output.token else ""
+        where = f"; full output: <code>max retrieve {_text(output.token)}</code>" if output.token else ""
         parts.append(
             f"<span class='cut'>truncated, {counted(output.dropped_bytes, 'byte')} left out</span>{where}"
         )

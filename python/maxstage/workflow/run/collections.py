@@ -105,7 +105,5 @@ def _list_of(key: str, scope: Scope) -> list[Any]:
             return parsed if isinstance(parsed, list) else lines_of(value)
         return lines_of(value)
     if not isinstance(value, list):
-        raise WorkflowError(
-            f"{key!r} is no list to go over" if value is not None else f"{key!r} has no value"
-        )
+        raise WorkflowError(f"{key!r} is not a list" if value is not None else f"{key!r} has no value")
     return value

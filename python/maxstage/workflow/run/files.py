@@ -63,9 +63,7 @@ def locate(folder: str, text: str, render: Callable[[str], str]) -> Located:
     parts = () if inside == "." else tuple(inside.split("/"))
     # ``out//etc/x`` would be harmless, but it is not what such a value means.
     if parts[:1] == ("..",) or absolute:
-        raise WorkflowError(
-            f"{rendered!r} leads out of {root}: what {reference[0]} brings in must stay below it"
-        )
+        raise WorkflowError(f"{rendered!r} is outside {root}: the value of {reference[0]} must stay below it")
     return Located(root, parts)
 
 

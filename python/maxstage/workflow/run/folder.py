@@ -74,15 +74,15 @@ def import_run(folder: str, exported: Any, name: str) -> RunState:
     """
     known = isinstance(exported, dict) and ("task_results" in exported or "task_outputs" in exported)
     if not known:
-        raise WorkflowError(f"{name} is no state of a run: it has neither task_outputs nor task_results")
+        raise WorkflowError(f"{name} is not the state of a run: it has neither task_outputs nor task_results")
     run_id = str(exported.get("run") or new_run_id())
     facts = exported.get("facts", {}) if "task_results" not in exported else {}
     if not shapes.FACTS(facts):
-        raise WorkflowError(f"{name} is no state of a run: its facts are not those of one")
+        raise WorkflowError(f"{name} is not the state of a run: its facts are not those of one")
     state = RunState.create(folder, run_id, facts)
     try:
         state.restore(exported)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         state.delete()
-        raise WorkflowError(f"{name} is no state of a run: {error!r}") from None
+        raise WorkflowError(f"{name} is not the state of a run: {error!r}") from None
     return state

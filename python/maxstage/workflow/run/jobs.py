@@ -170,6 +170,6 @@ def check_strings(argv: Sequence[str], env: Mapping[str, str]) -> None:
 def _check_string(text: str, what: str) -> None:
     if "\0" in text:
         raise WorkflowError(
-            f"{what} has a NUL byte, which no program can be given so: use stdin_from, or the token"
+            f"{what} has a NUL byte, which can't be passed to a program this way: use stdin_from, or the token"
         )
     references.to_bytes(text, what)

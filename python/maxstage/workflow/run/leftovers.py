@@ -41,7 +41,7 @@ def delete_damaged(store: Store, run_id: str) -> int:
     fd = lock(folder, run_id)
     try:
         if facts_of(folder, run_id).get("status") != DAMAGED:
-            raise WorkflowError(f"Run {run_id} is not damaged any more, and was not deleted")
+            raise WorkflowError(f"Run {run_id} is no longer damaged, and was not deleted")
         owned = [item.token for item in store.list() if item.owner == run_id]
         delete_files(folder, run_id)
         return sum(store.unstage(token) for token in owned)

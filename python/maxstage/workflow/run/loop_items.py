@@ -19,9 +19,7 @@ _DIGITS = 32
 """Of a digest: nobody makes up items that have the same one."""
 _SHOWN = 60
 """Characters of an item that an error shows."""
-_CHANGED = (
-    'what the loop goes over has changed since; put it back as it was, or start a new run with "max run"'
-)
+_CHANGED = 'the items of the loop have changed since; restore them, or start a new run with "max run"'
 
 
 class ItemsChanged(WorkflowError):
@@ -46,7 +44,7 @@ def check(state: RunState, path: str, item: Any, *, is_done: bool) -> None:
     if not is_done and not state.has_within(path):
         state.note_item(path, digest)
     elif before is not None:
-        raise ItemsChanged(f"{path} was done with another item than {_shorten(item)}: {_CHANGED}")
+        raise ItemsChanged(f"{path} was run with another item than {_shorten(item)}: {_CHANGED}")
 
 
 def check_count(state: RunState, path: str, count: int) -> None:

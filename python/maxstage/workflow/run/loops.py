@@ -117,7 +117,7 @@ class Loop:
 
     def _start_next(self) -> None:
         if self._clock.is_over:
-            raise WorkflowError(f"the loop took longer than {self._task.loop_control.timeout_secs:g} s")
+            raise WorkflowError(f"the loop timed out after {self._task.loop_control.timeout_secs:g} s")
         variables: dict[str, Any] = {"iteration": self._next}
         if self._is_over(variables):
             self._over = True

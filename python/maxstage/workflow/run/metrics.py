@@ -136,7 +136,7 @@ class Warnings:
             self._tell(
                 "pruned",
                 f"{metrics['pruned']:,} of {counted(outputs, 'output')} were pruned; raise keep_count of "
-                "cleanup_strategy if later tasks want them",
+                "cleanup_strategy if later tasks need them",
             )
         self._check_disk()
 

@@ -128,7 +128,7 @@ class RunMonitor:
                     owner=self._run.state.run_id,
                 )
         except (Error, OSError) as error:
-            self._run.emit("warning", text=f"the output of {path} could not be kept whole: {error}")
+            self._run.emit("warning", text=f"the output of {path} could not be kept in full: {error}")
             return None
         self._run.state.set_token(path, item.token, self._run.store.path(item))
         return item.token

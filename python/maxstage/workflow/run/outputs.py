@@ -47,7 +47,7 @@ def read_output(store: Store, task: str, result: TaskResult) -> bytes:
     size = 0 if result.output is None else result.output.original_size
     if size > MOST:
         raise WorkflowError(
-            f"the output of task {task!r} has {size:,} bytes, and a reference takes {MOST:,} at most: use stdin_from, "
+            f"the output of task {task!r} has {size:,} bytes; a reference takes at most {MOST:,}: use stdin_from, "
             f"the token ({{{{ tasks.{task}.token }}}}), or the text as it was cut ({{{{ tasks.{task}.excerpt }}}})"
         )
     with reading(task), open_output(store, task, result) as file:

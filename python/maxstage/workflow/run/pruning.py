@@ -194,7 +194,7 @@ def prune_by_hand(store: Store, state: RunState, keep: int | None, strategy: str
     facts = state.facts()
     if "file" not in facts:
         raise WorkflowError(
-            f"run {state.run_id} has no file that says what is needed; only an imported state is known"
+            f"run {state.run_id} was imported without its workflow file, so what it still needs is not known"
         )
     workflow = load(facts["file"], providers_from(store.settings.providers))
     if isinstance(workflow, Problems):

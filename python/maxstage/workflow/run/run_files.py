@@ -36,7 +36,7 @@ def lock(folder: str, run_id: str) -> int:
         try:
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
-            text = f"Run {run_id} can only be looked at from here: {error.strerror}: {path}"
+            text = f"Run {run_id} is read-only here: {error.strerror}: {path}"
             raise WorkflowError(text) from None
         if not try_lock(fd):
             time.sleep(_WAIT)
@@ -44,7 +44,7 @@ def lock(folder: str, run_id: str) -> int:
         elif os.path.exists(path) and os.path.samestat(os.stat(path), os.fstat(fd)):
             return fd
         os.close(fd)
-    raise WorkflowError(f"Run {run_id} is running already, in another process")
+    raise WorkflowError(f"Run {run_id} is already running in another process")
 
 
 def is_locked(folder: str, run_id: str) -> bool:

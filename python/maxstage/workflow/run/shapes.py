@@ -178,13 +178,13 @@ def parse(content: Any, shape: Shape) -> Any:
         ValueError: It is not JSON, or has another shape.
     """
     if not isinstance(content, str):
-        raise ValueError("what should be JSON is no text")  # noqa: TRY004 - damaged data, not a caller's mistake
+        raise ValueError("a column that should be JSON is not text")  # noqa: TRY004 - damaged data, not a caller's mistake
     try:
         value = json.loads(content)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     if not shape(value):
-        raise ValueError("something in it is missing, or of another kind")
+        raise ValueError("something in it is missing, or has the wrong type")
     return value
 
 
@@ -195,7 +195,7 @@ def check_row(row: tuple[Any, ...], shapes: tuple[Shape, ...]) -> None:
         ValueError: One is of another kind.
     """
     if not all(shape(value) for shape, value in zip(shapes, row, strict=True)):
-        raise ValueError("a column has something of another kind")
+        raise ValueError("a column has a value of the wrong type")
 
 
 def checked_facts(facts: dict[str, Any]) -> dict[str, Any]:
@@ -205,5 +205,5 @@ def checked_facts(facts: dict[str, Any]) -> dict[str, Any]:
         ValueError: It is not.
     """
     if not FACTS(facts):
-        raise ValueError("what is known of the run is not as it was written")
+        raise ValueError("the facts of the run are not as they were written")
     return facts

@@ -92,9 +92,7 @@ class RunStart:
         """
         missing = [name for name in self._spec.secrets if not os.environ.get(name)]
         if missing:
-            raise WorkflowError(
-                f"the environment has no {', '.join(missing)}, which the workflow names as secrets"
-            )
+            raise WorkflowError(f"the workflow's secrets are not in the environment: {', '.join(missing)}")
         if not resume:
             facts = self._first_facts(inputs, folder)
             state = RunState.create(self._folder, new_run_id(), facts)
@@ -135,7 +133,7 @@ class RunStart:
 
     def _go_on(self, state: RunState, facts: Mapping[str, Any], inputs: Mapping[str, Any]) -> None:
         if facts.get("sha256") != self._fingerprint:
-            text = "the file has changed since the run began; what has ended is not done again"
+            text = "the file has changed since the run began; tasks that have ended are not run again"
             gone = sorted({spec_path(path) for path in state.paths()} - set(self._workflow.tasks))
             if gone:
                 text += f"; no longer in it: {', '.join(gone)}"
@@ -173,7 +171,7 @@ class RunStart:
             if one.required and name not in given and one.default is None
         ]
         if missing:
-            raise WorkflowError(f"the workflow wants a value for: {', '.join(missing)}")
+            raise WorkflowError(f"the workflow needs a value for: {', '.join(missing)}")
         return {name: given.get(name, one.default) for name, one in declared.items()}
 
     def run(self, state: RunState, inputs: dict[str, Any], folder: str, cancel: threading.Event) -> RunResult:

@@ -50,7 +50,7 @@ class RunState:
     def __init__(self, folder: str, run_id: str) -> None:
         self.run_id = run_id
         if not run_files.is_run_id(run_id):
-            raise WorkflowError(f"{printable(repr(run_id), 120)} is no id of a run")
+            raise WorkflowError(f"{printable(repr(run_id), 120)} is not a valid run id")
         self._folder = folder
         self._path = os.path.join(folder, f"{run_id}.db")
         self._lock = threading.Lock()
@@ -59,7 +59,7 @@ class RunState:
         try:
             self._use(tables.open_to_read(self._path))
         except FileNotFoundError:
-            raise WorkflowError(f'There is no run {run_id}; "max runs" shows what there is') from None
+            raise WorkflowError(f'There is no run {run_id}; "max runs" lists the runs') from None
         except (
             sqlite3.Error,
             UnicodeDecodeError,
@@ -74,14 +74,14 @@ class RunState:
             WorkflowError: There is such a run, or it can't be written.
         """
         if not run_files.is_run_id(run_id):
-            raise WorkflowError(f"{printable(repr(run_id), 120)} is no id of a run")
+            raise WorkflowError(f"{printable(repr(run_id), 120)} is not a valid run id")
         os.makedirs(folder, mode=0o700, exist_ok=True)
         run_files.sweep(folder)
         path = os.path.join(folder, f"{run_id}.db")
         fd = run_files.lock(folder, run_id)
         if os.path.exists(path):
             os.close(fd)
-            raise WorkflowError(f"There is a run {run_id} already")
+            raise WorkflowError(f"Run {run_id} already exists")
         try:
             tables.create(path, facts)
             state = cls(folder, run_id)
@@ -123,7 +123,7 @@ class RunState:
         if not os.path.exists(self._path):
             run_files.delete_files(self._folder, self.run_id)
             os.close(fd)
-            raise WorkflowError(f'There is no run {self.run_id} any more; "max runs" shows what there is')
+            raise WorkflowError(f'Run {self.run_id} no longer exists; "max runs" lists the runs')
         return fd
 
     def _open_to_write(self, lock_fd: int) -> None:
@@ -179,7 +179,7 @@ class RunState:
 
     @contextlib.contextmanager
     def _transaction(self, *, commit: bool = True) -> Iterator[sqlite3.Connection]:
-        assert self._lock_fd >= 0, "a run is written by who has acquired it"  # noqa: S101 - a broken invariant
+        assert self._lock_fd >= 0, "a run is written only by the process that acquired it"  # noqa: S101 - a broken invariant
         with self._lock:
             try:
                 if not self._db.in_transaction:

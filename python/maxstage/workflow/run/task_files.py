@@ -81,7 +81,7 @@ def write_file(run: RunContext, output: TaskOutput, located: files.Located, task
     path = located.path
     if output.truncated and output.token is None:
         raise WorkflowError(
-            f"{path} can't be written: the whole output was not kept: {'; '.join(output.warnings)}"
+            f"{path} can't be written: the full output was not kept: {'; '.join(output.warnings)}"
         )
 
     def fill(fd: int) -> None:

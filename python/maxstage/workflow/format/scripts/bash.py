@@ -43,7 +43,7 @@ _NUMERIC = frozenset(("-eq", "-ne", "-lt", "-le", "-gt", "-ge"))
 _READ_AGAIN = frozenset(("PS0", "PS1", "PS2", "PS4", "PROMPT_COMMAND", "BASH_ENV", "ENV"))
 """Variables that bash reads as code, or as the name of a file with code."""
 
-_QUOTED_DOCUMENT = "it stands in a here-document whose end is quoted; write <<END without quotes"
+_QUOTED_DOCUMENT = "it is in a here-document whose delimiter is quoted; write <<END without quotes"
 
 
 def places(text: str) -> list[Place]:

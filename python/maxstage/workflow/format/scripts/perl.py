@@ -111,7 +111,7 @@ class _Perl(Reader):
 
     def _rest(self) -> None:
         while self._at < len(self._text):
-            if not self._reference("", "it stands in the data at the end of the script"):
+            if not self._reference("", "it is in the data at the end of the script"):
                 self._at += 1
 
     def _here(self) -> None:
@@ -135,7 +135,7 @@ class _Perl(Reader):
 def _refuse_within(place: Place, before: str) -> None:
     """Refuse a reference in code that stands within a text of Perl's: ``@{[ … ]}``."""
     if any(before.count(opening) > before.count("}") for opening in ("@{", "${")):
-        place.refuse(f"it stands in code within a text; {CHECK_FIRST}")
+        place.refuse(f"it is in code within a string; {CHECK_FIRST}")
 
 
 QUOTING = quoting_of(_Perl)

@@ -66,10 +66,10 @@ class Lost(Exception):
     """What a script says can't be followed: a quote or a bracket is never closed."""
 
 
-UNCLEAR = "where this stands can't be told for certain: a quote, a bracket or a here-document has no end"
+UNCLEAR = "where this is can't be told for certain: a quote, a bracket or a here-document is not closed"
 
 
-AFTER_BACKSLASH = "a backslash stands right before it"
+AFTER_BACKSLASH = "a backslash is right before it"
 
 
 def references_in(text: str) -> dict[int, int]:
@@ -108,7 +108,7 @@ def checked(place: Place, reference: str, value: Any) -> Any:
         bare = text.strip()
         if not _INTEGER.fullmatch(bare) or not -(2**63) <= int(bare) < 2**63:
             raise WorkflowError(
-                f"the value of {reference} is computed with where it stands, and {told} is not a whole number"
+                f"the value of {reference} is used in arithmetic, and {told} is not a whole number"
             )
         return str(int(bare))
     if place.needs == NAME and not _NAME.fullmatch(text):

@@ -59,7 +59,7 @@ class _Python(Reader):
         self.code("}")
         self._at += 1
         for place in self.found[count:]:
-            place.refuse(f"it stands in the braces of an f-string; {CHECK_FIRST}")
+            place.refuse(f"it is in the braces of an f-string; {CHECK_FIRST}")
 
     @classmethod
     def escaped(cls, text: str) -> str:

@@ -256,7 +256,7 @@ def quoting_of(reader: type[Reader]) -> Quoting:
 def why_refused(kind: str) -> str:
     """Return why a reference is refused in a kind of text; "" where it is not."""
     if kind == "'":
-        return "it stands in single quotes, which are taken as they are; use double quotes"
+        return "it is in single quotes, which take no escapes; use double quotes"
     if kind == "%W":
-        return "it stands in %W or %I, where an empty value would be no element; use [ ]"
+        return "it is in %W or %I, where an empty value would be no element; use [ ]"
     return f"what stands in backticks {_RUN}" if kind == "`" else ""

@@ -72,7 +72,7 @@ class _Ruby(Reader):
 
     def _rest(self) -> None:
         while self._at < len(self._text):
-            if not self._reference("", "it stands in the data after __END__"):
+            if not self._reference("", "it is in the data after __END__"):
                 self._at += 1
 
     def _here(self) -> None:

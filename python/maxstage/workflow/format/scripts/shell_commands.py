@@ -178,9 +178,9 @@ def _refuse(word: Word, why: str) -> None:
 
 def _need_name(word: Word, of: str) -> None:
     if word.is_reference:
-        need(word, NAME, f"{of} takes it for the name of a variable; {_CHECK_FIRST}")
+        need(word, NAME, f"{of} uses it as the name of a variable; {_CHECK_FIRST}")
     else:
-        _refuse(word, f"{of} takes it for the name of a variable; {_CHECK_FIRST}")
+        _refuse(word, f"{of} uses it as the name of a variable; {_CHECK_FIRST}")
 
 
 def analyse(  # noqa: C901, PLR0912 - a table of commands
@@ -229,7 +229,7 @@ def _of_any_program(command: Command, words: list[Word]) -> None:
     first = words[0]
     if first.is_made:
         _refuse(
-            first, f"it becomes part of a command that is put together as the script runs; {_CHECK_FIRST}"
+            first, f"it becomes part of a command that is assembled while the script runs; {_CHECK_FIRST}"
         )
     elif any(word.places for word in words[1:]):
         need(first, PROGRAM, why)
@@ -238,7 +238,7 @@ def _of_any_program(command: Command, words: list[Word]) -> None:
 
 def _let(words: list[Word]) -> None:
     for word in words:
-        need(word, INTEGER, f"let computes with it; {_CHECK_FIRST}")
+        need(word, INTEGER, f"let evaluates it; {_CHECK_FIRST}")
 
 
 def _printf(words: list[Word]) -> None:
@@ -249,7 +249,7 @@ def _printf(words: list[Word]) -> None:
         for word in words[1:2]:
             _need_name(word, "printf -v")
     elif first.places and first.text.lstrip("\"'").startswith("-v"):
-        _refuse(first, f"printf -v takes it for the name of a variable; {_CHECK_FIRST}")
+        _refuse(first, f"printf -v uses it as the name of a variable; {_CHECK_FIRST}")
     elif first.begins_with_reference and len(words) > 1:
         need(first, OPERAND, "it may begin with -v, which names a variable; write printf -- …")
 

@@ -30,8 +30,8 @@ _COMPUTED = frozenset(
     ("RANDOM", "SRANDOM", "SECONDS", "OPTIND", "HISTCMD", "LINENO", "BASHPID", "EPOCHSECONDS")
 )
 """Variables of bash's own whose value is computed when one is assigned."""
-WITHIN = "it stands in a command whose output is computed with"
-_ESCAPED = "it stands in backticks that have backslashes; write $(…)"
+WITHIN = "it is in a command whose output is used in arithmetic"
+_ESCAPED = "it is in backticks with backslashes; write $(…)"
 _TWO_WAYS = "whether '((' begins a calculation can't be told for certain; write '( (' for commands"
 CHECK_FIRST = "assign the value to a variable, check that, and use the variable here"
 
@@ -249,7 +249,7 @@ class ShellWords:
         if self._next() in "!#" and not self._text.startswith("}", self._at + 1):
             self._at += 1
         if self._reference(""):
-            self.found[-1].refuse(f"it stands for the name of a variable; {CHECK_FIRST}")
+            self.found[-1].refuse(f"it is used as the name of a variable; {CHECK_FIRST}")
             name = ""
         else:
             found = self._match(_PARAMETER)
@@ -277,7 +277,7 @@ class ShellWords:
         if operator.endswith("=") and name in self._integers:
             self._sink = INTEGER
         if operator == "@":
-            self._refuse_all(self._text.find("}", self._at, self._stop), "it stands for an operator")
+            self._refuse_all(self._text.find("}", self._at, self._stop), "it is used as an operator")
         plain = operator[-1] in "-=?+"
         while self._next() != "}" or self._at in self._references:
             if self._next() == '"' and self._at not in self._references:
