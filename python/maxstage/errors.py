@@ -55,4 +55,6 @@ def describe(error: Exception) -> str:
     """Return an error as the line that stderr shows: a system's error with the file it is about."""
     if not isinstance(error, OSError) or error.strerror is None:
         return str(error)
-    return error.strerror if error.filename is None else f"{error.strerror}: {os.fsdecode(error.filename)}"
+    # The name may be the number of a descriptor, which says nothing to anybody.
+    is_named = error.filename is not None and not isinstance(error.filename, int)
+    return f"{error.strerror}: {os.fsdecode(error.filename)}" if is_named else error.strerror

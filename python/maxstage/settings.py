@@ -69,7 +69,7 @@ class Setting:
     @property
     def variable(self) -> str:
         """Its name in the environment."""
-        return f"MAX_{self.key.upper()}"
+        return f"MAX_{self.key.upper().removeprefix('MAX_')}"
 
 
 def _integer(least: int, most: int) -> "Callable[[object], int]":

@@ -156,8 +156,13 @@ def test_a_signal_ends_the_command_too(program, number, code):
     out, _ = child.communicate(timeout=PATIENCE)
     assert child.returncode == code
     assert b"never" not in out
-    if number == signal.SIGINT:
-        assert b"\n2000\n" in out  # what was captured is kept
+    assert b"\n2000\n" in out  # what was captured is printed, and kept
+    (item,) = [
+        item
+        for item in json.loads(program.text("stage", "list", "-o", "json"))
+        if item["recordCount"] == 2000
+    ]
+    assert program("retrieve", item["ref"]).stdout.endswith(b"\n2000\n")
     wait_until_group_gone((program.folder / "pid").read_text().strip())
     assert program.leftovers() == []
 
@@ -231,3 +236,23 @@ def test_a_timeout_that_is_none(program, seconds):
     line = program("exec", "--timeout", seconds, "--", "true", check=2).stderr
     assert b"is not a number of seconds above 0" in line
     assert line.count(b"\n") == 1
+
+
+@pytest.mark.parametrize("where", ["/proc/nothing", "/dev/null"])
+def test_a_folder_for_full_outputs_that_is_no_good_costs_a_warning(program, where):
+    limits = ("--max-stdout-bytes", "1KiB", "--external-dir", where)
+    done = program("exec", *limits, "--", "seq", "10000")
+    assert done.stdout.endswith(b"\n10000\n")
+    assert b"the full output was not kept: " in done.stderr
+    done = program("truncate", "--max-bytes", "1KiB", "--external-dir", where, stdin=SEQ * 20)
+    assert len(done.stdout) <= 1024
+    assert b"the full output was not kept: " in done.stderr
+
+
+def test_a_cut_without_room_for_a_marker_is_told(program):
+    done = program("truncate", "--max-bytes", "40", stdin=SEQ * 20)
+    assert b"truncated" not in done.stdout
+    assert done.stderr.count(b"\n") == 1
+    assert b"were cut, and the limit has no room for a marker; full output: max retrieve max:" in done.stderr
+    done = program("exec", "--max-stdout-bytes", "5", "--", "seq", "100000")
+    assert b"seq (stdout): " in done.stderr

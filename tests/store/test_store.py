@@ -15,7 +15,8 @@ import pytest
 
 import helpers
 import maxstage
-from maxstage import Store
+from maxstage import Error, Store
+from maxstage.store.storage.local.locking import Locked
 
 DATA = b"".join(b"%d\n" % number for number in range(50_000))
 
@@ -403,3 +404,11 @@ def test_created_as_a_number_is_read_too(store):
         edit(store, item, createdNs=bad)
         with pytest.raises(maxstage.Corrupt):
             store.info(item.token)
+
+
+def test_who_holds_the_lock_for_long_is_told(store, monkeypatch):
+    item = store.stage(b"x")
+    monkeypatch.setattr("maxstage.store.storage.local.locking.LONG", 0.05)
+    with Locked(store.storage.layout), pytest.raises(Error, match="Another process holds the lock"):
+        store.renew(item.token, 5)
+    assert store.renew(item.token, 5).id == item.id

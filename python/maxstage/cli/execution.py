@@ -77,13 +77,14 @@ def execute(
     Returns:
         What to exit with.
     """
+    from maxstage.cli.process import Terminated
     from maxstage.output.run import Interrupted, run
 
     for warning in limits.warnings():
         warn(warning)
     show = _Live() if live and output == "text" else None
     ours = None if sys.stdin is None else sys.stdin.fileno()
-    interrupted = False
+    interrupted: BaseException | None = None
     try:
         done = run(
             argv,
@@ -93,16 +94,18 @@ def execute(
             on_output=show,
             **options,
         )
-    except Interrupted as error:
-        done, interrupted = error.output, True
+    except (Interrupted, Terminated) as error:
+        if error.output is None:
+            raise  # it had not begun
+        done, interrupted = error.output, error
     except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
         if error.filename != argv[0]:
             raise
         warn(f"{error.strerror}: {argv[0]}")
         return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
     _print(done, output, show)
-    if interrupted:
-        raise KeyboardInterrupt
+    if interrupted is not None:
+        raise interrupted
     return TIMED_OUT if done.timed_out else done.exit_code or 0
 
 
@@ -133,10 +136,23 @@ def _print(done: "TaskOutput", output: str, show: _Live | None) -> None:
             if part is not None:
                 rest = part.content if show is None else show.rest(stream, part.content)
                 write_all(stream + 1, rest, ("<stdout>", "<stderr>")[stream])
+        for part in (done, done.stderr):
+            if part is not None:
+                warn_of_silent_cut(part)
     if done.timed_out:
         warn(f"{done.task_id} timed out")
     for warning in done.warnings:
         warn(warning)
+
+
+def warn_of_silent_cut(output: "TaskOutput") -> None:
+    """Say that an output was cut where its limit had no room for the marker that says so."""
+    if output.truncated and f"[{output.dropped_bytes:,} byte".encode() not in output.content:
+        whole = "" if output.token is None else f"; full output: max retrieve {output.token}"
+        cut = f"{output.dropped_bytes:,} of {output.original_size:,} bytes"
+        warn(
+            f"{output.task_id} ({output.output_type}): {cut} were cut, and the limit has no room for a marker{whole}"
+        )
 
 
 def _token(text: str) -> str:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
+    from maxstage.output.task_output import TaskOutput
     from maxstage.store.store import Store
 
     Command = Callable[[list[str]], int]
@@ -46,6 +47,7 @@ class Terminated(BaseException):
 
     def __init__(self, number: int) -> None:
         self.number = number
+        self.output: TaskOutput | None = None  # what a command had printed that ran when it came
 
 
 def run(command: "Command", args: list[str]) -> int:

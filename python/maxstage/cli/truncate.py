@@ -7,7 +7,7 @@ import sys
 import click
 
 from maxstage.cli.compression import CompressCommand
-from maxstage.cli.execution import limits_of, store_or_none
+from maxstage.cli.execution import limits_of, store_or_none, warn_of_silent_cut
 from maxstage.cli.limits import common_limits, with_line_strategy
 from maxstage.cli.options import dir_option, named_folder
 from maxstage.cli.printing import print_json, warn, write_all
@@ -70,5 +70,6 @@ def truncate(
             print_json(done.to_dict())
         else:
             write_all(1, done.content, "<stdout>")
+            warn_of_silent_cut(done)
         for problem in done.warnings:
             warn(problem)

@@ -142,6 +142,11 @@ class FullOutputs:
                 if keep == "always" or limits.external_storage_dir is not None or os.environ.get("MAX_DIR"):
                     raise
                 why = str(error)
+            except OSError as error:
+                # Of a folder that was named for it: the command is not to suffer from that.
+                if keep == "always":
+                    raise
+                why = describe(error)
             self._missing = f"the full output was not kept: {why}"
         self.above = None if keep == "never" or threshold is None else 0 if keep == "always" else threshold
         self._limits = limits

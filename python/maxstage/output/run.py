@@ -292,11 +292,15 @@ class _Running:
             stack.callback(self._full_outputs.discard)
             stack.callback(self.close)
             interrupted = self._capture(deadline, begun)
-            if interrupted is not None and not isinstance(interrupted, KeyboardInterrupt):
+            if isinstance(interrupted, Exception):
                 raise interrupted
             output = self.result(task_id=task_id, duration=time.monotonic() - started)
-        if interrupted is not None:
+        if isinstance(interrupted, KeyboardInterrupt):
             raise Interrupted(output) from None
+        if interrupted is not None:
+            # What else a handler of signals raises goes on as it is, and says what was captured.
+            interrupted.output = output  # type: ignore[attr-defined]
+            raise interrupted
         return output
 
     def _capture(self, deadline: float | None, begun: Callable[[], None]) -> BaseException | None:

@@ -63,7 +63,7 @@ def _seconds(date: str, text: str) -> int:
     if known is not None:
         return known
     year, month, day = int(date[0:4]), int(date[5:7]), int(date[8:10])
-    if not year or not 1 <= month <= 12 or not 1 <= day <= 31:  # noqa: PLR2004
+    if not year or not 1 <= month <= 12 or not 1 <= day <= _last_day(year, month):  # noqa: PLR2004
         raise ValueError(f"no such time: {text!r}")
     leap = month > 2 and year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)  # noqa: PLR2004
     before = year - 1
@@ -73,6 +73,12 @@ def _seconds(date: str, text: str) -> int:
         _dates.clear()
     _dates[date] = days * _DAY
     return _dates[date]
+
+
+def _last_day(year: int, month: int) -> int:
+    """Return the last day of a month in the Gregorian calendar."""
+    is_leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+    return 28 + is_leap if month == 2 else 30 + ((month + month // 8) % 2)  # noqa: PLR2004
 
 
 def _is_fraction(text: str) -> bool:

@@ -16,9 +16,6 @@ writers at once overshoot the store's limit by little before they notice."""
 _PATIENCE = 1.0
 """Seconds to wait for whoever changes items at this moment: as a rule it is less than one."""
 
-_DEAD_SECONDS = 60
-"""How old the files of a dead writer must be that make room: one that has just taken an id locks it in a moment."""
-
 
 class Quota:
     """Leases bytes to one writer, out of what its item and the store may still take.
@@ -89,8 +86,8 @@ class Quota:
         if most is None or self._is_over(writer, more):
             return False
         with Deferred():  # what is raised while a module is imported may be dropped
-            from maxstage.store.sweep import sweep
-        sweep(self._storage, orphan_seconds=_DEAD_SECONDS, patience=_PATIENCE)
+            from maxstage.store.sweep import DEAD_SECONDS, sweep
+        sweep(self._storage, orphan_seconds=DEAD_SECONDS, patience=_PATIENCE)
         self._leased = 0
         return self._storage.usage() + more <= most
 

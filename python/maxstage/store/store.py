@@ -453,9 +453,9 @@ class Store:
 
     def cleanup(self, *, dry_run: bool = False) -> "Swept":
         """Sweep now: expired items and what dead writers left behind."""
-        from maxstage.store.sweep import sweep
+        from maxstage.store.sweep import DEAD_SECONDS, sweep
 
-        return sweep(self.storage, dry_run=dry_run)
+        return sweep(self.storage, dry_run=dry_run, orphan_seconds=DEAD_SECONDS)
 
 
 def _source_in(prefix: bytes, content_type: "ContentType") -> str | None:

@@ -29,6 +29,9 @@ ORPHAN_SECONDS = 3600
 """How old a file with no metadata must be: a file system without locks leaves only age to go by, and a
 producer may well pause for minutes; and a backup that is being restored has its data before its metadata."""
 
+DEAD_SECONDS = 60
+"""The same where somebody asks for a sweep, or there is no room: one that has just taken an id locks it in a moment."""
+
 _SECONDS = 0.2
 """Seconds that a sweep takes at most which happens by itself; the next one goes on."""
 

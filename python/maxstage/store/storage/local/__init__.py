@@ -3,7 +3,7 @@
 import os
 
 from maxstage.store.storage.local.items import load_item
-from maxstage.store.storage.local.layout import EXPIRED, META, SWEEP, ItemLayout, names_with
+from maxstage.store.storage.local.layout import EXPIRED, LOCK, META, SWEEP, ItemLayout, names_with
 from maxstage.store.tokens import is_id
 
 # What only some commands need is imported where it is used: reading one item takes less time than importing all this.
@@ -63,10 +63,15 @@ class LocalStorage:
 
     def replace(self, item_id: str, change: "Callable[[Item], None]", *, sync: bool) -> "Item":
         """Change what is known of an item. See `Storage.replace`."""
-        from maxstage.store.storage.local.locking import Locked
+        from maxstage.errors import Error
+        from maxstage.store.storage.local.locking import LONG, Locked
         from maxstage.store.storage.local.renewal import replace_metadata
 
-        with Locked(self.layout):
+        with Locked(self.layout, LONG) as free:
+            if not free:
+                raise Error(
+                    f"Another process holds the lock of the store: {self.layout.path(LOCK)}; try again"
+                )
             item = self.head(item_id)
             change(item)
             replace_metadata(self.layout, item, sync=sync)

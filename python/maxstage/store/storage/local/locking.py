@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 PATIENCE = 1.0
 """Seconds to wait for the store's lock where waiting for long is worse than doing without."""
 
+LONG = 10.0
+"""Seconds after which a lock that is held for a moment as a rule is held by a process that was stopped."""
+
 _PAUSE = 0.005
 """Seconds between two tries of a lock that somebody holds, as a rule for less than one."""
 
