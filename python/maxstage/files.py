@@ -85,7 +85,7 @@ def remove(path: str, *, dir_fd: int | None = None) -> bool:
 
 
 def wait_for_lock(fd: int) -> None:
-    """Take the lock on an open file, waiting for whoever has it."""
+    """Take the lock on an open file, waiting until it is free."""
     import fcntl
 
     fcntl.flock(fd, fcntl.LOCK_EX)

@@ -30,7 +30,7 @@ pub enum Event {
     Exited,
     /// The time is over.
     Timeout,
-    /// Something was read, and whoever follows the output live wants to know.
+    /// Something was read, and a live follower must be told.
     Data,
 }
 
@@ -204,7 +204,7 @@ impl Capture {
         Ok(ready)
     }
 
-    /// Reads a chunk of a stream; returns whether whoever follows live wants to know.
+    /// Reads a chunk of a stream; returns whether a live follower must be told.
     fn read_once(
         &mut self,
         number: usize,

@@ -27,7 +27,7 @@ const SAMPLE: usize = 64 * 1024;
 const FIRST: usize = 8;
 const LAST: usize = 4;
 
-/// A line with none of these, in any case, is no error and no warning.
+/// A line with none of these, in any case, is neither an error nor a warning.
 const WORDS: [&str; 14] = [
     "error",
     "warn",

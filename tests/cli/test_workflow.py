@@ -183,7 +183,7 @@ def test_ctrl_c_tells_how_to_go_on(program):
     child = program.start("run", "flow.yaml")
     gate.reached()
     child.send_signal(signal.SIGINT)
-    wait_for_line(child, b"stopping: waiting for running programs; Ctrl-C again ends them now\n")
+    wait_for_line(child, b"stopping: running programs may finish; Ctrl-C again ends them now\n")
     gate.open()
     _, stderr = child.communicate(timeout=PATIENCE)
     assert child.returncode == 130
@@ -215,7 +215,7 @@ def test_what_ends_a_run_now(program, numbers):
     gate.reached()
     for number in numbers[:-1]:
         child.send_signal(number)
-        wait_for_line(child, b"stopping: waiting for running programs; Ctrl-C again ends them now\n")
+        wait_for_line(child, b"stopping: running programs may finish; Ctrl-C again ends them now\n")
     child.send_signal(numbers[-1])
     # Nobody opens the gate: the script was ended.
     child.communicate(timeout=PATIENCE)

@@ -244,7 +244,7 @@ def test_max_context(program):
     assert [(one["task"], one["state"]) for one in given["candidates"]] == [("b", "cut"), ("a", "dropped")]
     assert given["bytes"] <= 1000
     shown = program.text("context", run_id, "ask").splitlines()
-    assert re.match(r"ask got: [\d,]+ bytes, about [\d,]+ tokens", shown[0])
+    assert re.match(r"ask got: [\d,]+ bytes, about [\d,]+ LLM tokens", shown[0])
     assert (
         b"is not an agent's task; agents' tasks are: ask" in program("context", run_id, "b", check=1).stderr
     )

@@ -116,7 +116,7 @@ class Capture:
                 return Event.TIMEOUT
 
     def _read_once(self, stream: _Stream) -> bool:
-        """Read a chunk; return whether whoever follows live wants to know."""
+        """Read a chunk; return whether a live follower must be told."""
         data = descriptor.read(stream.fd, descriptor.CHUNK, "<output of the command>")
         if not data:
             stream.open = False

@@ -51,7 +51,7 @@ def context(ctx: click.Context, /, run_or_file: str, task: str, output: str, fol
     size = (
         ""
         if given["bytes"] is None
-        else f": {counted(given['bytes'], 'byte')}, about {counted(given['tokens'], 'token')}"
+        else f": {counted(given['bytes'], 'byte')}, about {counted(given['tokens'], 'LLM token')}"
     )
     write_out(f"{printable(task, _LONGEST_NAME)} {verb}{size}")
     rows = [("TASK", "RELEVANCE", "SIZE", "", "WHY")]

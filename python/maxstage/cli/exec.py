@@ -78,7 +78,7 @@ def exec(  # noqa: A001 - commands are named as they are called
     folder: str | None,
     **options: "Any",
 ) -> None:
-    """Run a command; print its output within bounds, and keep the whole of it under a token where it was cut.
+    """Run a command; print its output within bounds, and keep the full output under a token if it was cut.
 
     Exits with the command's own status: 128 + n where signal n ended it, 124 after a timeout, 127 where it is
     not found, 126 where it can't be run.

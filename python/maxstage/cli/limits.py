@@ -28,7 +28,7 @@ def common_limits(function: "Callable[..., Any]") -> "Callable[..., Any]":
             help="When to keep the full output.",
             show_default=True,
         ),
-        compress_options("compress_external", "the whole"),
+        compress_options("compress_external", "the full output"),
         click.option(
             "--external-dir", "external_storage_dir", metavar="DIR", help="Keep the full output in DIR/.max."
         ),

@@ -133,7 +133,7 @@ def _attempt(command: "Command", args: list[str]) -> int:
             return _fail("Standard output is closed: there is nowhere to write to", FAILED)
         return command(args)
     except BrokenPipeError:
-        # The reader has what it wanted: `max retrieve … | head` is no error.
+        # The reader has what it needs: `max retrieve … | head` is not an error.
         _forget(1)
         return OK
     except (Error, OSError, ImportError) as error:

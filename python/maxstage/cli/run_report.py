@@ -137,7 +137,7 @@ def metrics_line(metrics: dict[str, Any]) -> str:
     return (
         f"{counted(metrics['outputs'], 'output')}, {format_size(metrics['held_bytes'])} held, "
         f"{metrics['truncated']:,} truncated, {metrics['pruned']:,} pruned, "
-        f"{counted(metrics['context_tokens'], 'token')} in {counted(metrics['prompts'], 'prompt')}"
+        f"{counted(metrics['context_tokens'], 'LLM token')} in {counted(metrics['prompts'], 'prompt')}"
     )
 
 
@@ -145,4 +145,4 @@ def stopping_text(*, now: bool) -> str:
     """Return what is said when a run is asked to stop."""
     if now:
         return "stopping now: running programs are ended"
-    return "stopping: waiting for running programs; Ctrl-C again ends them now"
+    return "stopping: running programs may finish; Ctrl-C again ends them now"

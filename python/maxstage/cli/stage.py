@@ -79,7 +79,7 @@ def stage(
 ) -> None:
     """Stage stdin, or each FILE (- is stdin), and print one token a line.
 
-    A token is printed once its data is there, whole. The data is private to you and expires by itself.
+    A token is printed once its data is there, whole. The data is private to you and expires automatically.
     """
     if split is not None and split_lines is not None:
         raise click.UsageError("use only one of --split and --split-lines")

@@ -42,7 +42,7 @@ Examples:
 def truncate(
     ctx: click.Context, /, file: str | None, output: str, folder: str | None, **options: "Any"
 ) -> None:
-    """Cut FILE, or stdin, to a size; keep the whole of it under a token where it was cut."""
+    """Cut FILE, or stdin, to a size; keep the full text under a token if it was cut."""
     keep, elsewhere = options.pop("keep"), options["external_storage_dir"] is not None
     store, can_keep = store_or_none(
         named_folder(ctx, folder),

@@ -43,9 +43,9 @@ def validate(
     output: str,
     folder: str | None,
 ) -> None:
-    """Check a workflow FILE: all that is wrong with it, each with file, line and column.
+    """Check a workflow FILE; report every problem with file, line and column.
 
-    Exits with 0 where it is good, with or without warnings, and with 1 where it is not.
+    Exits with 0 if it is valid, with or without warnings, and with 1 if it is not.
     """
     from maxstage.workflow.format import loading
     from maxstage.workflow.format.problems import Problems

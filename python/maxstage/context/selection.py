@@ -337,7 +337,7 @@ class _Packer:
         return part, "cut", f"{room:,} bytes were left"
 
     def _ensure_token(self, name: str) -> None:
-        """Let the whole of an output that does not fit be there for who wants it."""
+        """Keep an output that does not fit in full, so that it can be retrieved."""
         output = self._load(name)
         if output.token is None and not output.truncated and self._keep is not None:
             self._loaded[name] = dataclasses.replace(output, token=self._keep(name, output))

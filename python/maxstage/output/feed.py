@@ -42,7 +42,7 @@ class Feed:
             threading.Thread(target=self._run, args=(self._write,), daemon=True).start()
 
     def _run(self, write: Callable[[int], None]) -> None:
-        # A command that reads no more than it wants is no error.
+        # It is not an error if a command does not read all of its input.
         try:
             with contextlib.suppress(BrokenPipeError):
                 write(self._ours)

@@ -485,7 +485,7 @@ def _is_leader(pid: int) -> bool:
     try:
         return os.getpgid(pid) == pid
     except ProcessLookupError:
-        return True  # it has ended: whoever is left would be in its group
+        return True  # it has ended: any process left would be in its group
 
 
 def _group_lives(group: int) -> bool:

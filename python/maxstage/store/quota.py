@@ -14,7 +14,7 @@ STEP = 8 * 1024 * 1024
 writers at once overshoot the store's limit by little before they notice."""
 
 _PATIENCE = 1.0
-"""Seconds to wait for whoever changes items at this moment: as a rule it is less than one."""
+"""Seconds to wait for another process that is changing items: as a rule it takes less than one."""
 
 
 class Quota:

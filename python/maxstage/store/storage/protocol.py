@@ -220,7 +220,7 @@ if TYPE_CHECKING:
             """
 
         def free_space(self) -> int | None:
-            """Return the bytes that may still be written, whoever writes them; None where nobody knows."""
+            """Return the bytes that may still be written, by any process; None if that is unknown."""
 
         def batch(self) -> "AbstractContextManager[Callable[[Sequence[Upload]], None]]":
             """Begin to write several items; what it gives flushes all of them at once, as `Upload.flush` does."""

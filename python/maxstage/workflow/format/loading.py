@@ -1,4 +1,4 @@
-"""Reading a workflow file: all that is wrong with it is told at once, each with file, line and column."""
+"""Reading a workflow file: every problem is reported at once, with file, line and column."""
 
 from __future__ import annotations
 

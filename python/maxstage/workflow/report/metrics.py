@@ -48,8 +48,8 @@ def lines(metrics: dict[str, Any]) -> list[str]:
             "prompts",
             (
                 f"{metrics['prompts']:,} with {counted(metrics['context_bytes'], 'byte')}, about "
-                f"{counted(metrics['context_tokens'], 'token')}, of outputs; "
-                f"{counted(metrics['tokens_saved'], 'token')} less than all there was"
+                f"{counted(metrics['context_tokens'], 'LLM token')}, of outputs; "
+                f"{counted(metrics['tokens_saved'], 'LLM token')} less than all there was"
             ),
         ),
         ("relevance", f"{metrics['average_relevance']:.2f} on average"),

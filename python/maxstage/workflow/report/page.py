@@ -165,7 +165,7 @@ def _contexts(contexts: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
     for path, given in contexts.items():
         yield (
             f"<details open><summary><code>{_text(path)}</code>: {counted(given['bytes'], 'byte')}, about "
-            f"{counted(given['tokens'], 'token')}, of {counted(given['whole_bytes'], 'byte')} in all</summary>"
+            f"{counted(given['tokens'], 'LLM token')}, of {counted(given['whole_bytes'], 'byte')} in all</summary>"
             "<table><tr><th>Output of</th><th>Relevance</th><th>Size</th><th></th><th>Why</th></tr>"
         )
         for one in given["candidates"]:

@@ -13,7 +13,7 @@ and for a while, or after the item's end::
     .a1b2c3d4.update        new metadata of an item that is renewed, before it is renamed over the old
     .a1b2c3d4.leaving       the metadata of an item whose data is being deleted
     .a1b2c3d4.expired.json  the metadata of an item that was swept: says for 24 hours that it expired
-    .lock                   held (flock) by whoever changes or deletes metadata
+    .lock                   held (flock) while metadata is changed or deleted
     .sweep                  its time of change is when the next sweep is worth while
 
 and beside it, in a store of many items, ``.max/index.sqlite3``: see `maxstage.store.storage.local.index`.

@@ -1,4 +1,4 @@
-"""The lock of a store, which whoever changes or deletes metadata holds."""
+"""The lock of a store, held while metadata is changed or deleted."""
 
 import os
 import time
@@ -51,7 +51,7 @@ class Locked:
 
 
 class Sweeping:
-    """Held by whoever sweeps; entering it tells whether nobody else does. Never waits.
+    """Held during a sweep; entering it tells whether nobody else sweeps. Never waits.
 
     Args:
         layout: The store.
