@@ -55,11 +55,22 @@ def places(text: str) -> list[Place]:
         shell.commands("")
     except (Lost, RecursionError):
         return completed(text, [], lost=True)
+    if shell.runs_its_input:
+        # What comes there, by a function, a group or another process, can't be told for certain.
+        for place in shell.found:
+            place.refuse(shell.runs_its_input)
     return completed(text, shell.found, lost=False)
 
 
 class _Shell(ShellWords):
     """Goes through the commands of a script."""
+
+    _runs_its_input = ""
+
+    @property
+    def runs_its_input(self) -> str:
+        """What a command does that runs what it reads, if there is one whose stdin is not told where it stands."""
+        return self._runs_its_input
 
     def commands(self, end: str) -> str:  # noqa: C901 - a table of marks
         """Go over commands up to their end: ``)``, that of a case's branch, or none; return what ended them."""
@@ -308,9 +319,11 @@ class _Shell(ShellWords):
         if mark in {"<<", "<<-"}:
             end = self._document_end()
             bare = re.sub(r"[\\'\"]", "", end)
+            command.is_fed = True
             self._pending.append(Document(command, bare, bare != end, mark == "<<-"))
             return
         word = self._word()
+        command.is_fed |= mark in {"<", "<<<"}
         if mark in {">&", "<&"}:
             # Where it is no number, bash takes it for the name of a file, and expands it once more.
             need(word, INTEGER, f"{WITHIN}; {CHECK_FIRST}")
@@ -362,6 +375,9 @@ class _Shell(ShellWords):
                 # Here-documents of these are still to come.
                 other.reads_code = other.reads_code or command.reads_code
         command.refuse_read()
+        # A command that a value names is held to one that runs no code.
+        if command.reads_code and command.words and not command.words[0].places and not command.is_fed:
+            self._runs_its_input = self._runs_its_input or command.reads_code
 
 
 __all__ = ["places"]

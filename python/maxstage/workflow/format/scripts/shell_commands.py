@@ -64,6 +64,7 @@ class Command:
         over: Whether it is a compound command, of which only redirections follow.
         read: The references in what it is given on its stdin.
         reads_code: What it does with its stdin, if it runs it.
+        is_fed: Whether the script says what its stdin is, other than a pipe.
     """
 
     def __init__(self, first: int, *, piped: bool = False) -> None:
@@ -73,6 +74,7 @@ class Command:
         self.over = False
         self.read: list[Place] = []
         self.reads_code = ""
+        self.is_fed = False
 
     @property
     def is_loop(self) -> bool:
@@ -183,6 +185,31 @@ def _need_name(word: Word, of: str) -> None:
         _refuse(word, f"{of} uses it as the name of a variable; {_CHECK_FIRST}")
 
 
+_OPTIONS_OF_CODE = {
+    "flock": re.compile(r"-[A-Za-z]*c|--command(=.*)?"),
+    "script": re.compile(r"-[A-Za-z]*c|--command(=.*)?"),
+    "split": re.compile(r"--filter(=.*)?"),
+}
+"""Programs that let a shell run what follows an option, or stands behind its ``=``."""
+_FEEDERS = frozenset(("xargs", "parallel"))
+"""Programs that make arguments of what they read."""
+_SETS_CODE = re.compile(r"[\"']?(BASH_ENV|ENV|PS[0124]|PROMPT_COMMAND)=")
+
+
+def _check_every_word(words: list[Word]) -> None:
+    """Refuse what a shell runs whatever the command is: variables that hold code, options that take some."""
+    program = (words[0].bare or "").rpartition("/")[2]
+    option = _OPTIONS_OF_CODE.get(program)
+    before = ""
+    for word in words:
+        if _SETS_CODE.match(word.text):
+            _refuse(word, f"a shell reads what such a variable holds as code; {_CHECK_FIRST}")
+        name = word.text.partition("=")[0]
+        if option is not None and (option.fullmatch(before) or ("=" in word.text and option.fullmatch(name))):
+            _refuse(word, f"{program} lets a shell run it; hand it over as an argument or in the environment")
+        before = word.bare or ""
+
+
 def analyse(  # noqa: C901, PLR0912 - a table of commands
     command: Command, integers: Container[str], arrays: Container[str]
 ) -> None:
@@ -200,6 +227,7 @@ def analyse(  # noqa: C901, PLR0912 - a table of commands
             words = words[1:]
     if not words:
         return
+    _check_every_word(words)
     name, rest = words[0].bare, words[1:]
     if words[0].places:
         _of_any_program(command, words)
@@ -317,6 +345,9 @@ def _programs(command: Command, words: list[Word]) -> None:
         program = re.sub(r"(?<=\d)\.\d+$", "", program)
         if program in _CODE:
             _interpreter(command, program, words[number + 1 :])
+            options = {other.bare or "" for other in words[number + 1 :]}
+            if words[0].bare in _FEEDERS and any(re.fullmatch(_CODE[program], text) for text in options):
+                command.reads_code = f"{words[0].bare} may make it part of the code that {program} runs"
             return
         if program in _PROGRAM_FIRST:
             _program_first(program, words[number + 1 :])
