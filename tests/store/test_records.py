@@ -81,9 +81,24 @@ def test_what_is_no_array(data):
 
 @pytest.mark.parametrize(("data", "count"), [(b"", 0), (b"\n\n", 0), (b"a\n\nb\n\n", 3), (b"a", 1)])
 def test_blank_lines_at_the_end_are_not_counted(data, count):
-    assert count_lines(open_text(io.BytesIO(data), "lines")) == count
+    assert count_lines(open_text(io.BytesIO(data), "lines"), "data") == count
 
 
 @given(st.text(st.sampled_from("ab\r\n\x0c")))
 def test_lines_are_those_of_the_reader(text):
     assert lines_of(text) == records(text.encode(), "lines")
+
+
+def test_a_table_loses_no_field():
+    assert records(b"\xef\xbb\xbfa,b\n1,2\n", "csv") == [{"a": "1", "b": "2"}]
+    with pytest.raises(NotRecords, match="data, line 3 has more fields than there are columns"):
+        records(b"a,b\n1,2\n1,2,3\n", "csv")
+    with pytest.raises(NotRecords, match="data has two columns named 'a'"):
+        records(b"a,a\n1,2\n", "csv")
+
+
+@pytest.mark.parametrize("kind", ["lines", "json_lines", "csv"])
+def test_a_record_has_a_bound(kind, monkeypatch):
+    monkeypatch.setattr("maxstage.store.records._MOST", 1000)
+    with pytest.raises(NotRecords, match="data, line 2 is longer than 1,000 characters"):
+        records(b"1\n" + b"0" * 100_000, kind)

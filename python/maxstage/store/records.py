@@ -20,8 +20,15 @@ if TYPE_CHECKING:
 _READ = 64 * 1024
 """Characters read at a time from a JSON array."""
 
+_MOST = 64 * 1024 * 1024
+"""Characters of one record: what is larger is hardly one, and would be held whole. `/dev/zero` is one endless line."""
+
 FORMATS = {"ndjson": "json_lines", "json": "json", "text": "lines"}
 """How an item of each content type is read, unless the format is given."""
+
+
+_BOM = "\ufeff"
+"""What spreadsheets write before the first column."""
 
 
 class NotRecords(Error):
@@ -70,10 +77,26 @@ def count_elements(file: TextIO, name: str) -> int | None:
         return None
 
 
-def count_lines(file: TextIO) -> int:
-    """Return how many lines a text has, but for blank ones at its end."""
+def _lines(file: TextIO, name: str) -> Iterator[str]:
+    """Give the lines of a text with their ends.
+
+    Raises:
+        NotRecords: One is too long for a record.
+    """
+    number = 0
+    while line := file.readline(_MOST + 1):
+        number += 1
+        if len(line) > _MOST:
+            raise NotRecords(
+                f"{name}, line {number} is longer than {_MOST:,} characters, the most for a record"
+            )
+        yield line
+
+
+def count_lines(file: TextIO, name: str) -> int:
+    """Return how many lines a text has, but for blank ones at its end; `name` is what errors call it."""
     total = 0
-    for number, line in enumerate(file, 1):
+    for number, line in enumerate(_lines(file, name), 1):
         total = number if _without_end(line) else total
     return total
 
@@ -97,7 +120,7 @@ def read_records(file: TextIO, kind: str, name: str) -> Generator[Any]:
         elif kind == "json":
             yield from _json(file, name)
         else:
-            for number, line in enumerate(file, 1):
+            for number, line in enumerate(_lines(file, name), 1):
                 text = _without_end(line)
                 if kind == "lines":
                     yield text
@@ -108,11 +131,24 @@ def read_records(file: TextIO, kind: str, name: str) -> Generator[Any]:
                         raise NotRecords(f"{name}, line {number} is not JSON: {error}") from None
 
 
+def _without_mark(lines: Iterator[str]) -> Iterator[str]:
+    for line in lines:
+        yield line.removeprefix(_BOM)
+        break
+    yield from lines
+
+
 def _csv(file: TextIO, name: str) -> Iterator[dict[str, str]]:
-    reader = csv.DictReader(file, strict=True)
+    reader = csv.DictReader(_without_mark(_lines(file, name)), strict=True)
     try:
+        columns = list(reader.fieldnames or ())
+        twice = next((column for column in columns if columns.count(column) > 1), None)
+        if twice is not None:
+            raise NotRecords(f"{name} has two columns named {twice!r}")
         for row in reader:
-            yield {key: value for key, value in row.items() if isinstance(key, str)}
+            if None in row:
+                raise NotRecords(f"{name}, line {reader.line_num} has more fields than there are columns")
+            yield dict(row)
     except csv.Error as error:
         raise NotRecords(f"{name}, line {reader.line_num} is not CSV: {error}") from None
 

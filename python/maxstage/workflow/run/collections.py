@@ -86,7 +86,7 @@ def _of_output(printed: BinaryIO, key: str) -> Records:
         kind, total = "json", count_elements(file, key)
         file.seek(0)
         if total is None:
-            kind, total = "lines", count_lines(file)
+            kind, total = "lines", count_lines(file, key)
             file.seek(0)
     return Records(_first(read_records(file, kind, key), total), total)
 
