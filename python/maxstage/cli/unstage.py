@@ -48,7 +48,7 @@ def unstage(
     """Delete staged data: what TOKENs name at once, what options choose after a question, or with --yes."""
     filtered = source is not None or bool(labels)
     if sum((bool(tokens), every, filtered, expired)) != 1:
-        raise click.UsageError("Name tokens, or use --all, --expired, --source or --label")
+        raise click.UsageError("Name tokens, or use one of --all, --expired, --source and --label")
     ids = [parse_token(token) for token in tokens]
     if every:
         ids = store.ids()
