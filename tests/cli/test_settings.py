@@ -148,7 +148,7 @@ def test_a_byte_order_mark_is_no_content(program):
 
 @pytest.mark.parametrize("value", ["9" * 5000, "nan", "-1", "1" + "0" * 30, "x" * 5000])
 def test_the_environment_beyond_reason(program, value):
-    for name in ("MAX_TTL_MINUTES", "MAX_MAX_ITEM_BYTES", "MAX_SYNC"):
+    for name in ("MAX_TTL_MINUTES", "MAX_ITEM_BYTES", "MAX_SYNC"):
         line = program.fails("stage", stdin=b"x", env=os.environ | {name: value})
         assert line.startswith(f"{name}=")
         assert len(line) < 300
