@@ -122,11 +122,11 @@ def test_slices(program, options):
 @pytest.mark.parametrize("text", ["0:1", "5:4", ":", "a:b", "0", "", "x", "1:2:3", "-1:2", "1.5:2"])
 def test_bad_line_ranges(program, text):
     token = program.stage(b"1\n")
-    assert b"nor A:B" in program("retrieve", token, "--lines", text, check=2).stderr
+    assert b"nor a range" in program("retrieve", token, "--lines", text, check=2).stderr
 
 
 def test_slices_exclude_each_other(program):
-    assert b"exclude" in program("retrieve", "a1b2c3d4", "--head", "1", "--tail", "1", check=2).stderr
+    assert b"use only one of" in program("retrieve", "a1b2c3d4", "--head", "1", "--tail", "1", check=2).stderr
 
 
 def test_retrieve_to_a_file(program):
@@ -171,7 +171,7 @@ def test_split_of_little(program):
     assert len(program.text("stage", "--split", "3", stdin=b"one\n").split()) == 3
     assert len(program.text("stage", "--split", "3", stdin=b"").split()) == 3
     assert len(program.text("stage", "--split-lines", "3", stdin=b"").split()) == 1
-    assert b"exclude" in program("stage", "--split", "2", "--split-lines", "2", check=2).stderr
+    assert b"use only one of" in program("stage", "--split", "2", "--split-lines", "2", check=2).stderr
 
 
 def test_renew_pin_unpin(program):
@@ -223,7 +223,7 @@ def test_unstage_many(program):
     two = program.stage(b"2")
     three = program.stage(b"3")
     assert b"--yes" in program("unstage", "--all", check=2).stderr
-    assert b"one of" in program("unstage", check=2).stderr
+    assert b"Name tokens" in program("unstage", check=2).stderr
     assert program.text("unstage", "--source", "a/*", "--yes") == f"Unstaged: {one}\n"
     done = program("unstage", two, one, three, check=1)
     assert done.stdout.decode().split() == ["Unstaged:", two, "Unstaged:", three]

@@ -153,7 +153,7 @@ def test_settings_come_in_order(tmp_path):
         ("TTL_MINUTES", "x"),
         ("TOKEN_BYTES", "17"),
         ("SYNC", "2"),
-        ("MAX_ITEM_BYTES", "-1"),
+        ("ITEM_BYTES", "-1"),
     ],
 )
 def test_bad_settings_in_the_environment(name, text):

@@ -67,7 +67,11 @@ class Quota:
         if self._is_over(writer):
             raise self.exceeded(writer)
         most = self._settings.max_store_bytes
-        if most is not None and self._storage.usage() > most and not self.make_room(writer):
+        if most is None:
+            return
+        # A storage may learn of what is written only later: what `check_published` will see counts as well.
+        to_be = self._storage.usage(published=True) + writer.stored_size
+        if max(to_be, self._storage.usage()) > most and not self.make_room(writer):
             raise self.exceeded(writer)
 
     def check_published(self, writer: "core.Writer") -> None:
