@@ -40,7 +40,7 @@ def test_export_and_import_round_trip(flow, tmp_path_factory):
     state = import_run(folder, exported, "x")
     assert state.export() == exported
     state.close()
-    with pytest.raises(WorkflowError, match="is a run"):
+    with pytest.raises(WorkflowError, match="already exists"):
         import_run(folder, exported, "x")
 
 

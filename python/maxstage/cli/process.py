@@ -29,6 +29,8 @@ _BY_SIGNAL = 128
 _IMPORTER = "<frozen importlib._bootstrap>"
 """The file that the code of an import is said to be of."""
 
+_MOST_RAISED = 2
+
 _MOMENT = 0.002
 """Seconds: about what a module of ours takes to be imported."""
 
@@ -50,14 +52,33 @@ class Terminated(BaseException):
         self.output: TaskOutput | None = None  # what a command had printed that ran when it came
 
 
+class _Ending:
+    """How far a signal has ended us.
+
+    Attributes:
+        raised: How many signals were raised as exceptions. The first ends the command, the second its patience while it
+            cleans up; further ones would only disturb that.
+        over: Whether nothing is left to clean up: what comes now ends us by itself.
+    """
+
+    raised = 0
+    over = False
+
+
+_ending = _Ending()
+
+
 def run(command: "Command", args: list[str]) -> int:
     """Call `command` with `args`; return the exit code, whatever it raises."""
+    _ending.raised, _ending.over = 0, False
     try:
         try:
             return _attempt(command, args)
         finally:
+            _ending.over = True
             _release_signals()
     except (KeyboardInterrupt, Terminated) as error:  # one more, while the first was dealt with
+        _ending.over = True
         return _code_of(error)
 
 
@@ -159,6 +180,12 @@ def _terminate(number: int, frame: "FrameType | None") -> None:
         # Python drops what is raised within some callbacks of an import, and shows a traceback: a moment later then.
         _signal.signal(_signal.SIGALRM, lambda *_: _signal.raise_signal(number))
         _signal.setitimer(_signal.ITIMER_REAL, _MOMENT)
+        return
+    if _ending.over:
+        _signal.signal(number, _signal.SIG_DFL)
+        _signal.raise_signal(number)
+    _ending.raised += 1
+    if _ending.raised > _MOST_RAISED:
         return
     if number == _signal.SIGINT:
         raise KeyboardInterrupt
