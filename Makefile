@@ -70,15 +70,15 @@ else
 	@echo "No cargo: the Rust tests are skipped."
 endif
 
-# Coverage is of both backends and of the processes that the tests start. tests/parity holds the two to each other,
+# Coverage is measured with the first backend, in the processes that the tests start, too: it takes as long again. tests/parity holds the two to each other,
 # whichever is chosen: once is enough.
 test-python: $(VENV)/installed ## The suite on each backend, with coverage
 	rm -f .coverage .coverage.*
-	once=; for backend in $(BACKENDS); do \
+	once=; cov="--cov --cov-report="; for backend in $(BACKENDS); do \
 		echo "== $$backend backend"; \
 		MAXSTAGE_BACKEND=$$backend MAXSTAGE_WHEELS="$(CURDIR)/dist" \
-			$(PYTEST) --cov --cov-report= --cov-append $$once || exit 1; \
-		once="$(addprefix --ignore=,$(ONCE))"; \
+			$(PYTEST) $$cov $$once || exit 1; \
+		once="$(addprefix --ignore=,$(ONCE))"; cov=; \
 	done
 	$(BIN)/python -P -m pytest -q --doctest-modules -p no:cacheprovider --pyargs maxstage
 	$(BIN)/coverage report --fail-under=90 --skip-covered
