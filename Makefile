@@ -70,6 +70,14 @@ else
 	@echo "No cargo: the Rust tests are skipped."
 endif
 
+# What knows nothing of the backend is run once here: files, their errors and what is shown; who may read; the two
+# backends against each other. `make test-pure` runs all of the suite on the other one.
+ONCE := tests/parity tests/packaging tests/test_structure.py tests/test_tables.py tests/test_facts_corpus.py \
+	tests/cli/test_completion.py tests/cli/test_live.py tests/cli/test_settings.py tests/cli/test_trust.py \
+	tests/workflow/test_damaged.py tests/workflow/test_data_is_no_code.py tests/workflow/test_files.py \
+	tests/workflow/test_hostile_files.py tests/workflow/test_migration.py tests/workflow/test_report.py \
+	tests/workflow/test_scripts.py tests/workflow/test_validation.py
+
 # Coverage is measured with the first backend, in the processes that the tests start, too: it takes as long again. tests/parity holds the two to each other,
 # whichever is chosen: once is enough.
 test-python: $(VENV)/installed ## The suite on each backend, with coverage
