@@ -78,8 +78,7 @@ ONCE := tests/parity tests/packaging tests/test_structure.py tests/test_tables.p
 	tests/workflow/test_hostile_files.py tests/workflow/test_migration.py tests/workflow/test_report.py \
 	tests/workflow/test_scripts.py tests/workflow/test_validation.py
 
-# Coverage is measured with the first backend, in the processes that the tests start, too: it takes as long again. tests/parity holds the two to each other,
-# whichever is chosen: once is enough.
+# Coverage is measured with the first backend, in the processes that the tests start, too: it takes as long again.
 test-python: $(VENV)/installed ## The suite on each backend, with coverage
 	rm -f .coverage .coverage.*
 	once=; cov="--cov --cov-report="; for backend in $(BACKENDS); do \
