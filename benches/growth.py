@@ -44,7 +44,7 @@ MAX = str(Path(sys.executable).parent / "max")
 LIST = """
 import json, sys, time
 import maxstage
-store = maxstage.Store.open_dir(sys.argv[1])
+store = maxstage.Store.open(sys.argv[1])
 limit = {"limit": int(sys.argv[2])} if sys.argv[2:] else {}
 started = time.perf_counter()
 items = store.list(**limit)

@@ -170,8 +170,8 @@ class Reader:
     def copy_to(self, target: int, start: int, end: int, name: str, /, *, crc: int = 0) -> int:
         """Write the bytes from `start` to before `end` to `target`; return `crc` carried on over them."""
 
-    def crc32(self, start: int, end: int, /, *, crc: int = 0) -> int:
-        """Carry `crc` on over the bytes from `start` to before `end`."""
+    def measure(self, start: int, end: int, block: int, /, *, crc: int = 0) -> tuple[int, list[int]]:
+        """Carry `crc` on over the bytes from `start` to before `end`, and count the newlines in each `block` bytes."""
 
 @final
 class Truncated:

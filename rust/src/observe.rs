@@ -1,5 +1,7 @@
 //! What is told of the bytes on their way: counts, the checksum, a sample of the beginning.
 
+use std::num::NonZeroU64;
+
 use crate::detect::{self, ContentType};
 use crate::lines;
 
@@ -16,11 +18,12 @@ pub struct LineIndex {
     /// Newlines in each block; the last may be shorter.
     pub counts: Vec<u64>,
     filled: u64,
+    most: usize,
 }
 
 impl Default for LineIndex {
     fn default() -> Self {
-        Self { block: Self::SMALLEST, counts: Vec::new(), filled: 0 }
+        Self { block: Self::SMALLEST, counts: Vec::new(), filled: 0, most: Self::MOST }
     }
 }
 
@@ -33,11 +36,17 @@ impl LineIndex {
     /// An index that was stored.
     #[must_use]
     pub fn from_parts(block: u64, counts: Vec<u64>) -> Self {
-        Self { block, counts, filled: 0 }
+        Self { block, counts, filled: 0, most: Self::MOST }
+    }
+
+    /// An index of blocks that stay as long as they are, however many there are.
+    #[must_use]
+    pub fn of_blocks(block: NonZeroU64) -> Self {
+        Self { block: block.get(), counts: Vec::new(), filled: 0, most: usize::MAX }
     }
 
     /// Counts the newlines of the next `data`.
-    fn count(&mut self, mut data: &[u8]) {
+    pub fn count(&mut self, mut data: &[u8]) {
         while !data.is_empty() {
             if self.filled == 0 {
                 self.open_block();
@@ -55,7 +64,7 @@ impl LineIndex {
     }
 
     fn open_block(&mut self) {
-        if self.counts.len() == Self::MOST {
+        if self.counts.len() == self.most {
             self.counts = self.counts.chunks(2).map(|pair| pair.iter().sum()).collect();
             self.block *= 2;
         }
@@ -137,7 +146,7 @@ mod tests {
 
     #[test]
     fn the_index_never_grows_beyond_its_bound() {
-        let mut index = LineIndex { block: 4, counts: Vec::new(), filled: 0 };
+        let mut index = LineIndex { block: 4, ..LineIndex::default() };
         for _ in 0..LineIndex::MOST * 3 {
             index.count(b"\n\nxyz");
         }

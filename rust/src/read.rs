@@ -3,6 +3,7 @@
 //! Offsets are those of the data as it was staged, whether the file is compressed or not. A file that is
 //! being read is never edited in place, so ranges stay right while it is open.
 
+use std::num::NonZeroU64;
 use std::os::fd::BorrowedFd;
 
 use crate::codec::{Codec, Decoder, FRAME, Frame, unpack};
@@ -123,6 +124,27 @@ impl Reader {
             check()?;
             Ok(true)
         })
+    }
+
+    /// Carries `crc` on over the data from `start` to before `end`; returns the newlines in each `block` bytes of it.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Damaged`], [`crate::error::Error::Read`], what `check` returns.
+    pub fn measure(
+        &mut self,
+        file: BorrowedFd<'_>,
+        (start, end): (u64, u64),
+        block: NonZeroU64,
+        crc: &mut crc32fast::Hasher,
+        check: Check<'_>,
+    ) -> Result<Vec<u64>> {
+        let mut index = LineIndex::of_blocks(block);
+        self.chunks(file, start, end, check, &mut |chunk, _| {
+            crc.update(chunk);
+            index.count(chunk);
+            Ok(true)
+        })?;
+        Ok(index.counts)
     }
 
     /// Copies what the kernel can copy from file to file by itself; returns how many bytes.
@@ -321,6 +343,22 @@ mod tests {
             assert_eq!(reader.line_offset(file.as_fd(), 320_002, &mut go_on).unwrap(), reader.size());
             assert_eq!(reader.tail_offset(file.as_fd(), 999_999, &mut go_on).unwrap(), 0);
             assert_eq!(reader.tail_offset(file.as_fd(), 0, &mut go_on).unwrap(), reader.size());
+        }
+    }
+
+    #[test]
+    fn measures_in_blocks() {
+        let data = b"0123456\n".repeat(320_000);
+        let block = NonZeroU64::new(1 << 20).unwrap();
+        for (file, mut reader) in stored(&data) {
+            let mut crc = crc32fast::Hasher::new();
+            let counts = reader.measure(file.as_fd(), (0, u64::MAX), block, &mut crc, &mut go_on).unwrap();
+            assert_eq!(counts, [131_072, 131_072, 57_856]);
+            assert_eq!(crc.finalize(), crc32fast::hash(&data));
+            let counts = reader
+                .measure(file.as_fd(), (1, 10), block, &mut crc32fast::Hasher::new(), &mut go_on)
+                .unwrap();
+            assert_eq!(counts, [1]);
         }
     }
 

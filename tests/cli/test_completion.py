@@ -106,7 +106,7 @@ def shell(request, tmp_path):
 
 
 def test_tokens(shell, tmp_path):
-    token = Store.open_dir(tmp_path).stage(b"data\n", source="a/b").token
+    token = Store.open(tmp_path).stage(b"data\n", source="a/b").token
     bare = token.removeprefix("max:")
     for program in ("max", "maxstage"):
         for typed in ("", "m", "max", "max:", token[:7], token):
@@ -121,7 +121,7 @@ def test_tokens(shell, tmp_path):
 
 
 def test_many_tokens_are_listed(shell, tmp_path):
-    store = Store.open_dir(tmp_path)
+    store = Store.open(tmp_path)
     tokens = [store.stage(b"data\n", source=source).token for source in ("one/x", "two/y")]
     shown = shell.offers("max unstage ")
     for token in tokens:

@@ -51,7 +51,7 @@ def test_json_of_a_name_that_is_not_utf8_is_json(program):
 
 
 def test_one_of_a_kind_is_singular(program):
-    store = Store.open_dir(program.folder)
+    store = Store.open(program.folder)
     token = program.stage(b"x")
     assert "1 record " in program.text("stage", "list")
     assert repr(store.info(token)).startswith(f"<Item {token}: 1 record, 1 byte")

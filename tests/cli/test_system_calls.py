@@ -140,7 +140,7 @@ def check(folder: Path, command: str, done: subprocess.CompletedProcess, what: t
     if not (folder / ".max" / "staging").is_dir():
         assert command == "init"
         return
-    store = Store.open_dir(folder)
+    store = Store.open(folder)
     items, damaged = store.scan()
     assert damaged == [], (what, damaged)
     for item in items:

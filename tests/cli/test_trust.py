@@ -138,7 +138,7 @@ def test_exec_keeps_elsewhere_what_is_asked_for(planted, tmp_path_factory):
     ours = elsewhere / "ours"
     done = planted("exec", "--external-dir", str(ours), "--max-stdout-bytes", "1KiB", "seq", "9999")
     assert b"max retrieve --dir" in done.stdout
-    assert len(Store.open_dir(ours).list()) == 1
+    assert len(Store.open(ours).list()) == 1
     give(ours / ".max")
     planted.folder = elsewhere
     line = planted.fails("exec", "--external-dir", str(ours), "touch", "ran")
@@ -282,11 +282,11 @@ def test_root_is_trusted_and_others_are_not(program):
 import os, sys
 os.geteuid = lambda: 1234
 from maxstage import Store, Untrusted
-print(Store.open_dir(sys.argv[1]).layout.root)
+print(Store.open(sys.argv[1]).layout.root)
 for owner in (1234, 65534):
     os.chown(sys.argv[1] + "/.max", owner, owner)
     try:
-        Store.open_dir(sys.argv[1])
+        Store.open(sys.argv[1])
         print("used")
     except Untrusted:
         print("refused")

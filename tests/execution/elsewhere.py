@@ -61,7 +61,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: cancel.set())
     sys.stdout.write("r")
     sys.stdout.flush()
-    executor = LocalExecutor(Store.open_dir(sys.argv[1]))
+    executor = LocalExecutor(Store.open(sys.argv[1]))
     verb, what = json.load(sys.stdin)
     if verb == "reap":
         executor.reap(what)

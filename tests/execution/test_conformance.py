@@ -271,7 +271,7 @@ from elsewhere import ElsewhereExecutor
 from maxstage import Store
 from maxstage.workflow import execution
 from maxstage.workflow.execution.job import Job
-store = Store.open_dir(sys.argv[1])
+store = Store.open(sys.argv[1])
 made = (execution.EXECUTORS | {"ElsewhereExecutor": ElsewhereExecutor})
 executor = next(one for one in made.values() if one.__name__ == sys.argv[2])(store)
 script = "echo $$ > pid.new; mv pid.new pid; exec sleep 600"

@@ -241,7 +241,7 @@ def test_a_copy_that_cannot_be_written_costs_a_warning(store):
 import resource, sys
 from maxstage import Store, run
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-store = Store.open_dir(sys.argv[1])
+store = Store.open(sys.argv[1])
 done = run(["head", "-c", "3000000", "/dev/urandom"], store=store, limits={"max_stdout_bytes": 2000})
 print(done.original_size, done.truncated, done.token, done.warnings)
 """
@@ -285,9 +285,9 @@ def test_memory_does_not_grow_with_the_output(store, size):
     script = """
 import resource, sys
 from maxstage import Store, run
-run(["true"], store=Store.open_dir(sys.argv[1]))
+run(["true"], store=Store.open(sys.argv[1]))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-done = run(["sh", "-c", f"head -c {sys.argv[2]} /dev/zero >&2"], store=Store.open_dir(sys.argv[1]))
+done = run(["sh", "-c", f"head -c {sys.argv[2]} /dev/zero >&2"], store=Store.open(sys.argv[1]))
 after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(done.stderr.original_size, after - before)
 """

@@ -72,7 +72,7 @@ def test_a_process_that_is_killed(tmp_path, scenario, clock):
     assert done.returncode == 0, done.stderr
     projects = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(projects) > 2
-    stores = [Store.open_dir(tmp_path / str(at)) for at in range(1, len(projects) + 1)]
+    stores = [Store.open(tmp_path / str(at)) for at in range(1, len(projects) + 1)]
     befores = [{token: data.encode() for token, data in tokens.items()} for tokens in projects]
     for store, before in zip(stores, befores, strict=True):
         kills._check_items(store, before, scenario)

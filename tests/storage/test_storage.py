@@ -200,7 +200,7 @@ def test_open_data_stays_what_it_was(storage):
         assert start == len(b"".join(lines[:199_999]))
         assert one.tail_offset(2) == len(DATA) - len(b"".join(lines[-2:]))
         assert one.read(start, start + 5) == DATA[start : start + 5]
-        assert one.crc32(0, len(DATA)) == item.crc32
+        assert one.measure(0, len(DATA), len(DATA)) == (item.crc32, [DATA.count(b"\n")])
         one.close()
         one.close()
 

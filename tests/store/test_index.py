@@ -249,7 +249,7 @@ def test_many_at_once_agree(store):
         "import sys, maxstage\n"
         "from maxstage.store.storage.local import index\n"
         "index.WORTH_AN_INDEX = 3\n"
-        "store = maxstage.Store.open_dir(sys.argv[1])\n"
+        "store = maxstage.Store.open(sys.argv[1])\n"
         "mine = [store.stage(b'y').id for _ in range(5)]\n"
         "for number in range(40):\n"
         "    store.renew(mine[number % 5], 100 + number)\n"
@@ -276,7 +276,7 @@ def test_a_copy_of_the_project_is_looked_through(store, tmp_path):
     shutil.copytree(
         os.path.dirname(store.storage.layout.root), tmp_path / "copy" / ".max", copy_function=shutil.copy2
     )
-    copied = maxstage.Store.open_dir(tmp_path / "copy")
+    copied = maxstage.Store.open(tmp_path / "copy")
     os.unlink(copied.storage.layout.meta(copied.ids()[0]))
     age(copied, 1_000_000)
     assert told(copied.list()) == truth(copied)

@@ -76,7 +76,7 @@ def test_what_a_dead_writer_left_makes_room(store, monkeypatch):
     store.settings.max_store_bytes = 100_000
     folder = os.path.dirname(os.path.dirname(store.storage.layout.root))
     code = (
-        "import maxstage, os, sys; draft = maxstage.Store.open_dir(sys.argv[1]).draft(); "
+        "import maxstage, os, sys; draft = maxstage.Store.open(sys.argv[1]).draft(); "
         "draft.write(bytes(90000)); os._exit(0)"
     )
     subprocess.run([sys.executable, "-c", code, folder], check=True)
@@ -135,7 +135,7 @@ def test_many_processes_that_make_room_at_once(store):
         end(store, item)
     folder = os.path.dirname(os.path.dirname(store.storage.layout.root))
     Path(folder, ".max", "config.toml").write_text("max_store_bytes = 1000000\n")
-    code = "import maxstage, sys; s = maxstage.Store.open_dir(sys.argv[1]); [s.stage(bytes(20000)) for _ in range(5)]"
+    code = "import maxstage, sys; s = maxstage.Store.open(sys.argv[1]); [s.stage(bytes(20000)) for _ in range(5)]"
     running = [
         subprocess.Popen([sys.executable, "-c", code, folder], stderr=subprocess.PIPE) for _ in range(6)
     ]

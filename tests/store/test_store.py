@@ -170,6 +170,41 @@ def test_altered_data_is_an_error_at_the_end(store):
         store.verify(item.token)
 
 
+@pytest.mark.parametrize("compress", ["none", "gzip", "zstd"])
+@pytest.mark.parametrize("data", [b"", b"\n", b"x", b"1\n2\n3", b"0123456\n" * 200_000])
+def test_what_is_said_of_an_item_is_verified(store, data, compress):
+    item = store.stage(data, compress=compress)
+    assert store.verify(item.token).record_count == item.record_count
+    meta = Path(store.layout.root, f"{item.id}.meta.json")
+    for wrong in (0, 1, item.record_count + 1, item.record_count - 1):
+        if wrong >= 0 and wrong != item.record_count:
+            helpers.edit(meta, recordCount=wrong)
+            with pytest.raises(maxstage.Corrupt, match=f"line.*, and recordCount says {wrong:,}"):
+                store.verify(item.token)
+    helpers.edit(meta, recordCount=item.record_count, byteSize=item.byte_size + 1)
+    with pytest.raises(maxstage.Corrupt, match="byte"):
+        store.verify(item.token)
+
+
+@pytest.mark.parametrize("compress", ["none", "zstd"])
+def test_a_line_index_that_is_wrong_is_damage(store, compress):
+    item = store.stage(b"0123456\n" * 400_000, compress=compress)
+    meta = Path(store.layout.root, f"{item.id}.meta.json")
+    index = json.loads(meta.read_text())["lineIndex"]
+    counts = index["newlines"]
+    # As many lines in all: only the blocks' own numbers are wrong.
+    index["newlines"] = [counts[0] - 1, counts[1] + 1, *counts[2:]]
+    helpers.edit(meta, lineIndex=index)
+    with pytest.raises(maxstage.Corrupt, match="lineIndex in its metadata does not match its lines"):
+        store.verify(item.token)
+    # Blocks of another size than ours are as good.
+    size = item.byte_size // 3 + 8
+    data = b"0123456\n" * 400_000
+    ends = [data[at : at + size].count(b"\n") for at in range(0, len(data), size)]
+    helpers.edit(meta, lineIndex={"block": size, "newlines": ends})
+    store.verify(item.token)
+
+
 def test_exceptions():
     for name in ("InvalidToken", "NotFound", "Expired", "Corrupt", "QuotaExceeded", "WorkflowError"):
         assert issubclass(getattr(maxstage, name), maxstage.Error)
@@ -190,7 +225,18 @@ def test_finding(store, tmp_path, monkeypatch):
     with pytest.raises(maxstage.NoProject):
         Store.find()
     with pytest.raises(maxstage.NoProject):
-        Store.open_dir(tmp_path / "a")
+        Store.open(tmp_path / "a")
+
+
+def test_open_opens_a_store_and_an_item(store, tmp_path):
+    item = store.stage(b"one\n")
+    same = Store.open(tmp_path)
+    with same.open(item.token) as file, Store.open(folder=str(tmp_path)).open(token=item.id) as again:
+        assert file.read() == again.read() == b"one\n"
+    with pytest.raises(maxstage.NoProject):
+        Store.open(tmp_path / "nowhere")
+    with pytest.raises(maxstage.InvalidToken):
+        store.open(str(tmp_path))
 
 
 def test_the_list_is_newest_first(store):

@@ -141,7 +141,7 @@ def test_what_somebody_deleted_from_the_store_is_told(flow):
 
 def test_a_store_that_can_take_no_more(tmp_path, flow):
     (tmp_path / ".max" / "config.toml").write_text('max_store_bytes = "1KiB"\n')
-    store = Store.open_dir(tmp_path)
+    store = Store.open(tmp_path)
     workflow = Workflow.from_dict(
         {"name": "f", "version": "1", "tasks": LARGE, "limits": {**MEMORY, "max_stdout_bytes": "20KiB"}},
         store=store,

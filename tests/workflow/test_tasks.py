@@ -303,7 +303,7 @@ def test_agents_read_a_prompt_and_answer(flow, tmp_path):
     (flow.folder / ".max" / "config.toml").write_text(
         f'[providers]\nmine = {{ command = {json.dumps([sys.executable, str(agent)])}, model = ["-m", "{{model}}"] }}\n'
     )
-    store = maxstage.Store.open_dir(flow.folder)
+    store = maxstage.Store.open(flow.folder)
     workflow = Workflow.from_dict(
         {
             "name": "agents",

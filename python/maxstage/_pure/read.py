@@ -99,11 +99,21 @@ class Reader:
             at += len(chunk)
         return crc
 
-    def crc32(self, start: int, end: int, /, *, crc: int = 0) -> int:
-        """Carry `crc` on over the bytes from `start` to before `end`."""
+    def measure(self, start: int, end: int, block: int, /, *, crc: int = 0) -> tuple[int, list[int]]:
+        """Carry `crc` on over the bytes from `start` to before `end`, and count newlines in each `block` bytes."""
+        counts: list[int] = []
+        filled = 0
         for chunk in self._chunks(start, end):
             crc = zlib.crc32(chunk, crc)
-        return crc
+            at = 0
+            while at < len(chunk):
+                if filled == 0:
+                    counts.append(0)
+                upto = min(len(chunk), at + block - filled)
+                counts[-1] += chunk.count(b"\n", at, upto)
+                filled = (filled + upto - at) % block
+                at = upto
+        return crc, counts
 
     def _chunks(self, start: int, end: int) -> "Iterator[bytes]":
         end = min(end, self.size)

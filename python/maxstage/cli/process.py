@@ -116,7 +116,7 @@ def open_store(folder: str | None) -> "Store":
     """Open the store of the project in `folder`; None: found as `Store.find` does it, and raises."""
     from maxstage.store.store import Store
 
-    store = Store.find() if folder is None else Store.open_dir(folder)
+    store = Store.find() if folder is None else Store.open(folder)
     _used.append(store)
     return store
 

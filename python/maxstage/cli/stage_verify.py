@@ -20,7 +20,7 @@ from maxstage.store.tokens import format_token, parse_token
 @pass_store
 @click.pass_context
 def stage_verify(ctx: click.Context, store: Store, tokens: tuple[str, ...], output: str) -> None:
-    """Read items (all of them) and check them against their checksums; exit 1 if one is damaged."""
+    """Read items (all of them) and check their checksums, sizes and line counts; exit 1 if one is damaged."""
     results = []
     for token in tokens or store.ids():
         problem = _verify(store, token, named=bool(tokens))

@@ -92,33 +92,47 @@ class OpenItem:
         Raises:
             Corrupt: The data is not what was staged. Some of it was written by then.
         """
-        self._run(lambda at, upto, crc: self._data.copy_to(fd, at, upto, name, crc=crc), start, end, progress)
-
-    def verify(self, *, progress: "Callable[[int], None] | None" = None) -> None:
-        """Read all of the data.
-
-        Raises:
-            Corrupt: It is not what was staged.
-        """
-        self._run(lambda at, upto, crc: self._data.crc32(at, upto, crc=crc), 0, None, progress)
-
-    def _run(
-        self,
-        step: "Callable[[int, int, int], int]",
-        start: int,
-        end: int | None,
-        progress: "Callable[[int], None] | None",
-    ) -> None:
         end = self.item.byte_size if end is None else end
         crc = 0
         for at in range(start, end, STEP):
             upto = min(at + STEP, end)
             with self._naming:
-                crc = step(at, upto, crc)
+                crc = self._data.copy_to(fd, at, upto, name, crc=crc)
             if progress is not None:
                 progress(upto - at)
         if start == 0 and end == self.item.byte_size:
             self.check_crc(crc)
+
+    def verify(self, *, progress: "Callable[[int], None] | None" = None) -> None:
+        """Read all of the data, and compare it with what is known of it: its checksum, its lines, and where those are.
+
+        Raises:
+            Corrupt: It is not what was staged, or what is said of it is not true.
+        """
+        size = self.item.byte_size
+        block, said = self.item.line_index or (STEP, None)
+        step = max(1, STEP // block) * block
+        crc, found = 0, list[int]()
+        for at in range(0, size, step):
+            upto = min(at + step, size)
+            with self._naming:
+                crc, newlines = self._data.measure(at, upto, block, crc=crc)
+            found += newlines
+            if progress is not None:
+                progress(upto - at)
+        self.check_crc(crc)
+        if said not in (None, found):
+            raise damaged(self.item.id, "lineIndex in its metadata does not match its lines")
+        self._check_lines(sum(found))
+
+    def _check_lines(self, newlines: int) -> None:
+        size, said = self.item.byte_size, self.item.record_count
+        # An unterminated last line counts.
+        lines = newlines + int(size > 0 and self.read(size - 1, size) != b"\n")
+        if lines != said:
+            from maxstage.humanize import counted
+
+            raise damaged(self.item.id, f"it holds {counted(lines, 'line')}, and recordCount says {said:,}")
 
     def check_crc(self, crc: int) -> None:
         """Compare the checksum of all the data with the one that was kept when it was staged.

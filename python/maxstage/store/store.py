@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import timedelta
-    from typing import Any, BinaryIO
+    from typing import Any, BinaryIO, Protocol, overload
 
     from maxstage.store.draft import Data, Draft, Progress
     from maxstage.store.metadata import ContentType, Item
@@ -26,8 +26,28 @@ if TYPE_CHECKING:
     from maxstage.store.storage.protocol import Storage
     from maxstage.store.sweep import Swept
 
+    class _OpensStore(Protocol):
+        def __call__(self, folder: "str | os.PathLike[str]") -> "Store": ...
+
+    class _OpensData(Protocol):
+        def __call__(self, token: str) -> BinaryIO: ...
+
     Items = list[Item]  # inside the class, `list` is the method
     Ids = list[str]
+
+
+class _Open:
+    """`Store.open`: of the class it opens a store, of a store an item."""
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __get__(self, store: None, cls: "type[Store]") -> "_OpensStore": ...
+        @overload
+        def __get__(self, store: "Store", cls: "type[Store]") -> "_OpensData": ...
+
+    def __get__(self, store: "Store | None", cls: "type[Store]") -> "_OpensStore | _OpensData":
+        return cls._open_store if store is None else store._open_data  # noqa: SLF001 - it is their name in public
 
 
 class Store:
@@ -82,7 +102,7 @@ class Store:
             ConfigError: Its settings are at fault.
         """
         if folder is not None:
-            return cls.open_dir(folder)
+            return cls.open(folder)
         try:
             return cls.find()
         except NoProject:
@@ -91,7 +111,7 @@ class Store:
             return None
 
     @classmethod
-    def open_dir(cls, folder: "str | os.PathLike[str]") -> "Store":
+    def _open_store(cls, folder: "str | os.PathLike[str]") -> "Store":
         """Open the store of the project in `folder`, which holds ``.max``. Raises as `find` does."""
         return cls._open(os.fspath(folder))
 
@@ -103,7 +123,7 @@ class Store:
 
     def at(self, project: str | None) -> "Store":
         """Return the store of a project: this one, where `project` is its own or None. Raises as `find` does."""
-        return self if project in {None, self.layout.project} else self.open_dir(str(project))
+        return self if project in {None, self.layout.project} else type(self).open(str(project))
 
     @classmethod
     def init(cls, folder: "str | os.PathLike[str]" = ".") -> "Store":
@@ -111,7 +131,7 @@ class Store:
         from maxstage.store.project_setup import init_project
 
         init_project(os.fspath(folder))
-        return cls.open_dir(folder)
+        return cls.open(folder)
 
     # Staging
 
@@ -316,7 +336,9 @@ class Store:
 
     # Reading
 
-    def open(self, token: str) -> "BinaryIO":
+    open = _Open()
+
+    def _open_data(self, token: str) -> "BinaryIO":
         """Open the data of an item as a binary file, seekable, uncompressed.
 
         Read from start to end it is checked against its checksum.

@@ -1,4 +1,5 @@
 use std::ffi::OsString;
+use std::num::NonZeroU64;
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -95,16 +96,20 @@ impl Reader {
         })
     }
 
-    /// Carry `crc` on over the bytes from `start` to before `end`.
-    #[pyo3(signature = (start, end, /, *, crc = 0))]
-    fn crc32(&mut self, py: Python<'_>, start: u64, end: u64, crc: u32) -> PyResult<u32> {
+    /// Carry `crc` on over the bytes from `start` to before `end`; return it, and the newlines in each `block` bytes.
+    #[pyo3(signature = (start, end, block, /, *, crc = 0))]
+    fn measure(
+        &mut self,
+        py: Python<'_>,
+        start: u64,
+        end: u64,
+        block: NonZeroU64,
+        crc: u32,
+    ) -> PyResult<(u32, Vec<u64>)> {
         self.run(py, |inner, file, check| {
             let mut crc = crc32fast::Hasher::new_with_initial(crc);
-            inner.chunks(file, start, end, check, &mut |chunk, _| {
-                crc.update(chunk);
-                Ok(true)
-            })?;
-            Ok(crc.finalize())
+            let counts = inner.measure(file, (start, end), block, &mut crc, check)?;
+            Ok((crc.finalize(), counts))
         })
     }
 }

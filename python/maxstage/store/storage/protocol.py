@@ -88,8 +88,8 @@ if TYPE_CHECKING:
         def copy_to(self, target: int, start: int, end: int, name: str, /, *, crc: int = 0) -> int:
             """Write bytes to a descriptor; return `crc` carried on over them."""
 
-        def crc32(self, start: int, end: int, /, *, crc: int = 0) -> int:
-            """Carry `crc` on over the bytes from `start` to before `end`."""
+        def measure(self, start: int, end: int, block: int, /, *, crc: int = 0) -> tuple[int, list[int]]:
+            """Carry `crc` on over the bytes from `start` to before `end`, and count newlines in each `block` bytes."""
 
         def close(self) -> None:
             """Let go of the data; a second time it does nothing."""

@@ -52,5 +52,5 @@ def delete_damaged(store: Store, run_id: str) -> int:
 def _owned(store: Store, state: RunState) -> Iterator[tuple[Store, str]]:
     """Give the items that a run owns, each with the store that it lies in."""
     directories = state.facts().get("stores", [])
-    for place in (store, *(type(store).open_dir(path) for path in directories if os.path.isdir(path))):
+    for place in (store, *(type(store).open(path) for path in directories if os.path.isdir(path))):
         yield from ((place, item.token) for item in place.list() if item.owner == state.run_id)

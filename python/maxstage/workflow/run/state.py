@@ -373,7 +373,7 @@ class RunState:
         Raises:
             Error, OSError: It is damaged, or can't be read.
         """
-        store = Store.open_dir(project_around(os.path.abspath(self._folder)))
+        store = Store.open(project_around(os.path.abspath(self._folder)))
         return moved.fetch(values, store)
 
     def results(self) -> Iterator[tuple[str, TaskResult]]:

@@ -48,7 +48,7 @@ class LocalData:
         item: The item.
     """
 
-    __slots__ = ("_fd", "copy_to", "crc32", "line_offset", "read", "size", "tail_offset")
+    __slots__ = ("_fd", "copy_to", "line_offset", "measure", "read", "size", "tail_offset")
 
     def __init__(self, fd: int, path: str, item: "Item") -> None:
         reader = core.Reader(
@@ -60,7 +60,7 @@ class LocalData:
         self.tail_offset = reader.tail_offset
         self.read = reader.read
         self.copy_to = reader.copy_to
-        self.crc32 = reader.crc32
+        self.measure = reader.measure
 
     def close(self) -> None:
         """Close the file."""
