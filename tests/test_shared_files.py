@@ -6,7 +6,8 @@ import threading
 
 import pytest
 
-from maxstage.files import Replacement, sweep_parts, try_lock, write_all
+from maxstage.files import try_lock, write_all
+from maxstage.replacement import Replacement, sweep_parts
 
 DATA = os.urandom(300_000)
 

@@ -18,7 +18,6 @@ SHARED = {
     "_backend",
     "_core",
     "_pure",
-    "_version",
     "codecs",
     "config_file",
     "durations",
@@ -27,13 +26,19 @@ SHARED = {
     "humanize",
     "interrupts",
     "light_json",
+    "replacement",
     "settings",
     "sizes",
     "trust",
 }
 """What all packages share, and imports none of them."""
 
-NOT_YET = {
+ALLOWED = {
+    (
+        "_backend",
+        "",
+    ): "the version is a line of the package itself: a file of its own costs each command 0.1 ms",
+    ("_pure", ""): "as for `_backend`",
     ("settings", "output.limits"): "every command checks all of config.toml, and limits have one validator",
 }
 """Imports that go the wrong way or round, from a file to another, each with its reason."""
@@ -86,7 +91,7 @@ def circles():
         index[name] = low[name] = len(index)
         stack.append(name)
         for other in IMPORTS[name]:
-            if (name, other) in NOT_YET:
+            if (name, other) in ALLOWED:
                 continue
             if other not in index:
                 visit(other)
@@ -122,7 +127,7 @@ def test_packages_import_one_way():
         (name, other)
         for name, others in IMPORTS.items()
         for other in others
-        if layer_of(other) > layer_of(name) and (name, other) not in NOT_YET
+        if layer_of(other) > layer_of(name) and (name, other) not in ALLOWED
     ]
     # The version, and the doctests, of the package are everybody's.
     assert sorted(pair for pair in wrong if pair[1] or pair[0].startswith("_pure")) == []
@@ -146,7 +151,7 @@ def test_rooms_of_workflows_import_one_way():
 
 
 def test_every_exception_is_still_needed():
-    assert [pair for pair in NOT_YET if pair[1] not in IMPORTS.get(pair[0], ())] == []
+    assert [pair for pair in ALLOWED if pair[1] not in IMPORTS.get(pair[0], ())] == []
 
 
 @pytest.mark.parametrize("name", FILES)

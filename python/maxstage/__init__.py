@@ -8,7 +8,7 @@
 b'one\\ntwo\\n'
 """
 
-from maxstage._version import __version__
+__version__ = "0.1.0"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ otherwise fail later and stranger.
 
 import os
 
-from maxstage._version import __version__
+from maxstage import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import os
 
 from maxstage.codecs import CODECS
 from maxstage.errors import ConfigError
-from maxstage.trust import SETTING, check_owner, read_settings, user_config
+from maxstage.files import is_trusted, read_settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -228,7 +228,14 @@ def load_settings(config: str, project: str, environ: "Mapping[str, str]" = os.e
         ConfigError: A key is unknown or its value no good; the message names the file, line and key.
         OSError: It can't be read.
     """
-    content = read_settings(config, lambda status: check_owner(status, config, project))
+
+    def check(status: os.stat_result) -> None:
+        if not is_trusted(status):
+            from maxstage.trust import check_owner
+
+            check_owner(status, config, project)
+
+    content = read_settings(config, check)
     values = {} if content is None else _values_of(config, content)
     for setting in SETTINGS:
         text = environ.get(setting.variable)
@@ -244,6 +251,7 @@ def load_settings(config: str, project: str, environ: "Mapping[str, str]" = os.e
 
 def _values_of(config: str, content: bytes) -> "dict[str, Any]":
     from maxstage.config_file import ConfigFile, show, unknown
+    from maxstage.trust import SETTING, user_config
 
     file = ConfigFile(config, content)
     values = {}

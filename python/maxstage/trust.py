@@ -6,22 +6,16 @@ the project.
 """
 
 import os
-import stat
 
 from maxstage.errors import ConfigError, Untrusted
+from maxstage.files import is_trusted, read_settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 ENVIRONMENT = "MAX_SAFE_DIRECTORY"
 SETTING = "safe_directories"
-
-_READING = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
-"""Without waiting: somebody may have put a named pipe there."""
-
-_MOST = 1024 * 1024
-"""Bytes of a file with settings: a hundred times what anybody writes by hand."""
 
 
 def check_owner(status: os.stat_result, path: str, project: str) -> None:
@@ -36,7 +30,7 @@ def check_owner(status: os.stat_result, path: str, project: str) -> None:
         Untrusted: It belongs neither to us nor to root, and the project is not listed as safe.
         ConfigError: The list of what is safe can't be read.
     """
-    if _is_trusted(status) or any(_covers(entry, project) for entry in _safe_directories()):
+    if is_trusted(status) or any(_covers(entry, project) for entry in _safe_directories()):
         return
     raise Untrusted(
         f"{path} belongs to {_name(status.st_uid)}, not to you or root, and is not used. "
@@ -67,10 +61,6 @@ def user_config() -> str | None:
     return f"{home}/maxstage/config.toml" if os.path.isabs(home) else None
 
 
-def _is_trusted(status: os.stat_result) -> bool:
-    return status.st_uid == os.geteuid() or status.st_uid == 0
-
-
 def _covers(entry: str, project: str) -> bool:
     if entry == "*":
         return True
@@ -95,7 +85,7 @@ def _listed_by_user() -> list[str]:
     path = user_config()
 
     def check(status: os.stat_result) -> None:
-        if not _is_trusted(status):
+        if not is_trusted(status):
             raise Untrusted(f"{path} belongs to {_name(status.st_uid)}, not to you or root, and is not read")
 
     content = None if path is None else read_settings(path, check)
@@ -120,53 +110,3 @@ def _name(uid: int) -> str:
         return f"{pwd.getpwuid(uid).pw_name} (uid {uid})"
     except KeyError:
         return f"uid {uid}"
-
-
-def read_settings(path: str, check: "Callable[[os.stat_result], None]") -> bytes | None:
-    """Read a file with settings, which may have been planted; None where it is missing or says nothing.
-
-    Args:
-        path: The file.
-        check: Is given the status of the open file, and of a symbolic link that leads to it; raises unless the owner
-            is trusted.
-
-    Raises:
-        ConfigError: It is no regular file, or too large.
-        OSError: It can't be read.
-    """
-    try:
-        fd = _open(path, check)
-    except FileNotFoundError:
-        return None
-    try:
-        status = os.fstat(fd)
-        check(status)
-        if not stat.S_ISREG(status.st_mode):
-            raise ConfigError(f"{path} is not a regular file; it can't be read as settings")
-        content = _read(fd, path)
-    finally:
-        os.close(fd)
-    if all(not line or line.startswith(b"#") for line in map(bytes.strip, content.split(b"\n"))):
-        return None
-    return content
-
-
-def _open(path: str, check: "Callable[[os.stat_result], None]") -> int:
-    try:
-        return os.open(path, _READING | os.O_NOFOLLOW)
-    except OSError as error:
-        import errno
-
-        if error.errno != errno.ELOOP:
-            raise
-    check(os.lstat(path))
-    return os.open(path, _READING)
-
-
-def _read(fd: int, path: str) -> bytes:
-    content = b""
-    while more := os.read(fd, _MOST + 1 - len(content)):
-        content += more
-        if len(content) > _MOST:
-            raise ConfigError(f"{path} is larger than 1 MiB; it can't be read as settings")
-    return content

@@ -3,7 +3,7 @@
 One file for each Rust module; `maxstage._backend` chooses between the two.
 """
 
-from maxstage._version import __version__
+from maxstage import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,14 +1,15 @@
 """Where ``max retrieve --to`` writes; without the command-line library, as in `fast_path.py`.
 
-A file appears under its name when it is complete (`maxstage.files.Replacement`). What is no regular file (a device, a
-pipe, a descriptor) is written as it is.
+A file appears under its name when it is complete (`maxstage.replacement.Replacement`). What is no regular file (a
+device, a pipe, a descriptor) is written as it is.
 """
 
 import errno
 import os
 import stat
 
-from maxstage.files import Naming, Replacement, sweep_parts
+from maxstage.files import Naming
+from maxstage.replacement import Replacement, sweep_parts
 
 _STREAMS = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 _DESCRIPTORS = ("/dev/fd/", "/proc/self/fd/")

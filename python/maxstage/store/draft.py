@@ -8,7 +8,6 @@ from maxstage._backend import core
 from maxstage.codecs import CODECS
 from maxstage.interrupts import Deferred
 from maxstage.store.metadata import Item, check_extra
-from maxstage.store.quota import STEP, Quota
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,10 +16,15 @@ if TYPE_CHECKING:
 
     from maxstage.settings import Settings
     from maxstage.store.metadata import ContentType
+    from maxstage.store.quota import Quota as _Quota
     from maxstage.store.storage.protocol import Storage, Upload
 
     Data = bytes | bytearray | memoryview | str | os.PathLike[str] | int | BinaryIO | Iterable[bytes]
     Progress = Callable[[int], None]
+
+_STEP = 8 * 1024 * 1024
+"""Bytes written between two looks at the quota: seldom enough to cost nothing, often enough that several writers
+at once overshoot the store's limit by little before they notice."""
 
 _READ = 256 * 1024
 """Bytes read at a time from a Python file object."""
@@ -54,7 +58,11 @@ class Draft:
         items: int | None = 1,
         spool: bool = False,
     ) -> None:
-        self._quota = Quota(storage, settings, items)
+        self._quota: _Quota | None = None
+        if settings.max_item_bytes is not None or settings.max_store_bytes is not None:
+            from maxstage.store.quota import Quota
+
+            self._quota = Quota(storage, settings, _STEP, items)
         self._codec = codec
         self._sync = sync
         self._is_ours = True
@@ -108,14 +116,17 @@ class Draft:
         Raises:
             QuotaExceeded: The item or the store would be too large.
         """
-        for at in range(0, len(data), STEP):
-            chunk = data[at : at + STEP]
-            if self._quota.lease(self.writer, len(chunk), compress=self._compress) < len(
-                chunk
-            ) and not self._quota.make_room(self.writer, more=len(chunk)):
-                raise self._quota.exceeded(self.writer, len(chunk))
+        quota = self._quota
+        for at in range(0, len(data), _STEP):
+            chunk = data[at : at + _STEP]
+            if quota is None:
+                self.writer.write(chunk)
+                continue
+            leased = quota.lease(self.writer, len(chunk), compress=self._compress)
+            if leased < len(chunk) and not quota.make_room(self.writer, more=len(chunk)):
+                raise quota.exceeded(self.writer, len(chunk))
             self.writer.write(chunk)
-            self._quota.spend(len(chunk))
+            quota.spend(len(chunk))
 
     def copy_from(
         self, fd: int, name: str, *, length: int | None = None, progress: "Progress | None" = None
@@ -134,23 +145,32 @@ class Draft:
         end = False
         left = length
         # A pipe may be slow, and progress is told between two steps.
-        wanted = _FILE_STEP if self._quota.unlimited and stat.S_ISREG(os.fstat(fd).st_mode) else STEP
+        wanted = _FILE_STEP if self._quota is None and stat.S_ISREG(os.fstat(fd).st_mode) else _STEP
         while not end and left != 0:
-            leased = self._quota.lease(self.writer, wanted, compress=self._compress)
-            # Near a limit one byte more than fits is asked for: data that just fits is not refused.
-            step = leased if leased == wanted else leased + 1
-            step = step if left is None else min(step, left)
             before = self.writer.byte_size
-            end = self.writer.copy_from(fd, step, name)
+            if self._quota is None:
+                end = self.writer.copy_from(fd, wanted if left is None else min(wanted, left), name)
+            else:
+                end = self._copy_within(self._quota, fd, left, name)
             taken = self.writer.byte_size - before
-            # What was taken beyond is on the disk by now; of what is compressed, one byte more must fit.
-            if taken <= leased:
-                self._quota.spend(taken)
-            elif not self._quota.make_room(self.writer, more=int(self._compress)):
-                raise self._quota.exceeded(self.writer)
             left = None if left is None else left - taken
             if progress is not None:
                 progress(taken)
+
+    def _copy_within(self, quota: "_Quota", fd: int, left: int | None, name: str) -> bool:
+        """Take one step of what `fd` has, `left` bytes at most; return whether it was the last."""
+        leased = quota.lease(self.writer, _STEP, compress=self._compress)
+        # Near a limit one byte more than fits is asked for: data that just fits is not refused.
+        step = leased if leased == _STEP else leased + 1
+        before = self.writer.byte_size
+        end = self.writer.copy_from(fd, step if left is None else min(step, left), name)
+        taken = self.writer.byte_size - before
+        # What was taken beyond is on the disk by now; of what is compressed, one byte more must fit.
+        if taken <= leased:
+            quota.spend(taken)
+        elif not quota.make_room(self.writer, more=int(self._compress)):
+            raise quota.exceeded(self.writer)
+        return end
 
     def check_quota(self) -> None:
         """Look whether what was written, by whomever, is within the quota.
@@ -158,7 +178,8 @@ class Draft:
         Raises:
             QuotaExceeded: It is not.
         """
-        self._quota.check(self.writer)
+        if self._quota is not None:
+            self._quota.check(self.writer)
 
     def publish(
         self,
@@ -201,7 +222,7 @@ class Draft:
         if extra:
             check_extra(extra)
         writer.finish()
-        self._quota.check(writer)
+        self.check_quota()
         with Deferred():  # short, and what is raised while a module is imported may be dropped
             now = time.time_ns()
             kind = content_type or writer.content_type
@@ -242,7 +263,8 @@ class Draft:
             QuotaExceeded: Somebody else has taken the room.
             OSError: It can't be made visible; `discard` it.
         """
-        check = (lambda: self._quota.check_published(self.writer)) if self._quota.of_store else None
+        quota = self._quota
+        check = (lambda: quota.check_published(self.writer)) if quota is not None and quota.of_store else None
         with Deferred() as signals:
             self.upload.publish(sync=self._sync, check=check)
             with signals.open():

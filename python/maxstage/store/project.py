@@ -4,7 +4,7 @@ import os
 import stat
 
 from maxstage.errors import Corrupt, NoProject
-from maxstage.trust import check_owner
+from maxstage.files import is_trusted
 
 PROJECT = ".max"
 STAGING = "staging"
@@ -102,7 +102,7 @@ def open_layout(project: str, named: str) -> Layout:
     except FileNotFoundError:
         os.makedirs(root, mode=0o700, exist_ok=True)
         status = os.lstat(root)
-    check_owner(status, root, project)
+    _check_owner(status, root, project)
     if not stat.S_ISDIR(status.st_mode):
         raise Corrupt(f"{root} is not a directory (a symbolic link is refused); remove it and run max init")
     return layout
@@ -117,12 +117,19 @@ def is_trusted_directory(path: str, project: str) -> bool:
     try:
         status = os.lstat(path)
         if stat.S_ISLNK(status.st_mode):
-            check_owner(status, path, project)
+            _check_owner(status, path, project)
             status = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
         return False
-    check_owner(status, path, project)
+    _check_owner(status, path, project)
     return stat.S_ISDIR(status.st_mode)
+
+
+def _check_owner(status: os.stat_result, path: str, project: str) -> None:
+    if not is_trusted(status):
+        from maxstage.trust import check_owner
+
+        check_owner(status, path, project)
 
 
 def _no_project(project: str, named: str) -> str:

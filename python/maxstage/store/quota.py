@@ -9,10 +9,6 @@ if TYPE_CHECKING:
     from maxstage.settings import Settings
     from maxstage.store.storage.protocol import Storage
 
-STEP = 8 * 1024 * 1024
-"""Bytes written between two looks at the disk: seldom enough to cost nothing, often enough that several
-writers at once overshoot the store's limit by little before they notice."""
-
 _PATIENCE = 1.0
 """Seconds to wait for another process that is changing items: as a rule it takes less than one."""
 
@@ -23,23 +19,20 @@ class Quota:
     Args:
         storage: Where the items lie.
         settings: Its settings.
+        step: Bytes leased at a time at most.
         items: How many items the data is cut into later; None: any number.
     """
 
-    __slots__ = ("_items", "_leased", "_most", "_settings", "_storage")
+    __slots__ = ("_items", "_leased", "_most", "_settings", "_step", "_storage")
 
-    def __init__(self, storage: "Storage", settings: "Settings", items: int | None = 1) -> None:
+    def __init__(self, storage: "Storage", settings: "Settings", step: int, items: int | None) -> None:
         self._storage = storage
         self._settings = settings
+        self._step = step
         self._items = items
         self._leased = 0
         most = settings.max_item_bytes
         self._most = None if most is None or items is None else most * items
-
-    @property
-    def unlimited(self) -> bool:
-        """Whether nothing needs to be leased."""
-        return self._most is None and self._settings.max_store_bytes is None
 
     @property
     def of_store(self) -> bool:
@@ -47,9 +40,7 @@ class Quota:
         return self._settings.max_store_bytes is not None
 
     def lease(self, writer: "core.Writer", wanted: int, *, compress: bool) -> int:
-        """Return how many of `wanted` bytes may be written now; at most `STEP` where there is a limit."""
-        if self.unlimited:
-            return wanted
+        """Return how many of `wanted` bytes may be written now; at most a step."""
         if self._leased < wanted:
             self._leased = self._allowance(writer, compress=compress)
         return min(wanted, self._leased)
@@ -115,7 +106,7 @@ class Quota:
 
     def _allowance(self, writer: "core.Writer", *, compress: bool) -> int:
         settings = self._settings
-        allowed = STEP
+        allowed = self._step
         if self._most is not None:
             allowed = min(allowed, self._most - writer.byte_size)
         if settings.max_store_bytes is not None:

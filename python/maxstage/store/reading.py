@@ -1,8 +1,6 @@
 """Reading an item: opening its data, slicing it, and checking that it is what was staged."""
 
 from maxstage.errors import Corrupt
-from maxstage.store.damage import damaged
-from maxstage.store.finding import missing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,9 +37,12 @@ class OpenItem:
             with self._naming:
                 self._data = storage.open(item)
         except KeyError:
+            from maxstage.store.finding import missing
+
             raise missing(storage, item.id) from None
         if self._data.size != item.byte_size:
             from maxstage.humanize import counted
+            from maxstage.store.damage import damaged
 
             self.close()
             raise damaged(item.id, f"it holds {counted(self._data.size, 'byte')}, not {item.byte_size:,}")
@@ -141,6 +142,8 @@ class OpenItem:
             Corrupt: They differ.
         """
         if self.item.crc32 is not None and crc != self.item.crc32:
+            from maxstage.store.damage import damaged
+
             raise damaged(self.item.id, "its checksum does not match: the data was altered")
 
 
@@ -157,4 +160,6 @@ class _Naming:
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         if isinstance(error, Corrupt):
+            from maxstage.store.damage import damaged
+
             raise damaged(self._id, str(error)) from None

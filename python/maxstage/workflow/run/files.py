@@ -15,7 +15,7 @@ import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 from maxstage.errors import WorkflowError
-from maxstage.files import Replacement
+from maxstage.replacement import Replacement
 from maxstage.workflow.format.references import PATTERN, resolve
 
 if TYPE_CHECKING:

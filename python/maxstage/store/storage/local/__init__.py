@@ -132,9 +132,9 @@ class LocalStorage:
 
     def batch(self) -> "AbstractContextManager[Callable[[Sequence[Upload]], None]]":
         """Begin to write several items. See `Storage.batch`."""
-        from maxstage.store.storage.local.upload import batch
+        from maxstage.store.storage.local.batch import Batch
 
-        return batch(self.layout)
+        return Batch(self.layout)
 
     def sync(self) -> None:
         """Wait until what was published survives power loss."""

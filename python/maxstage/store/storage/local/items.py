@@ -1,6 +1,5 @@
 """The metadata of single items, as it lies in files."""
 
-import errno
 import os
 
 from maxstage.errors import Corrupt
@@ -14,9 +13,6 @@ if TYPE_CHECKING:
 
 _READ = 64 * 1024
 """Bytes of metadata that are read at once: all of it, many labels apart."""
-
-_NOT_ITS_FAULT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
-"""Errors of reading a file that say nothing of that file."""
 
 
 def load_item(path: str, item_id: str) -> "Item":
@@ -38,7 +34,10 @@ def load_item(path: str, item_id: str) -> "Item":
     except FileNotFoundError:
         raise KeyError(item_id) from None
     except OSError as error:
-        if error.errno in _NOT_ITS_FAULT:
+        import errno
+
+        # Too many files are open, or there is no memory: that says nothing of this file.
+        if error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOMEM}:
             raise
         raise Corrupt(
             f"Staged data can't be read: {format_token(item_id)}: {error.strerror}: {path}"

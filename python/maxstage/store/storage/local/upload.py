@@ -1,6 +1,5 @@
 """Writing an item: an id is claimed by a file, and its metadata is renamed into place last, which is the commit."""
 
-import contextlib
 import os
 
 from maxstage._backend import core
@@ -12,16 +11,12 @@ from maxstage.store.tokens import new_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable
 
     from maxstage.store.metadata import Item
-    from maxstage.store.storage.protocol import Upload
 
 _TRIES = 100
 """Ids tried before giving up: with 8 digits, a store of 40 million items still has 99 free of 100."""
-
-_ERRORS_ARE_TOLD = (5, 8)
-"""The Linux from which on syncing a file system tells of what could not be written."""
 
 
 class LocalUpload:
@@ -119,29 +114,3 @@ def _claim(layout: ItemLayout, id_bytes: int) -> tuple[str, int, int]:
         if fds is not None:
             return item_id, *fds
     raise QuotaExceeded(f"no free token found in {_TRIES} tries; set token_bytes to 8 in .max/config.toml")
-
-
-@contextlib.contextmanager
-def batch(layout: ItemLayout) -> "Iterator[Callable[[Sequence[Upload]], None]]":
-    """Give what flushes many uploads at once. See `Storage.batch`."""
-    # Opened before anything is written: it is told of what could not be written since.
-    directory = os.open(layout.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-
-    def flush(uploads: "Sequence[Upload]") -> None:
-        if not _sync_file_system(directory):
-            for upload in uploads:
-                upload.flush()
-
-    try:
-        yield flush
-    finally:
-        os.close(directory)
-
-
-def _sync_file_system(directory: int) -> bool:
-    """Wait until all that was written to a file system is on the disk; false where the system can't."""
-    system = os.uname()
-    numbers = system.release.split(".")[:2]
-    if system.sysname != "Linux" or not all(map(str.isdigit, numbers)):
-        return False
-    return tuple(map(int, numbers)) >= _ERRORS_ARE_TOLD and core.sync_file_system(directory)

@@ -1,0 +1,107 @@
+"""Files that take the place of others when they are complete, and what killed writers left of such."""
+
+import os
+import stat
+
+from maxstage.files import remove, try_lock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_BEGIN, _END = ".max-", ".part"
+"""What the name of a file that is being written begins and ends with. Short: its folder may hold the longest names."""
+
+_STALE_SECONDS = 60
+"""How old an unlocked one must be to be a dead writer's: a living one locks it right after making it."""
+
+_MOST_ENTRIES = 10_000
+"""Names of a folder that are looked through for such files: a few milliseconds."""
+
+
+class Replacement:
+    """A file that takes the place of another, or of none, when it is complete.
+
+    Until then it is a hidden one in the same folder, which its writer holds a lock on: so what killed writers left can
+    be told from what is being written. `publish` and `discard` both end it.
+
+    Args:
+        path: The file that it becomes. A symbolic link there is replaced, not followed.
+        before: The status of what is there; None for nothing. Its owner and mode are kept.
+        dir_fd: The folder that a relative path begins at; None: the working directory.
+
+    Attributes:
+        fd: What the content is written to. For reading too: what the kernel copied is read back for its checksum.
+    """
+
+    def __init__(self, path: str, before: os.stat_result | None, *, dir_fd: int | None = None) -> None:
+        self._path = path
+        self._dir_fd = dir_fd
+        self._part = os.path.join(os.path.dirname(path), f"{_BEGIN}{os.getpid()}-{os.urandom(4).hex()}{_END}")
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        self.fd = os.open(self._part, flags, 0o666 if before is None else 0o600, dir_fd=dir_fd)
+        try:
+            try_lock(self.fd)
+            if before is not None:
+                _take_over(self.fd, before)
+        except BaseException:
+            self.discard()
+            raise
+
+    def publish(self) -> None:
+        """Put it in its place."""
+        os.rename(self._part, self._path, src_dir_fd=self._dir_fd, dst_dir_fd=self._dir_fd)
+        self._part = ""
+        self.discard()
+
+    def discard(self) -> None:
+        """Leave nothing behind of what was not published."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+        if self._part:
+            remove(self._part, dir_fd=self._dir_fd)
+            self._part = ""
+
+
+def _take_over(fd: int, before: os.stat_result) -> None:
+    """Give a new file the owner and the mode of the one that it replaces."""
+    mode = stat.S_IMODE(before.st_mode)
+    ours = os.fstat(fd)
+    if (ours.st_uid, ours.st_gid) != (before.st_uid, before.st_gid):
+        try:
+            os.fchown(fd, before.st_uid, before.st_gid)
+        except PermissionError:
+            # Only root may give files away. It is ours from now on, and runs as nobody else.
+            mode &= 0o777
+    os.fchmod(fd, mode)
+
+
+def sweep_parts(folder: str) -> None:
+    """Delete what killed writers left in a folder. Never fails: the file that was asked for is there."""
+    try:
+        for path in list(_dead_parts(folder)):
+            remove(path)
+    except OSError:
+        return
+
+
+def _dead_parts(folder: str) -> "Iterator[str]":
+    import time
+    from itertools import islice
+
+    before = time.time() - _STALE_SECONDS
+    with os.scandir(folder) as entries:
+        for entry in islice(entries, _MOST_ENTRIES):
+            ours = entry.name.startswith(_BEGIN) and entry.name.endswith(_END)
+            if ours and entry.stat(follow_symlinks=False).st_mtime < before and _is_dead(entry.path):
+                yield entry.path
+
+
+def _is_dead(path: str) -> bool:
+    """Whether this is a regular file that nobody holds a lock on."""
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        return stat.S_ISREG(os.fstat(fd).st_mode) and try_lock(fd)
+    finally:
+        os.close(fd)
