@@ -42,10 +42,9 @@ class OpenItem:
             raise missing(storage, item.id) from None
         if self._data.size != item.byte_size:
             from maxstage.humanize import counted
-            from maxstage.store.damage import damaged
 
             self.close()
-            raise damaged(item.id, f"it holds {counted(self._data.size, 'byte')}, not {item.byte_size:,}")
+            raise _damaged(item.id, f"it holds {counted(self._data.size, 'byte')}, not {item.byte_size:,}")
 
     def __enter__(self) -> "OpenItem":
         return self
@@ -123,7 +122,7 @@ class OpenItem:
                 progress(upto - at)
         self.check_crc(crc)
         if said not in (None, found):
-            raise damaged(self.item.id, "lineIndex in its metadata does not match its lines")
+            raise _damaged(self.item.id, "lineIndex in its metadata does not match its lines")
         self._check_lines(sum(found))
 
     def _check_lines(self, newlines: int) -> None:
@@ -133,7 +132,7 @@ class OpenItem:
         if lines != said:
             from maxstage.humanize import counted
 
-            raise damaged(self.item.id, f"it holds {counted(lines, 'line')}, and recordCount says {said:,}")
+            raise _damaged(self.item.id, f"it holds {counted(lines, 'line')}, and recordCount says {said:,}")
 
     def check_crc(self, crc: int) -> None:
         """Compare the checksum of all the data with the one that was kept when it was staged.
@@ -142,9 +141,7 @@ class OpenItem:
             Corrupt: They differ.
         """
         if self.item.crc32 is not None and crc != self.item.crc32:
-            from maxstage.store.damage import damaged
-
-            raise damaged(self.item.id, "its checksum does not match: the data was altered")
+            raise _damaged(self.item.id, "its checksum does not match: the data was altered")
 
 
 class _Naming:
@@ -160,6 +157,10 @@ class _Naming:
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         if isinstance(error, Corrupt):
-            from maxstage.store.damage import damaged
+            raise _damaged(self._id, str(error)) from None
 
-            raise damaged(self._id, str(error)) from None
+
+def _damaged(item_id: str, what: str) -> Corrupt:
+    from maxstage.store.damage import damaged
+
+    return damaged(item_id, what)
