@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import maxstage
-from maxstage.store.storage.local import upload
+from maxstage.store.storage.local import batch
 
 
 def test_many_at_once(store):
@@ -61,10 +61,10 @@ def test_many_wait_for_the_disk_together(store, monkeypatch):
     synced = []
     monkeypatch.setattr(os, "fsync", synced.append)
     monkeypatch.setattr(os, "fdatasync", synced.append)
-    monkeypatch.setattr(upload, "_sync_file_system", lambda _: True)
+    monkeypatch.setattr(batch, "_sync_file_system", lambda _: True)
     store.stage_many([b"x"] * 3, sync=True)
     assert len(synced) == 1  # the directory's names
-    monkeypatch.setattr(upload, "_sync_file_system", lambda _: False)
+    monkeypatch.setattr(batch, "_sync_file_system", lambda _: False)
     store.stage_many([b"x"] * 3, sync=True)
     assert len(synced) == 1 + 6 + 1
 
@@ -72,5 +72,5 @@ def test_many_wait_for_the_disk_together(store, monkeypatch):
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux syncs one file system")
 def test_the_compiled_module_syncs_a_file_system(store):
     directory = os.open(store.storage.layout.root, os.O_RDONLY)
-    assert upload._sync_file_system(directory) == (maxstage.backend == "rust")
+    assert batch._sync_file_system(directory) == (maxstage.backend == "rust")
     os.close(directory)
