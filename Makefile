@@ -78,16 +78,18 @@ ONCE := tests/parity tests/packaging tests/test_structure.py tests/test_tables.p
 	tests/workflow/test_hostile_files.py tests/workflow/test_migration.py tests/workflow/test_report.py \
 	tests/workflow/test_scripts.py tests/workflow/test_validation.py
 
-# Coverage is measured with the first backend, in the processes that the tests start, too: it takes as long again.
-test-python: $(VENV)/installed ## The suite on each backend, with coverage
-	rm -f .coverage .coverage.*
-	once=; cov="--cov --cov-report="; for backend in $(BACKENDS); do \
+test-python: $(VENV)/installed ## The suite on each backend
+	once=; for backend in $(BACKENDS); do \
 		echo "== $$backend backend"; \
-		MAXSTAGE_BACKEND=$$backend MAXSTAGE_WHEELS="$(CURDIR)/dist" \
-			$(PYTEST) $$cov $$once || exit 1; \
-		once="$(addprefix --ignore=,$(ONCE))"; cov=; \
+		MAXSTAGE_BACKEND=$$backend MAXSTAGE_WHEELS="$(CURDIR)/dist" $(PYTEST) $$once || exit 1; \
+		once="$(addprefix --ignore=,$(ONCE))"; \
 	done
 	$(BIN)/python -P -m pytest -q --doctest-modules -p no:cacheprovider --pyargs maxstage
+
+# Apart from the tests: in the processes that they start it is measured as well, and all take twice as long.
+coverage: $(VENV)/installed ## How much of the Python code the suite runs, on both backends together
+	rm -f .coverage .coverage.*
+	for backend in $(BACKENDS); do MAXSTAGE_BACKEND=$$backend $(PYTEST) --cov --cov-append --cov-report= || exit 1; done
 	$(BIN)/coverage report --fail-under=90 --skip-covered
 
 test-pure: $(VENV)/installed ## The suite on the pure backend alone
