@@ -12,6 +12,8 @@ __all__ = [
     "Capture",
     "Event",
     "Reader",
+    "RedactionRules",
+    "Redactor",
     "StreamLimits",
     "Truncated",
     "Truncator",
@@ -30,6 +32,7 @@ __all__ = [
 __version__: str
 
 _Codec: TypeAlias = str
+_Row: TypeAlias = tuple[str, list[str], list[str], bool, str, str, int, str, bool]
 _ContentType: TypeAlias = Literal["ndjson", "json", "text"]
 
 def crc32(data: bytes, crc: int = 0, /) -> int:
@@ -172,6 +175,43 @@ class Reader:
 
     def measure(self, start: int, end: int, block: int, /, *, crc: int = 0) -> tuple[int, list[int]]:
         """Carry `crc` on over the bytes from `start` to before `end`, and count the newlines in each `block` bytes."""
+
+@final
+class RedactionRules:
+    """What a credential looks like, ready to be matched.
+
+    Args:
+        rows: A row for each, as `maxstage.redaction_rules.Rule.row` has it: name, anchors, before, edge, lead, secret,
+            tail, check, block.
+
+    Raises:
+        ValueError: A pattern or a check is no good.
+    """
+
+    def __new__(cls, rows: Sequence[_Row], /) -> RedactionRules: ...
+
+@final
+class Redactor:
+    """Masks secrets in a text that streams by, in bounded memory. How the text is cut makes no difference.
+
+    Args:
+        literals: Texts to mask, as they are.
+        rules: What else is masked.
+
+    Raises:
+        ValueError: A text is empty.
+    """
+
+    def __new__(cls, literals: Sequence[bytes], rules: RedactionRules | None = None, /) -> Redactor: ...
+    def feed(self, data: bytes, /) -> bytes:
+        """Take in the next part of the text; return what is decided of it, masked."""
+
+    def finish(self) -> bytes:
+        """Return the rest, masked: the text is at its end."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How much was masked, by the names of the rules; the texts are counted as ``secret``."""
 
 @final
 class Truncated:

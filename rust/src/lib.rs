@@ -19,6 +19,7 @@ pub mod lines;
 pub mod observe;
 pub mod publish;
 pub mod read;
+pub mod redact;
 pub mod summary;
 pub mod truncate;
 
@@ -49,6 +50,8 @@ mod _core {
     use crate::bindings::publish::{claim, rename};
     #[pymodule_export]
     use crate::bindings::read::Reader;
+    #[pymodule_export]
+    use crate::bindings::redact::{RedactionRules, Redactor};
     #[pymodule_export]
     use crate::bindings::truncate::{Truncated, Truncator, truncate, truncate_ends};
 

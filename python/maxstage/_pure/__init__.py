@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from maxstage._pure.lines import count_newlines, crc32
     from maxstage._pure.publish import claim, rename
     from maxstage._pure.read import Reader
+    from maxstage._pure.redact import RedactionRules, Redactor
     from maxstage._pure.truncation import Truncated, Truncator, truncate, truncate_ends
 
 _HOMES = {
@@ -28,6 +29,8 @@ _HOMES = {
     "claim": "publish",
     "rename": "publish",
     "Reader": "read",
+    "RedactionRules": "redact",
+    "Redactor": "redact",
     "Truncated": "truncation",
     "Truncator": "truncation",
     "truncate": "truncation",
@@ -40,6 +43,8 @@ __all__ = [
     "Capture",
     "Event",
     "Reader",
+    "RedactionRules",
+    "Redactor",
     "StreamLimits",
     "Truncated",
     "Truncator",

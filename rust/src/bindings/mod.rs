@@ -8,6 +8,7 @@ pub mod fd;
 pub mod lines;
 pub mod publish;
 pub mod read;
+pub mod redact;
 pub mod truncate;
 
 use std::ffi::OsStr;
