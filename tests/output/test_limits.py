@@ -1,6 +1,8 @@
 """Limits: one validator for all who set them."""
 
+import copy
 import dataclasses
+import pickle
 
 import pytest
 
@@ -81,6 +83,18 @@ def test_fields_that_were_set_override_one_by_one():
     assert (merged.max_lines, merged.max_stdout_bytes, merged.truncation_strategy) == (1000, 100, "head")
     assert outer.override(merged) == merged
     assert Limits(max_lines=3).override(Limits()).max_lines == 3
+
+
+def test_what_was_set_to_its_default_overrides_too():
+    outer = Limits(max_stdout_bytes=2000, truncation_strategy="head", max_lines=7)
+    inner = Limits(1024 * 1024, truncation_strategy="tail")
+    assert inner.given == {"max_stdout_bytes", "truncation_strategy"}
+    for one in (inner, copy.deepcopy(inner), pickle.loads(pickle.dumps(inner)), dataclasses.replace(inner)):
+        assert one == inner
+        merged = outer.override(one)
+        assert (merged.max_stdout_bytes, merged.truncation_strategy, merged.max_lines) == (1048576, "tail", 7)
+    assert dataclasses.replace(Limits(), max_lines=8).given == {"max_lines"}
+    assert Limits().given == Limits.parse({}).given == Limits().override(Limits()).given == frozenset()
 
 
 def test_warnings():

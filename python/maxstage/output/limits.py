@@ -22,6 +22,7 @@ from maxstage.output.strategies import DEFAULT, STRATEGIES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Self
 
     from maxstage.output.cleanup import CleanupStrategy
 
@@ -84,17 +85,26 @@ class Limits:
     prune_every_tasks: int = 50
     prune_memory_bytes: int = 64 * 1024 * 1024
     given: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
-    """The names of the fields that were set, which `override` takes over."""
+    """The names of the fields that were set, to their defaults or not, which `override` takes over."""
+
+    def __new__(cls, *args: Any, **values: Any) -> Self:
+        """Note which fields are set: that a value is the default doesn't tell."""
+        self = super().__new__(cls)
+        by_place = [f.name for f in dataclasses.fields(cls)][: len(args)]
+        # Of a copy with changes (`dataclasses.replace`) every field is passed, and `given` says what counts.
+        named = () if "given" in values else (*by_place, *values)
+        object.__setattr__(self, "_named", frozenset(named))
+        return self
 
     def __post_init__(self) -> None:
         """Check what was given; sizes may be text."""
+        named = self.__dict__.pop("_named")
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "given"}
         defaults = {name: default for name, default in _defaults().items() if values[name] == default}
         checked = _check({name: value for name, value in values.items() if name not in defaults})
         for name, value in checked.items():
             object.__setattr__(self, name, value)
-        if not self.given:
-            object.__setattr__(self, "given", frozenset(checked))
+        object.__setattr__(self, "given", self.given | named | checked.keys())
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Limits:
