@@ -26,6 +26,7 @@ SHARED = {
     "humanize",
     "interrupts",
     "light_json",
+    "record",
     "replacement",
     "settings",
     "sizes",

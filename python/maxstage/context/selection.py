@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -340,7 +339,7 @@ class _Packer:
         """Keep an output that does not fit in full, so that it can be retrieved."""
         output = self._load(name)
         if output.token is None and not output.truncated and self._keep is not None:
-            self._loaded[name] = dataclasses.replace(output, token=self._keep(name, output))
+            self._loaded[name] = output.replace(token=self._keep(name, output))
 
     def _cut(self, name: str, room: int) -> bytes:
         """Cut an output, once more where it was cut before: the marker tells what is missing of all of it."""

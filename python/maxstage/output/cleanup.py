@@ -3,10 +3,9 @@
 One is a line here and its ranking in ``workflow/run/pruning.py``.
 """
 
-from dataclasses import asdict, dataclass
-
 from maxstage.config_file import unknown
 from maxstage.output.kinds import COUNT, Kind, choice
+from maxstage.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,8 +22,7 @@ CLEANUP = {
 DEFAULT = "most_recent"
 
 
-@dataclass(frozen=True)
-class CleanupStrategy:
+class CleanupStrategy(Record):
     """Which outputs a run keeps when it prunes.
 
     Attributes:
@@ -32,8 +30,12 @@ class CleanupStrategy:
         keep_count: How many.
     """
 
-    type: str = DEFAULT
-    keep_count: int = 20
+    type: "str" = DEFAULT
+    keep_count: "int" = 20
+
+    def to_dict(self) -> "dict[str, Any]":
+        """Return both fields, as YAML, TOML and JSON have them."""
+        return {"type": self.type, "keep_count": self.keep_count}
 
 
 _KEYS = {"type": choice(*CLEANUP), "keep_count": COUNT}
@@ -41,7 +43,7 @@ _KEYS = {"type": choice(*CLEANUP), "keep_count": COUNT}
 
 def _parse(value: object) -> CleanupStrategy:
     if isinstance(value, CleanupStrategy):
-        value = asdict(value)
+        value = value.to_dict()
     if not isinstance(value, dict):
         raise ValueError(f"must be {{type, keep_count}}, type one of: {', '.join(CLEANUP)}")  # noqa: TRY004
     for key in value:

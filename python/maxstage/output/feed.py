@@ -6,13 +6,14 @@ import contextlib
 import os
 import subprocess
 import threading
-from typing import IO, TYPE_CHECKING
 
 from maxstage.files import write_all
 from maxstage.store.reading import OpenItem
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import IO
 
     from maxstage.store.store import Store
 

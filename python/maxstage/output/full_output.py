@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from maxstage._backend import core
 from maxstage.errors import Error, Untrusted, describe
@@ -11,6 +10,7 @@ from maxstage.humanize import printable
 from maxstage.interrupts import Deferred
 from maxstage.store.store import Store
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from maxstage.output.limits import Limits
     from maxstage.output.strategies import Keep

@@ -1,16 +1,15 @@
 """The kinds of values that limits have: how each is read, and what a JSON Schema says of it."""
 
-from typing import Any, NamedTuple
-
 from maxstage.codecs import CODECS
 from maxstage.sizes import MOST_COUNT, parse_count, parse_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 
-class Kind(NamedTuple):
+class Kind:
     """A kind of value.
 
     Attributes:
@@ -19,9 +18,14 @@ class Kind(NamedTuple):
         is_size: Whether it is a number of bytes.
     """
 
-    parse: "Callable[[object], Any]"
-    schema: "dict[str, Any]"
-    is_size: bool = False
+    __slots__ = ("is_size", "parse", "schema")
+
+    def __init__(
+        self, parse: "Callable[[object], Any]", schema: "dict[str, Any]", *, is_size: bool = False
+    ) -> None:
+        self.parse = parse
+        self.schema = schema
+        self.is_size = is_size
 
 
 def _count(value: object) -> int:
@@ -69,5 +73,5 @@ def optional(kind: Kind) -> Kind:
     return Kind(
         lambda value: None if value is None else kind.parse(value),
         {"anyOf": [kind.schema, {"type": "null"}]},
-        kind.is_size,
+        is_size=kind.is_size,
     )

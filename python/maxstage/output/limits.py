@@ -9,20 +9,18 @@
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
 from maxstage.config_file import show, unknown
 from maxstage.errors import Error
 from maxstage.humanize import counted
 from maxstage.output.cleanup import KIND as CLEANUP_STRATEGY
 from maxstage.output.kinds import CODEC, COUNT, DIRECTORY, SIZE, choice, optional
 from maxstage.output.strategies import DEFAULT, STRATEGIES
+from maxstage.record import Record
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Self
+    from typing import Any
 
     from maxstage.output.cleanup import CleanupStrategy
 
@@ -49,8 +47,7 @@ class LimitsError(Error, ValueError):
         return list(self.problems)
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(Record):
     """The limits of a workflow, a task or a command. All are optional; sizes are bytes.
 
     Attributes:
@@ -84,27 +81,17 @@ class Limits:
     cleanup_strategy: CleanupStrategy | None = None
     prune_every_tasks: int = 50
     prune_memory_bytes: int = 64 * 1024 * 1024
-    given: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
-    """The names of the fields that were set, to their defaults or not, which `override` takes over."""
 
-    def __new__(cls, *args: Any, **values: Any) -> Self:
-        """Note which fields are set: that a value is the default doesn't tell."""
-        self = super().__new__(cls)
-        by_place = [f.name for f in dataclasses.fields(cls)][: len(args)]
-        # Of a copy with changes (`dataclasses.replace`) every field is passed, and `given` says what counts.
-        named = () if "given" in values else (*by_place, *values)
-        object.__setattr__(self, "_named", frozenset(named))
-        return self
+    @property
+    def given(self) -> frozenset[str]:
+        """The names of the fields that were set, to their defaults or not, which `override` takes over."""
+        return self.__dict__["_given"]  # type: ignore[no-any-return]
 
-    def __post_init__(self) -> None:
+    def _complete(self, given: frozenset[str]) -> None:
         """Check what was given; sizes may be text."""
-        named = self.__dict__.pop("_named")
-        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "given"}
-        defaults = {name: default for name, default in _defaults().items() if values[name] == default}
-        checked = _check({name: value for name, value in values.items() if name not in defaults})
-        for name, value in checked.items():
-            object.__setattr__(self, name, value)
-        object.__setattr__(self, "given", self.given | named | checked.keys())
+        values = {name: self.__dict__[name] for name in given}
+        self.__dict__.update(_check({k: v for k, v in values.items() if v != self.defaults[k]}))
+        self.__dict__["_given"] = given
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Limits:
@@ -113,13 +100,15 @@ class Limits:
         Raises:
             LimitsError: A name is unknown or a value no good; all problems are told.
         """
-        checked = _check(values)
-        return cls(**checked, given=frozenset(checked))
+        return cls(**_check(values))
 
     def override(self, inner: Limits) -> Limits:
         """Return these limits with those fields of `inner` that were set there."""
-        changes = {name: getattr(inner, name) for name in inner.given}
-        return dataclasses.replace(self, **changes, given=self.given | inner.given)
+        return self.replace(**{name: getattr(inner, name) for name in inner.given})
+
+    def replace(self, **changes: Any) -> Limits:
+        """Return these limits with other values in some fields; those count as set then."""
+        return Limits(**({name: getattr(self, name) for name in self.given} | changes))
 
     def warnings(self) -> list[str]:
         """Return what is allowed but looks wrong."""
@@ -138,13 +127,10 @@ class Limits:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields, as `parse` takes them."""
-        values = dataclasses.asdict(self)
-        del values["given"]
+        values = self._values()
+        if self.cleanup_strategy is not None:
+            values["cleanup_strategy"] = self.cleanup_strategy.to_dict()
         return values
-
-
-def _defaults() -> dict[str, Any]:
-    return {f.name: f.default for f in dataclasses.fields(Limits) if f.name != "given"}
 
 
 _KINDS = {

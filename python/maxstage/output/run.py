@@ -14,15 +14,15 @@ import signal
 import subprocess
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from maxstage._backend import core
 from maxstage.interrupts import Deferred
 from maxstage.output.feed import Feed, open_stdin
 from maxstage.output.full_output import FullOutputs
 from maxstage.output.limits import Limits
-from maxstage.output.task_output import OutputType, TaskOutput
+from maxstage.output.task_output import TaskOutput
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from maxstage.output.feed import Stdin
     from maxstage.output.strategies import Keep
+    from maxstage.output.task_output import OutputType
     from maxstage.store.store import Store
 
 GRACE = 2.0

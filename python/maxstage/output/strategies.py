@@ -4,10 +4,14 @@ A strategy is a line here, its cut in ``rust/src/truncate.rs`` with its line in 
 ``_pure/truncation.py``. Tests hold both backends and the documentation to this table.
 """
 
-from typing import Literal, NamedTuple
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
+    Keep = Literal["always", "truncated", "never"]
 
 
-class Strategy(NamedTuple):
+class Strategy:
     """What is known of a strategy.
 
     Attributes:
@@ -17,10 +21,15 @@ class Strategy(NamedTuple):
         needs_all: Whether it must see all of the text, and not just both ends.
     """
 
-    keeps: str
-    counts_lines: bool = False
-    by_lines: str | None = None
-    needs_all: bool = False
+    __slots__ = ("by_lines", "counts_lines", "keeps", "needs_all")
+
+    def __init__(
+        self, keeps: str, *, counts_lines: bool = False, by_lines: str | None = None, needs_all: bool = False
+    ) -> None:
+        self.keeps = keeps
+        self.counts_lines = counts_lines
+        self.by_lines = by_lines
+        self.needs_all = needs_all
 
 
 STRATEGIES = {
@@ -34,9 +43,7 @@ STRATEGIES = {
 
 DEFAULT = "tail"
 
-Keep = Literal["always", "truncated", "never"]
-
-KEEP: dict[Keep, str] = {
+KEEP: "dict[Keep, str]" = {
     "always": "always",
     "truncated": "if it was cut, or is longer than the threshold",
     "never": "never",

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 from binascii import a2b_base64, b2a_base64
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
 
+from maxstage.record import Record, made_by
 from maxstage.store.project import project_around
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any, Literal
 
-OutputType = Literal["stdout", "stderr", "combined", "file", "summary"]
+    OutputType = Literal["stdout", "stderr", "combined", "file", "summary"]
 
 
-@dataclass(frozen=True)
-class TaskOutput:
+class TaskOutput(Record):
     """What one stream of a command printed, and how the command ended.
 
     Attributes:
@@ -57,9 +56,9 @@ class TaskOutput:
     token: str | None = None
     store: str | None = None
     relevance_score: float = 1.0
-    last_accessed: datetime = dataclasses.field(default_factory=lambda: datetime.now(UTC))
+    last_accessed: datetime = made_by(default_factory=lambda: datetime.now(UTC))
     depended_by: tuple[str, ...] = ()
-    completed_at: datetime = dataclasses.field(default_factory=lambda: datetime.now(UTC))
+    completed_at: datetime = made_by(default_factory=lambda: datetime.now(UTC))
     exit_code: int | None = None
     signal: int | None = None
     duration: float | None = None
@@ -79,7 +78,7 @@ class TaskOutput:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON can hold it. Content that is not UTF-8 stands in ``content_base64`` as well, exactly."""
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        values = self._values()
         values["ref"] = self.token  # as in the JSON of items, where `token` is the bare id
         values["content"] = self.text
         if self.text.encode() != self.content:
@@ -99,8 +98,7 @@ class TaskOutput:
         >>> TaskOutput.from_dict(output.to_dict()) == output
         True
         """
-        known = {field.name for field in dataclasses.fields(cls)}
-        given = {name: value for name, value in values.items() if name in known}
+        given = {name: value for name, value in values.items() if name in cls.fields}
         if given.get("store") is None and given.get("external_path") is not None:
             given["store"] = project_around(given["external_path"])
         exact = values.get("content_base64")

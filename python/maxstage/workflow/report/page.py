@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import html
 import time
 from importlib.resources import files
@@ -81,7 +80,7 @@ def _chosen(statuses: Mapping[str, str]) -> tuple[list[str], list[str]]:
 def _without_content(result: TaskResult | None) -> TaskResult | None:
     """Return a result as the page needs it: hundreds of outputs together would take much memory."""
     if result is not None and result.output is not None:
-        result.output = dataclasses.replace(result.output, content=b"", stderr=None)
+        result.output = result.output.replace(content=b"", stderr=None)
     return result
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import threading
 import time
@@ -51,8 +50,7 @@ def gather(
     if parts.problem is not None:
         unstage(run.store, output)
         raise parts.problem
-    return dataclasses.replace(
-        output,
+    return output.replace(
         truncated=output.truncated or parts.truncated,
         original_size=output.original_size if whole else parts.size,
         dropped_bytes=output.dropped_bytes + parts.dropped_bytes,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -48,11 +47,11 @@ def keeping(limits: Limits) -> Limits:
     """Return limits under which a full output that is cut is kept, since another task wants it."""
     if limits.external_storage_threshold is not None:
         return limits
-    return dataclasses.replace(limits, external_storage_threshold=Limits().external_storage_threshold)
+    return limits.replace(external_storage_threshold=Limits().external_storage_threshold)
 
 
 def _parse(values: Mapping[str, Any], folder: str) -> Limits:
     limits = Limits.parse(values)
     if limits.external_storage_dir is None:
         return limits
-    return dataclasses.replace(limits, external_storage_dir=os.path.join(folder, limits.external_storage_dir))
+    return limits.replace(external_storage_dir=os.path.join(folder, limits.external_storage_dir))

@@ -66,7 +66,7 @@ class RunMonitor:
             result.error = printable(result.error)
         if result.output is not None:
             dependents = run.graph.dependents.get(instance.spec_path, ())
-            result.output = dataclasses.replace(result.output, depended_by=dependents)
+            result.output = result.output.replace(depended_by=dependents)
         self.known[instance.path] = run.state.record(instance.path, result, commit=commit)
         run.emit("task_finished", instance.path, result=result, seconds=seconds)
         self._count(result)

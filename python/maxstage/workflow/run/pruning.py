@@ -202,7 +202,7 @@ def prune_by_hand(store: Store, state: RunState, keep: int | None, strategy: str
     run = open_context(workflow, store, state, facts["folder"])
     rule = run.limits.cleanup_strategy or CleanupStrategy()
     rule = CleanupStrategy(strategy or rule.type, keep or rule.keep_count)
-    run = dataclasses.replace(run, limits=dataclasses.replace(run.limits, cleanup_strategy=rule))
+    run = dataclasses.replace(run, limits=run.limits.replace(cleanup_strategy=rule))
     metrics = Metrics(facts.get("metrics"))
     count = Pruner(run, state.ended(), metrics).prune("by hand")
     state.set_facts(metrics=metrics.to_dict())

@@ -7,7 +7,6 @@ writes. Everybody else opens it read-only.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import os
 import sqlite3
@@ -321,11 +320,11 @@ class RunState:
                 if row is None or row[0] is None:
                     continue
                 output = TaskOutput.from_dict(json.loads(row[0]))
-                stderr = output.stderr and dataclasses.replace(
-                    output.stderr, content=b"", token=None, store=None, external_path=None
+                stderr = output.stderr and output.stderr.replace(
+                    content=b"", token=None, store=None, external_path=None
                 )
-                output = dataclasses.replace(
-                    output, content=b"", token=None, store=None, external_path=None, stderr=stderr
+                output = output.replace(
+                    content=b"", token=None, store=None, external_path=None, stderr=stderr
                 )
                 db.execute(
                     "UPDATE tasks SET output = ?, size = 0, moved = 0, pruned = 1 WHERE path = ?",
@@ -363,7 +362,7 @@ class RunState:
                 gone = not self._fetch(values)
             used = datetime.fromtimestamp(accessed, UTC)
             with self._checking():
-                parsed = dataclasses.replace(TaskOutput.from_dict(values), last_accessed=used)
+                parsed = TaskOutput.from_dict(values).replace(last_accessed=used)
         flags = {"tolerated": bool(tolerated), "pruned": bool(pruned) or gone}
         return TaskResult(status, parsed, attempts=attempts, error=error, **flags)
 
