@@ -378,4 +378,4 @@ class Capture:
         """Return the bytes of a stream so far."""
 
     def head(self, stream: int, start: int, end: int, /) -> bytes:
-        """Return the first bytes of a stream from `start` to before `end`, as far as they have come and are kept."""
+        """Return the first bytes of a stream from `start` to before `end`, as far as they have come; `live` at most."""

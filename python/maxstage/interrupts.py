@@ -9,6 +9,20 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
+
+class Terminated(BaseException):
+    """A signal that asks us to end, other than Ctrl-C: everything is cleaned up on the way out, as for that.
+
+    Attributes:
+        number: The signal.
+        output: What a command had printed (a `TaskOutput`) that ran when it came; None where none did.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.output: Any = None
+
+
 _SIGNALS = (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP)
 """The signals that ask a program to end."""
 

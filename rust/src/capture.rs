@@ -42,6 +42,10 @@ pub struct Stream {
     keep_above: Option<u64>,
     pending: Vec<u8>,
     keeping: Keeping,
+    /// The first bytes, for a live follower: what the strategy keeps need not have them.
+    begun: Vec<u8>,
+    /// How many bytes that are at most.
+    live: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -59,7 +63,8 @@ impl Stream {
     #[must_use]
     pub fn new(limit: Limit, keep_above: Option<u64>) -> Self {
         let keeping = if keep_above.is_some() { Keeping::NotYet } else { Keeping::Never };
-        Self { truncator: Truncator::new(limit), open: true, keep_above, pending: Vec::new(), keeping }
+        let (pending, begun) = (Vec::new(), Vec::new());
+        Self { truncator: Truncator::new(limit), open: true, keep_above, pending, keeping, begun, live: 0 }
     }
 
     /// Takes in what was read. Nothing of it is lost where the writer fails.
@@ -69,6 +74,8 @@ impl Stream {
         writer: Option<(&mut Writer, BorrowedFd<'_>)>,
         check: Check<'_>,
     ) -> Result<()> {
+        let followed = data.len().min(self.live.saturating_sub(self.begun.len()));
+        self.begun.extend_from_slice(&data[..followed]);
         self.truncator.feed(data);
         match (self.keeping, writer) {
             (Keeping::NotYet, _) => self.pending.extend_from_slice(data),
@@ -95,10 +102,10 @@ impl Stream {
         self.truncator.size()
     }
 
-    /// The first bytes so far; those that are kept of them.
+    /// The first bytes so far; those that a live follower is shown.
     #[must_use]
     pub fn head(&self) -> &[u8] {
-        self.truncator.head()
+        &self.begun
     }
 }
 
@@ -121,7 +128,10 @@ pub type Writers<'a> = [Option<(&'a mut Writer, BorrowedFd<'a>)>; 2];
 impl Capture {
     /// A capture of streams that have been given limits.
     #[must_use]
-    pub fn new(streams: [Stream; 2], limits: [u64; 2], max_combined: u64, live: u64) -> Self {
+    pub fn new(mut streams: [Stream; 2], limits: [u64; 2], max_combined: u64, live: u64) -> Self {
+        for stream in &mut streams {
+            stream.live = usize::try_from(live).unwrap_or(usize::MAX);
+        }
         Self { streams, max_combined, limits, live, exit_seen: false, buffer: vec![0; CHUNK] }
     }
 

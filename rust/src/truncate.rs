@@ -324,12 +324,6 @@ impl Truncator {
         lines::line_count(self.newlines, self.last)
     }
 
-    /// The first bytes, as many as are kept.
-    #[must_use]
-    pub fn head(&self) -> &[u8] {
-        &self.head
-    }
-
     /// Whether [`Self::render`] will drop something.
     #[must_use]
     pub fn is_over(&self) -> bool {

@@ -110,6 +110,30 @@ def test_what_is_shown_live_is_never_shown_twice_or_torn(program, limit, combine
     assert whole.endswith(tail)
 
 
+@pytest.mark.parametrize("strategy", ["head", "tail", "both", "head_lines", "tail_lines", "summary"])
+@pytest.mark.parametrize("given", ["option", "settings"])
+def test_live_keeps_the_strategy_that_was_asked_for(program, strategy, given):
+    options = ("--strategy", strategy)
+    if given == "settings":
+        config = program.folder / ".max" / "config.toml"
+        config.write_text(f'[limits]\ntruncation_strategy = "{strategy}"\n')
+        options = ()
+    done = program("exec", "--live", *options, "--max-stdout-bytes", "3000", "--", "seq", "100000")
+    assert len(done.stdout) <= 3000
+    head, _, tail = done.stdout.partition(b"--- [")
+    live = (3000 - 512) // 4
+    assert head[:live] == SEQ[:live]  # shown live, whatever the strategy keeps
+    tail = tail.partition(b"] ---\n")[2]
+    if strategy in ("head", "head_lines"):
+        assert tail == b""
+    else:
+        assert SEQ.endswith(tail)
+        assert tail
+    if strategy == "tail":
+        assert len(tail) > 2 * len(head)
+    assert program("exec", "--live", *options, "--", "seq", "9").stdout == SEQ[:18]
+
+
 def test_ctrl_c_at_any_instant_keeps_what_was_printed_without_a_hole(program):
     line = b"some line of text here\n"
     for attempt in range(6):

@@ -42,7 +42,7 @@ class Event(enum.IntEnum):
 class _Stream:
     """One of the two streams."""
 
-    def __init__(self, fd: int, limits: StreamLimits) -> None:
+    def __init__(self, fd: int, limits: StreamLimits, live: int) -> None:
         self.fd = fd
         self.open = fd >= 0
         self.max_bytes = limits.max_bytes
@@ -51,9 +51,12 @@ class _Stream:
         self.keeping = _NEVER if limits.keep_above is None else _NOT_YET
         self.pending = bytearray()
         self.writer: Writer | None = None
+        self.begun = bytearray()
+        self.live = live
 
     def take(self, data: bytes) -> None:
         """Take in what was read. Nothing of it is lost where the writer fails."""
+        self.begun += data[: max(0, self.live - len(self.begun))]
         self.truncator.feed(data)
         if self.keeping == _NOT_YET:
             self.pending += data
@@ -81,7 +84,7 @@ class Capture:
         *,
         live: int = 0,
     ) -> None:
-        self._streams = [_Stream(stdout, stdout_limits), _Stream(stderr, stderr_limits)]
+        self._streams = [_Stream(stdout, stdout_limits, live), _Stream(stderr, stderr_limits, live)]
         self._max_combined = max_combined
         self._live = live
         self._exit_fd = exit_fd
@@ -159,7 +162,7 @@ class Capture:
 
     def head(self, stream: int, start: int, end: int, /) -> bytes:
         """Return the first bytes of a stream, from `start` to before `end`, as far as they have come."""
-        return self._stream(stream).truncator.head(start, end)
+        return bytes(self._stream(stream).begun[start:end])
 
     def _stream(self, stream: int) -> _Stream:
         if stream not in (0, 1):

@@ -192,10 +192,6 @@ class Truncator:
         by_lines = self._strategy.endswith("_lines")
         return self.size > self._max_bytes or (by_lines and self._lines > max(1, self._max_lines))
 
-    def head(self, start: int, end: int) -> bytes:
-        """Return the first bytes from `start` to before `end`, as many as are kept."""
-        return bytes((self._head or b"")[start:end])
-
     def render(self, max_bytes: int, hint: str | None = None, /) -> Truncated:
         """Return the text so far, cut to `max_bytes`, which is at most the truncator's own."""
         max_bytes = min(max_bytes, self._max_bytes)

@@ -77,8 +77,9 @@ def execute(
     Returns:
         What to exit with.
     """
-    from maxstage.cli.process import Terminated
-    from maxstage.output.run import Interrupted, run
+    from maxstage.interrupts import Terminated
+    from maxstage.output.run import run
+    from maxstage.output.running import Interrupted
 
     for warning in limits.warnings():
         warn(warning)

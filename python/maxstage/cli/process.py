@@ -11,13 +11,13 @@ import sys
 
 from maxstage.cli.printing import describe, warn
 from maxstage.errors import Error, InvalidMetadata, InvalidToken
+from maxstage.interrupts import Terminated
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
-    from maxstage.output.task_output import TaskOutput
     from maxstage.store.store import Store
 
     Command = Callable[[list[str]], int]
@@ -42,14 +42,6 @@ closed_at_start: set[int] = set()
 
 _used: "list[Store]" = []
 """The stores that the command has opened."""
-
-
-class Terminated(BaseException):
-    """SIGTERM or SIGHUP came: everything is cleaned up on the way out, as for Ctrl-C."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.output: TaskOutput | None = None  # what a command had printed that ran when it came
 
 
 class _Ending:
