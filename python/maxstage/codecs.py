@@ -42,12 +42,17 @@ def codec_named(value: "bool | str | None") -> str:
 
     Raises:
         ValueError: There is no codec of this name.
+        TypeError: It is no name.
 
     >>> codec_named(True), codec_named(False), codec_named("zstd")
     ('gzip', 'none', 'zstd')
     """
     if value is None or isinstance(value, bool):
         return DEFAULT if value else NONE
+    if not isinstance(value, str):
+        raise TypeError(
+            f"compress must be true, false or one of: {', '.join(CODECS)}; not {type(value).__name__}"
+        )
     if value not in CODECS:
         raise ValueError(f'"{value}" is not a codec; use one of: {", ".join(CODECS)}')
     return value

@@ -51,6 +51,15 @@ class WorkflowError(Error):
     """A workflow file, or a run of it, is at fault."""
 
 
+def wrong_type(name: str, value: object, wanted: str) -> TypeError:
+    """Return the error for an argument of a wrong type.
+
+    >>> wrong_type("source", 5, "text or None")
+    TypeError('source must be text or None, not int')
+    """
+    return TypeError(f"{name} must be {wanted}, not {type(value).__name__}")
+
+
 def describe(error: Exception) -> str:
     """Return an error as the line that stderr shows: a system's error with the file it is about."""
     if not isinstance(error, OSError) or error.strerror is None:

@@ -123,7 +123,7 @@ def read_settings(path: str, check: "Callable[[os.stat_result], None]") -> bytes
             is trusted.
 
     Raises:
-        ConfigError: It is no regular file, or too large.
+        ConfigError: It is no regular file, too large, or a symbolic link that leads nowhere.
         OSError: It can't be read.
     """
     try:
@@ -152,7 +152,12 @@ def _open(path: str, check: "Callable[[os.stat_result], None]") -> int:
         if error.errno != errno.ELOOP:
             raise
     check(os.lstat(path))
-    return os.open(path, _READING)
+    try:
+        return os.open(path, _READING)
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{path} is a symbolic link to {os.readlink(path)!r}, which does not exist; mend it or remove it"
+        ) from None
 
 
 def _read(fd: int, path: str) -> bytes:

@@ -33,6 +33,27 @@ def _escape(char: str) -> str:
     return " " if char in "\t\n" else char.encode("unicode_escape").decode()
 
 
+def name_bytes(text: str) -> str:
+    """Return text with the bytes of file names that are not UTF-8 as ``\\xff``, which shells take in ``$'…'``.
+
+    >>> name_bytes("a\\udcffb")
+    'a\\\\xffb'
+    """
+    return "".join(f"\\x{ord(char) - 0xDC00:x}" if "\udc80" <= char <= "\udcff" else char for char in text)
+
+
+def quoted_bytes(quoted: str) -> str:
+    """Return what `repr` or `ascii` made of text, with the bytes of file names as `name_bytes` shows them.
+
+    >>> quoted_bytes(repr("a\\udcffb"))
+    "'a\\\\xffb'"
+    """
+    import re
+
+    # A backslash of the text itself was doubled.
+    return re.sub(r"(?<!\\)\\udc([89a-f][0-9a-f])", r"\\x\1", quoted)
+
+
 def counted(count: int, noun: str) -> str:
     """Return a number of things: ``1 record``, ``12,345 records``.
 

@@ -125,7 +125,42 @@ def test_damaged_data_is_an_error(program, codec, where):
     assert token in program.fails("retrieve", token)
 
 
+def test_verify_goes_on_where_a_codec_is_missing(program):
+    packed = program.stage(LINES, "--compress=zstd")
+    plain = program.stage(LINES)
+    damaged = program.stage(LINES)
+    file_of(program, damaged).write_bytes(LINES[::-1])
+    command = [sys.executable, "-c", WITHOUT_ZSTD, "stage", "verify"]
+    environ = os.environ | {"MAXSTAGE_BACKEND": "python"}
+    done = subprocess.run(command, cwd=program.folder, env=environ, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "Verified: 1 good, 1 damaged, 1 not checked\n")
+    line, other = sorted(done.stderr.splitlines())
+    assert line.startswith(f"Not checked: {packed}: zstd needs Python 3.14")
+    assert "pip install 'maxstage[zstd]'" in line
+    assert damaged in other
+    done = subprocess.run([*command, "-o", "json"], cwd=program.folder, env=environ, capture_output=True)
+    told = {item["ref"]: (item["ok"], item["problem"] is None) for item in json.loads(done.stdout)}
+    assert (done.returncode, told) == (
+        1,
+        {packed: (None, False), plain: (True, True), damaged: (False, False)},
+    )
+
+
 # Options
+
+
+@pytest.mark.parametrize("command", ["stage", "truncate"])
+def test_a_codec_taken_for_a_file(program, command):
+    for args in (["zstd"], ["zstd", "--dir", "."]):
+        line = program.fails(command, "--compress", *args, code=2)
+        assert (
+            line
+            == f'No such file: zstd. Did you mean "--compress=zstd"? See "__main__.py {command} --help".'.replace(
+                "__main__.py", "python -m maxstage"
+            )
+        )
+    (program.folder / "zstd").write_bytes(LINES)
+    assert program(command, "--compress", "zstd").stdout
 
 
 @pytest.mark.parametrize(
@@ -259,7 +294,6 @@ def test_without_the_package(program):
         ["retrieve", token, "--to", "out.txt"],
         ["retrieve", plain, token],
         ["stage", "info", token],
-        ["stage", "verify", token],
     ):
         done = program(*args, stdin=LINES, check=1, env=environ)
         assert done.stdout == b""

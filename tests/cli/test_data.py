@@ -174,6 +174,17 @@ def test_split_of_little(program):
     assert b"use only one of" in program("stage", "--split", "2", "--split-lines", "2", check=2).stderr
 
 
+@pytest.mark.parametrize("as_file", [False, True])
+def test_a_split_into_too_many(program, as_file):
+    (program.folder / "data").write_bytes(b"\n" * 10_001)
+    source = ["./data"] if as_file else []
+    line = program.fails("stage", "--split-lines", "1", *source, stdin=b"\n" * 10_001)
+    assert line == (
+        "Cut into items of 1 line the data would be more than 10,000 items, the most at once; take more lines for each"
+    )
+    assert (program.text("stage", "list", "-q"), program.leftovers()) == ("", [])
+
+
 def test_renew_pin_unpin(program):
     token = program.stage(b"x", "--ttl", "1")
     assert "expires: 5 h" in program.text("stage", "renew", token, "--ttl", "300")

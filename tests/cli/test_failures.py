@@ -324,6 +324,20 @@ def test_settings_at_fault(program, config, words):
     assert all(word in line for word in words), line
 
 
+def test_settings_that_are_a_link_to_nothing(program):
+    config = program.folder / ".max" / "config.toml"
+    config.unlink()
+    config.symlink_to("gone\n.toml")
+    for args in (["stage"], ["stage", "list"]):
+        line = program.fails(*args)
+        assert (
+            "config.toml is a symbolic link to 'gone\\n.toml', which does not exist; mend it or remove it"
+            in line
+        )
+    (config.parent / "gone\n.toml").write_text("ttl_minutes = 5\n")
+    program.stage(b"data")
+
+
 def test_wrong_usage_is_one_line(program):
     for args in (
         ["nope"],

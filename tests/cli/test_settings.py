@@ -202,8 +202,9 @@ def test_commands_that_need_no_project_care_for_none(program):
 def test_an_empty_name(program):
     """An empty variable is as good as none; an empty option is a variable that was not set."""
     token = program.text("stage", stdin=b"x", env=os.environ | {"MAX_DIR": ""}).strip()
-    assert program.fails("retrieve", token, "--dir", "") == "--dir is empty; name the folder that holds .max"
-    assert program.fails("exec", "--dir", "", "true") == "--dir is empty; name the folder that holds .max"
+    for args in (["retrieve", token, "--dir", ""], ["exec", "--dir", "", "true"], ["--dir", "", "stage"]):
+        line = program.fails(*args, code=2)
+        assert "Invalid value for '--dir': it is empty; name the folder that holds .max" in line
 
 
 def test_a_working_directory_that_is_gone(program):

@@ -103,6 +103,14 @@ def test_resuming_does_what_failed_again_and_nothing_else(flow):
     assert [result.tasks[name].status for name in "abc"] == ["completed"] * 3
 
 
+def test_a_query_that_could_not_write_says_so(flow):
+    result = flow({"a": bash("true")})
+    state = RunState(runs_folder(flow.store), result.run_id)
+    with pytest.raises(WorkflowError, match="can't be written: attempt to write a readonly database"):
+        state._rows("DELETE FROM tasks")
+    state.close()
+
+
 def test_a_changed_file_and_changed_inputs(flow):
     failed = flow({"a": bash("echo {{ inputs.n }}; exit 1")}, inputs={"n": 1}, given={"n": 2}, check=False)
     with pytest.raises(WorkflowError, match="was started with other inputs"):

@@ -1,6 +1,7 @@
 """``--compress``, alone or as ``--compress=CODEC``: a codec is named behind ``=``, since a FILE may follow."""
 
 import itertools
+import os
 
 import click
 
@@ -36,10 +37,14 @@ class CompressCommand(click.Command):
         } - {_BARE}
         named: list[str] = []
         rest = iter(args)
+        before = ""
         for arg in rest:
             is_word = arg == "-" or not arg.startswith("-")
             if arg == "--" or (is_word and not ctx.allow_interspersed_args):
                 return [*named, arg, *rest]  # what follows are words, or a command with options of its own
+            if before == _BARE and arg in CODECS and not os.path.lexists(arg):
+                raise click.UsageError(f'No such file: {arg}. Did you mean "{_BARE}={arg}"?', ctx)
+            before = arg
             named += with_codec([arg])
             if arg in valued:
                 named += itertools.islice(rest, 1)

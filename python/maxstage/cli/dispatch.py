@@ -49,10 +49,12 @@ def _program() -> str:
 
 
 def _message(error: click.UsageError) -> str:
+    from maxstage.humanize import quoted_bytes
+
     if isinstance(error, click.NoSuchOption) and error.possibilities:
         # The library names three that are less and less alike.
-        return f"{error.message} Did you mean {error.possibilities[0]!r}?"
-    return error.format_message()
+        return f"{quoted_bytes(error.message)} Did you mean {error.possibilities[0]!r}?"
+    return quoted_bytes(error.format_message())
 
 
 def _fail(message: str, code: int) -> int:

@@ -99,15 +99,28 @@ def execute(
         if error.output is None:
             raise  # it had not begun
         done, interrupted = error.output, error
-    except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
+    except OSError as error:
         if error.filename != argv[0]:
             raise
-        warn(f"{error.strerror}: {argv[0]}")
-        return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
+        return _not_run(argv[0], error, output)
     _print(done, output, show)
     if interrupted is not None:
         raise interrupted
     return TIMED_OUT if done.timed_out else done.exit_code or 0
+
+
+def _not_run(program: str, error: OSError, output: str) -> int:
+    """Say that a program could not be started; return what to exit with."""
+    from maxstage.output.task_output import TaskOutput
+
+    is_missing = isinstance(error, FileNotFoundError) or not program
+    code = NOT_FOUND if is_missing else NOT_EXECUTABLE
+    problem = f"{error.strerror}: {program}" if program else "The name of the command is empty"
+    if output == "json":
+        nothing = TaskOutput(os.path.basename(program), "stdout", b"", 0, exit_code=code)
+        print_json(nothing.to_dict() | {"error": problem})
+    warn(problem)
+    return code
 
 
 class _Live:
@@ -131,7 +144,7 @@ class _Live:
 
 def _print(done: "TaskOutput", output: str, show: _Live | None) -> None:
     if output == "json":
-        print_json(done.to_dict())
+        print_json(done.to_dict() | {"error": None})
     else:
         for stream, part in enumerate((done, done.stderr)):
             if part is not None:

@@ -24,7 +24,7 @@ _PART = {"--head": "head", "--tail": "tail", "--lines": "lines"}
 def run(args: "Sequence[str]") -> int | None:
     """Run a command if it is one of these; return its exit code, or None.
 
-    - ``stage [--source TEXT] [--ttl TIME] [--sync] [--compress[=CODEC]] [--dir DIR] [-o text|json] [FILE...]``
+    - ``stage [--source TEXT] [--ttl TIME] [--sync] [--compress[=CODEC]] [--dir DIR] [-o text|json|ndjson] [FILE...]``
     - ``retrieve TOKEN... [--head N | --tail N | --lines A:B] [--dir DIR]``
     - ``exec [--dir DIR] [-o text|json] [--] CMD [ARG...]``
     """
@@ -60,7 +60,7 @@ def _stage(args: "Sequence[str]") -> int | None:
             return None
     from maxstage.cli.process import catch_signals, closed_at_start
 
-    if output not in _OUTPUTS or (not files and (0 in closed_at_start or sys.stdin.isatty())):
+    if output not in _LINES or (not files and (0 in closed_at_start or sys.stdin.isatty())):
         return None
     from maxstage.cli import transfer
     from maxstage.cli.process import open_store
@@ -119,6 +119,8 @@ def _execute(args: "Sequence[str]") -> int | None:
 
 
 _OUTPUTS = ("text", "json")
+_LINES = (*_OUTPUTS, "ndjson")
+"""What ``-o`` may be: of a command that prints one thing, and of one that prints several."""
 
 
 _NO_FLAGS: "Mapping[str, tuple[str, object]]" = {}

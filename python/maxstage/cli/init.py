@@ -6,6 +6,7 @@ import click
 
 from maxstage.cli.options import output_option
 from maxstage.cli.printing import print_json, write_out
+from maxstage.cli.types import NameType
 
 
 @click.command(
@@ -14,7 +15,7 @@ Example:
   max init
   max init ~/work/leads"""
 )
-@click.argument("folder", metavar="[DIR]", default=".", type=click.Path(file_okay=False))
+@click.argument("folder", metavar="[DIR]", default=".", type=NameType(file_okay=False))
 @output_option
 def init(folder: str, output: str) -> None:
     """Make DIR (the working directory) a Max project: a private .max directory in it.

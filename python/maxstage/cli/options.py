@@ -23,23 +23,38 @@ def _offer_folders(
     return [CompletionItem(incomplete, type="dir")]
 
 
+def _check_folder(_ctx: click.Context, _param: click.Parameter, folder: str | None) -> str | None:
+    if folder == "":
+        raise click.BadParameter("it is empty; name the folder that holds .max")
+    return folder
+
+
 dir_option = click.option(
     "--dir",
     "folder",
     metavar="DIR",
+    callback=_check_folder,
     shell_complete=_offer_folders,
     help="The folder that holds .max (default: MAX_DIR, or the nearest one above).",
 )
 
 
-output_option = click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    help="Output format.",
-    show_default=True,
-)
+def _output_option(*formats: str) -> "Callable[[Callable[..., Any]], Callable[..., Any]]":
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Choice(["text", *formats]),
+        default="text",
+        help="Output format.",
+        show_default=True,
+    )
+
+
+output_option = _output_option("json")
+"""For a command that prints one JSON document."""
+
+lines_option = _output_option("json", "ndjson")
+"""For one that may print several things: ``ndjson`` is one a line, `maxstage.cli.printing.print_all` prints them."""
 
 
 def pass_store(function: "Callable[..., Any]") -> "Callable[..., Any]":

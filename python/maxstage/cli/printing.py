@@ -7,6 +7,7 @@ from maxstage.files import write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from maxstage.store.metadata import Item
@@ -29,6 +30,15 @@ def item_json(item: "Item", *, internals: bool = False) -> "dict[str, Any]":
 def print_json(value: object, *, indent: int | None = 2) -> None:
     """Print JSON: indented, or as one line."""
     write_out(to_json(value, indent=indent))
+
+
+def print_all(values: "Iterable[object]", output: str) -> None:
+    """Print several things: as an array for ``json``, as a line each for ``ndjson``."""
+    if output == "json":
+        print_json([*values])
+    else:
+        for value in values:
+            print_json(value, indent=None)
 
 
 def to_json(value: object, *, indent: int | None = None) -> str:
@@ -95,9 +105,9 @@ def write_out(text: str) -> None:
 def warn(message: str) -> None:
     """Print one line to stderr, with nothing in it that a terminal obeys: it may name files and data."""
     if not message.isprintable():
-        from maxstage.humanize import printable
+        from maxstage.humanize import name_bytes, printable
 
-        message = printable(message)
+        message = printable(name_bytes(message))
     tell(message)
 
 
@@ -112,6 +122,7 @@ def tell(text: str) -> None:
 __all__ = [
     "describe",
     "item_json",
+    "print_all",
     "print_json",
     "tell",
     "to_json",

@@ -16,7 +16,7 @@ from maxstage.cli.options import dir_option, find_store, output_option
 from maxstage.cli.printing import print_json, warn, write_all, write_out
 from maxstage.cli.run_report import PlainWatcher, format_seconds, is_iteration, table
 from maxstage.cli.target import Target
-from maxstage.cli.types import CountType
+from maxstage.cli.types import CountType, NameType
 from maxstage.errors import WorkflowError
 from maxstage.humanize import counted, printable
 
@@ -53,7 +53,7 @@ Examples:
   max run flow.yaml --resume
   max run flow.yaml --events | jq -r 'select(.event == "task_finished") | .task'""",
 )
-@click.argument("file", type=click.Path())
+@click.argument("file", type=NameType())
 @click.option(
     "--input", "inputs", multiple=True, metavar="NAME=VALUE", callback=_parse_inputs, help="Set an input."
 )
@@ -72,9 +72,7 @@ Examples:
 @click.option(
     "--show-context-metrics", is_flag=True, help="Print the sizes of outputs and prompts at the end."
 )
-@click.option(
-    "--metrics-file", type=click.Path(), metavar="FILE", help="Write metrics for Prometheus to FILE."
-)
+@click.option("--metrics-file", type=NameType(), metavar="FILE", help="Write metrics for Prometheus to FILE.")
 @click.option("--events", is_flag=True, help="Print each event as a line of JSON.")
 @output_option
 @dir_option

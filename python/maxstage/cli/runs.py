@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from maxstage.cli.options import output_option, pass_store
-from maxstage.cli.printing import print_json, write_out
+from maxstage.cli.options import lines_option, output_option, pass_store
+from maxstage.cli.printing import print_all, print_json, write_out
 from maxstage.cli.prompting import confirm
 from maxstage.cli.run_report import format_seconds, is_iteration, table
 from maxstage.cli.target import Target
-from maxstage.cli.types import CountType
+from maxstage.cli.types import CountType, NameType
 from maxstage.errors import WorkflowError
 from maxstage.files import write_all
 from maxstage.humanize import counted, format_size, printable
@@ -48,15 +48,15 @@ def _shown(value: object) -> str:
 
 
 @click.command("runs", epilog="\b\nExamples:\n  max runs\n  max runs show 20261121-094500-a1b2c3")
-@output_option
+@lines_option
 @pass_store
 def runs(store: Store, output: str) -> None:
     """List the runs of workflows, newest first. One that is killed or interrupted can be resumed."""
     from maxstage.workflow.run.folder import find_runs, runs_folder
 
     found = [(run_id, facts) for run_id, facts in find_runs(runs_folder(store))]
-    if output == "json":
-        print_json([_described(run_id, facts) for run_id, facts in found])
+    if output != "text":
+        print_all((_described(run_id, facts) for run_id, facts in found), output)
         return
     for run_id, facts in found:
         write_out(
@@ -129,7 +129,7 @@ def _open(store: Store, run_id: str) -> RunState:
 )
 @click.argument("run_id", metavar="RUN")
 @click.option(
-    "--html", "file", required=True, type=click.Path(), metavar="FILE", help="The file to write; - is stdout."
+    "--html", "file", required=True, type=NameType(), metavar="FILE", help="The file to write; - is stdout."
 )
 @output_option
 @pass_store
@@ -180,7 +180,7 @@ def runs_export(store: Store, run_id: str, output: str) -> None:  # noqa: ARG001
 
 
 @click.command("runs import", epilog="\b\nExample:\n  max runs import run.json")
-@click.argument("file", type=click.Path())
+@click.argument("file", type=NameType())
 @output_option
 @pass_store
 def runs_import(store: Store, file: str, output: str) -> None:
@@ -239,7 +239,7 @@ def runs_prune(store: Store, run_id: str, keep: int | None, strategy: str | None
 @click.option("--completed", is_flag=True, help="Delete all runs that have completed.")
 @click.option("--all", "everything", is_flag=True, help="Delete all runs that are not running.")
 @click.option("-y", "--yes", is_flag=True, help="Delete without asking.")
-@output_option
+@lines_option
 @pass_store
 def runs_clean(
     store: Store, run_ids: tuple[str, ...], completed: bool, everything: bool, yes: bool, output: str
@@ -262,7 +262,7 @@ def runs_clean(
         confirm(f"Delete {counted(len(chosen), 'run')} and the outputs that they kept?", yes=yes)
     for run_id in chosen:
         count = _delete(store, run_id)
-        if output == "json":
+        if output != "text":
             print_json({"run": run_id, "outputs": count}, indent=None)
         else:
             write_out(f"Deleted run {run_id} and {counted(count, 'output')}")

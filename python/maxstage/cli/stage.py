@@ -8,10 +8,10 @@ import click
 from maxstage.cli import transfer
 from maxstage.cli.app import did_you_mean, second_words
 from maxstage.cli.compression import CompressCommand, compress_options
-from maxstage.cli.options import output_option, pass_store
+from maxstage.cli.options import lines_option, pass_store
 from maxstage.cli.process import closed_at_start
 from maxstage.cli.transfer import STDIN
-from maxstage.cli.types import CountType, TtlType, parse_labels, parse_source, shorten
+from maxstage.cli.types import CountType, NameType, TtlType, parse_labels, parse_source, shorten
 from maxstage.store.split import MOST_PARTS
 from maxstage.store.store import Store
 
@@ -39,7 +39,7 @@ Examples:
 Also: max stage list | info | renew | pin | unpin | gc | verify.
 To stage a file of such a name, write ./list.""",
 )
-@click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path())
+@click.argument("files", nargs=-1, metavar="[FILE]...", type=NameType())
 @click.option(
     "--ttl", type=TtlType(), metavar="TIME", help="Time until it expires: minutes, or like 2h or 1d (60)."
 )
@@ -66,8 +66,13 @@ To stage a file of such a name, write ./list.""",
     metavar="N",
     help="Cut into N items of about equal size.",
 )
-@click.option("--split-lines", type=CountType(min=1), metavar="N", help="Cut into items of N lines.")
-@output_option
+@click.option(
+    "--split-lines",
+    type=CountType(min=1),
+    metavar="N",
+    help="Cut into items of N lines, at most 10,000 items.",
+)
+@lines_option
 @pass_store
 def stage(
     store: Store,

@@ -4,7 +4,7 @@ import time
 
 import click
 
-from maxstage.cli.options import output_option, pass_store
+from maxstage.cli.options import lines_option, pass_store
 from maxstage.cli.printing import item_json, print_json, write_out
 from maxstage.cli.stage_list import format_remaining
 from maxstage.cli.types import TokenType, TtlType
@@ -21,7 +21,7 @@ _ttl = click.option(
 
 
 def _report(item: "Item", verb: str, output: str) -> None:
-    if output == "json":
+    if output != "text":
         print_json(item_json(item), indent=None)
     else:
         write_out(f"{verb}: {item.token}  expires: {format_remaining(item.expires, time.time())}")
@@ -30,7 +30,7 @@ def _report(item: "Item", verb: str, output: str) -> None:
 @click.command("stage renew", epilog="\b\nExample:\n  max stage renew max:a1b2c3d4 --ttl 4h")
 @_tokens
 @_ttl
-@output_option
+@lines_option
 @pass_store
 def stage_renew(store: Store, tokens: tuple[str, ...], ttl: float | None, output: str) -> None:
     """Let items expire TIME from now."""
@@ -40,7 +40,7 @@ def stage_renew(store: Store, tokens: tuple[str, ...], ttl: float | None, output
 
 @click.command("stage pin", epilog="\b\nExample:\n  max stage pin max:a1b2c3d4")
 @_tokens
-@output_option
+@lines_option
 @pass_store
 def stage_pin(store: Store, tokens: tuple[str, ...], output: str) -> None:
     """Let items never expire."""
@@ -51,7 +51,7 @@ def stage_pin(store: Store, tokens: tuple[str, ...], output: str) -> None:
 @click.command("stage unpin", epilog="\b\nExample:\n  max stage unpin max:a1b2c3d4 --ttl 10")
 @_tokens
 @_ttl
-@output_option
+@lines_option
 @pass_store
 def stage_unpin(store: Store, tokens: tuple[str, ...], ttl: float | None, output: str) -> None:
     """Let pinned items expire TIME from now; others stay as they are."""

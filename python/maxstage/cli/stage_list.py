@@ -5,9 +5,9 @@ import time
 
 import click
 
-from maxstage.cli.options import output_option, pass_store
-from maxstage.cli.printing import item_json, print_json, warn, write_out
-from maxstage.cli.types import CountType, parse_label_filter
+from maxstage.cli.options import lines_option, pass_store
+from maxstage.cli.printing import item_json, print_all, warn, write_out
+from maxstage.cli.types import CountType, parse_label_filter, parse_source_filter
 from maxstage.humanize import counted, format_duration, format_size, printable
 from maxstage.store.store import Store
 from maxstage.store.tokens import format_token, is_id
@@ -29,7 +29,9 @@ Examples:
   max stage list -o json | jq -r '.[].token'
   max unstage $(max stage list -q --label job=42)""",
 )
-@click.option("--source", metavar="GLOB", help="Only those whose source matches.")
+@click.option(
+    "--source", metavar="GLOB", callback=parse_source_filter, help="Only those whose source matches."
+)
 @click.option(
     "--label",
     "labels",
@@ -40,7 +42,7 @@ Examples:
 )
 @click.option("-n", "--limit", type=CountType(min=0), metavar="N", help="Only the newest N.")
 @click.option("-q", "--quiet", is_flag=True, help="Only tokens.")
-@output_option
+@lines_option
 @pass_store
 def stage_list(
     store: Store,
@@ -52,8 +54,8 @@ def stage_list(
 ) -> None:
     """List what is staged, newest first."""
     items, damaged = store.scan(source=source, labels=labels, limit=limit)
-    if output == "json":
-        print_json([item_json(item) for item in items])
+    if output != "text":
+        print_all(map(item_json, items), output)
     elif quiet:
         if items:
             write_out("\n".join(item.token for item in items))

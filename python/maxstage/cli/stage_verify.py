@@ -2,13 +2,17 @@
 
 import click
 
-from maxstage.cli.options import output_option, pass_store
-from maxstage.cli.printing import describe, print_json, warn, write_out
+from maxstage.cli.options import lines_option, pass_store
+from maxstage.cli.printing import describe, print_all, warn, write_out
 from maxstage.cli.progress import Progress
 from maxstage.cli.types import TokenType
-from maxstage.errors import Corrupt, NotFound
+from maxstage.errors import Corrupt, MissingDependency, NotFound
 from maxstage.store.store import Store
 from maxstage.store.tokens import format_token, parse_token
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 @click.command(
@@ -16,47 +20,54 @@ from maxstage.store.tokens import format_token, parse_token
     epilog="\b\nExamples:\n  max stage verify\n  max stage verify max:a1b2c3d4 && agent max:a1b2c3d4",
 )
 @click.argument("tokens", nargs=-1, metavar="[TOKEN]...", type=TokenType())
-@output_option
+@lines_option
 @pass_store
 @click.pass_context
 def stage_verify(ctx: click.Context, store: Store, tokens: tuple[str, ...], output: str) -> None:
-    """Read items (all of them) and check their checksums, sizes and line counts; exit 1 if one is damaged."""
-    results = []
+    """Read items (all of them) and check their checksums, sizes and line counts.
+
+    Exits with 1 if one is damaged, or could not be checked.
+    """
+    results: list[dict[str, Any]] = []
     for token in tokens or store.ids():
-        problem = _verify(store, token, named=bool(tokens))
-        if problem != "gone":
-            results.append(
-                {
-                    "token": parse_token(token),
-                    "ref": format_token(parse_token(token)),
-                    "ok": problem is None,
-                    "problem": problem,
-                }
-            )
+        try:
+            ok, problem = _verify(store, token)
+        except NotFound:
+            if tokens:
+                raise
+            continue  # expired or removed since
+        item_id = parse_token(token)
+        results.append({"token": item_id, "ref": format_token(item_id), "ok": ok, "problem": problem})
     for name in () if tokens else store.strays():
         problem = f"{store.storage.place}/{name} is not an item: its name is not a token's; move it away"
         warn(problem)
         results.append({"token": None, "ref": None, "ok": False, "problem": problem})
-    if output == "json":
-        print_json(results)
-    damaged = sum(not result["ok"] for result in results)
+    if output != "text":
+        print_all(results, output)
     if output == "text":
-        write_out(f"Verified: {len(results) - damaged:,} good, {damaged:,} damaged")
-    if damaged:
+        write_out(_summary(results))
+    if not all(result["ok"] for result in results):
         ctx.exit(1)
 
 
-def _verify(store: Store, token: str, *, named: bool) -> str | None:
-    """Return what is wrong with an item, or None; ``gone`` for one that nobody named and that is no more."""
+def _summary(results: "list[dict[str, Any]]") -> str:
+    good = sum(result["ok"] is True for result in results)
+    unknown = sum(result["ok"] is None for result in results)
+    text = f"Verified: {good:,} good, {len(results) - good - unknown:,} damaged"
+    return f"{text}, {unknown:,} not checked" if unknown else text
+
+
+def _verify(store: Store, token: str) -> tuple[bool | None, str | None]:
+    """Return whether an item is good, None where nobody here can tell, and what is wrong."""
     try:
         with Progress(f"verified {token}") as progress:
             store.verify(token, progress=progress)
-    except NotFound:
-        if named:
-            raise
-        return "gone"
+    except MissingDependency as error:
+        problem = f"Not checked: {format_token(parse_token(token))}: {error}"
+        warn(problem)
+        return None, problem
     except (Corrupt, OSError) as error:
         problem = describe(error)
         warn(problem)
-        return problem
-    return None
+        return False, problem
+    return True, None

@@ -101,7 +101,7 @@ def _wait_for_stdout() -> None:
 def _announce(item: "Item", output: str, left: "list[Item]") -> None:
     """Print a token, the first of those that are `left`."""
     try:
-        if output == "json":
+        if output != "text":
             print_json(item_json(item), indent=None)
         else:
             write_out(item.token)

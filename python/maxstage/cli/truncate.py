@@ -12,7 +12,7 @@ from maxstage.cli.limits import common_limits, with_line_strategy
 from maxstage.cli.options import dir_option, named_folder
 from maxstage.cli.printing import print_json, warn, write_all
 from maxstage.cli.process import closed_at_start
-from maxstage.cli.types import SizeType
+from maxstage.cli.types import NameType, SizeType
 from maxstage.output.bound import bound
 
 TYPE_CHECKING = False
@@ -27,7 +27,7 @@ Examples:
   make 2>&1 | max truncate --strategy summary --max-bytes 8KiB
   max truncate --strategy both --max-bytes 64KiB build.log""",
 )
-@click.argument("file", required=False, type=click.Path())
+@click.argument("file", required=False, type=NameType())
 @click.option("--max-bytes", "max_stdout_bytes", type=SizeType(), help="Keep at most this much (1MiB).")
 @common_limits
 @click.option(

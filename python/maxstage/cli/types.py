@@ -6,6 +6,7 @@ from maxstage.cli.options import find_store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
     from collections.abc import Sequence
     from typing import Any
 
@@ -44,6 +45,18 @@ class TokenType(click.ParamType[str]):
             for item in items
             if (name := item.id if bare else item.token).startswith(typed)
         ]
+
+
+class NameType(click.Path):
+    """The name of a file or folder, which is not empty."""
+
+    def convert(
+        self, value: "Any", param: click.Parameter | None, ctx: click.Context | None
+    ) -> "str | bytes | os.PathLike[str]":
+        """Refuse an empty name, of which the system would say that there is no such file, naming none."""
+        if value == "":
+            self.fail("the name is empty", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 class CountType(click.IntRange):
@@ -97,8 +110,10 @@ _SHOWN = 60
 
 def shorten(value: object) -> str:
     """Return what was given, for an error: quoted, and no longer than a line has room for."""
+    from maxstage.humanize import quoted_bytes
+
     text = str(value)
-    return repr(text) if len(text) <= _SHOWN else repr(text[:_SHOWN]) + "..."
+    return quoted_bytes(repr(text[:_SHOWN])) + ("" if len(text) <= _SHOWN else "...")
 
 
 class SecondsType(click.ParamType[float]):
@@ -127,8 +142,10 @@ def parse_labels(_ctx: click.Context, _param: click.Parameter, values: "Sequence
     labels = {}
     for text in values:
         key, equals, value = text.partition("=")
-        if not equals or not key:
-            raise click.BadParameter(f"{text!r} is not of the form KEY=VALUE")
+        if not equals:
+            raise click.BadParameter(f"{shorten(text)} is not of the form KEY=VALUE")
+        if not key:
+            raise click.BadParameter(f"{shorten(text)} has no key before its =; write KEY=VALUE")
         labels[key] = value
         check_text(text)
     return labels
@@ -138,17 +155,29 @@ def parse_label_filter(
     _ctx: click.Context, _param: click.Parameter, values: "Sequence[str]"
 ) -> "dict[str, str | None]":
     """Read ``--label K[=V]`` options: a label, with any value or this one."""
+    for text in values:
+        if not text.partition("=")[0]:
+            raise click.BadParameter(f"{shorten(text)} names no label; write KEY or KEY=VALUE")
     pairs = (text.partition("=") for text in values)
     return {key: value if equals else None for key, equals, value in pairs}
 
 
 def parse_source(_ctx: click.Context, _param: click.Parameter, text: str | None) -> str | None:
     """Read a ``--source`` option."""
+    if text == "":
+        raise click.BadParameter("it is empty; name where the data came from, or leave the option out")
     return text if text is None else check_text(text)
+
+
+def parse_source_filter(_ctx: click.Context, _param: click.Parameter, glob: str | None) -> str | None:
+    """Read a ``--source`` option that chooses items: an empty one, of an unset variable, say, would choose none."""
+    if glob == "":
+        raise click.BadParameter("it is empty; write a pattern, like 'hubspot/*', or leave the option out")
+    return glob
 
 
 def check_text(text: str) -> str:
     """Refuse what a terminal would obey: it is shown in lists."""
     if not text.isprintable():
-        raise click.BadParameter(f"{text!a} has characters that can't be printed")
+        raise click.BadParameter(f"{shorten(text)} has characters that can't be printed")
     return text

@@ -2,10 +2,10 @@
 
 import click
 
-from maxstage.cli.options import output_option, pass_store
+from maxstage.cli.options import lines_option, pass_store
 from maxstage.cli.printing import describe, print_json, warn, write_out
 from maxstage.cli.prompting import confirm
-from maxstage.cli.types import TokenType, parse_label_filter
+from maxstage.cli.types import TokenType, parse_label_filter, parse_source_filter
 from maxstage.humanize import counted
 from maxstage.store.store import Store
 from maxstage.store.tokens import format_token, parse_token
@@ -20,7 +20,9 @@ Examples:
 )
 @click.argument("tokens", nargs=-1, metavar="[TOKEN]...", type=TokenType())
 @click.option("--all", "every", is_flag=True, help="Delete everything, damaged and pinned items too.")
-@click.option("--source", metavar="GLOB", help="Delete those whose source matches.")
+@click.option(
+    "--source", metavar="GLOB", callback=parse_source_filter, help="Delete those whose source matches."
+)
 @click.option(
     "--label",
     "labels",
@@ -31,7 +33,7 @@ Examples:
 )
 @click.option("--expired", is_flag=True, help="Delete those that have expired.")
 @click.option("-y", "--yes", is_flag=True, help="Delete without asking.")
-@output_option
+@lines_option
 @pass_store
 @click.pass_context
 def unstage(
@@ -77,7 +79,7 @@ def _delete(ctx: click.Context, store: Store, ids: list[str], output: str, *, na
             failed = True
             warn(f"{format_token(item_id)} could not be deleted: {describe(error)}")
             continue
-        if output == "json" and (deleted or named):
+        if output != "text" and (deleted or named):
             print_json({"token": item_id, "ref": format_token(item_id), "unstaged": deleted}, indent=None)
         elif deleted:
             write_out(f"Unstaged: {format_token(item_id)}")

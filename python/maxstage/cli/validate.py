@@ -2,9 +2,10 @@
 
 import click
 
-from maxstage.cli.options import dir_option, named_folder, output_option
-from maxstage.cli.printing import print_json, warn, write_out
+from maxstage.cli.options import dir_option, lines_option, named_folder
+from maxstage.cli.printing import print_all, print_json, warn, write_out
 from maxstage.cli.process import open_store_or_none
+from maxstage.cli.types import NameType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,10 +29,10 @@ Examples:
   max validate --validate-limits -o json flow.yaml
   max validate --schema > workflow.schema.json"""
 )
-@click.argument("file", required=False, type=click.Path())
+@click.argument("file", required=False, type=NameType())
 @click.option("--validate-limits", is_flag=True, help="Only report doubtful limits.")
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of the format.")
-@output_option
+@lines_option
 @dir_option
 @click.pass_context
 def validate(
@@ -60,8 +61,8 @@ def validate(
     problems = found.problems
     if validate_limits:
         problems = [problem for problem in problems if problem.of_limits or not problem.warning]
-    if output == "json":
-        print_json([problem.to_dict() for problem in problems])
+    if output != "text":
+        print_all((problem.to_dict() for problem in problems), output)
     else:
         for line in found.told(problems):
             warn(line)

@@ -7,6 +7,7 @@ import os
 import subprocess
 import threading
 
+from maxstage.errors import wrong_type
 from maxstage.files import write_all
 from maxstage.store.reading import OpenItem
 
@@ -89,8 +90,10 @@ def open_stdin(stdin: Stdin, store: Store | None) -> Iterator[Feed]:
             yield Feed(file.fileno())
     elif isinstance(stdin, OpenItem):
         yield _from_item(stdin)
-    else:
+    elif hasattr(stdin, "fileno"):
         yield Feed(stdin.fileno())
+    else:
+        raise wrong_type("stdin", stdin, "bytes, a path, a token, a descriptor, an open file or None")
 
 
 def _from_item(opened: OpenItem) -> Feed:

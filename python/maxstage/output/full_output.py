@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 
 from maxstage._backend import core
-from maxstage.errors import Error, Untrusted, describe
+from maxstage.errors import Error, Untrusted, describe, wrong_type
 from maxstage.humanize import printable
 from maxstage.interrupts import Deferred
+from maxstage.output.strategies import KEEP
 from maxstage.store.store import Store
 
 TYPE_CHECKING = False
@@ -131,6 +132,10 @@ class FullOutputs:
     def __init__(
         self, limits: Limits, store: Store | None, *, keep: Keep, source: str, owner: str | None
     ) -> None:
+        if keep not in tuple(KEEP):
+            raise ValueError(f"keep must be one of {', '.join(KEEP)}; not {keep!r}")
+        if store is not None and not isinstance(store, Store):
+            raise wrong_type("store", store, "a Store or None")
         threshold = limits.external_storage_threshold
         self._store: Store | None = None
         self._missing = ""

@@ -12,6 +12,7 @@ import os
 import subprocess
 import time
 
+from maxstage.errors import wrong_type
 from maxstage.interrupts import Deferred
 from maxstage.output.feed import Feed, open_stdin
 from maxstage.output.full_output import FullOutputs
@@ -218,7 +219,13 @@ def _words(argv: Sequence[str | os.PathLike[str]]) -> list[str]:
         raise TypeError(
             'argv must be a list like ["echo", "hi"]; for a shell command line ["sh", "-c", "echo hi"]'
         )
-    words = [os.fspath(word) for word in argv]
+    if not hasattr(argv, "__iter__"):
+        raise wrong_type("argv", argv, 'a list like ["echo", "hi"]')
+    words = []
+    for word in argv:
+        if not isinstance(word, str | os.PathLike):
+            raise wrong_type("each word of argv", word, "text or a path")
+        words.append(os.fspath(word))
     if not words:
         raise ValueError("argv must name a program: it is empty")
     return words
@@ -236,4 +243,6 @@ def _seconds(timeout: float | None) -> float | None:
 
 
 def _limits(limits: Limits | Mapping[str, Any] | None) -> Limits:
+    if limits is not None and not isinstance(limits, Limits) and not hasattr(limits, "items"):
+        raise wrong_type("limits", limits, "Limits, a mapping of them, or None")
     return limits if isinstance(limits, Limits) else Limits.parse(limits or {})

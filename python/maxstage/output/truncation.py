@@ -7,8 +7,9 @@ the limit; no UTF-8 character is cut; bytes that are not UTF-8 pass through.
 from typing import Generic, TypeVar, overload
 
 from maxstage._backend import core
+from maxstage.errors import wrong_type
 from maxstage.output.strategies import STRATEGIES
-from maxstage.sizes import parse_size
+from maxstage.sizes import MOST_COUNT, parse_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ def truncate(
 
     Raises:
         ValueError: A limit or the strategy is no good.
+        TypeError: An argument is of a wrong type.
 
     >>> cut = truncate("one\\ntwo\\n" * 100, max_bytes=60, strategy="head_lines")
     >>> print(cut.content, end="")
@@ -95,8 +97,11 @@ def truncate(
     >>> cut.original_size, cut.dropped_bytes
     (800, 784)
     """
+    if not isinstance(data, bytes | str):
+        raise wrong_type("data", data, "bytes or text")
+    limits = _checked(strategy, max_bytes, max_lines)
     raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
-    cut = core.truncate(raw, strategy, parse_size(max_bytes), max_lines, hint)
+    cut = core.truncate(raw, *limits, hint)
     if isinstance(data, str):
         return Truncation(cut.content.decode("utf-8", "surrogatepass"), cut, strategy)
     return Truncation(cut.content, cut, strategy)
@@ -104,17 +109,41 @@ def truncate(
 
 def truncate_stream(
     file: "BinaryIO",
-    max_bytes: int,
+    max_bytes: int | str,
     strategy: str = "tail",
     *,
     max_lines: int = 1000,
     hint: str | None = None,
 ) -> "core.Truncated":
-    """Cut what a binary file has from here to its end, in memory of about three times the limit."""
-    truncator = core.Truncator(strategy, max_bytes, max_lines)
+    """Cut what a binary file has from here to its end, in memory of about three times the limit.
+
+    Raises as `truncate` does.
+    """
+    if not hasattr(file, "read"):
+        raise wrong_type("file", file, "a binary file")
+    strategy, limit, max_lines = _checked(strategy, max_bytes, max_lines)
+    truncator = core.Truncator(strategy, limit, max_lines)
     while chunk := file.read(_READ):
+        if not isinstance(chunk, bytes):
+            raise TypeError(
+                f"file must give bytes, not {type(chunk).__name__}; open text files in binary mode"
+            )
         truncator.feed(chunk)
-    return truncator.render(max_bytes, hint)
+    return truncator.render(limit, hint)
+
+
+def _checked(strategy: str, max_bytes: int | str, max_lines: int) -> tuple[str, int, int]:
+    """Return arguments that are good, as the core takes them."""
+    if not isinstance(strategy, str):
+        raise wrong_type("strategy", strategy, f"one of {', '.join(STRATEGIES)}")
+    if not isinstance(max_lines, int) or isinstance(max_lines, bool):
+        raise wrong_type("max_lines", max_lines, "a whole number")
+    if max_lines < 1:
+        raise ValueError(f"max_lines must be at least 1, not {max_lines}")
+    try:
+        return strategy, parse_size(max_bytes), min(max_lines, MOST_COUNT)
+    except ValueError as error:
+        raise ValueError(f"max_bytes {error}, not {max_bytes!r}") from None
 
 
 def truncate_item(

@@ -3,6 +3,7 @@
 import itertools
 import os
 
+from maxstage.errors import wrong_type
 from maxstage.interrupts import Deferred
 
 TYPE_CHECKING = False
@@ -39,6 +40,8 @@ def publish_many(
         sync: Whether to wait for the disk.
     """
     published: list[Item] = []
+    if isinstance(data, bytes | bytearray | memoryview | str) or not hasattr(data, "__iter__"):
+        raise wrong_type("data", data, "several things to stage, like a list of bytes")
     rest = iter(data)
     # Each takes two descriptors, and half of those that a process may have are left to others.
     at_once = max(1, min(_AT_ONCE, os.sysconf("SC_OPEN_MAX") // 4))

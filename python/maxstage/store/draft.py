@@ -6,6 +6,7 @@ import time
 
 from maxstage._backend import core
 from maxstage.codecs import CODECS
+from maxstage.errors import wrong_type
 from maxstage.interrupts import Deferred
 from maxstage.store.metadata import Item, check_extra
 
@@ -31,6 +32,10 @@ _READ = 256 * 1024
 
 _FILE_STEP = 64 * 1024 * 1024
 """Bytes taken from a file at a time: a copy inside the kernel is fastest undisturbed, and these take some 20 ms."""
+
+
+_WANTED = "bytes, a path, a descriptor, a binary file or an iterable of bytes"
+"""What `Data` is, for people."""
 
 
 class Draft:
@@ -95,6 +100,8 @@ class Draft:
         """Take in all of `data`: bytes, a path, a file descriptor, a binary file object, or an iterable of bytes."""
         if isinstance(data, bytes | bytearray | memoryview):
             self.write(bytes(data))
+        elif isinstance(data, bool):  # a number to Python
+            raise wrong_type("data", data, _WANTED)
         elif isinstance(data, int):
             self.copy_from(data, "<stdin>" if data == 0 else f"<descriptor {data}>", progress=progress)
         elif isinstance(data, str | os.PathLike):
@@ -284,4 +291,8 @@ class Draft:
 
 def _chunks(data: "BinaryIO | Iterable[bytes]") -> "Iterable[bytes]":
     read = getattr(data, "read", None)
-    return data if read is None else iter(lambda: read(_READ), b"")
+    if read is not None:
+        return iter(lambda: read(_READ), b"")
+    if not hasattr(data, "__iter__"):
+        raise wrong_type("data", data, _WANTED)
+    return data

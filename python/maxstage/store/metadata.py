@@ -24,7 +24,7 @@ this is damaged, and costs that item alone. What we write never breaks it.
 
 from maxstage import light_json
 from maxstage.codecs import CODECS, NONE
-from maxstage.errors import Corrupt, InvalidMetadata
+from maxstage.errors import Corrupt, InvalidMetadata, wrong_type
 from maxstage.store.clock import format_time, parse_time
 from maxstage.store.tokens import format_token
 
@@ -277,6 +277,12 @@ def check_said(source: str | None, labels: "Mapping[str, str]") -> None:
     Raises:
         InvalidMetadata: It can't be shown, or is too large.
     """
+    if source is not None and not isinstance(source, str):
+        raise wrong_type("source", source, "text or None")
+    if not hasattr(labels, "items"):
+        raise wrong_type("labels", labels, 'a mapping like {"job": "42"}')
+    if source == "":
+        raise InvalidMetadata("source is empty; None tells it from the data")
     if source is not None and not source.isprintable():
         raise InvalidMetadata(f"source has characters that can't be printed: {source[:_SHOWN]!a}")
     if source is not None and len(source) > MOST_SOURCE:

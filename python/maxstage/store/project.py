@@ -3,7 +3,7 @@
 import os
 import stat
 
-from maxstage.errors import Corrupt, NoProject
+from maxstage.errors import Corrupt, NoProject, wrong_type
 from maxstage.files import is_trusted
 
 PROJECT = ".max"
@@ -57,11 +57,15 @@ def absolute(folder: "str | os.PathLike[str] | None" = None) -> str:
 
     Raises:
         NoProject: The name is empty, or the working directory, which it starts from, was deleted.
+        TypeError: It is no text and no path.
     """
-    if folder is not None and not os.fspath(folder):
-        raise NoProject("--dir is empty; name the folder that holds .max")
+    name = getattr(folder, "__fspath__", lambda: folder)()
+    if not isinstance(name, str | None):
+        raise wrong_type("folder", folder, "text or a path")
+    if name == "":
+        raise NoProject("The name of the folder is empty; name the folder that holds .max")
     try:
-        return os.getcwd() if folder is None else os.path.abspath(folder)
+        return os.getcwd() if name is None else os.path.abspath(name)
     except FileNotFoundError:
         raise NoProject("The working directory does not exist any more; change to another") from None
 
@@ -104,8 +108,13 @@ def open_layout(project: str, named: str) -> Layout:
         status = os.lstat(root)
     _check_owner(status, root, project)
     if not stat.S_ISDIR(status.st_mode):
-        raise Corrupt(f"{root} is not a directory (a symbolic link is refused); remove it and run max init")
+        raise no_directory(root)
     return layout
+
+
+def no_directory(root: str) -> Corrupt:
+    """Return the error for something else in the place of ``staging``."""
+    return Corrupt(f"{root} is not a directory (a symbolic link is refused); remove it and run max init")
 
 
 def is_trusted_directory(path: str, project: str) -> bool:

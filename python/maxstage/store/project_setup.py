@@ -1,9 +1,10 @@
 """Making a project: the ``.max`` directory and what lies in it."""
 
+import errno
 import os
 
 from maxstage.settings import SETTINGS, Setting
-from maxstage.store.project import Layout, absolute
+from maxstage.store.project import Layout, absolute, no_directory
 from maxstage.trust import check_path
 
 _GITIGNORE = "# Staged data is nobody's source: keep all of it out of git.\n*\n"
@@ -21,7 +22,7 @@ _LIMITS = """
 """
 
 
-def init_project(folder: str) -> bool:
+def init_project(folder: "str | os.PathLike[str]") -> bool:
     """Make ``folder/.max``, private to the user; what is there already stays as it is.
 
     Returns:
@@ -29,9 +30,13 @@ def init_project(folder: str) -> bool:
 
     Raises:
         Untrusted: What is there belongs to another user.
+        Corrupt: ``staging`` is there and is no directory.
+        OSError: It can't be made.
     """
     layout = Layout(absolute(folder))
     made = _make_directory(layout.base)
+    if os.path.lexists(layout.root) and (os.path.islink(layout.root) or not os.path.isdir(layout.root)):
+        raise no_directory(layout.root)
     for path in (layout.base, layout.root, layout.config):
         check_path(path, layout.project)
     made |= _make_directory(layout.root)
@@ -62,7 +67,7 @@ def _make_directory(path: str) -> bool:
         os.mkdir(path, 0o700)
     except FileExistsError:
         if not os.path.isdir(path):
-            raise
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
         return False  # somebody else has made it this moment
     return True
 

@@ -5,22 +5,22 @@ import os
 import stat
 
 from maxstage._backend import core
+from maxstage.errors import Error
 from maxstage.interrupts import Deferred
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from maxstage.store.draft import Data, Draft, Progress
     from maxstage.store.metadata import Item
     from maxstage.store.storage.protocol import Storage
 
-    Cutter = Callable[[core.Reader], Generator[int, None, None]]
+    Cutter = Callable[[core.Reader], Iterator[int]]
 
 MOST_PARTS = 10_000
-"""Items that a caller may ask for by number: each is two files and a line of output, and a mistyped number would
-fill the directory. By lines there may be more, since the data says how many."""
+"""Items that one call makes: each is two files and a line of output, and a mistyped number would fill the directory."""
 
 _LOOK = 64 * 1024
 """Bytes read at a time when looking for the end of a line."""
@@ -29,7 +29,7 @@ _LOOK = 64 * 1024
 def by_size(parts: int) -> "Cutter":
     """Cut into `parts` of about equal size; the offsets where they end, the last one the size of the data."""
 
-    def cut(reader: "core.Reader") -> "Generator[int, None, None]":
+    def cut(reader: "core.Reader") -> "Iterator[int]":
         at = 0
         for number in range(1, parts + 1):
             at = max(at, _line_end(reader, reader.size * number // parts))
@@ -39,14 +39,23 @@ def by_size(parts: int) -> "Cutter":
 
 
 def by_lines(count: int) -> "Cutter":
-    """Cut into parts of `count` lines; empty data is one empty part."""
+    """Cut into parts of `count` lines; empty data is one empty part. Raises `Error` where they would be too many."""
 
-    def cut(reader: "core.Reader") -> "Generator[int, None, None]":
+    def cut(reader: "core.Reader") -> "Iterator[int]":
         at = _lines_end(reader, 0, count)
         yield at
+        parts = 1
         while at < reader.size:
+            if parts == MOST_PARTS:
+                from maxstage.humanize import counted
+
+                raise Error(
+                    f"Cut into items of {counted(count, 'line')} the data would be more than {MOST_PARTS:,} items, "
+                    "the most at once; take more lines for each"
+                )
             at = _lines_end(reader, at, count)
             yield at
+            parts += 1
 
     return cut
 
@@ -115,15 +124,12 @@ def publish_parts(
     items: list[Item] = []
     with Deferred() as signals:
         try:
-            with contextlib.ExitStack() as stack, _spool(data, new_spool, signals, progress) as (fd, name):
+            with _spool(data, new_spool, signals, progress) as (fd, name):
                 start = 0
-                ends = cutter(core.Reader(fd, name, file_size=os.fstat(fd).st_size))
-                stack.callback(ends.close)  # while signals wait, not whenever it is let go of
-                while True:
-                    with signals.open():
-                        end = next(ends, None)
-                    if end is None:
-                        break
+                with signals.open():
+                    # All of them first: where they are too many, nothing is begun.
+                    ends = list(cutter(core.Reader(fd, name, file_size=os.fstat(fd).st_size)))
+                for end in ends:
                     with new_draft() as draft:
                         with signals.open():
                             os.lseek(fd, start, os.SEEK_SET)

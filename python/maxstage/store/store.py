@@ -4,7 +4,7 @@ import os
 import time
 
 from maxstage.codecs import codec_named
-from maxstage.errors import NoProject
+from maxstage.errors import NoProject, wrong_type
 from maxstage.interrupts import Deferred
 from maxstage.settings import Settings, load_settings
 from maxstage.store.project import Layout, absolute, find_project, open_layout
@@ -113,12 +113,12 @@ class Store:
     @classmethod
     def _open_store(cls, folder: "str | os.PathLike[str]") -> "Store":
         """Open the store of the project in `folder`, which holds ``.max``. Raises as `find` does."""
-        return cls._open(os.fspath(folder))
+        return cls._open(folder)
 
     @classmethod
-    def _open(cls, folder: str, named: str | None = None) -> "Store":
-        project = absolute(folder)
-        layout = open_layout(project, named or folder)
+    def _open(cls, folder: "str | os.PathLike[str]", named: str | None = None) -> "Store":
+        project = absolute(_named(folder))
+        layout = open_layout(project, named or os.fspath(folder))
         return cls(layout, open_storage(layout), load_settings(layout.config, project))
 
     def at(self, project: str | None) -> "Store":
@@ -130,7 +130,7 @@ class Store:
         """Make a project in `folder` if there is none, and open its store."""
         from maxstage.store.project_setup import init_project
 
-        init_project(os.fspath(folder))
+        init_project(_named(folder))
         return cls.open(folder)
 
     # Staging
@@ -139,7 +139,7 @@ class Store:
         self,
         data: "Data",
         *,
-        ttl: "timedelta | float | None" = None,
+        ttl: "timedelta | float | str | None" = None,
         pin: bool = False,
         source: str | None = None,
         content_type: "ContentType | None" = None,
@@ -181,7 +181,7 @@ class Store:
         self,
         data: "Iterable[Data]",
         *,
-        ttl: "timedelta | float | None" = None,
+        ttl: "timedelta | float | str | None" = None,
         pin: bool = False,
         source: str | None = None,
         content_type: "ContentType | None" = None,
@@ -216,7 +216,7 @@ class Store:
             data,
             lambda: self.draft(compress, sync=False),
             lambda draft: draft.finalize(**settings),
-            sync=self.settings.sync if sync is None else sync,
+            sync=self._synced(sync),
         )
         # They expire together.
         for item in items[:1]:
@@ -229,7 +229,7 @@ class Store:
         *,
         parts: int | None = None,
         lines: int | None = None,
-        ttl: "timedelta | float | None" = None,
+        ttl: "timedelta | float | str | None" = None,
         source: str | None = None,
         content_type: "ContentType | None" = None,
         labels: "Mapping[str, str] | None" = None,
@@ -243,7 +243,7 @@ class Store:
             data: As for `stage`.
             parts: Cut into this many items of about equal size, 10,000 at most; some are empty where there are
                 fewer lines.
-            lines: Cut into items of this many lines.
+            lines: Cut into items of this many lines; into 10,000 items at most, too.
             ttl: Time until they expire, a timedelta or minutes; None for the setting.
             source: Where they came from; None tells it from each one's first record.
             content_type: ``ndjson``, ``json`` or ``text``; None tells it from the data of each.
@@ -251,9 +251,14 @@ class Store:
             compress: The codec, as for `stage`.
             sync: Whether they must survive power loss; None for the setting.
             progress: Called now and then with the bytes taken since.
+
+        Raises:
+            Error: By `lines` there would be too many items. And what `stage` raises.
         """
-        if (parts is None) == (lines is None) or (parts or lines or 0) < 1:
-            raise ValueError("give either parts or lines, at least 1")
+        for name, number in (("parts", parts), ("lines", lines)):
+            _check_count(name, number, least=1)
+        if (parts is None) == (lines is None):
+            raise ValueError("give either parts or lines")
         from maxstage.store import split as splitting
 
         if parts is not None and parts > splitting.MOST_PARTS:
@@ -276,7 +281,7 @@ class Store:
 
     def _publication(
         self,
-        ttl: "timedelta | float | None",
+        ttl: "timedelta | float | str | None",
         pin: bool,
         source: str | None,
         content_type: str | None,
@@ -287,7 +292,8 @@ class Store:
             raise ValueError(f"content_type must be ndjson, json or text, not {content_type!r}")
         from maxstage.store.metadata import check_said
 
-        check_said(source, labels or {})
+        check_said(source, {} if labels is None else labels)
+        _check_flag("pin", pin)
 
         return {
             "ttl_minutes": None if pin else self._minutes(ttl),
@@ -319,18 +325,27 @@ class Store:
             self.storage,
             settings,
             codec=codec_named(settings.compress if compress is None else compress),
-            sync=settings.sync if sync is None else sync,
+            sync=self._synced(sync),
             items=items,
             spool=spool,
         )
 
-    def _minutes(self, ttl: "timedelta | float | None") -> float:
+    def _synced(self, sync: bool | None) -> bool:
+        if sync is None:
+            return self.settings.sync
+        _check_flag("sync", sync)
+        return sync
+
+    def _minutes(self, ttl: "timedelta | float | str | None") -> float:
         if ttl is None:
             return self.settings.ttl_minutes
         from maxstage.durations import parse_minutes
 
+        seconds = getattr(ttl, "total_seconds", None)
+        if seconds is None and not isinstance(ttl, int | float | str):
+            raise wrong_type("ttl", ttl, 'a timedelta, minutes, or text like "2h"')
         try:
-            return parse_minutes(ttl if isinstance(ttl, int | float) else ttl.total_seconds() / 60)
+            return parse_minutes(ttl if seconds is None else seconds() / 60)
         except ValueError as error:
             raise ValueError(f"ttl {error}") from None
 
@@ -389,8 +404,11 @@ class Store:
         limit: int | None = None,
     ) -> "tuple[Items, Ids]":
         """Return what `list` returns, and what is damaged: ids of items, and names of files that belong to none."""
-        if limit is not None and limit < 0:
-            raise ValueError(f"limit must be at least 0, not {limit}")
+        _check_count("limit", limit, least=0)
+        if source is not None and not isinstance(source, str):
+            raise wrong_type("source", source, "a shell pattern or None")
+        if not hasattr(labels, "items") and labels is not None:
+            raise wrong_type("labels", labels, 'a mapping like {"job": "42"}')
         from maxstage.store.listing import scan
 
         return scan(self.storage, source, labels or {}, limit)
@@ -415,7 +433,7 @@ class Store:
 
     # Changing
 
-    def renew(self, token: str, ttl: "timedelta | float | None" = None) -> "Item":
+    def renew(self, token: str, ttl: "timedelta | float | str | None" = None) -> "Item":
         """Let an item expire `ttl` from now (a timedelta or minutes; None for the setting). Raises as `info` does."""
         minutes = self._minutes(ttl)
         return self._set_expiry(token, int(time.time()) + minutes * 60)
@@ -424,7 +442,7 @@ class Store:
         """Let an item never expire. Raises as `info` does."""
         return self._set_expiry(token, None)
 
-    def unpin(self, token: str, ttl: "timedelta | float | None" = None) -> "Item":
+    def unpin(self, token: str, ttl: "timedelta | float | str | None" = None) -> "Item":
         """Let a pinned item expire again, `ttl` from now; one that expires already stays as it is."""
         item = self.info(token)
         return self.renew(token, ttl) if item.pinned else item
@@ -478,6 +496,27 @@ class Store:
         from maxstage.store.sweep import DEAD_SECONDS, sweep
 
         return sweep(self.storage, dry_run=dry_run, orphan_seconds=DEAD_SECONDS)
+
+
+def _named(folder: "str | os.PathLike[str]") -> "str | os.PathLike[str]":
+    """Refuse None, which `absolute` takes for the working directory."""
+    if folder is None:
+        raise wrong_type("folder", folder, "text or a path")
+    return folder
+
+
+def _check_count(name: str, value: object, *, least: int) -> None:
+    if value is None:
+        return
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise wrong_type(name, value, "a whole number or None")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, not {value}")
+
+
+def _check_flag(name: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise wrong_type(name, value, "true or false")
 
 
 def _source_in(prefix: bytes, content_type: "ContentType") -> str | None:

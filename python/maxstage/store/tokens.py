@@ -6,7 +6,7 @@ up to 32 where a store that several machines share wants ids that nobody can gue
 
 import os
 
-from maxstage.errors import InvalidToken
+from maxstage.errors import InvalidToken, wrong_type
 
 PREFIX = "max:"
 LEAST_DIGITS = 8
@@ -42,14 +42,19 @@ def parse_token(text: str) -> str:
 
     Raises:
         InvalidToken: `text` is anything else.
+        TypeError: It is no text.
 
     >>> parse_token(" MAX:A1B2C3D4\\n")
     'a1b2c3d4'
     """
+    if not isinstance(text, str):
+        raise wrong_type("token", text, 'text like "max:a1b2c3d4"')
     item_id = text.strip().lower().removeprefix(PREFIX)
     if is_id(item_id):
         return item_id
-    shown = ascii(text[:_SHOWN])[1:-1] + ("..." if len(text) > _SHOWN else "")
+    from maxstage.humanize import quoted_bytes
+
+    shown = quoted_bytes(ascii(text[:_SHOWN])[1:-1]) + ("..." if len(text) > _SHOWN else "")
     raise InvalidToken(
         f"Invalid token: {shown or '(empty)'}; a token is max: and {LEAST_DIGITS} to {MOST_DIGITS} hex digits, "
         "like max:a1b2c3d4"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from maxstage.errors import WorkflowError
+from maxstage.files import Naming
 from maxstage.humanize import printable
 from maxstage.workflow.format import schema
 from maxstage.workflow.format.agents import PROVIDERS
@@ -54,7 +55,7 @@ def _read(path: str) -> bytes:
     if "\0" in path:
         raise WorkflowError(f"{printable(path, LONGEST_TEXT)} is not the name of a file")
     # A FIFO that nobody writes to must not hold us up.
-    with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
+    with Naming(path), open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
         kind = os.fstat(file.fileno()).st_mode
         # The pipe that a shell gives for <(command) has no name of its own; its writer is there.
         pipe = stat.S_ISFIFO(kind) and not os.path.exists(os.path.realpath(path))

@@ -135,6 +135,8 @@ class RunState:
 
     def _unreadable(self, error: Exception) -> WorkflowError:
         """Return what is said of a state that can't be read: whether it is damaged, or only can't be read now."""
+        if isinstance(error, sqlite3.Error) and tables.is_of_writing(error):
+            return self._unwritable(error)
         damaged = not isinstance(error, sqlite3.Error) or tables.is_damage(error)
         kind, text = (
             (DamagedRun, "is damaged and can't be read") if damaged else (WorkflowError, "can't be read")

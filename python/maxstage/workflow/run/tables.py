@@ -44,6 +44,19 @@ SIDES = ("-wal", "-shm", "-journal")
 """What SQLite adds to the name of a file for those that it keeps beside it."""
 
 
+_OF_WRITING = (
+    "SQLITE_FULL",
+    "SQLITE_READONLY",
+    "SQLITE_IOERR_DELETE",
+    "SQLITE_IOERR_DIR_FSYNC",
+    "SQLITE_IOERR_FSYNC",
+    "SQLITE_IOERR_SHM",
+    "SQLITE_IOERR_TRUNCATE",
+    "SQLITE_IOERR_WRITE",
+)
+"""What the names of SQLite's errors begin with where it was writing that failed; -shm is a file that queries write."""
+
+
 def create(path: str, facts: Mapping[str, Any]) -> None:
     """Make a new file, with what is known from the beginning. The caller holds the lock of its run.
 
@@ -149,6 +162,12 @@ def is_damage(error: sqlite3.Error) -> bool:
     # SQLITE_ERROR is a table or a column that there is not, or text that is no text.
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
     return code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
+
+
+def is_of_writing(error: sqlite3.Error) -> bool:
+    """Whether an error says that something could not be written, which a query may have to as well."""
+    name: str = getattr(error, "sqlite_errorname", "")
+    return name.startswith(_OF_WRITING)
 
 
 def version_of(db: sqlite3.Connection) -> int:

@@ -3,7 +3,7 @@
 import os
 
 from maxstage.store.storage.local.items import load_item
-from maxstage.store.storage.local.layout import EXPIRED, LOCK, META, SWEEP, ItemLayout, names_with
+from maxstage.store.storage.local.layout import EXPIRED, LOCK, META, SWEEP, ItemLayout, WhileThere, names_with
 from maxstage.store.tokens import is_id
 
 # What only some commands need is imported where it is used: reading one item takes less time than importing all this.
@@ -127,7 +127,8 @@ class LocalStorage:
 
     def free_space(self) -> int | None:
         """Return the bytes that the file system has room for."""
-        disk = os.statvfs(self.layout.root)
+        with WhileThere(self.layout):
+            disk = os.statvfs(self.layout.root)
         return disk.f_bavail * disk.f_frsize
 
     def batch(self) -> "AbstractContextManager[Callable[[Sequence[Upload]], None]]":

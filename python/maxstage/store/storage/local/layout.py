@@ -70,6 +70,26 @@ class ItemLayout(Layout):
         return self.path(f".{item_id}{suffix}")
 
 
+class WhileThere:
+    """Says of a file that is not there, where that is so, that the whole store was deleted since it was opened.
+
+    Args:
+        layout: The store.
+    """
+
+    __slots__ = ("_root",)
+
+    def __init__(self, layout: ItemLayout) -> None:
+        self._root = layout.root
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if isinstance(error, FileNotFoundError) and not os.path.lexists(self._root):
+            raise FileNotFoundError(error.errno, "The store was deleted meanwhile", self._root) from None
+
+
 def open_regular(path: str) -> int:
     """Open a file of the store for reading.
 
@@ -100,7 +120,7 @@ def names_with(layout: ItemLayout, suffix: str) -> "Iterator[str]":
     Metadata is what does not begin with a dot; everything else that belongs to an id does.
     """
     hidden = suffix != META
-    with os.scandir(layout.root) as entries:
+    with WhileThere(layout), os.scandir(layout.root) as entries:
         for entry in entries:
             name = entry.name
             if name.endswith(suffix) and name.startswith(".") == hidden:

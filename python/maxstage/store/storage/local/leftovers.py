@@ -8,7 +8,7 @@ backup was restored, say. Then the mark goes and the item stays.
 import os
 
 from maxstage.files import remove, try_lock
-from maxstage.store.storage.local.layout import CLAIM, DATA, EXPIRED, LEAVING, META, PART, UPDATE
+from maxstage.store.storage.local.layout import CLAIM, DATA, EXPIRED, LEAVING, META, PART, UPDATE, WhileThere
 from maxstage.store.storage.local.locking import Locked
 from maxstage.store.storage.protocol import Busy
 
@@ -33,7 +33,7 @@ def find(
         orphan_seconds: How old a file must be to be nobody's.
         tombstone_seconds: How old a tombstone must be.
     """
-    with os.scandir(layout.root) as entries:
+    with WhileThere(layout), os.scandir(layout.root) as entries:
         names = [entry.name for entry in entries]
     owned = {name.removesuffix(META) for name in names if name.endswith(META)}
     groups: list[list[Leftover]] = [[], []]

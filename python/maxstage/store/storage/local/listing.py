@@ -7,7 +7,7 @@ import sys
 from maxstage.errors import Corrupt
 from maxstage.store.storage.local.index import ask
 from maxstage.store.storage.local.items import load_item
-from maxstage.store.storage.local.layout import DATA, EXPIRED, META, PART, names_with
+from maxstage.store.storage.local.layout import DATA, EXPIRED, META, PART, WhileThere, names_with
 from maxstage.store.tokens import is_id
 
 TYPE_CHECKING = False
@@ -90,7 +90,7 @@ def usage(layout: "ItemLayout", *, published: bool) -> int:
     extensions = DATA if published else (*DATA, PART)
     no_data = (META, EXPIRED)
     total = 0
-    with os.scandir(layout.root) as entries:
+    with WhileThere(layout), os.scandir(layout.root) as entries:
         for entry in entries:
             if entry.name.endswith(extensions) and not entry.name.endswith(no_data):
                 try:

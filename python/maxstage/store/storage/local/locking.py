@@ -1,10 +1,11 @@
 """The lock of a store, held while metadata is changed or deleted."""
 
+import errno
 import os
 import time
 
 from maxstage.files import try_lock, wait_for_lock
-from maxstage.store.storage.local.layout import LOCK, SWEEP
+from maxstage.store.storage.local.layout import LOCK, SWEEP, WhileThere
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,12 +32,12 @@ class Locked:
     """
 
     def __init__(self, layout: "ItemLayout", patience: float | None = None) -> None:
-        self._path = layout.path(LOCK)
+        self._layout = layout
         self._patience = patience
         self._fd = -1
 
     def __enter__(self) -> bool:
-        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        self._fd = _open(self._layout, LOCK)
         try:
             if self._patience is not None:
                 return _try_for(self._fd, self._patience)
@@ -58,16 +59,28 @@ class Sweeping:
     """
 
     def __init__(self, layout: "ItemLayout") -> None:
-        self._path = layout.path(SWEEP)
+        self._layout = layout
         self._fd = -1
 
     def __enter__(self) -> bool:
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        self._fd = os.open(self._path, flags, 0o600)
+        self._fd = _open(self._layout, SWEEP)
         return try_lock(self._fd)
 
     def __exit__(self, *exc: object) -> None:
         os.close(self._fd)
+
+
+def _open(layout: "ItemLayout", name: str) -> int:
+    """Open a file that is there to be locked, or make it; nothing else that somebody has put there is waited for."""
+    path = layout.path(name)
+    try:
+        with WhileThere(layout):
+            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        # ELOOP: a symbolic link; ENXIO: a socket.
+        if error.errno not in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+            raise
+        raise OSError(error.errno, "Not a regular file; remove it", path) from None
 
 
 def _try_for(fd: int, seconds: float) -> bool:

@@ -6,7 +6,7 @@ from maxstage._backend import core
 from maxstage.errors import QuotaExceeded
 from maxstage.files import remove, write_all
 from maxstage.store.storage.local.items import sync_directory
-from maxstage.store.storage.local.layout import CLAIM, EXPIRED, LEAVING, PART, ItemLayout
+from maxstage.store.storage.local.layout import CLAIM, EXPIRED, LEAVING, PART, ItemLayout, WhileThere
 from maxstage.store.tokens import new_id
 
 TYPE_CHECKING = False
@@ -32,7 +32,8 @@ class LocalUpload:
     def __init__(self, layout: ItemLayout, id_bytes: int) -> None:
         self._layout = layout
         self._data = ""
-        self.id, self._claim_fd, self.fd = _claim(layout, id_bytes)
+        with WhileThere(layout):
+            self.id, self._claim_fd, self.fd = _claim(layout, id_bytes)
         self.name = layout.hidden(self.id, PART)
 
     def put_metadata(self, item: "Item") -> None:
@@ -49,15 +50,16 @@ class LocalUpload:
         """Make the item visible. See `Upload.publish`."""
         layout = self._layout
         renames = [(self.name, self._data), (layout.hidden(self.id, CLAIM), layout.meta(self.id))]
-        if check is None:
-            core.rename(renames)
-        else:
-            from maxstage.store.storage.local.locking import PATIENCE, Locked
-
-            # One after the other: of two for whom there is room alone, but not together, one gets it.
-            with Locked(layout, PATIENCE):
-                check()
+        with WhileThere(layout):
+            if check is None:
                 core.rename(renames)
+            else:
+                from maxstage.store.storage.local.locking import PATIENCE, Locked
+
+                # One after the other: of two for whom there is room alone, but not together, one gets it.
+                with Locked(layout, PATIENCE):
+                    check()
+                    core.rename(renames)
         if sync:
             sync_directory(layout.root)
         self._close()
@@ -84,7 +86,8 @@ class LocalUpload:
 
     def detach(self) -> int:
         """Return a descriptor of the part, which has no name any more: its bytes no longer count as the store's."""
-        fd = os.open(self.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with WhileThere(self._layout):
+            fd = os.open(self.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             os.unlink(self.name)
         except BaseException:
