@@ -11,6 +11,7 @@ from typing import ClassVar, Literal, TypeAlias, final
 __all__ = [
     "Capture",
     "Event",
+    "Plain",
     "Reader",
     "RedactionRules",
     "Redactor",
@@ -297,6 +298,20 @@ def truncate_ends(
     """
 
 @final
+class Plain:
+    """Makes a text plain while it streams by: without ANSI escape sequences, `\\r` and `\\b` resolved.
+
+    At most 64 KiB of a line are held back, since they may be written over.
+    """
+
+    def __new__(cls) -> Plain: ...
+    def feed(self, data: bytes, /) -> bytes:
+        """Take in the next part of the text; return what is certain."""
+
+    def finish(self) -> bytes:
+        """Return what is held back of the last line; more text goes on with that line."""
+
+@final
 class StreamLimits:
     """What may be held of one stream.
 
@@ -305,10 +320,11 @@ class StreamLimits:
         max_bytes: Bytes kept at most, marker included.
         max_lines: Lines kept at most, for the two line strategies.
         keep_above: Bytes above which the stream is kept whole even if it was not cut; None: never.
+        plain: Whether what is cut and shown is the text as `Plain` makes it; what is kept whole is as it came.
     """
 
     def __new__(
-        cls, strategy: str, max_bytes: int, max_lines: int, keep_above: int | None, /
+        cls, strategy: str, max_bytes: int, max_lines: int, keep_above: int | None, /, *, plain: bool = False
     ) -> StreamLimits: ...
 
 @final

@@ -13,6 +13,7 @@ use rustix::io::Errno;
 use crate::copy::Writer;
 use crate::error::{Check, Error, Result};
 use crate::fd::{self, CHUNK};
+use crate::plain::Plain;
 use crate::truncate::{Limit, Truncated, Truncator};
 
 /// How long a wait lasts at most before signals are looked for: one that comes just before the wait begins
@@ -37,10 +38,16 @@ pub enum Event {
 /// One of the two streams.
 pub struct Stream {
     truncator: Truncator,
+    /// Bytes that came.
+    size: u64,
+    /// Makes plain what is shown; what is kept whole is as it came.
+    plain: Option<Plain>,
     open: bool,
     /// Above this many bytes it is kept whole; `None`: never.
     keep_above: Option<u64>,
     pending: Vec<u8>,
+    /// Bytes that may be shown.
+    max_bytes: usize,
     keeping: Keeping,
     /// The first bytes, for a live follower: what the strategy keeps need not have them.
     begun: Vec<u8>,
@@ -64,7 +71,41 @@ impl Stream {
     pub fn new(limit: Limit, keep_above: Option<u64>) -> Self {
         let keeping = if keep_above.is_some() { Keeping::NotYet } else { Keeping::Never };
         let (pending, begun) = (Vec::new(), Vec::new());
-        Self { truncator: Truncator::new(limit), open: true, keep_above, pending, keeping, begun, live: 0 }
+        let truncator = Truncator::new(limit);
+        let max_bytes = limit.max_bytes;
+        Self {
+            truncator,
+            max_bytes,
+            size: 0,
+            plain: None,
+            open: true,
+            keep_above,
+            pending,
+            keeping,
+            begun,
+            live: 0,
+        }
+    }
+
+    /// Shows the text without what only a terminal understands.
+    pub fn make_plain(&mut self) {
+        self.plain = Some(Plain::default());
+    }
+
+    /// Takes in what may be shown.
+    fn show(&mut self, data: &[u8]) {
+        let followed = data.len().min(self.live.saturating_sub(self.begun.len()));
+        self.begun.extend_from_slice(&data[..followed]);
+        self.truncator.feed(data);
+    }
+
+    /// Takes in what the plain text holds back, before that is looked at.
+    fn finish(&mut self) {
+        if let Some(plain) = &mut self.plain {
+            let mut rest = Vec::new();
+            plain.finish(&mut rest);
+            self.show(&rest);
+        }
     }
 
     /// Takes in what was read. Nothing of it is lost where the writer fails.
@@ -74,9 +115,14 @@ impl Stream {
         writer: Option<(&mut Writer, BorrowedFd<'_>)>,
         check: Check<'_>,
     ) -> Result<()> {
-        let followed = data.len().min(self.live.saturating_sub(self.begun.len()));
-        self.begun.extend_from_slice(&data[..followed]);
-        self.truncator.feed(data);
+        self.size += data.len() as u64;
+        if let Some(plain) = &mut self.plain {
+            let mut shown = Vec::new();
+            plain.feed(data, &mut shown);
+            self.show(&shown);
+        } else {
+            self.show(data);
+        }
         match (self.keeping, writer) {
             (Keeping::NotYet, _) => self.pending.extend_from_slice(data),
             (Keeping::Writer, Some((writer, file))) => writer.write(file, data, check)?,
@@ -86,20 +132,23 @@ impl Stream {
     }
 
     fn must_be_kept(&self) -> bool {
-        self.keeping == Keeping::NotYet
-            && self.keep_above.is_some_and(|above| self.truncator.size() > above || self.truncator.is_over())
+        let held = self.plain.as_ref().map_or(0, Plain::held);
+        let shown = self.truncator.size() + held as u64;
+        let is_over = self.truncator.is_over() || shown > self.max_bytes as u64;
+        self.keeping == Keeping::NotYet && self.keep_above.is_some_and(|above| self.size > above || is_over)
     }
 
     /// The text so far, cut to `max_bytes`.
     #[must_use]
-    pub fn render(&self, max_bytes: usize, hint: Option<&str>) -> Truncated {
+    pub fn render(&mut self, max_bytes: usize, hint: Option<&str>) -> Truncated {
+        self.finish();
         self.truncator.render(max_bytes, hint)
     }
 
     /// Bytes so far.
     #[must_use]
     pub fn size(&self) -> u64 {
-        self.truncator.size()
+        self.size
     }
 
     /// The first bytes so far; those that a live follower is shown.
@@ -116,8 +165,6 @@ pub struct Capture {
     /// What both may have kept together before both are kept whole; the second is cut last.
     max_combined: u64,
     limits: [u64; 2],
-    /// Bytes of the beginning of each stream that are reported as they come.
-    live: u64,
     exit_seen: bool,
     buffer: Vec<u8>,
 }
@@ -132,7 +179,7 @@ impl Capture {
         for stream in &mut streams {
             stream.live = usize::try_from(live).unwrap_or(usize::MAX);
         }
-        Self { streams, max_combined, limits, live, exit_seen: false, buffer: vec![0; CHUNK] }
+        Self { streams, max_combined, limits, exit_seen: false, buffer: vec![0; CHUNK] }
     }
 
     /// Notes that a stream is not there.
@@ -229,14 +276,15 @@ impl Capture {
         };
         let count = fd::read(*fd, &mut self.buffer, check)?;
         if count == 0 {
+            stream.finish();
             stream.open = false;
             return Ok(false);
         }
-        let before = stream.size();
+        let before = stream.begun.len();
         let writer = writer.as_mut().map(|(writer, file)| (&mut **writer, *file));
         // No more was read than there is room for.
         stream.take(&self.buffer[..count], writer, check)?;
-        Ok(before < self.live)
+        Ok(before < stream.begun.len())
     }
 
     /// Returns a stream that must be kept whole and is not yet.
@@ -314,7 +362,7 @@ mod tests {
         let fds = [out.as_fd(), err.as_fd()];
         let event = capture.pump(fds, None, &mut [None, None], PATIENCE_MS, &mut go_on).unwrap();
         assert_eq!(event, Event::End);
-        let texts = capture.streams.each_ref().map(|stream| stream.render(100, None).content);
+        let texts = capture.streams.each_mut().map(|stream| stream.render(100, None).content);
         assert_eq!(texts, [b"to stdout\n", b"to stderr\n"]);
     }
 

@@ -17,6 +17,7 @@ pub mod fd;
 pub mod json;
 pub mod lines;
 pub mod observe;
+pub mod plain;
 pub mod publish;
 pub mod read;
 pub mod redact;
@@ -46,6 +47,8 @@ mod _core {
     use crate::bindings::fd::sync_file_system;
     #[pymodule_export]
     use crate::bindings::lines::{count_newlines, crc32};
+    #[pymodule_export]
+    use crate::bindings::plain::Plain;
     #[pymodule_export]
     use crate::bindings::publish::{claim, rename};
     #[pymodule_export]

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from maxstage._pure.descriptor import sync_file_system
     from maxstage._pure.detect import content_type
     from maxstage._pure.lines import count_newlines, crc32
+    from maxstage._pure.plain import Plain
     from maxstage._pure.publish import claim, rename
     from maxstage._pure.read import Reader
     from maxstage._pure.redact import RedactionRules, Redactor
@@ -26,6 +27,7 @@ _HOMES = {
     "content_type": "detect",
     "count_newlines": "lines",
     "crc32": "lines",
+    "Plain": "plain",
     "claim": "publish",
     "rename": "publish",
     "Reader": "read",
@@ -42,6 +44,7 @@ a function: importing it would put the module in its place.)"""
 __all__ = [
     "Capture",
     "Event",
+    "Plain",
     "Reader",
     "RedactionRules",
     "Redactor",

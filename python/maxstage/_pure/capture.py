@@ -5,6 +5,7 @@ import select
 import time
 
 from maxstage._pure import descriptor
+from maxstage._pure.plain import Plain
 from maxstage._pure.truncation import Truncator, check_limit
 from maxstage.interrupts import Deferred
 
@@ -20,12 +21,15 @@ _NOT_YET, _WRITER, _NEVER = range(3)
 class StreamLimits:
     """What may be held of one stream. See the stub of the compiled module."""
 
-    def __init__(self, strategy: str, max_bytes: int, max_lines: int, keep_above: int | None, /) -> None:
+    def __init__(
+        self, strategy: str, max_bytes: int, max_lines: int, keep_above: int | None, /, *, plain: bool = False
+    ) -> None:
         check_limit(strategy, max_bytes, max_lines)
         self.strategy = strategy
         self.max_bytes = max_bytes
         self.max_lines = max_lines
         self.keep_above = keep_above
+        self.plain = plain
 
 
 class Event(enum.IntEnum):
@@ -51,22 +55,36 @@ class _Stream:
         self.keeping = _NEVER if limits.keep_above is None else _NOT_YET
         self.pending = bytearray()
         self.writer: Writer | None = None
+        self.size = 0
+        self.plain = Plain() if limits.plain else None
         self.begun = bytearray()
         self.live = live
 
     def take(self, data: bytes) -> None:
         """Take in what was read. Nothing of it is lost where the writer fails."""
-        self.begun += data[: max(0, self.live - len(self.begun))]
-        self.truncator.feed(data)
+        self.size += len(data)
+        self.show(data if self.plain is None else self.plain.feed(data))
         if self.keeping == _NOT_YET:
             self.pending += data
         elif self.writer is not None:
             self.writer.write(data)
 
+    def show(self, data: bytes) -> None:
+        """Take in what may be shown."""
+        self.begun += data[: max(0, self.live - len(self.begun))]
+        self.truncator.feed(data)
+
+    def finish(self) -> None:
+        """Take in what the plain text holds back, before that is looked at."""
+        if self.plain is not None:
+            self.show(self.plain.finish())
+
     def must_be_kept(self) -> bool:
         if self.keeping != _NOT_YET or self.keep_above is None:
             return False
-        return self.truncator.size > self.keep_above or self.truncator.is_over
+        held = 0 if self.plain is None else self.plain.held
+        shown = self.truncator.size + held
+        return self.size > self.keep_above or shown > self.max_bytes or self.truncator.is_over
 
 
 class Capture:
@@ -86,7 +104,6 @@ class Capture:
     ) -> None:
         self._streams = [_Stream(stdout, stdout_limits, live), _Stream(stderr, stderr_limits, live)]
         self._max_combined = max_combined
-        self._live = live
         self._exit_fd = exit_fd
         self._poll = select.poll()
         for fd in (stdout, stderr, exit_fd):
@@ -122,19 +139,20 @@ class Capture:
         """Read a chunk; return whether a live follower must be told."""
         data = descriptor.read(stream.fd, descriptor.CHUNK, "<output of the command>")
         if not data:
+            stream.finish()
             stream.open = False
             self._poll.unregister(stream.fd)
             return False
-        before = stream.truncator.size
+        before = len(stream.begun)
         stream.take(data)
-        return before < self._live
+        return before < len(stream.begun)
 
     def _is_to_be_kept(self, number: int) -> bool:
         stream = self._streams[number]
         if stream.must_be_kept():
             return True
-        kept = sum(min(stream.truncator.size, stream.max_bytes) for stream in self._streams)
-        return kept > self._max_combined and stream.keeping == _NOT_YET and stream.truncator.size > 0
+        kept = sum(min(stream.size, stream.max_bytes) for stream in self._streams)
+        return kept > self._max_combined and stream.keeping == _NOT_YET and stream.size > 0
 
     def keep(self, stream: int, writer: "Writer", /) -> None:
         """Give a stream a writer: it gets all of it from the first byte."""
@@ -154,11 +172,12 @@ class Capture:
 
     def render(self, stream: int, max_bytes: int, hint: str | None = None, /) -> "Truncated":
         """Return the text of a stream so far, cut to `max_bytes`."""
+        self._stream(stream).finish()
         return self._stream(stream).truncator.render(max_bytes, hint)
 
     def size(self, stream: int, /) -> int:
         """Return the bytes of a stream so far."""
-        return self._stream(stream).truncator.size
+        return self._stream(stream).size
 
     def head(self, stream: int, start: int, end: int, /) -> bytes:
         """Return the first bytes of a stream, from `start` to before `end`, as far as they have come."""

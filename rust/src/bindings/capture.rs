@@ -19,14 +19,21 @@ const OUTPUT: &str = "<output of the command>";
 pub struct StreamLimits {
     limit: Limit,
     keep_above: Option<u64>,
+    plain: bool,
 }
 
 #[pymethods]
 impl StreamLimits {
     #[new]
-    #[pyo3(signature = (strategy, max_bytes, max_lines, keep_above, /))]
-    fn new(strategy: Strategy, max_bytes: usize, max_lines: u64, keep_above: Option<u64>) -> Self {
-        Self { limit: Limit { strategy, max_bytes, max_lines }, keep_above }
+    #[pyo3(signature = (strategy, max_bytes, max_lines, keep_above, /, *, plain = false))]
+    fn new(
+        strategy: Strategy,
+        max_bytes: usize,
+        max_lines: u64,
+        keep_above: Option<u64>,
+        plain: bool,
+    ) -> Self {
+        Self { limit: Limit { strategy, max_bytes, max_lines }, keep_above, plain }
     }
 }
 
@@ -84,7 +91,13 @@ impl Capture {
         live: u64,
     ) -> PyResult<Self> {
         let both = [stdout_limits, stderr_limits];
-        let streams = both.map(|limits| Stream::new(limits.limit, limits.keep_above));
+        let streams = both.map(|limits| {
+            let mut stream = Stream::new(limits.limit, limits.keep_above);
+            if limits.plain {
+                stream.make_plain();
+            }
+            stream
+        });
         let limits = both.map(|limits| limits.limit.max_bytes as u64);
         let mut inner = capture::Capture::new(streams, limits, max_combined, live);
         let mut fds = [stdout, stderr];
@@ -153,8 +166,9 @@ impl Capture {
 
     /// The text of a stream so far, cut to `max_bytes`.
     #[pyo3(signature = (stream, max_bytes, hint = None, /))]
-    fn render(&self, stream: usize, max_bytes: usize, hint: Option<&str>) -> PyResult<Truncated> {
-        Ok(Truncated { inner: self.stream(stream)?.render(max_bytes, hint) })
+    fn render(&mut self, stream: usize, max_bytes: usize, hint: Option<&str>) -> PyResult<Truncated> {
+        self.check(stream)?;
+        Ok(Truncated { inner: self.inner.streams[stream].render(max_bytes, hint) })
     }
 
     /// Bytes of a stream so far.
