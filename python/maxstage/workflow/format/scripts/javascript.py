@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from maxstage.workflow.format.scripts.functions import Dialect, named
 from maxstage.workflow.format.scripts.places import Lost
 from maxstage.workflow.format.scripts.reader import CHECK_FIRST, Reader, quoting_of
 
+_FUNCTIONS = {
+    **named("all", "eval Function AsyncFunction GeneratorFunction", handed_on=True),
+    **named("all", "constructor"),
+    **named("code", "runInThisContext runInNewContext runInContext compileFunction", handed_on=True),
+    **named("code", "Script SourceTextModule", of=("vm",)),
+    **named("code", "require import createRequire dlopen _compile _load Worker fork"),
+    **named("command", "exec", of=("child_process", "shelljs"), handed_on=True),
+    **named("command", "execSync execaCommand execaCommandSync", handed_on=True),
+    **named("program", "spawn spawnSync execFile execFileSync execa execaSync"),
+    **named("code", "query prepare", of=("sqlite", "pg", "mysql", "sqlite3")),
+}
+"""Functions that read code or commands."""
+
 
 class _JavaScript(Reader):
-    read_again = r"\b(?:eval|Function|execSync)\s*\(\s*$"
+    dialect = Dialect(_FUNCTIONS, keyword=":")
     constants = ("null", "false", "true")
 
     def code(self, end: str) -> None:
@@ -48,7 +62,9 @@ class _JavaScript(Reader):
         self.code("}")
 
     def _regex(self) -> None:
+        number = self._begin_text(self._at)
         self._at += 1
+        start = self._at
         inside = False
         while inside or self._next() != "/":
             if self._reference("/"):
@@ -61,6 +77,7 @@ class _JavaScript(Reader):
             inside = self._next() == "[" or (inside and self._next() != "]")
             self._at += 1
         self._at += 1
+        self._end_text(number, start, self._at - 1)
         self._last = "x"
 
     @classmethod

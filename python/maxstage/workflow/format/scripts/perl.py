@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from maxstage.workflow.format.scripts.calls import MARK, TEXT, WORD
+from maxstage.workflow.format.scripts.functions import Dialect, named
 from maxstage.workflow.format.scripts.places import Lost
 from maxstage.workflow.format.scripts.reader import (
     AHEAD,
@@ -18,16 +20,39 @@ from maxstage.workflow.format.scripts.reader import (
 if TYPE_CHECKING:
     from maxstage.workflow.format.scripts.places import Place
 
+_FUNCTIONS = {
+    **named(
+        "code", "eval evalbytes do require reval rdo load autoload load_module require_module use_module"
+    ),
+    **named("program", "system exec"),
+    **named("command", "readpipe capture"),
+    **named("program", "open2", skips=2),
+    **named("program", "open3", skips=3),
+    **named("all", "run run_forked", of=("IPC",)),
+    **named("open", "open"),
+    **named("code", "new reader writer", of=("IO",)),
+    **named("code", "thaw retrieve", of=("Storable",)),
+    **named("code", "prepare selectall_arrayref selectrow_array selectrow_hashref selectall_hashref"),
+    **named("code", "can"),
+}
+"""Functions that read code, commands or SQL."""
+
 
 class _Perl(Reader):
-    read_again = r"\b(?:eval|system|exec|readpipe)(?:\s*\(\s*|\s+)$"
+    dialect = Dialect(
+        _FUNCTIONS,
+        without_brackets=True,
+        one_for_shell=True,
+        program_in_braces=frozenset(("system", "exec")),
+        calls_texts=True,
+    )
     constants = ('""', "0", "1")
     _LIKE_QUOTES = re.compile(r"(?<![\w$@%&>{])(q|qq|qw|qx|qr|m|s|y|tr)(?!\s*(?:=>|,|;|\)|\}))(\s*)([^\w\s])")
     _DOCUMENT = re.compile(r"<<(~?)(?:(['\"`])([^\n]*?)\2|([A-Z_]\w*))")
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
-        self._documents: list[tuple[str, str, bool]] = []
+        self._documents: list[tuple[str, str, bool, int]] = []
 
     def code(self, end: str) -> None:  # noqa: C901, PLR0912 - a table of marks
         del end
@@ -49,6 +74,7 @@ class _Perl(Reader):
             ):
                 self._rest()
             elif mark == "$" and re.match(r"\$[#'\"`/&,;.!@]", self._text[self._at : self._at + AHEAD]):
+                self._token(WORD, self._at, self._at + 2)
                 self._at += 2
                 self._last = "x"
             elif (
@@ -61,15 +87,20 @@ class _Perl(Reader):
                 self._value_before and document[4] is None and not document[1]
             ):
                 self._documents.append(
-                    (document[3] or document[4] or "", document[2] or '"', bool(document[1]))
+                    (document[3] or document[4] or "", document[2] or '"', bool(document[1]), self._at)
                 )
+                self._token(TEXT, self._at, document.end())
                 self._at = document.end()
                 self._last = "x"
             elif mark == "\n":
+                self._token(MARK, self._at, self._at + 1)
                 self._at += 1
                 self._here()
             elif mark in "'\"`":
                 self._quoted(mark, mark, mark)
+            elif self._sees("//") and self._value_before:
+                self._at += 2
+                self._last = "="
             elif mark == "/" and not self._value_before:
                 self._quoted("/", "/", "/")
             else:
@@ -116,7 +147,8 @@ class _Perl(Reader):
 
     def _here(self) -> None:
         documents, self._documents = self._documents, []
-        for end, kind, blanks in documents:
+        for end, kind, blanks, began in documents:
+            count = len(self.found)
             before = r"[ \t]*" if blanks else ""
             stop = re.compile(rf"^{before}{re.escape(end)}$", re.MULTILINE).search(self._text, self._at)
             if stop is None:
@@ -129,6 +161,7 @@ class _Perl(Reader):
                     self._escape("<<")
                 else:
                     self._at += 1
+            self.anchors.update((place.start, began) for place in self.found[count:])
             self._at = stop.end()
 
 

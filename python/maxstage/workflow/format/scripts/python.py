@@ -4,14 +4,40 @@ from __future__ import annotations
 
 import re
 
+from maxstage.workflow.format.scripts.calls import MARK, Token
+from maxstage.workflow.format.scripts.functions import Dialect, named
 from maxstage.workflow.format.scripts.places import Lost
 from maxstage.workflow.format.scripts.reader import CHECK_FIRST, Reader, escaped_bytes, quoting_of
 
 _PYTHON = re.compile(r"#|(?<!\w)(?P<prefix>[rRbBuUfFtT]{0,2})(?P<quote>'''|\"\"\"|'|\")|(?P<any>['\"])")
 
+_FUNCTIONS = {
+    **named("code", "eval exec", handed_on=True),
+    **named("code", "compile", only=True, of=("builtins", "__builtins__"), handed_on=False),
+    **named("code", "__import__ import_module execfile run_path run_module"),
+    **named("code", "runsource runcode interact runctx runeval runcall"),
+    **named("code", "timeit repeat Timer", of=("timeit",)),
+    **named(
+        "code", "loads load", of=("pickle", "cPickle", "_pickle", "dill", "cloudpickle", "marshal", "joblib")
+    ),
+    **named("code", "Unpickler", handed_on=False),
+    **named("code", "unsafe_load full_load"),
+    **named("code", "CDLL PyDLL LoadLibrary dlopen"),
+    **named("code", "execute executemany executescript"),
+    **named("command", "system popen getoutput getstatusoutput create_subprocess_shell", handed_on=True),
+    **named("command", "exec_command"),
+    **named("program", "call check_call check_output Popen run", of=("subprocess",)),
+    **named("program", "create_subprocess_exec"),
+    **named(
+        "named program", "execl execle execlp execlpe execv execve execvp execvpe posix_spawn posix_spawnp"
+    ),
+    **named("named program", "spawnl spawnle spawnlp spawnlpe spawnv spawnve spawnvp spawnvpe", skips=1),
+}
+"""Functions that read code, commands, SQL, or objects that are code as well."""
+
 
 class _Python(Reader):
-    read_again = r"\b(?:eval|exec|compile|os\.system|os\.popen|getoutput|getstatusoutput)\s*\(\s*\w*$"
+    dialect = Dialect(_FUNCTIONS, keyword="=")
     constants = ("None", "False", "True")
 
     def code(self, end: str) -> None:
@@ -24,7 +50,7 @@ class _Python(Reader):
             mark = _PYTHON.match(self._text, self._at)
             if mark is None:
                 depth += (self._next() in "([{") - (self._next() in ")]}")
-                self._at += 1
+                self._plain()
             elif mark[0] == "#":
                 self._comment("\n")
             else:
@@ -33,14 +59,14 @@ class _Python(Reader):
             raise Lost
 
     def _string(self, mark: re.Match[str]) -> None:
-        began = self._at
-        self._at = mark.end()
+        number = self._begin_text(self._at)
+        self._at = start = mark.end()
         prefix, end = (mark["prefix"] or "").lower(), mark["quote"] or mark["any"]
         formatted = "f" in prefix or "t" in prefix
         while not self._sees(end):
             if self._next() == "\n" and len(end) == 1:
                 raise Lost
-            if self._reference(f"{prefix}{end}", began=began):
+            if self._reference(f"{prefix}{end}"):
                 continue
             if self._next() == "\\":
                 self._escape(end)
@@ -51,12 +77,15 @@ class _Python(Reader):
             else:
                 self._at += 1
         self._at += len(end)
+        self._end_text(number, start, self._at - len(end))
 
     def _field(self) -> None:
         """Go over what an f-string fills in: an expression, where no literal may stand before Python 3.12."""
         count = len(self.found)
+        self.tokens.append(Token(MARK, "{", self._at, self._at))
         self._at += 1
         self.code("}")
+        self.tokens.append(Token(MARK, "}", self._at, self._at))
         self._at += 1
         for place in self.found[count:]:
             place.refuse(f"it is in the braces of an f-string; {CHECK_FIRST}")

@@ -12,6 +12,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from maxstage.workflow.format.references import as_text
+from maxstage.workflow.format.scripts.calls import MARK, TEXT, VALUE, WORD, Token
+from maxstage.workflow.format.scripts.functions import Dialect, refuse_code
 from maxstage.workflow.format.scripts.places import (
     AFTER_BACKSLASH,
     COMMENT,
@@ -81,18 +83,20 @@ class Reader:
     """Goes through a script once, and writes values as its language does: each language is a subclass.
 
     Attributes:
-        read_again: A pattern of what stands before a text that is run.
+        dialect: What calls look like, and which functions read code.
         constants: What nothing, false and true are called.
         found: The places that were come across.
-        began: For where a reference begins, where the text begins that it stands in.
+        tokens: The parts of the script.
+        anchors: For where a reference in a here-document begins, where that is handed over.
     """
 
-    read_again: str
+    dialect: Dialect
     constants: tuple[str, str, str]
 
     def __init__(self, text: str) -> None:
         self.found: list[Place] = []
-        self.began: dict[int, int] = {}
+        self.tokens: list[Token] = []
+        self.anchors: dict[int, int] = {}
         self._text = text
         self._at = 0
         self._references = references_in(text)
@@ -111,7 +115,20 @@ class Reader:
     def _sees(self, text: str) -> bool:
         return self._text.startswith(text, self._at)
 
-    def _reference(self, quote: str, why: str = "", began: int | None = None) -> bool:
+    def _token(self, kind: str, start: int, end: int) -> None:
+        self.tokens.append(Token(kind, self._text[start:end], start, end))
+
+    def _begin_text(self, start: int) -> int:
+        """Note that a text begins; return its number for `_end_text`."""
+        self.tokens.append(Token(TEXT, "", start, start))
+        return len(self.tokens) - 1
+
+    def _end_text(self, number: int, start: int, end: int) -> None:
+        """Note where what a text holds begins and ends; the text itself ends where we are."""
+        whole = self.tokens[number]
+        self.tokens[number] = Token(TEXT, self._text[start:end], whole.start, self._at)
+
+    def _reference(self, quote: str, why: str = "") -> bool:
         end = self._references.get(self._at)
         if end is None:
             return False
@@ -119,7 +136,8 @@ class Reader:
         if why:
             place.refuse(why)
         self.found.append(place)
-        self.began[self._at] = self._at if began is None else began
+        if not quote:
+            self._token(VALUE, self._at, end)
         self._at = end
         self._last = "x"
         return True
@@ -135,6 +153,8 @@ class Reader:
         while self._at < len(self._text) and not self._sees(end):
             if not self._reference(COMMENT):
                 self._at += 1
+        if end.startswith("\n"):
+            self._token(MARK, min(self._at, len(self._text) - 1), self._at + 1)
         self._at = min(self._at + len(end), len(self._text))
 
     def _up_to(
@@ -158,20 +178,24 @@ class Reader:
             began: Where the text began.
         """
         depth = 0
+        number, start = self._begin_text(self._at if began is None else began), self._at
         while depth or not self._sees(end):
             self._next()
-            if self._reference(quote, why, began):
+            if self._reference(quote, why):
                 continue
             begins = next((mark for mark in inner or {} if self._sees(mark)), None)
             if begins is not None and inner is not None:
+                self.tokens.append(Token(MARK, "{", self._at, self._at))
                 self._at += len(begins)
                 inner[begins]()
+                self.tokens.append(Token(MARK, "}", self._at, self._at))
             elif self._next() == "\\":
                 self._escape(quote)
             else:
                 depth += (self._next() == opening) - (depth > 0 and self._sees(end))
                 self._at += 1
         self._at += len(end)
+        self._end_text(number, start, self._at - len(end))
         self._last = "x"
 
     def _plain(self) -> None:
@@ -179,10 +203,13 @@ class Reader:
         word = _WORDS.match(self._text, self._at)
         if word is not None:
             self._last = word[0]
+            self._token(WORD, self._at, word.end())
             self._at = word.end()
             return
         if not self._next().isspace():
             self._last = self._next()
+        if self._next() not in " \t\r":
+            self._token(MARK, self._at, self._at + 1)
         self._at += 1
 
     @property
@@ -232,7 +259,6 @@ def escaped_bytes(text: str) -> str:
 
 def quoting_of(reader: type[Reader]) -> Quoting:
     """Return the rules of a language whose values are literals."""
-    again = re.compile(reader.read_again)
 
     def places(text: str) -> list[Place]:
         if not references_in(text):
@@ -242,9 +268,7 @@ def quoting_of(reader: type[Reader]) -> Quoting:
             one.code("")
         except (Lost, RecursionError):
             return completed(text, [], lost=True)
-        for place in one.found:
-            if again.search(text, 0, one.began.get(place.start, place.start)):
-                place.refuse(f"it is read as code there; {CHECK_FIRST}")
+        refuse_code(one.dialect, text, one.tokens, one.found, one.anchors)
         return completed(text, one.found, lost=False)
 
     def write(_number: int, place: Place, _reference: str, value: Any) -> tuple[str, str]:

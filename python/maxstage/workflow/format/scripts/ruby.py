@@ -4,19 +4,40 @@ from __future__ import annotations
 
 import re
 
+from maxstage.workflow.format.scripts.calls import MARK, TEXT
+from maxstage.workflow.format.scripts.functions import Dialect, named
 from maxstage.workflow.format.scripts.places import Lost
 from maxstage.workflow.format.scripts.reader import AHEAD, CLOSERS, Reader, quoting_of, why_refused
 
+_FUNCTIONS = {
+    **named("code", "eval instance_eval class_eval module_eval", handed_on=True),
+    **named("code", "require require_relative autoload", only=True, of=("Kernel",)),
+    **named("code", "load unsafe_load", only=True, of=("Kernel", "Marshal", "YAML", "Psych")),
+    **named("code", "new", of=("ERB",)),
+    **named("all", "trap"),
+    **named("code", "dlopen"),
+    **named("program", "system exec spawn", handed_on=True),
+    **named("line", "popen"),
+    **named("program", "popen2 popen2e popen3 capture2 capture2e capture3 pipeline pipeline_r pipeline_w"),
+    **named("program", "sh"),
+    **named("pipe", "open", only=True, of=("Kernel", "URI", "IO")),
+    **named("pipe", "read readlines foreach binread write binwrite", of=("IO",)),
+    **named("pipe", "sysopen", of=("IO",)),
+    **named("send", "send public_send __send__ method public_method instance_method"),
+    **named("code", "execute execute_batch", of=("SQLite3", "PG", "Mysql2")),
+}
+"""Functions that read code or commands, or that call what they are given the name of."""
+
 
 class _Ruby(Reader):
-    read_again = r"\b(?:eval|instance_eval|class_eval|module_eval|system|exec|spawn|popen)(?:\s*\(\s*|\s+)$"
+    dialect = Dialect(_FUNCTIONS, without_brackets=True, ends_with_line=True, keyword=":", one_for_shell=True)
     constants = ("nil", "false", "true")
     _PERCENT = re.compile(r"%([qQwWiIxrs]?)([^\w\s])")
     _DOCUMENT = re.compile(r"<<([~-]?)(['\"`]?)([A-Z_]\w*)\2")
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
-        self._documents: list[tuple[str, str]] = []
+        self._documents: list[tuple[str, str, int]] = []
 
     def code(self, end: str) -> None:  # noqa: C901, PLR0912 - a table of marks
         depth = 0
@@ -37,11 +58,13 @@ class _Ruby(Reader):
                 self._comment("\n=end")
             elif self._sees("__END__") and self._text[self._at - 1 : self._at] in {"", "\n"}:
                 self._rest()
-            elif document is not None and (document[1] or document[2] or not self._value_before):
-                self._documents.append((document[3], document[2]))
+            elif document is not None and self._is_document(document):
+                self._documents.append((document[3], document[2], self._at))
+                self._token(TEXT, self._at, document.end())
                 self._at = document.end()
                 self._last = "x"
             elif mark == "\n":
+                self._token(MARK, self._at, self._at + 1)
                 self._at += 1
                 self._here()
             elif mark in "'\"`":
@@ -59,12 +82,24 @@ class _Ruby(Reader):
         if end:
             raise Lost
 
+    def _is_document(self, mark: re.Match[str]) -> bool:
+        """Whether a here-document begins: after a word that may be a method the line that ends it decides."""
+        if mark[1] or mark[2] or not self._value_before:
+            return True
+        apart = self._text[self._at - 1 : self._at].isspace()
+        end = re.compile(rf"^{re.escape(mark[3])}$", re.MULTILINE)
+        return apart and end.search(self._text, mark.end()) is not None
+
     def _quoted(self, kind: str, end: str, mark: str) -> None:
         began = self._at
         self._at += len(mark)
         inner = {"#{": self._within} if kind != "'" else None
         opening = mark[-1] if mark[-1] != end else ""
+        count = len(self.found)
         self._up_to(end, kind, why=why_refused(kind), opening=opening, inner=inner, began=began)
+        if kind == "`":
+            for place in self.found[count:]:
+                place.refuse(why_refused(kind))
 
     def _within(self) -> None:
         self._last = ""
@@ -77,7 +112,8 @@ class _Ruby(Reader):
 
     def _here(self) -> None:
         documents, self._documents = self._documents, []
-        for end, written in documents:
+        for end, written, began in documents:
+            count = len(self.found)
             kind = written or '"'
             stop = re.compile(rf"^[ \t]*{re.escape(end)}$", re.MULTILINE).search(self._text, self._at)
             if stop is None:
@@ -92,6 +128,10 @@ class _Ruby(Reader):
                     self._escape("<<")
                 else:
                     self._at += 1
+            if kind == "`":
+                for place in self.found[count:]:
+                    place.refuse(why_refused(kind))
+            self.anchors.update((place.start, began) for place in self.found[count:])
             self._at = stop.end()
 
 

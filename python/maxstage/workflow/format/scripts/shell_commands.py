@@ -90,7 +90,11 @@ class Command:
 
 _PREFIXES = frozenset(("command", "builtin"))
 _DECLARE = frozenset(("declare", "typeset", "local", "export", "readonly"))
-_READ_AGAIN = frozenset(("eval", "trap", "alias", "complete", "compgen", "bind", "fc"))
+_READ_AGAIN = frozenset(("eval", "source", ".", "trap", "alias", "complete", "compgen", "bind", "fc"))
+_FOR_A_SHELL = frozenset(("watch", "parallel", "tmux", "screen", "at", "batch", "crontab"))
+"""Programs that make a line for a shell of their arguments, or of what they read."""
+_AFTER_A_HOST = frozenset(("ssh", "rsh", "autossh", "mosh"))
+"""Programs that do so with what follows the name of a host."""
 _OPTIONS_OF_NAMES = {
     "read": frozenset(("-p", "-d", "-i", "-n", "-N", "-t", "-u")),
     "mapfile": frozenset(("-d", "-n", "-O", "-s", "-u", "-c")),
@@ -109,6 +113,14 @@ _CODE = {
     "nodejs": r"-[A-Za-z]*[ep]|--eval|--print",
     "php": r"-r|-B|-R|-E",
     "lua": r"-e",
+    "julia": r"-[eE]|--eval|--print",
+    "Rscript": r"-e",
+    "pwsh": r"-[cC]\w*",
+    "deno": r"eval",
+    "bun": r"-[ep]|--eval|--print",
+    "expect": r"-c",
+    "tclsh": r"-c",
+    "osascript": r"-e",
 }
 """Programs that run code, and the option after which it stands."""
 _WITH_VALUE = frozenset(
@@ -189,8 +201,23 @@ _OPTIONS_OF_CODE = {
     "flock": re.compile(r"-[A-Za-z]*c|--command(=.*)?"),
     "script": re.compile(r"-[A-Za-z]*c|--command(=.*)?"),
     "split": re.compile(r"--filter(=.*)?"),
+    "env": re.compile(r"-[A-Za-z0-9]*S|--split-string(=.*)?"),
+    "hash": re.compile(r"-p"),
+    "enable": re.compile(r"-f"),
+    "find": re.compile(r"-(exec|ok)(dir)?"),
+    "tar": re.compile(r"-[A-Za-z]*I|--(checkpoint-action|to-command|use-compress-program|rsh-command)(=.*)?"),
+    "rsync": re.compile(r"-[A-Za-z]*e|--rsh(=.*)?"),
+    "ssh": re.compile(r"-[A-Za-z0-9]*o\w*"),
+    "scp": re.compile(r"-[A-Za-z0-9]*[oS]"),
+    "sftp": re.compile(r"-[A-Za-z0-9]*[oS]"),
+    "git": re.compile(r"-c|--(config-env|exec-path|upload-pack|receive-pack|exec)(=.*)?"),
+    "sort": re.compile(r"--compress-program(=.*)?"),
+    "vim": re.compile(r"-c|--cmd"),
+    "vi": re.compile(r"-c|--cmd"),
+    "ex": re.compile(r"-c|--cmd"),
+    "gdb": re.compile(r"-ex|-iex|--eval-command(=.*)?"),
 }
-"""Programs that let a shell run what follows an option, or stands behind its ``=``."""
+"""Programs that run what follows an option, or stands behind its ``=``."""
 _FEEDERS = frozenset(("xargs", "parallel"))
 """Programs that make arguments of what they read."""
 _SETS_CODE = re.compile(r"[\"']?(BASH_ENV|ENV|PS[0124]|PROMPT_COMMAND)=")
@@ -198,16 +225,32 @@ _SETS_CODE = re.compile(r"[\"']?(BASH_ENV|ENV|PS[0124]|PROMPT_COMMAND)=")
 
 def _check_every_word(words: list[Word]) -> None:
     """Refuse what a shell runs whatever the command is: variables that hold code, options that take some."""
-    program = (words[0].bare or "").rpartition("/")[2]
-    option = _OPTIONS_OF_CODE.get(program)
+    program, option = "", None
     before = ""
     for word in words:
+        # A program that runs another one does not end its options for good: `sudo env -S`.
+        named = _program_of(word)
+        if named in _OPTIONS_OF_CODE and (not program or words[0].bare in _WRAPPERS):
+            program, option = named, _OPTIONS_OF_CODE[named]
+        program = program or named or "?"
         if _SETS_CODE.match(word.text):
             _refuse(word, f"a shell reads what such a variable holds as code; {_CHECK_FIRST}")
-        name = word.text.partition("=")[0]
-        if option is not None and (option.fullmatch(before) or ("=" in word.text and option.fullmatch(name))):
-            _refuse(word, f"{program} lets a shell run it; hand it over as an argument or in the environment")
+        if word.places and option is not None and _follows(option, before, word.text):
+            _refuse(word, f"{program} runs it; hand it over as an argument or in the environment")
         before = word.bare or ""
+
+
+def _follows(option: re.Pattern[str], before: str, text: str) -> bool:
+    """Whether a word is what an option takes: the word after it, behind its ``=``, or right behind its letter."""
+    own = PATTERN.split(text.lstrip("\"'"), maxsplit=1)[0].rstrip("\"'")
+    name = own.partition("=")[0]
+    return bool(option.fullmatch(before) or (own.startswith("-") and option.fullmatch(name)))
+
+
+def _program_of(word: Word) -> str:
+    """Return which program a word names, if it names one: without its folder and version."""
+    program = (word.bare or "").rpartition("/")[2]
+    return re.sub(r"(?<=\d)\.\d+$", "", program)
 
 
 def analyse(  # noqa: C901, PLR0912 - a table of commands
@@ -234,6 +277,8 @@ def analyse(  # noqa: C901, PLR0912 - a table of commands
     elif name in _READ_AGAIN:
         for word in rest:
             _refuse(word, f"{name} reads it as code; {_CHECK_FIRST}")
+        if name in {"source", "."}:
+            command.reads_code = f"{name} reads it as code; {_CHECK_FIRST}"
     elif name in {"for", "select"}:
         for word in rest[:1]:
             _need_name(word, name or "")
@@ -243,10 +288,6 @@ def analyse(  # noqa: C901, PLR0912 - a table of commands
         _SPECIAL[name](rest)
     elif name in _OPTIONS_OF_NAMES:
         _names(name or "", rest)
-    elif name in {"source", "."}:
-        for word in rest:
-            need(word, OPERAND, f"{name} reads it as code; {_CHECK_FIRST}")
-        command.reads_code = f"{name} reads it as code; {_CHECK_FIRST}"
     else:
         _programs(command, words)
 
@@ -341,19 +382,58 @@ def _declared(name: str, words: list[Word], integers: Container[str], arrays: Co
 def _programs(command: Command, words: list[Word]) -> None:
     """Look for a program that runs code among the words."""
     for number, word in enumerate(words):
-        program = (word.bare or "").rpartition("/")[2]
-        program = re.sub(r"(?<=\d)\.\d+$", "", program)
+        program = _program_of(word)
+        if program in _FOR_A_SHELL:
+            _for_a_shell(command, program, words[number + 1 :])
+            return
+        if program in _AFTER_A_HOST:
+            _after_a_host(command, program, words[number + 1 :])
         if program in _CODE:
             _interpreter(command, program, words[number + 1 :])
-            options = {other.bare or "" for other in words[number + 1 :]}
-            if words[0].bare in _FEEDERS and any(re.fullmatch(_CODE[program], text) for text in options):
+            options = [other.bare or "" for other in words[number + 1 :]]
+            takes_code = any(re.fullmatch(_CODE[program], text) for text in options)
+            if words[0].bare in _FEEDERS and (takes_code or all(text.startswith("-") for text in options)):
                 command.reads_code = f"{words[0].bare} may make it part of the code that {program} runs"
             return
+        if program in _WRAPPERS and number and number == len(words) - 1 and words[0].bare in _FEEDERS:
+            command.reads_code = f"{words[0].bare} makes it the command that {program} runs"
         if program in _PROGRAM_FIRST:
             _program_first(program, words[number + 1 :])
             return
         if number == 0 and program not in _WRAPPERS:
             return
+
+
+def _for_a_shell(command: Command, program: str, words: list[Word]) -> None:
+    """Refuse what becomes part of a line that a shell runs."""
+    why = f"{program} lets a shell run it; {_CHECK_FIRST}"
+    for word in words:
+        _refuse(word, why)
+    if program not in {"watch", "tmux", "screen"}:
+        command.reads_code = why
+
+
+def _after_a_host(command: Command, program: str, words: list[Word]) -> None:
+    """Refuse what a shell runs on another machine: the words after the host's name, else what is read."""
+    why = f"{program} lets a shell run it on the other machine; send it on stdin, to a program that reads it as data"
+    host = ""
+    before = ""
+    for word in words:
+        if host:
+            _refuse(word, why)
+        elif not (word.bare or "").startswith("-") and before not in _HOST_OPTIONS:
+            need(word, OPERAND, why)
+            host = word.text
+        before = word.bare or ""
+    last = words[-1].text if words else ""
+    if last == host:
+        command.reads_code = why
+
+
+_HOST_OPTIONS = frozenset(
+    ("-B", "-b", "-c", "-D", "-E", "-e", "-F", "-I", "-i", "-J", "-L", "-l", "-m", "-O", "-o", "-P", "-p")
+) | {"-Q", "-R", "-S", "-W", "-w"}
+"""Options of ssh that a value follows."""
 
 
 def _interpreter(command: Command, program: str, words: list[Word]) -> None:  # noqa: C901 - its options
@@ -377,14 +457,15 @@ def _interpreter(command: Command, program: str, words: list[Word]) -> None:  # 
             number += 1
         elif text in {"-", "-s", "/dev/stdin"}:
             break
-        elif text == "-m":
+        elif text == "-m" or (text == "--" and given):
             return
         elif text is None and word.text.startswith("-"):
             _refuse(word, why)
         elif text is None or not text.startswith("-"):
-            if not given:
-                need(word, OPERAND, why)
-            return
+            # After code, too: perl -e CODE -e MORE.
+            need(word, OPERAND, why)
+            if program != "su":
+                return
     if not given:
         command.reads_code = why
 
@@ -422,8 +503,9 @@ _READS_CODE = frozenset(
         *_SPECIAL,
         *_WRAPPERS,
         *_PROGRAM_FIRST,
-        "source",
-        ".",
+        *_OPTIONS_OF_CODE,
+        *_FOR_A_SHELL,
+        *_AFTER_A_HOST,
         *(name.rstrip("0123456789") for name in _CODE),
     }
 )
