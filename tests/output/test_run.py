@@ -228,6 +228,21 @@ def test_no_deadlock_when_both_sides_are_long(store):
     assert (done.original_size, done.stderr.original_size) == (3_000_000, 3_000_000)
 
 
+@pytest.mark.parametrize(
+    "script", ["true", "seq 5000", "head -c 60000 /dev/zero; head -c 60000 /dev/zero >&2"]
+)
+def test_a_machine_that_is_too_busy_to_read_in_time_loses_nothing(store, monkeypatch, script):
+    expected = subprocess.run(["sh", "-c", script], capture_output=True)
+    # All of the time is gone when the end of the command is seen.
+    monkeypatch.setattr("maxstage.output.running.DRAIN", 0)
+    done = sh(script, store=store)
+    assert (done.content, done.stderr.content) == (expected.stdout, expected.stderr)
+    assert done.warnings == ()
+    # What never ends is not read for ever; it ends when nobody reads it any more.
+    held = sh("yes & exit 0", store=store, limits=SMALL)
+    assert "still holds its output" in held.warnings[0]
+
+
 def test_bytes_that_are_not_text_pass_unharmed(store):
     done = sh("printf 'a\\377\\000b\\n'", store=store)
     assert done.content == b"a\xff\x00b\n"

@@ -295,6 +295,28 @@ def test_a_split_that_fails_leaves_nothing(store):
     assert names(store) == []
 
 
+@pytest.mark.parametrize("seconds", [-5, 2**63 / 1e9 + 1, 253_402_300_800, 1e12, -1e11])
+def test_a_clock_that_is_wrong_by_centuries_makes_no_unreadable_item(store, monkeypatch, seconds):
+    item = store.stage(b"data")
+    monkeypatch.setattr(time, "time", lambda: seconds)
+    monkeypatch.setattr(time, "time_ns", lambda: int(seconds * 10**9))
+    for action in (
+        lambda: store.stage(b"data"),
+        lambda: store.split(b"a\nb\n", parts=2),
+        lambda: store.stage_many([b"a"]),
+        lambda: store.renew(item.token),
+    ):
+        with pytest.raises(Error, match="The clock of this machine is not between 1970 and 2262; set it"):
+            action()
+    monkeypatch.undo()
+    assert [one.id for one in store.list()] == [item.id]
+    assert [
+        name
+        for name in os.listdir(store.layout.root)
+        if name.startswith(".") and name not in (".lock", ".sweep")
+    ] == []
+
+
 def test_an_expired_item_answers_for_a_day(store):
     item = store.stage(b"x")
     edit(store, item, expiresAt="2024-01-01T00:00:00Z")

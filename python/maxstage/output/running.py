@@ -48,6 +48,10 @@ class Interrupted(KeyboardInterrupt):
         self.output = output
 
 
+_LARGEST_PIPE = 1024 * 1024
+"""Bytes that a pipe may hold, as Linux has it: of a command that has ended no more is still to come."""
+
+
 class Running:
     """A command that runs, and its capture."""
 
@@ -213,10 +217,29 @@ class Running:
         while (left := until - time.monotonic()) > 0:
             if self._step(int(left * 1000) + 1) == core.Event.END:
                 return
+        if self._read_the_rest():
+            return
         self._warnings.append(
             "the command has ended, but something that it started still holds its output; "
             "what that prints from now on is not captured"
         )
+
+    def _read_the_rest(self) -> bool:
+        """Read what lies in the pipes; return whether that was the end of them.
+
+        On a busy machine the time may have gone by without our having got to read.
+        """
+        most = self._captured() + 2 * _LARGEST_PIPE
+        while (before := self._captured()) < most:
+            event = self._step(0)
+            if event == core.Event.END:
+                return True
+            if event == core.Event.TIMEOUT and self._captured() == before:
+                return False
+        return False
+
+    def _captured(self) -> int:
+        return self._core.size(STDOUT) + self._core.size(STDERR)
 
     def _end_for(self, error: BaseException) -> None:
         """End the command because of an error, or of a signal: that one is passed on to it."""

@@ -5,10 +5,15 @@
 
 import time
 
+from maxstage.errors import Error
+
 _MONTH_DAYS = (0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334)
 _DAY = 86400
 _EPOCH_DAYS = 719162
 """Days from 0001-01-01 to 1970-01-01 in the Gregorian calendar."""
+
+_MOST = 2**63 - 1
+"""Nanoseconds of the last moment that 63 bits can tell: in the year 2262."""
 
 _LAST = 253402300799.0
 """9999-12-31T23:59:59Z: the last second that has a name."""
@@ -16,6 +21,21 @@ _LAST = 253402300799.0
 _MOST_DATES = 1000
 """Dates that are remembered: the items of a store are of few days, and there may be a hundred thousand of them."""
 _dates: dict[str, int] = {}
+
+
+def is_nameable(seconds: float) -> bool:
+    """Whether an item may have been made at Unix time `seconds`: its nanoseconds take 63 bits."""
+    return 0 <= seconds <= _MOST / 10**9
+
+
+def check_clock(now: float) -> None:
+    """Refuse to write times that nobody could read again.
+
+    Raises:
+        Error: The machine's clock is wrong by centuries.
+    """
+    if not is_nameable(now):
+        raise Error("The clock of this machine is not between 1970 and 2262; set it, and try again")
 
 
 def format_time(seconds: float) -> str:

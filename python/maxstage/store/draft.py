@@ -8,6 +8,7 @@ from maxstage._backend import core
 from maxstage.codecs import CODECS
 from maxstage.errors import wrong_type
 from maxstage.interrupts import Deferred
+from maxstage.store.clock import check_clock
 from maxstage.store.metadata import Item, check_extra
 
 TYPE_CHECKING = False
@@ -232,6 +233,7 @@ class Draft:
         self.check_quota()
         with Deferred():  # short, and what is raised while a module is imported may be dropped
             now = time.time_ns()
+            check_clock(now / 10**9)
             kind = content_type or writer.content_type
             block, newlines = writer.line_index
             is_indexed = len(newlines) > 1 and not CODECS[self._codec].tells_lines

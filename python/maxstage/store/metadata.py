@@ -25,7 +25,7 @@ this is damaged, and costs that item alone. What we write never breaks it.
 from maxstage import light_json
 from maxstage.codecs import CODECS, NONE
 from maxstage.errors import Corrupt, InvalidMetadata, wrong_type
-from maxstage.store.clock import format_time, parse_time
+from maxstage.store.clock import format_time, is_nameable, parse_time
 from maxstage.store.tokens import format_token
 
 TYPE_CHECKING = False
@@ -347,7 +347,7 @@ class _Fields:
         created = self._time("createdAt")
         if created is None:
             raise Corrupt("createdAt in its metadata is null")
-        if not 0 <= created <= _MOST / 1e9:
+        if not is_nameable(created):
             raise Corrupt("createdAt in its metadata is not between 1970 and 2262")
         byte_size = self._count("byteSize")
         content_type = self._take("contentType", str)

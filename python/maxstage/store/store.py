@@ -7,6 +7,7 @@ from maxstage.codecs import codec_named
 from maxstage.errors import NoProject, wrong_type
 from maxstage.interrupts import Deferred
 from maxstage.settings import Settings, load_settings
+from maxstage.store.clock import check_clock
 from maxstage.store.project import Layout, absolute, find_project, open_layout
 from maxstage.store.schedule import expect_expiry, is_due
 from maxstage.store.storage import open_storage
@@ -436,7 +437,9 @@ class Store:
     def renew(self, token: str, ttl: "timedelta | float | str | None" = None) -> "Item":
         """Let an item expire `ttl` from now (a timedelta or minutes; None for the setting). Raises as `info` does."""
         minutes = self._minutes(ttl)
-        return self._set_expiry(token, int(time.time()) + minutes * 60)
+        now = time.time()
+        check_clock(now)
+        return self._set_expiry(token, int(now) + minutes * 60)
 
     def pin(self, token: str) -> "Item":
         """Let an item never expire. Raises as `info` does."""
