@@ -27,6 +27,8 @@ def clean_environment(monkeypatch):
     for name in list(os.environ):
         if name.startswith("MAX_"):
             monkeypatch.delenv(name)
+    # Outside of a project, nothing is to be found in the home of whoever runs the tests, or left there.
+    monkeypatch.setenv("MAX_USER_STORE", "0")
 
 
 @pytest.fixture

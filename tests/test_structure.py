@@ -31,6 +31,7 @@ SHARED = {
     "settings",
     "sizes",
     "trust",
+    "user_settings",
 }
 """What all packages share, and imports none of them."""
 

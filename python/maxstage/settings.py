@@ -24,6 +24,7 @@ class Settings:
     Attributes:
         limits: The limits of output (`maxstage.output.limits.Limits`) that differ from their defaults.
         providers: Agents that workflows know by name (`maxstage.workflow.format.agents`).
+        file: Where they can be changed, as errors name it.
     """
 
     ttl_minutes: float
@@ -40,6 +41,7 @@ class Settings:
             setattr(self, setting.key, values.pop(setting.key, setting.default))
         self.limits = values.pop("limits", {})
         self.providers = values.pop("providers", {})
+        self.file: str = values.pop("file", ".max/config.toml")
         if values:
             raise TypeError(f"unknown settings: {', '.join(values)}")
 
@@ -86,7 +88,12 @@ def _integer(least: int, most: int) -> "Callable[[object], int]":
     return parse
 
 
-def _boolean(value: object) -> bool:
+def parse_boolean(value: object) -> bool:
+    """Return what a setting, or a variable of the environment, says with yes or no.
+
+    Raises:
+        ValueError: It says neither.
+    """
     words = {
         "1": True,
         "true": True,
@@ -108,7 +115,7 @@ def _codec(value: object) -> bool | str:
     if isinstance(value, str) and value in CODECS:
         return value
     try:
-        return _boolean(value)
+        return parse_boolean(value)
     except ValueError:
         raise ValueError(f"must be true, false or one of: {', '.join(CODECS)}") from None
 
@@ -133,7 +140,7 @@ SETTINGS = (
         4,
         "Random bytes in an id, 4 to 16; take 16 where several machines share the directory",
     ),
-    Setting("sync", _boolean, False, "Make items survive power loss before their token is printed"),
+    Setting("sync", parse_boolean, False, "Make items survive power loss before their token is printed"),
     Setting("compress", _codec, False, 'Compress items: true is "gzip", or name a codec, like "zstd"'),
     Setting(
         "max_item_bytes",
@@ -215,13 +222,22 @@ def check_provider(name: str, value: object) -> "dict[str, list[str]]":
     return table
 
 
-def load_settings(config: str, project: str, environ: "Mapping[str, str]" = os.environ) -> Settings:
+_NO_DEFAULTS: "Mapping[str, Any]" = {}
+
+
+def load_settings(
+    config: str,
+    project: str,
+    environ: "Mapping[str, str]" = os.environ,
+    defaults: "Mapping[str, Any]" = _NO_DEFAULTS,
+) -> Settings:
     """Read the settings of a project.
 
     Args:
         config: The absolute path of its ``config.toml``, which need not exist.
         project: The folder that holds ``.max``, absolute.
         environ: The environment.
+        defaults: What holds where neither says anything, and differs from `SETTINGS`.
 
     Raises:
         Untrusted: The file belongs to another user.
@@ -236,7 +252,7 @@ def load_settings(config: str, project: str, environ: "Mapping[str, str]" = os.e
             check_owner(status, config, project)
 
     content = read_settings(config, check)
-    values = {} if content is None else _values_of(config, content)
+    values = {**defaults} if content is None else {**defaults, **_values_of(config, content)}
     for setting in SETTINGS:
         text = environ.get(setting.variable)
         if text:
@@ -251,7 +267,7 @@ def load_settings(config: str, project: str, environ: "Mapping[str, str]" = os.e
 
 def _values_of(config: str, content: bytes) -> "dict[str, Any]":
     from maxstage.config_file import ConfigFile, show, unknown
-    from maxstage.trust import SETTING, user_config
+    from maxstage.user_settings import SAFE_DIRECTORIES, USER_STORE, user_config
 
     file = ConfigFile(config, content)
     values = {}
@@ -266,7 +282,7 @@ def _values_of(config: str, content: bytes) -> "dict[str, Any]":
                 values[key] = _BY_KEY[key].parse(value)
             except ValueError as error:
                 raise file.error([key], f"{key} {error}, not {show(value)}") from None
-        elif key == SETTING:
+        elif key in {SAFE_DIRECTORIES, USER_STORE}:
             raise file.error(
                 [key], f"{key} belongs in your own settings ({user_config()}), not in a project's"
             )

@@ -8,14 +8,14 @@ the project.
 import os
 
 from maxstage.errors import ConfigError, Untrusted
-from maxstage.files import is_trusted, read_settings
+from maxstage.files import is_trusted
+from maxstage.user_settings import SAFE_DIRECTORIES, name_of, read_user_settings, user_config
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ENVIRONMENT = "MAX_SAFE_DIRECTORY"
-SETTING = "safe_directories"
 
 
 def check_owner(status: os.stat_result, path: str, project: str) -> None:
@@ -33,8 +33,9 @@ def check_owner(status: os.stat_result, path: str, project: str) -> None:
     if is_trusted(status) or any(_covers(entry, project) for entry in _safe_directories()):
         return
     raise Untrusted(
-        f"{path} belongs to {_name(status.st_uid)}, not to you or root, and is not used. "
-        f"If you trust it, add {project} to {SETTING} in {user_config() or 'your own settings'} or to {ENVIRONMENT}"
+        f"{path} belongs to {name_of(status.st_uid)}, not to you or root, and is not used. "
+        f"If you trust it, add {project} to {SAFE_DIRECTORIES} in {user_config() or 'your own settings'} "
+        f"or to {ENVIRONMENT}"
     )
 
 
@@ -50,23 +51,12 @@ def check_path(path: str, project: str) -> None:
         return
 
 
-def user_config() -> str | None:
-    """Return the path of the user's own settings; None where the environment gives no absolute one.
-
-    A relative path would lead into the very folder that is in question.
-    """
-    home = os.environ.get("XDG_CONFIG_HOME") or ""
-    if not os.path.isabs(home):
-        home = os.path.expanduser("~/.config")
-    return f"{home}/maxstage/config.toml" if os.path.isabs(home) else None
-
-
 def _covers(entry: str, project: str) -> bool:
     if entry == "*":
         return True
     path = os.path.expanduser(entry)
     if not os.path.isabs(path):
-        raise ConfigError(f"{entry!r} in {SETTING} or {ENVIRONMENT} is not an absolute path")
+        raise ConfigError(f"{entry!r} in {SAFE_DIRECTORIES} or {ENVIRONMENT} is not an absolute path")
     below = path.endswith("/*")
     path = os.path.normpath(path[:-1] if below else path)
     # The project's own path is taken as it was given: a link in it that somebody else can change must not count.
@@ -82,31 +72,14 @@ def _safe_directories() -> "Iterator[str]":
 
 
 def _listed_by_user() -> list[str]:
-    path = user_config()
-
-    def check(status: os.stat_result) -> None:
-        if not is_trusted(status):
-            raise Untrusted(f"{path} belongs to {_name(status.st_uid)}, not to you or root, and is not read")
-
-    content = None if path is None else read_settings(path, check)
-    if path is None or content is None:
+    config = read_user_settings()
+    if config is None or SAFE_DIRECTORIES not in config.table:
         return []
-    from maxstage.config_file import ConfigFile, show, unknown
+    from maxstage.config_file import show
 
-    config = ConfigFile(path, content)
-    for key in config.table:
-        if key != SETTING:
-            raise config.error([key], unknown("setting", key, [SETTING]))
-    entries = config.table[SETTING]
+    entries = config.table[SAFE_DIRECTORIES]
     if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
-        raise config.error([SETTING], f"{SETTING} must be a list of directories, not {show(entries)}")
+        raise config.error(
+            [SAFE_DIRECTORIES], f"{SAFE_DIRECTORIES} must be a list of directories, not {show(entries)}"
+        )
     return entries
-
-
-def _name(uid: int) -> str:
-    import pwd
-
-    try:
-        return f"{pwd.getpwuid(uid).pw_name} (uid {uid})"
-    except KeyError:
-        return f"uid {uid}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from maxstage.cli.options import dir_option, find_store, output_option
+from maxstage.cli.options import dir_option, find_project, output_option
 from maxstage.cli.printing import print_json, write_out
 from maxstage.errors import WorkflowError
 from maxstage.humanize import counted, format_size, printable
@@ -43,7 +43,7 @@ def context(ctx: click.Context, /, run_or_file: str, task: str, output: str, fol
     """
     given = _of_file(ctx, run_or_file, task, folder) if os.path.isfile(run_or_file) else None
     if given is None:
-        given = _of_run(find_store(ctx, folder), run_or_file, task)
+        given = _of_run(find_project(ctx, folder), run_or_file, task)
     if output == "json":
         print_json(given)
         return

@@ -7,7 +7,7 @@ from maxstage.cli.printing import print_json, warn, write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from maxstage.output.limits import Limits
@@ -18,8 +18,12 @@ NOT_FOUND, NOT_EXECUTABLE, TIMED_OUT = 127, 126, 124
 """What shells and coreutils' timeout exit with."""
 
 
-def store_or_none(folder: str | None, *, needed: bool, kept: bool) -> "tuple[Store | None, bool]":
-    """Return the store of the project, and whether what is cut can be kept; without a project all else works.
+def store_or_none(
+    folder: str | None, *, needed: bool, kept: bool
+) -> "tuple[Store | Callable[[], Store] | None, bool]":
+    """Return the store, or what makes it when something is to be kept, and whether what is cut can be kept.
+
+    Without a store all else works.
 
     Args:
         folder: The folder that ``--dir`` names.
@@ -30,12 +34,12 @@ def store_or_none(folder: str | None, *, needed: bool, kept: bool) -> "tuple[Sto
         NoProject, Untrusted: There is no such project, or it belongs to another user; and it was asked for.
         ConfigError: Its settings are at fault.
     """
-    from maxstage.cli.process import open_store, open_store_or_none
+    from maxstage.cli.process import open_store, open_store_or_later
     from maxstage.errors import Untrusted
 
     try:
-        # Where something is to be kept and there is no project, that is told there.
-        return (open_store if needed else open_store_or_none)(folder), True
+        # Where something is to be kept and there is no store, that is told there.
+        return (open_store(folder) if needed else open_store_or_later(folder)), True
     except Untrusted as error:
         if needed or folder is not None or os.environ.get("MAX_DIR"):
             raise
@@ -43,11 +47,16 @@ def store_or_none(folder: str | None, *, needed: bool, kept: bool) -> "tuple[Sto
         return None, False
 
 
-def limits_of(store: "Store | None", options: "dict[str, Any]") -> "Limits":
-    """Return the limits of the project's settings, with those of the options over them."""
+def configured_limits(store: "Store | Callable[[], Store] | None") -> "dict[str, Any]":
+    """Return the limits of the store's settings; one that is yet to be made has none."""
+    return {} if store is None or callable(store) else store.settings.limits
+
+
+def limits_of(store: "Store | Callable[[], Store] | None", options: "dict[str, Any]") -> "Limits":
+    """Return the limits of the store's settings, with those of the options over them."""
     from maxstage.output.limits import Limits
 
-    limits = Limits.parse({} if store is None else store.settings.limits)
+    limits = Limits.parse(configured_limits(store))
     return limits.override(
         Limits.parse({name: value for name, value in options.items() if value is not None})
     )
@@ -55,7 +64,7 @@ def limits_of(store: "Store | None", options: "dict[str, Any]") -> "Limits":
 
 def execute(
     argv: "Sequence[str]",
-    store: "Store | None",
+    store: "Store | Callable[[], Store] | None",
     limits: "Limits",
     *,
     output: str = "text",
@@ -67,7 +76,7 @@ def execute(
 
     Args:
         argv: The program and its arguments.
-        store: Where the whole of it is kept.
+        store: Where the whole of it is kept, or what makes that.
         limits: Its limits.
         output: ``text`` or ``json``.
         live: Whether to show its beginning as it comes.

@@ -3,6 +3,7 @@
 import click
 
 from maxstage.cli.compression import compress_options
+from maxstage.cli.execution import configured_limits
 from maxstage.cli.types import CountType, SizeType
 from maxstage.output import strategies
 from maxstage.output.strategies import BY_LINES, DEFAULT, KEEP, STRATEGIES
@@ -71,8 +72,10 @@ def line_strategy(strategy: str | None, max_lines: int | None, default: str = DE
     return by_lines
 
 
-def with_line_strategy(store: "Store | None", options: "dict[str, Any]") -> "dict[str, Any]":
+def with_line_strategy(
+    store: "Store | Callable[[], Store] | None", options: "dict[str, Any]"
+) -> "dict[str, Any]":
     """Return the options of limits, with the strategy that they imply."""
-    configured = DEFAULT if store is None else str(store.settings.limits.get("truncation_strategy", DEFAULT))
+    configured = str(configured_limits(store).get("truncation_strategy", DEFAULT))
     strategy = line_strategy(options["truncation_strategy"], options["max_lines"], configured)
     return options | {"truncation_strategy": strategy}

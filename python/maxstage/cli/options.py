@@ -4,7 +4,7 @@ import functools
 
 import click
 
-from maxstage.cli.process import open_store
+from maxstage.cli.process import open_project, open_store
 from maxstage.store.store import Store
 
 TYPE_CHECKING = False
@@ -35,7 +35,7 @@ dir_option = click.option(
     metavar="DIR",
     callback=_check_folder,
     shell_complete=_offer_folders,
-    help="The folder that holds .max (default: MAX_DIR, or the nearest one above).",
+    help="The folder that holds .max (default: MAX_DIR, the nearest one above, or your own store).",
 )
 
 
@@ -59,17 +59,32 @@ lines_option = _output_option("json", "ndjson")
 
 def pass_store(function: "Callable[..., Any]") -> "Callable[..., Any]":
     """Give a command ``--dir`` and, as its last positional argument, the store."""
+    return _passing(function, find_store)
 
+
+def pass_project(function: "Callable[..., Any]") -> "Callable[..., Any]":
+    """Give a command ``--dir`` and, as its last positional argument, the store of the project."""
+    return _passing(function, find_project)
+
+
+def _passing(
+    function: "Callable[..., Any]", find: "Callable[[click.Context, str | None], Store]"
+) -> "Callable[..., Any]":
     @functools.wraps(function)
     def wrapper(*args: object, folder: str | None, **options: object) -> object:
-        return function(*args, find_store(click.get_current_context(), folder), **options)
+        return function(*args, find(click.get_current_context(), folder), **options)
 
     return dir_option(wrapper)
 
 
 def find_store(ctx: click.Context, folder: str | None) -> Store:
-    """Return the store that the options, the environment or the working directory name."""
+    """Return the store that the options, the environment or the working directory name; else the user's own."""
     return open_store(named_folder(ctx, folder))
+
+
+def find_project(ctx: click.Context, folder: str | None) -> Store:
+    """Return the store of the project that the options, the environment or the working directory name."""
+    return open_project(named_folder(ctx, folder))
 
 
 def named_folder(ctx: click.Context, folder: str | None) -> str | None:

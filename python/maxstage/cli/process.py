@@ -10,7 +10,7 @@ import os
 import sys
 
 from maxstage.cli.printing import describe, warn
-from maxstage.errors import Error, InvalidMetadata, InvalidToken
+from maxstage.errors import Error, InvalidMetadata, InvalidToken, NoProject
 from maxstage.interrupts import Terminated
 
 TYPE_CHECKING = False
@@ -105,21 +105,49 @@ def finish(code: int) -> int:
 
 
 def open_store(folder: str | None) -> "Store":
+    """Open the store of the project in `folder`; None: found as `Store.nearest` does it, and raises."""
+    from maxstage.store.store import Store
+
+    return _use(Store.nearest() if folder is None else Store.open(folder))
+
+
+def open_project(folder: str | None) -> "Store":
     """Open the store of the project in `folder`; None: found as `Store.find` does it, and raises."""
     from maxstage.store.store import Store
 
-    store = Store.find() if folder is None else Store.open(folder)
-    _used.append(store)
-    return store
+    return _use(Store.find() if folder is None else Store.open(folder))
 
 
-def open_store_or_none(folder: str | None) -> "Store | None":
+def open_project_or_none(folder: str | None) -> "Store | None":
     """Open the store of a project that need not be there, as `Store.find_or_none` does it, and raises."""
     from maxstage.store.store import Store
 
     store = Store.find_or_none(folder)
+    return None if store is None else _use(store)
+
+
+def open_store_or_later(folder: str | None) -> "Store | Callable[[], Store] | None":
+    """Open the store that `open_store` would, but make none: what is returned does that, when it is called.
+
+    None where there is nothing to make: the user wants no store of their own. Raises as `open_store` does.
+    """
+    store = open_project_or_none(folder)
     if store is not None:
-        _used.append(store)
+        return store
+    from maxstage.store.store import Store
+    from maxstage.store.user import is_turned_on
+
+    if not is_turned_on():
+        return None
+    try:
+        store = Store.user_or_none()
+    except NoProject:
+        store = None  # there is no place for it, which is told when one is needed
+    return (lambda: open_store(None)) if store is None else _use(store)
+
+
+def _use(store: "Store") -> "Store":
+    _used.append(store)
     return store
 
 

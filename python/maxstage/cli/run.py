@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from maxstage.cli.options import dir_option, find_store, output_option
+from maxstage.cli.options import dir_option, find_project, output_option
 from maxstage.cli.printing import print_json, warn, write_all, write_out
 from maxstage.cli.run_report import PlainWatcher, format_seconds, is_iteration, table
 from maxstage.cli.target import Target
@@ -98,7 +98,7 @@ def run(ctx: click.Context, /, file: str, inputs: dict[str, str], folder: str | 
     if options["dry_run"] or options["graph"]:
         _show_plan(ctx, workflow, options, folder)
         return
-    _run(ctx, workflow, find_store(ctx, folder), _typed(inputs, workflow.spec), options)
+    _run(ctx, workflow, find_project(ctx, folder), _typed(inputs, workflow.spec), options)
 
 
 def _typed(inputs: dict[str, str], spec: WorkflowSpec) -> dict[str, Any]:

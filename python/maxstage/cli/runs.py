@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from maxstage.cli.options import lines_option, output_option, pass_store
+from maxstage.cli.options import lines_option, output_option, pass_project
 from maxstage.cli.printing import print_all, print_json, write_out
 from maxstage.cli.prompting import confirm
 from maxstage.cli.run_report import format_seconds, is_iteration, table
@@ -49,7 +49,7 @@ def _shown(value: object) -> str:
 
 @click.command("runs", epilog="\b\nExamples:\n  max runs\n  max runs show 20261121-094500-a1b2c3")
 @lines_option
-@pass_store
+@pass_project
 def runs(store: Store, output: str) -> None:
     """List the runs of workflows, newest first. One that is killed or interrupted can be resumed."""
     from maxstage.workflow.run.folder import find_runs, runs_folder
@@ -75,7 +75,7 @@ def _described(run_id: str, facts: dict[str, Any]) -> dict[str, Any]:
 @click.argument("run_id", metavar="RUN")
 @click.option("--iterations", is_flag=True, help="Show each iteration of loops, too.")
 @output_option
-@pass_store
+@pass_project
 def runs_show(store: Store, run_id: str, iterations: bool, output: str) -> None:
     """Show one run: its tasks, how they ended, sizes, tokens and errors."""
     state = _open(store, run_id)
@@ -132,7 +132,7 @@ def _open(store: Store, run_id: str) -> RunState:
     "--html", "file", required=True, type=NameType(), metavar="FILE", help="The file to write; - is stdout."
 )
 @output_option
-@pass_store
+@pass_project
 def runs_report(store: Store, run_id: str, file: str, output: str) -> None:
     """Write one page of HTML about a run: graph, timeline, sizes, what was cut, what agents were given.
 
@@ -169,7 +169,7 @@ def runs_report(store: Store, run_id: str, file: str, output: str) -> None:
 @click.command("runs export", epilog="\b\nExample:\n  max runs export 20261121-094500-a1b2c3 > run.json")
 @click.argument("run_id", metavar="RUN")
 @click.option("-o", "--output", type=click.Choice(["json"]), default="json", help="The state is always JSON.")
-@pass_store
+@pass_project
 def runs_export(store: Store, run_id: str, output: str) -> None:  # noqa: ARG001 - as every command has it
     """Print the state of a run as JSON."""
     state = _open(store, run_id)
@@ -182,7 +182,7 @@ def runs_export(store: Store, run_id: str, output: str) -> None:  # noqa: ARG001
 @click.command("runs import", epilog="\b\nExample:\n  max runs import run.json")
 @click.argument("file", type=NameType())
 @output_option
-@pass_store
+@pass_project
 def runs_import(store: Store, file: str, output: str) -> None:
     """Take over a state that was exported, also one of the older form ``{"task_results": {NAME: TEXT}}``.
 
@@ -212,7 +212,7 @@ def runs_import(store: Store, file: str, output: str) -> None:
     "--strategy", type=click.Choice(list(CLEANUP)), help="Which to keep (default: as the workflow says)."
 )
 @output_option
-@pass_store
+@pass_project
 def runs_prune(store: Store, run_id: str, keep: int | None, strategy: str | None, output: str) -> None:
     """Drop the outputs of a run that nothing depends on any more, and what is kept of them outside."""
     from maxstage.workflow.run.pruning import prune_by_hand
@@ -240,7 +240,7 @@ def runs_prune(store: Store, run_id: str, keep: int | None, strategy: str | None
 @click.option("--all", "everything", is_flag=True, help="Delete all runs that are not running.")
 @click.option("-y", "--yes", is_flag=True, help="Delete without asking.")
 @lines_option
-@pass_store
+@pass_project
 def runs_clean(
     store: Store, run_ids: tuple[str, ...], completed: bool, everything: bool, yes: bool, output: str
 ) -> None:

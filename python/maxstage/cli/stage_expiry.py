@@ -6,8 +6,8 @@ import click
 
 from maxstage.cli.options import lines_option, pass_store
 from maxstage.cli.printing import item_json, print_json, write_out
-from maxstage.cli.stage_list import format_remaining
 from maxstage.cli.types import TokenType, TtlType
+from maxstage.store.description import format_remaining
 from maxstage.store.store import Store
 
 TYPE_CHECKING = False

@@ -1,24 +1,13 @@
 """``max stage list``."""
 
-import math
-import time
-
 import click
 
 from maxstage.cli.options import lines_option, pass_store
 from maxstage.cli.printing import item_json, print_all, warn, write_out
 from maxstage.cli.types import CountType, parse_label_filter, parse_source_filter
-from maxstage.humanize import counted, format_duration, format_size, printable
+from maxstage.store.description import table_of
 from maxstage.store.store import Store
 from maxstage.store.tokens import format_token, is_id
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from maxstage.store.metadata import Item
-
-
-_SOURCE_CHARACTERS = 60
-"""Characters of a source: beyond them nobody sees the columns."""
 
 
 @click.command(
@@ -60,36 +49,9 @@ def stage_list(
         if items:
             write_out("\n".join(item.token for item in items))
     elif items:
-        write_out(_table(items))
+        write_out(table_of(items))
     else:
         write_out("No staged data.")
     if damaged:
         like = format_token(damaged[0]) if is_id(damaged[0]) else damaged[0]
         warn(f'{len(damaged):,} damaged left out, such as {like}; "max stage verify" tells more')
-
-
-def _table(items: "list[Item]") -> str:
-    now = time.time()
-    rows = [
-        (
-            item.token,
-            counted(item.record_count, "record"),
-            format_size(item.byte_size),
-            printable(item.source or "unknown", _SOURCE_CHARACTERS),
-            f"{format_duration(now - item.created)} ago",
-            f"expires: {format_remaining(item.expires, now)}",
-        )
-        for item in items
-    ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    # Numbers are easiest to compare when they end in one column.
-    aligned = [(str.ljust, str.rjust, str.rjust, str.ljust, str.rjust, str.ljust)] * len(rows)
-    return "\n".join(
-        "  ".join(align(cell, width) for cell, width, align in zip(row, widths, how, strict=True)).rstrip()
-        for row, how in zip(rows, aligned, strict=True)
-    )
-
-
-def format_remaining(expires: float | None, now: float) -> str:
-    """Return how long an item has left."""
-    return "never" if expires is None else format_duration(math.ceil(expires - now))

@@ -159,7 +159,7 @@ def retrieve(
     try:
         # All are opened before the first byte is written: a mistyped token spoils nothing.
         for token in tokens:
-            opened.append(store.open_item(token))  # noqa: PERF401 - those that were opened are closed
+            opened.append(store.open_item_or_own(token))  # noqa: PERF401 - those that were opened are closed
         if target in {None, STDIN}:
             _send_all(opened, part, 1, "<stdout>", cut)
         else:

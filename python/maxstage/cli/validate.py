@@ -4,7 +4,7 @@ import click
 
 from maxstage.cli.options import dir_option, lines_option, named_folder
 from maxstage.cli.printing import print_all, print_json, warn, write_out
-from maxstage.cli.process import open_store_or_none
+from maxstage.cli.process import open_project_or_none
 from maxstage.cli.types import NameType
 
 TYPE_CHECKING = False
@@ -18,7 +18,7 @@ def known_providers(ctx: click.Context, folder: str | None) -> "Mapping[str, Pro
     """Return the providers of the project; without a project those that need no settings."""
     from maxstage.workflow.format.agents import PROVIDERS, providers_from
 
-    store = open_store_or_none(named_folder(ctx, folder))
+    store = open_project_or_none(named_folder(ctx, folder))
     return PROVIDERS if store is None else providers_from(store.settings.providers)
 
 

@@ -10,6 +10,8 @@ from maxstage.output.full_output import FullOutputs
 from maxstage.output.task_output import TaskOutput
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from maxstage.output.limits import Limits
     from maxstage.output.strategies import Keep
     from maxstage.store.store import Store
@@ -22,7 +24,7 @@ _READ = "<output of the command>"
 def bound(
     fd: int,
     limits: Limits,
-    store: Store | None,
+    store: Store | Callable[[], Store] | None,
     *,
     keep: Keep = "truncated",
     task_id: str,
@@ -34,7 +36,8 @@ def bound(
     Args:
         fd: What is read.
         limits: The limits.
-        store: Where the whole goes; None is the project's store, if there is a project.
+        store: Where the whole goes, or what opens that when it is needed; None is the project's store, if there is a
+            project.
         keep: When the whole is kept.
         task_id: What to call it.
         owner: Who owns the kept item: it is pinned then.

@@ -13,9 +13,13 @@ from maxstage.store.store import Store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from maxstage.output.limits import Limits
     from maxstage.output.strategies import Keep
     from maxstage.store.draft import Draft
+
+    Where = Store | Callable[[], Store] | None
 
 
 _KEEP = {core.Event.KEEP_STDOUT: 0, core.Event.KEEP_STDERR: 1}
@@ -37,8 +41,17 @@ class FullOutput:
         problem: Why there is no item though there should be one.
     """
 
-    def __init__(self, store: Store, limits: Limits, *, source: str, owner: str | None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        limits: Limits,
+        *,
+        source: str,
+        owner: str | None,
+        labels: Mapping[str, str] | None = None,
+    ) -> None:
         self._store = store
+        self._labels = dict(labels or {})
         self._compress = limits.compress_external
         self._directory = limits.external_storage_dir
         self._source = source
@@ -78,7 +91,9 @@ class FullOutput:
             return
         minutes = None if self._owner is not None else self._store.settings.ttl_minutes
         try:
-            item = self._draft.publish(ttl_minutes=minutes, source=printable(self._source), owner=self._owner)
+            item = self._draft.publish(
+                ttl_minutes=minutes, source=printable(self._source), owner=self._owner, labels=self._labels
+            )
         except (OSError, Error) as error:
             self.fail(error)
             return
@@ -104,12 +119,12 @@ class FullOutput:
         return f"max retrieve {directory}{self.token}"
 
 
-def store_for(limits: Limits, store: Store | None, *, needed: bool) -> Store | None:
+def store_for(limits: Limits, store: Where, *, needed: bool) -> Store | None:
     """Return the store that whole outputs go to: of the limits' directory, the given, or the project's.
 
     Args:
         limits: The limits.
-        store: The store; None for the project's.
+        store: The store, or what opens it; None for the project's.
         needed: Whether there must be one.
 
     Raises:
@@ -118,6 +133,8 @@ def store_for(limits: Limits, store: Store | None, *, needed: bool) -> Store | N
     """
     if limits.external_storage_dir is not None:
         return Store.init(limits.external_storage_dir)
+    if callable(store):
+        return store()
     return store or (Store.find() if needed else Store.find_or_none())
 
 
@@ -130,16 +147,26 @@ class FullOutputs:
     """
 
     def __init__(
-        self, limits: Limits, store: Store | None, *, keep: Keep, source: str, owner: str | None
+        self,
+        limits: Limits,
+        store: Where,
+        *,
+        keep: Keep,
+        source: str,
+        owner: str | None,
+        labels: Mapping[str, str] | None = None,
     ) -> None:
         if keep not in tuple(KEEP):
             raise ValueError(f"keep must be one of {', '.join(KEEP)}; not {keep!r}")
-        if store is not None and not isinstance(store, Store):
-            raise wrong_type("store", store, "a Store or None")
+        if store is not None and not isinstance(store, Store) and not callable(store):
+            raise wrong_type("store", store, "a Store, a function that opens one, or None")
         threshold = limits.external_storage_threshold
         self._store: Store | None = None
+        self._make: Callable[[], Store] | None = None
         self._missing = ""
-        if keep != "never" and threshold is not None:
+        if callable(store) and keep != "always" and limits.external_storage_dir is None:
+            self._make = store
+        elif keep != "never" and threshold is not None:
             try:
                 self._store = store_for(limits, store, needed=keep == "always")
                 why = 'not in a Max project; run "max init" first'
@@ -157,6 +184,7 @@ class FullOutputs:
         self._limits = limits
         self._source = source
         self._owner = owner
+        self._labels = labels
         self._streams: dict[int, FullOutput] = {}
         self.problems: list[str] = []
 
@@ -189,11 +217,19 @@ class FullOutputs:
 
     def _keep(self, capture: core.Capture, stream: int) -> list[int]:
         """Keep a stream whole from now on; return it where that is not possible."""
+        if self._make is not None:
+            make, self._make = self._make, None
+            try:
+                self._store = make()
+            except (OSError, Error) as error:
+                self._missing = f"the full output was not kept: {describe(error)}"
         if self._store is None:
             if self._missing and not self.problems:
                 self.problems.append(self._missing)
             return [stream]
-        full = FullOutput(self._store, self._limits, source=self._source, owner=self._owner)
+        full = FullOutput(
+            self._store, self._limits, source=self._source, owner=self._owner, labels=self._labels
+        )
         self._streams[stream] = full
         try:
             # A signal waits until the capture has its writer: it would ask for another one, and this be lost.

@@ -40,13 +40,14 @@ def run(
     timeout: float | None = None,
     cwd: str | os.PathLike[str] | None = None,
     env: Mapping[str, str] | None = None,
-    store: Store | None = None,
+    store: Store | Callable[[], Store] | None = None,
     keep: Keep = "truncated",
     combine: bool = False,
     cancel: threading.Event | None = None,
     on_output: Callable[[int, bytes], None] | None = None,
     task_id: str | None = None,
     owner: str | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> TaskOutput:
     """Run a command and return what it printed, within the limits.
 
@@ -62,7 +63,8 @@ def run(
         timeout: Seconds until it is ended; None and infinity are no limit.
         cwd: Its working directory.
         env: Its environment; None is ours.
-        store: Where whole outputs go; None is the project's store, if there is a project.
+        store: Where whole outputs go; a function is called for it once something is to be kept; None is the project's
+            store, if there is a project.
         keep: When the whole is kept: ``always``; ``truncated``, if it was cut or is above the threshold; ``never``.
         combine: Capture stderr with stdout, in the order in which it is printed. The limits of stdout hold then.
         cancel: Once it is set, the command is ended.
@@ -71,6 +73,7 @@ def run(
             returned leaves room for them: they and it are within the limit together.
         task_id: What to call it; None is the program's name.
         owner: Who owns the kept items: they are pinned then, and the owner unstages them. Else they expire as any item.
+        labels: Labels of the kept items.
 
     Returns:
         The output of stdout, with that of stderr as its ``stderr``.
@@ -90,11 +93,16 @@ def run(
     words = _words(argv)
     deadline_after = _seconds(timeout)
     limits = _limits(limits)
-    with open_stdin(stdin, store) as feed:
+    with open_stdin(stdin, None if callable(store) else store) as feed:
         started = time.monotonic()
         try:
             full_outputs = FullOutputs(
-                limits, store, keep=keep, source=f"exec/{os.path.basename(words[0])}", owner=owner
+                limits,
+                store,
+                keep=keep,
+                source=f"exec/{os.path.basename(words[0])}",
+                owner=owner,
+                labels=labels,
             )
             # A signal right after the start must find the capture, which ends the command: until then it waits.
             with Deferred() as signals:

@@ -9,6 +9,11 @@ from maxstage.trust import check_path
 
 _GITIGNORE = "# Staged data is nobody's source: keep all of it out of git.\n*\n"
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
 _HEAD = """\
 # Settings of this Max project. An option on the command line comes first, then the environment
 # (MAX_TTL_MINUTES, MAX_SYNC, ...), then this file, then the default.
@@ -22,8 +27,12 @@ _LIMITS = """
 """
 
 
-def init_project(folder: "str | os.PathLike[str]") -> bool:
+def init_project(folder: "str | os.PathLike[str]", defaults: "Mapping[str, Any] | None" = None) -> bool:
     """Make ``folder/.max``, private to the user; what is there already stays as it is.
+
+    Args:
+        folder: The project.
+        defaults: The defaults of its settings that differ from `SETTINGS`.
 
     Returns:
         Whether anything was made.
@@ -41,18 +50,18 @@ def init_project(folder: "str | os.PathLike[str]") -> bool:
         check_path(path, layout.project)
     made |= _make_directory(layout.root)
     made |= _make_file(f"{layout.base}/.gitignore", _GITIGNORE)
-    return _make_file(layout.config, _config()) or made
+    return _make_file(layout.config, _config(defaults or {})) or made
 
 
-def _config() -> str:
+def _config(defaults: "Mapping[str, Any]") -> str:
     """Return a file with settings that says nothing but what could be said."""
-    return _HEAD + "".join(map(_shown, SETTINGS)) + _LIMITS
+    return _HEAD + "".join(_shown(one, defaults.get(one.key, one.default)) for one in SETTINGS) + _LIMITS
 
 
-def _shown(setting: Setting) -> str:
-    if setting.default is None:
+def _shown(setting: Setting, default: object) -> str:
+    if default is None:
         return f"\n# {setting.doc}. By default there is no limit; with one:\n# {setting.key} = {setting.example}\n"
-    return f"\n# {setting.doc}.\n# {setting.key} = {_toml(setting.default)}\n"
+    return f"\n# {setting.doc}.\n# {setting.key} = {_toml(default)}\n"
 
 
 def _toml(value: object) -> str:

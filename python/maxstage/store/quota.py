@@ -97,11 +97,11 @@ class Quota:
             what = "the item is" if self._items == 1 else f"the data for {self._items} items is"
             return QuotaExceeded(
                 f"{what} larger than max_item_bytes ({self._settings.max_item_bytes:,} bytes); nothing was staged. "
-                "Raise the limit in .max/config.toml, or stage it in parts"
+                f"Raise the limit in {self._settings.file}, or stage it in parts"
             )
         return QuotaExceeded(
             f"the store would be larger than max_store_bytes ({counted(self._settings.max_store_bytes or 0, 'byte')}); "
-            'nothing was staged. Free space with "max unstage", or raise the limit in .max/config.toml'
+            f'nothing was staged. Free space with "max unstage", or raise the limit in {self._settings.file}'
         )
 
     def _allowance(self, writer: "core.Writer", *, compress: bool) -> int:

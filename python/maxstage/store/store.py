@@ -4,11 +4,11 @@ import os
 import time
 
 from maxstage.codecs import codec_named
-from maxstage.errors import NoProject, wrong_type
+from maxstage.errors import Error, Expired, NoProject, NotFound, wrong_type
 from maxstage.interrupts import Deferred
 from maxstage.settings import Settings, load_settings
 from maxstage.store.clock import check_clock
-from maxstage.store.project import Layout, absolute, find_project, open_layout
+from maxstage.store.project import NO_PROJECT, Layout, absolute, find_project, open_layout
 from maxstage.store.schedule import expect_expiry, is_due
 from maxstage.store.storage import open_storage
 from maxstage.store.tokens import parse_token
@@ -112,6 +112,47 @@ class Store:
             return None
 
     @classmethod
+    def user(cls) -> "Store":
+        """Open the user's own store, which is used outside of projects; make it if it is missing.
+
+        Raises:
+            NoProject: It is turned off (``MAX_USER_STORE``, ``user_store``), has no place or can't be made.
+            Untrusted: It belongs to another user.
+            ConfigError: The settings are at fault.
+        """
+        from maxstage.store.user import is_turned_on, make_user_folder
+
+        if not is_turned_on():
+            raise NoProject(NO_PROJECT)
+        return cls._open(make_user_folder())
+
+    @classmethod
+    def user_or_none(cls) -> "Store | None":
+        """Open the user's own store if it is turned on and is there; nothing is made. Raises as `user` does."""
+        from maxstage.store.user import existing_user_folder, is_turned_on
+
+        folder = existing_user_folder() if is_turned_on() else None
+        return None if folder is None else cls._open(folder)
+
+    @classmethod
+    def nearest(cls) -> "Store":
+        """Find the project as `find` does; outside of any, open the user's own store as `user` does.
+
+        Raises:
+            NoProject: There is neither.
+            Untrusted: It belongs to another user.
+            ConfigError: The settings are at fault.
+        """
+        try:
+            return cls.find()
+        except NoProject:
+            from maxstage.store.user import is_turned_on
+
+            if os.environ.get("MAX_DIR") or not is_turned_on():
+                raise
+        return cls.user()
+
+    @classmethod
     def _open_store(cls, folder: "str | os.PathLike[str]") -> "Store":
         """Open the store of the project in `folder`, which holds ``.max``. Raises as `find` does."""
         return cls._open(folder)
@@ -120,6 +161,13 @@ class Store:
     def _open(cls, folder: "str | os.PathLike[str]", named: str | None = None) -> "Store":
         project = absolute(_named(folder))
         layout = open_layout(project, named or os.fspath(folder))
+        if project.endswith("/maxstage"):
+            from maxstage.store.user import DEFAULTS, is_user_folder
+
+            if is_user_folder(project):
+                settings = load_settings(layout.config, project, defaults=DEFAULTS)
+                settings.file = layout.config
+                return cls(layout, open_storage(layout), settings)
         return cls(layout, open_storage(layout), load_settings(layout.config, project))
 
     def at(self, project: str | None) -> "Store":
@@ -374,6 +422,29 @@ class Store:
         from maxstage.store.reading import OpenItem
 
         return OpenItem(self.storage, self.info(token))
+
+    def open_item_or_own(self, token: str) -> "OpenItem":
+        """Open an item of this store, or else of the user's own: its token may have been printed outside of a project.
+
+        Raises as `open` does.
+        """
+        try:
+            return self.open_item(token)
+        except Expired:
+            raise
+        except NotFound as error:
+            try:
+                own = type(self).user_or_none()
+            except Error:
+                own = None  # it can't be used: what was asked for is not there
+            if own is None or own.layout.root == self.layout.root:
+                raise
+            try:
+                return own.open_item(token)
+            except Expired:
+                raise
+            except NotFound:
+                raise error from None
 
     def info(self, token: str) -> "Item":
         """Return what is known of an item. Raises as `open` does."""

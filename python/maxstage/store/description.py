@@ -1,0 +1,109 @@
+"""Items as people, and models, read them: one with all that is known of it, many as a table."""
+
+import itertools
+import math
+import time
+
+from maxstage.codecs import NONE
+from maxstage.humanize import counted, format_duration, format_size, printable
+from maxstage.sizes import llm_tokens
+from maxstage.store.preview import describe_fields, preview_lines, show_example
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from maxstage.store.metadata import Item
+    from maxstage.store.preview import Fields
+    from maxstage.store.reading import OpenItem
+
+_SOURCE_CHARACTERS = 60
+"""Characters of a source in a table: beyond them nobody sees the columns."""
+_CHARACTERS = 200
+"""Characters that are shown of the source, and of each label, of one item."""
+_LABELS = 20
+"""Labels that are shown."""
+
+
+def describe(opened: "OpenItem") -> str:
+    """Return what is known of an item: its metadata, a preview, for JSON the fields, and its cost in a prompt."""
+    item = opened.item
+    return "\n".join(
+        [*_facts(item), *_preview(item, preview_lines(opened)), *_fields(describe_fields(opened))]
+    )
+
+
+def table_of(items: "list[Item]") -> str:
+    """Return items as a table, a line each."""
+    now = time.time()
+    rows = [
+        (
+            item.token,
+            counted(item.record_count, "record"),
+            format_size(item.byte_size),
+            printable(item.source or "unknown", _SOURCE_CHARACTERS),
+            f"{format_duration(now - item.created)} ago",
+            f"expires: {format_remaining(item.expires, now)}",
+        )
+        for item in items
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    # Numbers are easiest to compare when they end in one column.
+    aligned = [(str.ljust, str.rjust, str.rjust, str.ljust, str.rjust, str.ljust)] * len(rows)
+    return "\n".join(
+        "  ".join(align(cell, width) for cell, width, align in zip(row, widths, how, strict=True)).rstrip()
+        for row, how in zip(rows, aligned, strict=True)
+    )
+
+
+def format_remaining(expires: float | None, now: float) -> str:
+    """Return how long an item has left."""
+    return "never" if expires is None else format_duration(math.ceil(expires - now))
+
+
+def _facts(item: "Item") -> "Iterator[str]":
+    now = time.time()
+    yield f"Token:      {item.token}"
+    yield f"Records:    {item.record_count:,}"
+    yield f"Size:       {format_size(item.byte_size)}"
+    yield f"Source:     {printable(item.source or 'unknown', _CHARACTERS)}"
+    yield f"Created:    {format_duration(now - item.created)} ago"
+    yield f"Expires:    {format_remaining(item.expires, now)}"
+    yield f"Type:       {item.content_type}"
+    yield f"LLM tokens: about {llm_tokens(item.byte_size):,} in a prompt"
+    if item.codec != NONE:
+        yield f"Stored:     {format_size(item.stored_size)}, {item.codec}"
+    if item.labels:
+        yield f"Labels:     {_labels(item.labels)}"
+
+
+def _labels(labels: dict[str, str]) -> str:
+    shown = [
+        printable(f"{key}={value}", _CHARACTERS) for key, value in itertools.islice(labels.items(), _LABELS)
+    ]
+    more = len(labels) - len(shown)
+    return ", ".join(shown) + (f" and {more:,} more" if more else "")
+
+
+def _preview(item: "Item", lines: list[str]) -> "Iterator[str]":
+    yield ""
+    yield "Preview:"
+    yield from (f"  {line}" for line in lines)
+    if item.record_count > len(lines):
+        yield f"  ... ({item.record_count - len(lines)} more)"
+
+
+def _fields(described: "Fields") -> "Iterator[str]":
+    fields = described.fields
+    if not fields:
+        return
+    yield ""
+    sampled = described.sampled
+    yield f"Fields (of the first {sampled:,} records):" if sampled > 1 else "Fields:"
+    name_width = max(map(len, fields))
+    type_width = max(len(field["type"]) for field in fields.values())
+    for name, field in fields.items():
+        example = show_example(field["example"])
+        yield f"  {name:{name_width}}  {field['type']:{type_width}}  {field['present']:4.0%}  {example}"
+    if described.more:
+        yield f"  ... (and {described.more:,} more)"
