@@ -148,7 +148,7 @@ def test_truncating_what_is_no_text():
         ({"limits": 5}, TypeError, "limits must be Limits, a mapping of them, or None, not int"),
         ({"keep": "no"}, ValueError, "keep must be one of always, truncated, never; not 'no'"),
         ({"stdin": 5.5}, TypeError, "stdin must be bytes, a path, a token,.*, not float"),
-        ({"store": "/tmp"}, TypeError, "store must be a Store or None, not str"),
+        ({"store": "/tmp"}, TypeError, "store must be a Store, a function that opens one, or None, not str"),
         ({"timeout": "x"}, TypeError, "timeout must be a number of seconds or None, not str"),
         ({"argv": 5}, TypeError, "argv must be a list like .*, not int"),
         ({"argv": ["true", 5]}, TypeError, "each word of argv must be text or a path, not int"),
