@@ -136,13 +136,7 @@ class Store:
 
     @classmethod
     def nearest(cls) -> "Store":
-        """Find the project as `find` does; outside of any, open the user's own store as `user` does.
-
-        Raises:
-            NoProject: There is neither.
-            Untrusted: It belongs to another user.
-            ConfigError: The settings are at fault.
-        """
+        """Find the project; outside of any, open the user's own store. Raises as `find` and `user` do."""
         try:
             return cls.find()
         except NoProject:
@@ -162,12 +156,9 @@ class Store:
         project = absolute(_named(folder))
         layout = open_layout(project, named or os.fspath(folder))
         if project.endswith("/maxstage"):
-            from maxstage.store.user import DEFAULTS, is_user_folder
+            from maxstage.store.user import load_settings_of
 
-            if is_user_folder(project):
-                settings = load_settings(layout.config, project, defaults=DEFAULTS)
-                settings.file = layout.config
-                return cls(layout, open_storage(layout), settings)
+            return cls(layout, open_storage(layout), load_settings_of(layout))
         return cls(layout, open_storage(layout), load_settings(layout.config, project))
 
     def at(self, project: str | None) -> "Store":
@@ -424,7 +415,7 @@ class Store:
         return OpenItem(self.storage, self.info(token))
 
     def open_item_or_own(self, token: str) -> "OpenItem":
-        """Open an item of this store, or else of the user's own: its token may have been printed outside of a project.
+        """Open an item of this store, or of the user's own, where what was staged outside of projects is.
 
         Raises as `open` does.
         """

@@ -9,6 +9,11 @@ import os
 from maxstage.errors import Error, NoProject, describe
 from maxstage.user_settings import USER_STORE, read_user_settings
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from maxstage.settings import Settings
+    from maxstage.store.project import Layout
+
 VARIABLE = "MAX_USER_STORE"
 
 NAME = "maxstage"
@@ -117,8 +122,18 @@ def make_user_folder() -> str:
     return folder
 
 
-def is_user_folder(project: str) -> bool:
-    """Whether a project, which is there, is the user's own store."""
+def load_settings_of(layout: "Layout") -> "Settings":
+    """Return the settings of a project that may be the user's own store. Raises as `load_settings` does."""
+    from maxstage.settings import load_settings
+
+    if not _is_user_folder(layout.project):
+        return load_settings(layout.config, layout.project)
+    settings = load_settings(layout.config, layout.project, defaults=DEFAULTS)
+    settings.file = layout.config
+    return settings
+
+
+def _is_user_folder(project: str) -> bool:
     try:
         return os.path.samefile(project, user_folder())
     except (Error, OSError):
