@@ -218,10 +218,40 @@ def test_what_ends_a_run_now(program, numbers):
         wait_for_line(child, b"stopping: running programs may finish; Ctrl-C again ends them now\n")
     child.send_signal(numbers[-1])
     # Nobody opens the gate: the script was ended.
-    child.communicate(timeout=PATIENCE)
+    _, stderr = child.communicate(timeout=PATIENCE)
     assert child.returncode == 128 + numbers[0]
+    line = stderr.decode().splitlines()[-1]
+    assert line.startswith("Stopped; interrupted: a. To resume: max run flow.yaml --run-id ")
+    run = line.split()[-1]
     assert program.text("stage", "list") == "No staged data.\n"
     assert "interrupted" in program.text("runs")
+    # What it had printed is kept, as what it is.
+    (result,) = json.loads(program.text("runs", "export", run))["task_outputs"].values()
+    assert result["status"] == "interrupted"
+    assert result["output"]["content"].endswith("4999\n5000\n")
+    assert re.search(r"^a +interrupted ", program.text("runs", "show", run), re.MULTILINE)
+    # And it is done again when the run is resumed.
+    (program.folder / "flow.yaml").write_text(
+        "name: s\nversion: 1\ntasks:\n  a: {script: {content: echo again}}\n"
+    )
+    program("run", "flow.yaml", "--run-id", run)
+    (result,) = json.loads(program.text("runs", "export", run))["task_outputs"].values()
+    assert (result["status"], result["output"]["content"]) == ("completed", "again\n")
+
+
+def test_a_full_output_of_what_was_interrupted_is_kept_until_it_is_done_again(program):
+    gate = Gate(program.folder)
+    text = "name: s\nversion: 1\ntasks:\n  a: {script: {content: '%s'}, limits: {max_stdout_bytes: 2KiB}}\n"
+    (program.folder / "flow.yaml").write_text(text % f"seq 5000; {gate.wait}")
+    child = program.start("run", "flow.yaml")
+    gate.reached()
+    child.send_signal(signal.SIGTERM)
+    child.communicate(timeout=PATIENCE)
+    (token,) = program.text("stage", "list", "-q").split()
+    assert program.text("retrieve", token).endswith("4999\n5000\n")
+    (program.folder / "flow.yaml").write_text(text % "echo a")
+    program("run", "flow.yaml", "--resume")
+    assert program.text("stage", "list") == "No staged data.\n"
 
 
 def test_the_same_run_twice_at_once(program):

@@ -495,7 +495,8 @@ def test_cancelling(flow):
 
     with beside(cancel_there):
         result = workflow.run(store=flow.store, folder=flow.folder, jobs=1, cancel=cancel)
-    assert (result.status, result.tasks) == ("interrupted", {})
+    assert (result.status, result.interrupted) == ("interrupted", ["a"])
+    assert {path: task.status for path, task in result.tasks.items()} == {"a": "interrupted"}
     assert flow.store.list() == []
 
 
@@ -527,7 +528,8 @@ def test_ctrl_c_lets_what_runs_end_and_a_second_one_does_not(flow):
     with beside(press_twice), pytest.raises(RunInterrupted) as caught:
         workflow.run(store=flow.store, folder=flow.folder, on_event=note)
     assert signal.getsignal(signal.SIGINT) is handler
-    assert list(caught.value.result.tasks) == ["a"]
+    ended_as = {path: task.status for path, task in caught.value.result.tasks.items()}
+    assert ended_as == {"a": "completed", "b": "interrupted"}
     tasks["b"] = bash("echo b")
     result = flow(tasks, resume=caught.value.result.run_id)
     assert {path: task.output.text for path, task in result.tasks.items()} == {

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 _LONGEST = 500
 """Characters of an error that are shown."""
+_LONGEST_NAME = 120
+"""Characters of a task's path that are shown."""
+_MOST_NAMED = 5
+"""Tasks that the last line names."""
 
 
 def _parse_inputs(_ctx: click.Context, _param: click.Parameter, values: Sequence[str]) -> dict[str, str]:
@@ -173,11 +177,18 @@ def _run(
     if not options["events"]:
         _report(result, workflow, options)
     if stopped:
-        warn(f"Stopped. To resume: {_to_go_on(workflow, result)}")
+        warn(f"Stopped{_interrupted(result)}. To resume: {_to_go_on(workflow, result)}")
         ctx.exit(128 + stopped)
     if not result.ok:
         warn(f"To resume where it failed: {_to_go_on(workflow, result)}")
     ctx.exit(0 if result.ok else 1)
+
+
+def _interrupted(result: RunResult) -> str:
+    """Return which tasks were ended with the run; of many, the first ones."""
+    paths = [printable(path, _LONGEST_NAME) for path in result.interrupted]
+    more = f" and {len(paths) - _MOST_NAMED:,} more" if len(paths) > _MOST_NAMED else ""
+    return f"; interrupted: {', '.join(paths[:_MOST_NAMED])}{more}" if paths else ""
 
 
 def _to_go_on(workflow: ValidWorkflow, result: RunResult) -> str:
@@ -257,7 +268,7 @@ def _shown(result: RunResult, ended: list[str]) -> Iterator[tuple[str, TaskResul
     """Give what is shown, one by one: all outputs together may be more than fits into memory."""
     for path in ended:
         task = result.tasks[path]
-        if not is_iteration(path) or task.status == "failed":
+        if not is_iteration(path) or task.status in {"failed", "interrupted"}:
             yield path, task
 
 

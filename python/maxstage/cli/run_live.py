@@ -17,8 +17,15 @@ if TYPE_CHECKING:
 
     from maxstage.workflow.workflow import Event
 
-_COLOURS = {"completed": "green", "failed": "red", "skipped": "dim", "running": "cyan", "waiting": "yellow"}
-_SIGNS = {"completed": "✓", "failed": "✗", "skipped": "-", "waiting": "…", "stopped": "-"}
+_COLOURS = {
+    "completed": "green",
+    "failed": "red",
+    "skipped": "dim",
+    "interrupted": "yellow",
+    "running": "cyan",
+    "waiting": "yellow",
+}
+_SIGNS = {"completed": "✓", "failed": "✗", "skipped": "-", "waiting": "…", "interrupted": "!", "stopped": "-"}
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _PER_SECOND = 8
 """Redraws a second: smooth enough for a clock that shows tenths."""

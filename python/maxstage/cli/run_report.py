@@ -123,7 +123,7 @@ class PlainWatcher:
         return f"running    {task}  {of}"
 
     def _finished(self, task: str, result: TaskResult, *, resumed: bool) -> str | None:
-        if is_iteration(task) and result.status != "failed":
+        if is_iteration(task) and result.status not in {"failed", "interrupted"}:
             return None
         size = "" if result.output is None else f"  {format_size(result.output.original_size)}"
         rest = remarks(result)

@@ -113,7 +113,7 @@ def runs_show(store: Store, run_id: str, iterations: bool, output: str) -> None:
 
 def _results(state: RunState, *, iterations: bool) -> Iterator[tuple[str, TaskResult]]:
     for path, result in state.results():
-        if iterations or not is_iteration(path) or result.status == "failed":
+        if iterations or not is_iteration(path) or result.status in {"failed", "interrupted"}:
             yield path, result
 
 

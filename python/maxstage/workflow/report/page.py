@@ -28,7 +28,7 @@ _WIDTH = 900
 _ROW = 18
 _BOX_WIDTH, _BOX_HEIGHT, _GAP_X, _GAP_Y = 150, 30, 60, 16
 
-_COLOURS = {"completed": "#2e9e5b", "failed": "#d1453b", "skipped": "#9aa7b3"}
+_COLOURS = {"completed": "#2e9e5b", "failed": "#d1453b", "skipped": "#9aa7b3", "interrupted": "#d99a2b"}
 
 
 def render(state: RunState, workflow: ValidWorkflow | None) -> str:

@@ -16,7 +16,7 @@ from maxstage.workflow.run.gathering import gather
 from maxstage.workflow.run.instance import TaskInstance
 from maxstage.workflow.run.jobs import perform, prepare
 from maxstage.workflow.run.loops import Loop, failed
-from maxstage.workflow.run.results import COMPLETED, FAILED, SKIPPED, TaskResult
+from maxstage.workflow.run.results import COMPLETED, FAILED, INTERRUPTED, SKIPPED, TaskResult
 from maxstage.workflow.run.task_files import claim_again, file_of, names_iteration, write_file
 
 if TYPE_CHECKING:
@@ -265,13 +265,17 @@ class Body:
         if result.status == FAILED:
             if run.scheduler.cancel.is_set():
                 # It did not fail: it was ended.
-                unstage(run.store, result.output)
+                if result.output is not None and task.subtasks is None:
+                    self._monitor.forget(instance.path)
+                    result.status, result.attempts = INTERRUPTED, self._attempts
+                    self._monitor.record_interrupted(instance.path, result)
                 self._done(None)
                 return
             if self._attempts <= task.on_error.retry and not run.scheduler.stopping and instance.wanted():
                 unstage(run.store, result.output)
                 self._retry(result.error)
                 return
+        self._monitor.forget(instance.path)
         result.attempts = self._attempts
         result.tolerated = result.status == FAILED and task.on_error.continue_
         if task.loop_control.checkpoint_interval is not None and self._commits():

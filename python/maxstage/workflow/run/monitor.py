@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from maxstage.errors import Error
+from maxstage.workflow.execution.outputs import unstage
 from maxstage.workflow.format.references import printable
 from maxstage.workflow.run.hooks import Hooks
 from maxstage.workflow.run.metrics import Metrics, Warnings
@@ -71,6 +72,20 @@ class RunMonitor:
         run.emit("task_finished", instance.path, result=result, seconds=seconds)
         self._count(result)
         self.hooks.task_ended(instance, result)
+
+    def record_interrupted(self, path: str, result: TaskResult) -> None:
+        """Keep what a task had printed that was ended with the run: no hook runs, and nothing is counted."""
+        run = self._run
+        result.error = None if result.error is None else printable(result.error)
+        self.known[path] = run.state.record(path, result)
+        run.emit("task_finished", path, result=result)
+
+    def forget(self, path: str) -> None:
+        """Let go of what an earlier start of the run kept of a task that is done again."""
+        known = self.known.get(path)
+        if known is not None and not known.is_final:
+            before = self._run.state.find(path)
+            unstage(self._run.store, None if before is None else before.output)
 
     def _count(self, result: TaskResult) -> None:
         """Count an output; prune, warn and write the metrics down if it is time."""

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from maxstage.workflow.run.results import COMPLETED, TaskResult
+from maxstage.workflow.run.results import COMPLETED, INTERRUPTED, TaskResult
 from maxstage.workflow.run.state import RunState
 
 if TYPE_CHECKING:
@@ -105,6 +105,15 @@ class RunResult:
         finally:
             state.close()
         return found
+
+    @functools.cached_property
+    def interrupted(self) -> list[str]:
+        """The paths of the tasks that were ended with the run; what they had printed is kept."""
+        state = RunState(self._folder, self.run_id)
+        try:
+            return [path for path, status in state.statuses().items() if status == INTERRUPTED]
+        finally:
+            state.close()
 
     @functools.cached_property
     def tasks(self) -> Mapping[str, TaskResult]:

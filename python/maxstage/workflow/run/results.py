@@ -16,7 +16,7 @@ class TaskResult:
     """How a task ended.
 
     Attributes:
-        status: ``completed``, ``failed`` or ``skipped``.
+        status: ``completed``, ``failed``, ``skipped``, or ``interrupted`` where it was ended with the run.
         output: What it printed; None where it was skipped.
         attempts: How often it was tried.
         error: Why it failed.
@@ -46,7 +46,7 @@ class TaskResult:
     @property
     def is_final(self) -> bool:
         """Whether it need not be tried again when the run is resumed."""
-        return self.status != FAILED or self.tolerated
+        return self.status not in {FAILED, INTERRUPTED} or self.tolerated
 
     def __repr__(self) -> str:
         return f"TaskResult({self.status!r}, attempts={self.attempts}, error={self.error!r})"

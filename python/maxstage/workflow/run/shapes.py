@@ -159,7 +159,7 @@ OUTPUT = record(_STREAM | {"stderr": maybe(record(_STREAM, _REST))}, _REST)
 ENDED = (text, moment, moment, whole, whole, whole, whole, whole)
 """The columns of a task that has ended, as `RunState.ended` reads them."""
 RESULT = (
-    one_of("completed", "failed", "skipped"),
+    one_of("completed", "failed", "skipped", "interrupted"),
     whole,
     whole,
     maybe(text),

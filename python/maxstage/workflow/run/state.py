@@ -21,7 +21,7 @@ from maxstage.output.task_output import TaskOutput
 from maxstage.store.project import project_around
 from maxstage.store.store import Store
 from maxstage.workflow.run import moved, run_files, shapes, tables
-from maxstage.workflow.run.results import COMPLETED, Ended, TaskResult, held_bytes
+from maxstage.workflow.run.results import COMPLETED, INTERRUPTED, Ended, TaskResult, held_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _WITH_ITEMS = 2
 """The version of the tables from which on they tell the items of iterations, and what lies in the store."""
-_FINAL = "(status != 'failed' OR tolerated)"
+_FINAL = "(status NOT IN ('failed', 'interrupted') OR tolerated)"
 """What need not be tried again when the run is resumed, in SQL."""
 
 
@@ -214,7 +214,9 @@ class RunState:
         output = None if result.output is None else json.dumps(result.output.to_dict())
         now = time.time()
         accessed = now if result.output is None else result.output.last_accessed.timestamp()
-        ended = Ended(now, accessed, held_bytes(result.output), result.output is not None, result.is_final)
+        # Of what was interrupted only a part is there: it is shown, and given to nobody.
+        usable = result.output is not None and result.status != INTERRUPTED
+        ended = Ended(now, accessed, held_bytes(result.output), usable, result.is_final)
         # A name that is not UTF-8, in an error of the system's, is no text for SQLite.
         error = result.error and result.error.encode("utf-8", "backslashreplace").decode()
         row = (path, result.status, result.tolerated, result.attempts, error, output, *ended[:3])
@@ -229,7 +231,9 @@ class RunState:
     def ended(self) -> dict[str, Ended]:
         """Return all tasks that have ended, in the order in which they did, without their outputs."""
         rows = self._rows(
-            f"SELECT path, ended, accessed, size, output IS NOT NULL AND NOT pruned, {_FINAL}, pruned, {self._moved}"  # noqa: S608 - ours
+            "SELECT path, ended, accessed, size,"  # noqa: S608 - ours
+            " output IS NOT NULL AND NOT pruned AND status != 'interrupted',"
+            f" {_FINAL}, pruned, {self._moved}"
             " FROM tasks ORDER BY number"
         )
         with self._checking():
