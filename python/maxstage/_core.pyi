@@ -240,7 +240,7 @@ class Truncated:
 
 @final
 class Truncator:
-    """Cuts a text that streams by, holding no more than about three times the limit.
+    """Cuts a text that streams by, holding no more than about three times the limit, and some MiB.
 
     Args:
         strategy: What is kept, by its name in `maxstage.output.strategies.STRATEGIES`.

@@ -14,7 +14,8 @@ use crate::copy::Writer;
 use crate::error::{Check, Error, Result};
 use crate::fd::{self, CHUNK};
 use crate::plain::Plain;
-use crate::truncate::{Limit, Truncated, Truncator};
+use crate::truncate::{Limit, Truncated};
+use crate::truncator::Truncator;
 
 /// How long a wait lasts at most before signals are looked for: one that comes just before the wait begins
 /// interrupts nothing. Less than a second, as `wait` takes it.

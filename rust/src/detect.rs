@@ -1,6 +1,7 @@
 //! Telling the content type from the beginning of the data.
 
 use crate::json::{Scan, scan};
+use crate::lines::is_blank;
 
 /// What an item holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,12 +24,6 @@ impl ContentType {
             Self::Text => "text",
         }
     }
-}
-
-/// JSON's white space (RFC 8259, section 2).
-#[must_use]
-pub fn is_blank(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
 /// Tells the content type from the first bytes of the data.

@@ -3,7 +3,7 @@
 //! The grammar is RFC 8259's. Bytes above 0x7F are taken as they come inside strings. We need to know
 //! whether a *cut* text is right so far, which parsers that report values don't tell reliably.
 
-use crate::detect::is_blank;
+use crate::lines::is_blank;
 
 /// What the beginning of the data is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

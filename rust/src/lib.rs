@@ -23,6 +23,7 @@ pub mod read;
 pub mod redact;
 pub mod summary;
 pub mod truncate;
+pub mod truncator;
 
 mod bindings;
 

@@ -19,6 +19,12 @@ pub fn after_newline(data: &[u8], nth: u64) -> Option<usize> {
     memchr::memchr_iter(b'\n', data).nth(index).map(|at| at + 1)
 }
 
+/// JSON's white space (RFC 8259, section 2).
+#[must_use]
+pub fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -97,7 +97,7 @@ impl Observer {
         self.byte_size += chunk.len() as u64;
         self.last = chunk.last().copied().or(self.last);
         self.last_nonblank =
-            chunk.iter().rev().copied().find(|byte| !detect::is_blank(*byte)).or(self.last_nonblank);
+            chunk.iter().rev().copied().find(|byte| !lines::is_blank(*byte)).or(self.last_nonblank);
         let room = PREFIX.saturating_sub(self.prefix.len()).min(chunk.len());
         self.prefix.extend_from_slice(&chunk[..room]);
     }

@@ -7,10 +7,9 @@
 //!   least one byte of text gets the text without it.
 
 use crate::lines;
-use crate::summary::Summary;
 
 /// Bytes kept beyond the limit at either end: a character that the limit cuts is looked at whole.
-const CHARACTER: usize = 4;
+pub(crate) const CHARACTER: usize = 4;
 
 /// What is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,15 +45,15 @@ impl Strategy {
         Self::NAMES.into_iter().find(|(known, _)| *known == name).map(|(_, strategy)| strategy)
     }
 
-    fn by_lines(self) -> bool {
+    pub(crate) fn by_lines(self) -> bool {
         matches!(self, Self::HeadLines | Self::TailLines)
     }
 
-    fn keeps_head(self) -> bool {
+    pub(crate) fn keeps_head(self) -> bool {
         matches!(self, Self::Head | Self::Both | Self::HeadLines | Self::Summary)
     }
 
-    fn keeps_tail(self) -> bool {
+    pub(crate) fn keeps_tail(self) -> bool {
         matches!(self, Self::Tail | Self::Both | Self::TailLines | Self::Summary)
     }
 }
@@ -100,25 +99,9 @@ pub struct Limit {
 }
 
 impl Limit {
-    fn most_lines(self) -> u64 {
+    pub(crate) fn most_lines(self) -> u64 {
         self.max_lines.max(1)
     }
-}
-
-/// Cuts a text that is in memory; looks at no more than its ends, and counts its newlines.
-#[must_use]
-pub fn truncate(data: &[u8], limit: Limit, hint: Option<&str>) -> Truncated {
-    let size = data.len() as u64;
-    if limit.strategy == Strategy::Summary && data.len() > limit.max_bytes {
-        let mut truncator = Truncator::new(limit);
-        truncator.feed(data);
-        return truncator.render(limit.max_bytes, hint);
-    }
-    if data.len() <= limit.max_bytes && !limit.strategy.by_lines() {
-        return whole(data, size);
-    }
-    let lines = lines::line_count(lines::count_newlines(data), data.last().copied());
-    truncate_ends(Ends { head: data, tail: data, size, lines }, limit, hint)
 }
 
 /// Cuts a text of which the ends are known. Not for [`Strategy::Summary`], which needs all of it.
@@ -150,7 +133,7 @@ pub fn truncate_ends(ends: Ends<'_>, limit: Limit, hint: Option<&str>) -> Trunca
     Truncated { content, original_size: size, truncated: true, dropped_bytes, dropped_lines }
 }
 
-fn whole(data: &[u8], size: u64) -> Truncated {
+pub(crate) fn whole(data: &[u8], size: u64) -> Truncated {
     Truncated { content: data.to_vec(), original_size: size, ..Truncated::default() }
 }
 
@@ -215,7 +198,7 @@ pub(crate) fn cut_tail(text: &[u8], budget: usize) -> usize {
 }
 
 /// Returns where the character begins and ends that a cut at `at` would go through, if it would.
-fn character_around(text: &[u8], at: usize) -> Option<(usize, usize)> {
+pub(crate) fn character_around(text: &[u8], at: usize) -> Option<(usize, usize)> {
     let is_continuation = |byte: &u8| byte & 0xC0 == 0x80;
     text.get(at).filter(|byte| is_continuation(byte))?;
     let start = (at.saturating_sub(CHARACTER - 1)..at)
@@ -254,158 +237,9 @@ fn cut_tail_lines(text: &[u8], budget: usize, most: usize) -> usize {
     }
 }
 
-/// Cuts a text that streams by, holding no more than about three times the limit.
-pub struct Truncator {
-    limit: Limit,
-    /// The limit, and room to see a character whole.
-    capacity: usize,
-    head: Vec<u8>,
-    tail: Vec<u8>,
-    summary: Option<Summary>,
-    size: u64,
-    newlines: u64,
-    last: Option<u8>,
-}
-
-impl Truncator {
-    /// A truncator that has seen nothing yet.
-    #[must_use]
-    pub fn new(limit: Limit) -> Self {
-        let summary = (limit.strategy == Strategy::Summary).then(|| Summary::new(limit.max_bytes));
-        let capacity = limit.max_bytes.saturating_add(CHARACTER);
-        Self {
-            limit,
-            capacity,
-            head: Vec::new(),
-            tail: Vec::new(),
-            summary,
-            size: 0,
-            newlines: 0,
-            last: None,
-        }
-    }
-
-    /// Takes in the next part of the text.
-    pub fn feed(&mut self, data: &[u8]) {
-        self.size += data.len() as u64;
-        self.newlines += lines::count_newlines(data);
-        self.last = data.last().copied().or(self.last);
-        if self.limit.strategy.keeps_head() {
-            let room = (self.capacity - self.head.len()).min(data.len());
-            self.head.extend_from_slice(&data[..room]);
-        }
-        if self.limit.strategy.keeps_tail() {
-            self.feed_tail(data);
-        }
-        if let Some(summary) = &mut self.summary {
-            summary.feed(data);
-        }
-    }
-
-    fn feed_tail(&mut self, data: &[u8]) {
-        let data = data.get(data.len().saturating_sub(self.capacity)..).unwrap_or(data);
-        // Moved down only when as much again has come in: each byte is moved once on average.
-        if self.tail.len() + data.len() > self.capacity.saturating_mul(2) {
-            let surplus = (self.tail.len() + data.len()).saturating_sub(self.capacity);
-            self.tail.drain(..surplus.min(self.tail.len()));
-        }
-        self.tail.extend_from_slice(data);
-    }
-
-    /// Bytes taken in.
-    #[must_use]
-    pub fn size(&self) -> u64 {
-        self.size
-    }
-
-    /// Lines taken in; an unterminated last one counts.
-    #[must_use]
-    pub fn lines(&self) -> u64 {
-        lines::line_count(self.newlines, self.last)
-    }
-
-    /// Whether [`Self::render`] will drop something.
-    #[must_use]
-    pub fn is_over(&self) -> bool {
-        self.size > self.limit.max_bytes as u64
-            || self.limit.strategy.by_lines() && self.lines() > self.limit.most_lines()
-    }
-
-    /// The text so far, cut to `max_bytes`, which is at most the limit's own.
-    #[must_use]
-    pub fn render(&self, max_bytes: usize, hint: Option<&str>) -> Truncated {
-        let limit = Limit { max_bytes: max_bytes.min(self.limit.max_bytes), ..self.limit };
-        let tail = self.tail.get(self.tail.len().saturating_sub(self.capacity)..).unwrap_or(&self.tail);
-        let ends = Ends { head: &self.head, tail, size: self.size, lines: self.lines() };
-        match &self.summary {
-            Some(summary) if self.size > limit.max_bytes as u64 => {
-                summary.render(ends, limit.max_bytes, hint)
-            }
-            _ => truncate_ends(ends, limit, hint),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn cut(text: &str, strategy: Strategy, max_bytes: usize, max_lines: u64) -> (String, u64, u64) {
-        let cut = truncate(text.as_bytes(), Limit { strategy, max_bytes, max_lines }, None);
-        assert!(cut.content.len() <= max_bytes, "{cut:?}");
-        (String::from_utf8(cut.content).unwrap(), cut.dropped_bytes, cut.dropped_lines)
-    }
-
-    #[test]
-    fn keeps_what_the_strategy_says() {
-        let text = "0123456789\n".repeat(20);
-        let head = cut(&text, Strategy::Head, 64, 9);
-        assert_eq!(head.0, "0123456789\n0123456789\n--- [198 bytes (18 lines) truncated] ---\n");
-        let tail = cut(&text, Strategy::Tail, 64, 9);
-        assert_eq!(
-            tail.0,
-            "--- [198 bytes (18 lines) truncated] ---\n0123456789\n0123456789\n".get(..).unwrap()
-        );
-    }
-
-    #[test]
-    fn says_nothing_where_nothing_is_missing() {
-        assert_eq!(cut("short\n", Strategy::Tail, 6, 1), ("short\n".to_owned(), 0, 0));
-        assert_eq!(cut("", Strategy::HeadLines, 0, 0), (String::new(), 0, 0));
-    }
-
-    #[test]
-    fn one_line_is_kept_whatever_the_limit_of_lines() {
-        for strategy in [Strategy::HeadLines, Strategy::TailLines] {
-            assert_eq!(cut("one", strategy, 16, 0), ("one".to_owned(), 0, 0));
-            assert_eq!(cut("one\ntwo\n", strategy, 80, 0).1, 4);
-        }
-    }
-
-    #[test]
-    fn never_cuts_a_character() {
-        let text = "é".repeat(300);
-        for max_bytes in 0..120 {
-            for (_, strategy) in Strategy::NAMES {
-                cut(&text, strategy, max_bytes, 3);
-            }
-        }
-    }
-
-    #[test]
-    fn a_stream_is_cut_like_the_whole() {
-        let text = "line one\nsecond line is longer\n\nüöä\n".repeat(40);
-        for (_, strategy) in Strategy::NAMES {
-            let limit = Limit { strategy, max_bytes: 200, max_lines: 4 };
-            let mut truncator = Truncator::new(limit);
-            text.as_bytes().chunks(7).for_each(|chunk| truncator.feed(chunk));
-            assert_eq!(
-                truncator.render(200, Some("x")),
-                truncate(text.as_bytes(), limit, Some("x")),
-                "{strategy:?}"
-            );
-        }
-    }
 
     #[test]
     fn numbers_have_commas() {

@@ -5,12 +5,43 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import maxstage
 
 LIMIT = 4096
+SHAPES = json.loads((Path(__file__).parents[1] / "vectors" / "summary_shapes.json").read_text())
+"""Outputs as programs print them, with what a summary has to have: recalled, not recorded, and filled up with what such
+programs say when all is well. A text is its lines; an object stands for lines that are there many times, numbered."""
+
+
+def text_of(shape) -> bytes:
+    lines = []
+    for part in shape["text"]:
+        if isinstance(part, str):
+            lines.append(part)
+        else:
+            numbers = range(part["from"], part["from"] + part["count"])
+            lines += [line.replace("{n}", str(n)) for n in numbers for line in part["lines"]]
+    return "\n".join([*lines, ""]).encode()
+
+
+def shown(data: bytes, limit: int) -> str:
+    """Return the summary, with each run of white space one space."""
+    cut = maxstage.truncate(data, limit, "summary")
+    assert cut.truncated
+    assert len(cut.content) <= limit
+    return " ".join(cut.content.decode().split())
+
+
+@pytest.mark.parametrize("limit", [2048, 8192])
+@pytest.mark.parametrize("name", SHAPES)
+def test_what_is_needed_of_an_output_is_kept(name, limit):
+    data = text_of(SHAPES[name])
+    text = shown(data, min(limit, len(data) - 1))
+    assert [fact for fact in SHAPES[name]["facts"] if " ".join(fact.split()) not in text] == []
 
 
 def summarize(data: bytes) -> str:
@@ -105,3 +136,96 @@ def test_one_long_line():
     text = summarize(b"x" * 100_000)
     assert text.startswith("xxx")
     assert text.endswith("xxx")
+
+
+def among(lines: list[str], count: int = 4000) -> bytes:
+    """Return lines in the midst of others that tell nothing."""
+    noise = [f"step {n} of the work is done" for n in range(count)]
+    return "\n".join([*noise, *lines, *noise]).encode()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "10 errors",
+        "test result: FAILED. 3 passed; 2 failed",
+        "Tests run: 4, Failures: 2, Errors: 0 <<< FAILURE!",
+        "error: no value passed for x",
+        "deploy.sh: line 3: rsnyc: command not found",
+        "Killed",
+        "Segmentation fault",
+        "make: *** missing separator.  Stop.",
+        "not ok 3 - it adds",
+        "  ✕ it adds",
+        "  ✗ it adds",
+        "  × it adds",
+        "● cart › it adds",
+        "request to 10.0.0.1 timed out",
+        '{"level":"error","msg":"gone"}',
+        '{"severity": "ERROR", "message": "gone"}',
+        "E   assert 1 == 2",
+        "ERR! code 1",
+        "[error] 12#12: connect() failed",
+        "x" * 20_000 + " fatal: disk full " + "y" * 20_000,
+        "\x1b[1;31mer\x1b[0mror\x1b[0m: red",
+        " 10%\r 20%\rerror: written over\r 30%\r 40%",
+    ],
+)
+def test_a_line_is_an_error(line):
+    wanted = "fatal: disk full" if len(line) > 1000 else "error: red" if "red" in line else line
+    wanted = " ".join(("error: written over" if "\r" in line else wanted).split())
+    assert wanted in shown(among([line]), 1000)
+    # So it is where words are all that is looked at.
+    assert wanted in shown(among([line], 150_000), 1000)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "0 errors",
+        "no errors",
+        "Tests run: 4, Failures: 0, Errors: 0",
+        "Default value set",
+        "2026-01-01 12:00:00 INFO the error page was shown",
+        '{"level":"info","error":null}',
+        "tests/test_x.py::test_a_failed_one PASSED",
+        "test error::works ... ok",
+    ],
+)
+def test_a_line_is_no_error(line):
+    lines = [line.replace("12:00:00", f"12:{n // 60:02}:{n % 60:02}") for n in range(200)]
+    text = shown(among([*lines, "error: it broke", "and this is why", *lines]), 600)
+    assert "error: it broke" in text
+    assert "and this is why" in text
+
+
+def test_an_error_after_many_kinds_of_errors():
+    words = ["alpha", "beta", "gamma", "delta", "zeta", "eta", "theta", "iota", "kappa", "mu", "nu", "xi"]
+    warnings = [
+        f"warning: {a} {b} {c} {d} is odd" for a in words for b in words for c in words for d in words
+    ]
+    text = shown(among([*warnings, "thread main panicked at src/main.rs:7"]), 2000)
+    assert "thread main panicked at src/main.rs:7" in text
+
+
+def test_repeats_are_counted_and_leave_room():
+    errors = [f"worker {n}: error: connection refused" for n in range(5000)]
+    text = shown(among([*errors, "error: the one that matters", "  --> src/main.rs:3:9"]), 1000)
+    assert "4001 ×5000: worker 0: error: connection refused" in text
+    assert "error: the one that matters" in text
+    assert "--> src/main.rs:3:9" in text
+
+
+def test_the_last_line_is_rated_though_nothing_ends_it():
+    text = maxstage.truncate(
+        among([]) + b"\n" + b"x" * 3000 + b" fatal: out of space", 600, "summary"
+    ).content
+    assert b"fatal: out of space" in text
+
+
+def test_no_colour_is_left_open():
+    red = [f"\x1b[31mline {n} of the report, which goes on and on\x1b[0m" for n in range(999)]
+    for limit in (100, 500, 2000):
+        cut = maxstage.truncate("\n".join(red).encode(), limit, "summary").content
+        assert b"\x1b" not in cut
+    assert b"\x1b" not in maxstage.truncate(b"\x1b[31m" + b"x" * 9000, 500, "summary").content

@@ -12,14 +12,11 @@ from pathlib import Path
 
 VECTORS = Path(__file__).with_name("truncate.json")
 HINT = "max retrieve max:a1b2c3d4"
-STRATEGIES = ["head", "tail", "both", "head_lines", "tail_lines", "summary"]
+STRATEGIES = ["head", "tail", "both", "head_lines", "tail_lines"]
+"""All but `summary`: which lines matter most is told by its tables, and may be told better some day."""
 MAX_LINES = 3
 LIMITS = [(0, None), (1, None), (7, None), (40, None), (90, HINT), (150, None), (200, HINT)]
 """Most bytes, and what the marker names."""
-LIMITS_OF = {"a long error": [(400, None), (450, HINT)]}
-"""Of a text with a line that these limits have no room for, others. (What a summary makes of a line that is longer than
-its limit depends on what it holds in memory, and is not promised.)"""
-
 TEXTS = {
     "empty": b"",
     "one line": b"x" * 300,
@@ -32,12 +29,6 @@ TEXTS = {
     "not utf-8 (latin-1 bytes)": b"\xff\x80\xfe abc\n" * 40,
     "broken utf-8": "€".encode()[:2] * 50 + "€uro ".encode() * 20 + b"\xf0\x9f\x91\n",
     "log": b"".join(b"error: it broke at step 40\n" if n == 40 else b"step %d ok\n" % n for n in range(90)),
-    "warnings": b"".join(
-        b"warning: careful, %d\n" % n if n % 9 == 0 else b"file %d\n" % n for n in range(1, 61)
-    )
-    + b"error: the end\n" * 5
-    + b"bye\n" * 9,
-    "a long error": b"a\n" * 30 + b"error: " + b"y" * 300 + b"\n" + b"b\n" * 30,
     "records": b"".join(b'{"id": %d, "name": "n%d"}\n' % (n, n) for n in range(25)),
 }
 
@@ -49,10 +40,6 @@ CHARACTER = re.compile(
     re.DOTALL,
 )
 """A character of UTF-8, as Unicode's table of well-formed sequences has them; a byte that belongs to none."""
-
-CLIP, OF_A_KIND, AROUND = 240, 3, 2
-CERTAIN, AROUND_IT, WARNING = 3, 2, 1
-"""How much a line matters to a summary."""
 
 
 def lines_of(data):
@@ -125,90 +112,14 @@ def kept_ends(data, strategy, most, count):
     return b"", last_lines(data, most, count) or last_bytes(data, most)
 
 
-def matters(line):
-    """Return how much a line matters by itself; of these texts no line has other words for it."""
-    if line.startswith(b"error:"):
-        return CERTAIN
-    return WARNING if b"warning" in line else 0
-
-
-def scores_of(lines):
-    """Return how much each line matters, by its number from 1."""
-    scores, seen = {}, {}
-    certain = []
-    for number, line in enumerate(lines, 1):
-        if not matters(line):
-            continue
-        # Lines that differ in nothing but numbers are of one kind.
-        kind = re.sub(rb"[0-9]", b"", line)
-        seen[kind] = seen.get(kind, 0) + 1
-        if seen[kind] <= OF_A_KIND:
-            scores[number] = matters(line)
-            if matters(line) == CERTAIN:
-                certain.append(number)
-    for number in certain:
-        for near in range(number - AROUND, number + AROUND + 1):
-            if 1 <= near <= len(lines):
-                scores.setdefault(near, AROUND_IT)
-    return scores
-
-
-def facts_of(data, most):
-    """Return what a summary of records begins with."""
-    lines = lines_of(data)
-    try:
-        fields = json.loads(lines[0]).keys() & json.loads(lines[1]).keys()
-    except (ValueError, IndexError, AttributeError):
-        return b""
-    fields = [name for name in json.loads(lines[0]) if name in fields]
-    text = f"{plural(len(lines), 'record')}; fields: {', '.join(fields)}".encode()
-    text = first_bytes(text, max(0, most - 1))
-    return text + b"\n" if text else b""
-
-
-def summary(data, most):
-    """Return what a summary shows before the marker and after it, and what of the text that is: bytes and lines."""
-    lines = lines_of(data)
-    facts = facts_of(data, most // 4)
-    most -= len(facts)
-    first = first_lines(data, most // 8, len(lines))
-    # The line that a quarter of the room begins in is not whole.
-    last = b"".join(lines_of(data[len(data) - most // 4 :])[1:]) if most >= 4 else b""
-    begin, end = len(lines_of(first)) + 1, len(lines) - len(lines_of(last))
-    room = most - len(first) - len(last)
-    scores = scores_of(lines)
-    chosen = {}
-    for number in sorted(scores, key=lambda number: (-scores[number], number)):
-        if begin <= number <= end:
-            shown = lines[number - 1].removesuffix(b"\n")[:CLIP]
-            text = b"%d: %s\n" % (number, shown)
-            if len(text) > room:
-                break
-            room -= len(text)
-            chosen[number] = text, shown
-    found = b"".join(chosen[number][0] for number in sorted(chosen))
-    if not first + found + last:
-        return None
-    # A clipped line was not shown to its end.
-    whole = [shown for _, shown in chosen.values() if len(shown) < CLIP]
-    shown_bytes = len(first) + len(last) + sum(len(shown) for _, shown in chosen.values()) + len(whole)
-    shown_lines = len(lines_of(first)) + len(lines_of(last)) + len(whole)
-    return facts + first + found, last, shown_bytes, shown_lines
-
-
 def truncate(data, strategy, max_bytes, max_lines, hint):
     """Return what is left of a text, and how many bytes and lines are not."""
     lines = lines_of(data)
     if len(data) <= max_bytes and (not strategy.endswith("_lines") or len(lines) <= max(1, max_lines)):
         return data, 0, 0
     most, with_marker = room_for_text(data, max_bytes, hint)
-    found = summary(data, most) if strategy == "summary" else None
-    if found:
-        head, tail, shown_bytes, shown_lines = found
-    else:
-        # One long line, say: its two ends tell more than nothing.
-        head, tail = kept_ends(data, "both" if strategy == "summary" else strategy, most, max_lines)
-        shown_bytes, shown_lines = len(head) + len(tail), head.count(b"\n") + len(lines_of(tail))
+    head, tail = kept_ends(data, strategy, most, max_lines)
+    shown_bytes, shown_lines = len(head) + len(tail), head.count(b"\n") + len(lines_of(tail))
     dropped_bytes, dropped_lines = len(data) - shown_bytes, len(lines) - shown_lines
     if not with_marker:
         return head + tail, dropped_bytes, dropped_lines
@@ -222,7 +133,7 @@ def make():
     cases = []
     for name, data in TEXTS.items():
         for strategy in STRATEGIES:
-            for max_bytes, hint in LIMITS_OF.get(name, LIMITS):
+            for max_bytes, hint in LIMITS:
                 content, dropped_bytes, dropped_lines = truncate(data, strategy, max_bytes, MAX_LINES, hint)
                 assert len(content) <= max_bytes
                 cases.append(

@@ -27,6 +27,15 @@ def cut_head(text: bytes, budget: int) -> int:
     return budget if around is None else around[0]
 
 
+def cut_tail(text: bytes, budget: int) -> int:
+    """Return how many of the last bytes of `text` to keep."""
+    start = len(text) - budget
+    if start < 0:
+        return len(text)
+    around = character_around(text, start)
+    return len(text) - (start if around is None else around[1])
+
+
 def character_around(text: bytes, at: int) -> tuple[int, int] | None:
     """Return where the character begins and ends that a cut at `at` would go through, if it would."""
     if at >= len(text) or text[at] & 0xC0 != 0x80:  # noqa: PLR2004 - a continuation byte is 10xxxxxx

@@ -1,6 +1,6 @@
 """Cutting text to a limit, honestly; the rules are told in ``rust/src/truncate.rs``."""
 
-from maxstage._pure.lines import CHARACTER, character_around, cut_head
+from maxstage._pure.lines import CHARACTER, cut_head, cut_tail
 from maxstage._pure.summary import Summary
 from maxstage.humanize import counted
 
@@ -66,10 +66,10 @@ def truncate_ends(
     if strategy == "head":
         from_head = cut_head(head, budget)
     elif strategy == "tail":
-        from_tail = _cut_tail(tail, budget)
+        from_tail = cut_tail(tail, budget)
     elif strategy == "both":
         from_head = cut_head(head, budget // 2)
-        from_tail = _cut_tail(tail, budget - budget // 2)
+        from_tail = cut_tail(tail, budget - budget // 2)
     elif strategy == "head_lines":
         from_head = _cut_head_lines(head, budget, max_lines)
     else:
@@ -114,15 +114,6 @@ def marker(dropped_bytes: int, dropped_lines: int, hint: str | None) -> str:
     return f"--- [{counted(dropped_bytes, 'byte')}{lines} truncated{tail}] ---"
 
 
-def _cut_tail(text: bytes, budget: int) -> int:
-    """Return how many of the last bytes of `text` to keep."""
-    start = len(text) - budget
-    if start < 0:
-        return len(text)
-    around = character_around(text, start)
-    return len(text) - (start if around is None else around[1])
-
-
 def _cut_head_lines(text: bytes, budget: int, most: int) -> int:
     region = text[:budget]
     most = max(most, 1)
@@ -149,11 +140,11 @@ def _cut_tail_lines(text: bytes, budget: int, most: int) -> int:
     if start == 0 or text[start - 1 : start] == b"\n":
         return len(region)
     at = inner.find(b"\n")
-    return _cut_tail(text, budget) if at < 0 else len(region) - at - 1
+    return cut_tail(text, budget) if at < 0 else len(region) - at - 1
 
 
 class Truncator:
-    """Cuts a text that streams by, holding no more than about three times the limit."""
+    """Cuts a text that streams by, holding no more than about three times the limit, and some MiB."""
 
     def __init__(self, strategy: str, max_bytes: int, max_lines: int, /) -> None:
         check_limit(strategy, max_bytes, max_lines)
@@ -208,16 +199,10 @@ class Truncator:
     ) -> Truncated:
         size, lines = self.size, self._lines
         room = max(0, max_bytes - reserve(size, lines, hint))
-        facts, first, found, last, shown_bytes, shown_lines = summary.parts(
-            head, tail, lines, room or max_bytes
-        )
-        if not (first or found or last):
-            # One long line, say: its two ends tell more than nothing.
-            return truncate_ends(head, tail, size, lines, "both", max_bytes, lines, hint)
-        dropped_bytes = size - len(first) - len(last) - shown_bytes
-        dropped_lines = lines - line_count(first) - line_count(last) - shown_lines
+        parts = summary.parts(head, tail, lines, room or max_bytes)
+        dropped_bytes, dropped_lines = size - parts.shown_bytes, lines - parts.shown_lines
         text = marker(dropped_bytes, dropped_lines, hint) if room else ""
-        content = join(facts + first + found, text, last)
+        content = join(parts.first, text, parts.last)
         return Truncated(
             content, size, truncated=True, dropped_bytes=dropped_bytes, dropped_lines=dropped_lines
         )

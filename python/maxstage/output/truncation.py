@@ -115,7 +115,7 @@ def truncate_stream(
     max_lines: int = 1000,
     hint: str | None = None,
 ) -> "core.Truncated":
-    """Cut what a binary file has from here to its end, in memory of about three times the limit.
+    """Cut what a binary file has from here to its end, in memory of about three times the limit, and some MiB.
 
     Raises as `truncate` does.
     """

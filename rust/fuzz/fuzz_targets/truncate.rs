@@ -3,7 +3,8 @@
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use maxstage_core::truncate::{Limit, Strategy, Truncator, truncate};
+use maxstage_core::truncate::{Limit, Strategy};
+use maxstage_core::truncator::{Truncator, truncate};
 
 #[derive(Arbitrary, Debug)]
 struct Case<'a> {

@@ -4,6 +4,7 @@ use pyo3::types::PyBytes;
 
 use crate::truncate as cut;
 use crate::truncate::{Ends, Limit, Strategy};
+use crate::truncator;
 
 /// A text that was cut, or was short enough.
 #[pyclass(module = "maxstage._core", frozen)]
@@ -42,7 +43,7 @@ impl Truncated {
 /// Cuts a text that streams by.
 #[pyclass(module = "maxstage._core")]
 pub struct Truncator {
-    inner: cut::Truncator,
+    inner: truncator::Truncator,
 }
 
 #[pymethods]
@@ -50,7 +51,7 @@ impl Truncator {
     #[new]
     #[pyo3(signature = (strategy, max_bytes, max_lines, /))]
     fn new(strategy: Strategy, max_bytes: usize, max_lines: u64) -> Self {
-        Self { inner: cut::Truncator::new(Limit { strategy, max_bytes, max_lines }) }
+        Self { inner: truncator::Truncator::new(Limit { strategy, max_bytes, max_lines }) }
     }
 
     /// Take in the next part of the text.
@@ -88,7 +89,7 @@ pub fn truncate(
     hint: Option<&str>,
 ) -> Truncated {
     let limit = Limit { strategy, max_bytes, max_lines };
-    Truncated { inner: py.detach(|| cut::truncate(data, limit, hint)) }
+    Truncated { inner: py.detach(|| truncator::truncate(data, limit, hint)) }
 }
 
 /// Cut a text of which the ends are known; not for `summary`.

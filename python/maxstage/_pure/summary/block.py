@@ -1,0 +1,91 @@
+"""A part of the text, as lines; the rules are told in ``rust/src/summary/block.rs``."""
+
+from typing import NamedTuple
+
+from maxstage._pure.summary.rating import kinds_of
+from maxstage._pure.summary.terminal import plain, units
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from maxstage._pure.summary.pool import Key
+
+CARRIED = 12
+"""Lines of the block before that are still known."""
+
+
+class Row(NamedTuple):
+    """A line, or a part of one.
+
+    Attributes:
+        key: The number of the line, and which of the things that it showed one after the other.
+        text: What it says.
+        stands: Whether this is what a terminal shows of the line at the end.
+        whole: Whether it is all of that.
+    """
+
+    key: "Key"
+    text: bytes
+    stands: bool
+    whole: bool
+
+
+class Block:
+    """Lines that were fed, and those right before them."""
+
+    def __init__(self, data: bytes, number: int, part: int, before: list[bytes], *, is_last: bool) -> None:
+        text = plain(data)
+        self.lines = text.split(b"\n")
+        self.kinds = kinds_of(text).split(b"\n")
+        self.ended = len(self.lines) - 1
+        """How many of the lines are complete: those that a newline ends, and the last of the text."""
+        if not self.lines[-1]:
+            del self.lines[-1], self.kinds[-1]
+        elif is_last:
+            self.ended += 1
+        self.number = number
+        self._part = part
+        self._before = before
+
+    def first_part(self, index: int) -> int:
+        """Return which part of its line a line of the block begins with: the first may have begun before it."""
+        return 0 if index else self._part
+
+    def row(self, index: int) -> Row:
+        """Return what stands there of a complete line."""
+        return _standing(self.lines[index], self.number + index, self.first_part(index))
+
+    def row_before(self, index: int, back: int) -> Row | None:
+        """Return the same of the line `back` lines before, if it is still known."""
+        place = index - back
+        if place >= 0:
+            return self.row(place)
+        if place < -len(self._before):
+            return None
+        return _standing(self._before[place], self.number + place, 0)
+
+    def parts(self, index: int) -> list[Row]:
+        """Return all that a line showed."""
+        parts, stands, whole = units(self.lines[index])
+        first, ended = self.first_part(index), index < self.ended
+        return [
+            Row(
+                (self.number + index, first + at),
+                part,
+                ended and at == stands,
+                whole and ended and at == stands,
+            )
+            for at, part in enumerate(parts)
+        ]
+
+    def next(self) -> tuple[int, int, list[bytes]]:
+        """Return number, part and lines before of the block that follows."""
+        before = [*self._before, *self.lines[max(0, self.ended - CARRIED) : self.ended]][-CARRIED:]
+        part = 0
+        if self.ended < len(self.lines):
+            part = self.first_part(self.ended) + len(units(self.lines[self.ended])[0])
+        return self.number + self.ended, part, before
+
+
+def _standing(line: bytes, number: int, first_part: int) -> Row:
+    parts, stands, whole = units(line)
+    return Row((number, first_part + stands), parts[stands], stands=True, whole=whole)

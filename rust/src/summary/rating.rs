@@ -1,0 +1,474 @@
+//! Telling how much a line matters: by the words in it, where none of them says that all is well; and by its shape.
+//!
+//! The *kind* of a line is the line with each number one digit: `0` where it is nothing else, or `1`. Whatever is
+//! told of a line is told of its kind, and so holds for all lines of that kind.
+
+use std::sync::LazyLock;
+
+use aho_corasick::{AhoCorasick, MatchKind};
+
+use super::signals::{COUNTED, DETAILS, DOMAINS, LEVELS, LIBRARIES, Matters, NEGATIONS, SIGNALS, STEMS};
+use super::terminal::is_space;
+
+/// Bytes of a line in which its level stands.
+const LEVEL_WITHIN: usize = 160;
+/// Bytes of a line, and words in them, by which sorts of lines are told apart.
+const TEMPLATE_WITHIN: usize = 400;
+const WORDS_OF_TEMPLATE: usize = 16;
+/// Stands for what was struck out.
+const STRUCK: u8 = 1;
+
+/// What a line says by its words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Rating {
+    /// How much it matters.
+    pub matters: Matters,
+    /// Whether it counts errors.
+    pub is_tally: bool,
+    /// Where the word is, in the line's kind, that says so.
+    pub at: usize,
+}
+
+const NOTHING: Rating = Rating { matters: Matters::Nothing, is_tally: false, at: 0 };
+
+/// A pattern of the tables.
+struct Pattern {
+    matters: Matters,
+    text: &'static str,
+    at_start: bool,
+    /// Whether a word must begin, and end, with it.
+    edges: (bool, bool),
+    is_exact: bool,
+}
+
+impl Pattern {
+    fn new(matters: Matters, pattern: &'static str) -> Self {
+        let (at_start, pattern) = pattern.strip_prefix('^').map_or((false, pattern), |rest| (true, rest));
+        let text = pattern.trim_matches('~');
+        let is_word_at = |byte: Option<&u8>| byte.is_some_and(|byte| is_word(*byte));
+        Self {
+            matters,
+            text,
+            at_start,
+            edges: (
+                !at_start && !pattern.starts_with('~') && is_word_at(text.as_bytes().first()),
+                !pattern.ends_with('~') && is_word_at(text.as_bytes().last()),
+            ),
+            is_exact: text.bytes().any(|byte| byte.is_ascii_uppercase()),
+        }
+    }
+
+    /// Returns where the pattern begins that was found in a line, if its edges are right.
+    fn begins(&self, kind: &[u8], start: usize) -> Option<usize> {
+        let end = start + self.text.len();
+        let before = &kind[..start];
+        if self.at_start && !before.iter().all(|byte| is_space(*byte))
+            || self.edges.0 && before.last().is_some_and(|byte| is_word(*byte))
+            || self.edges.1 && kind.get(end).is_some_and(|byte| is_word(*byte))
+            || self.is_exact && kind.get(start..end) != Some(self.text.as_bytes())
+        {
+            return None;
+        }
+        Some(if self.at_start { 0 } else { start })
+    }
+}
+
+static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
+    let of_class = |(matters, patterns): &(Matters, &'static [&'static str])| {
+        let matters = *matters;
+        patterns.iter().map(move |pattern| Pattern::new(matters, pattern)).collect::<Vec<_>>()
+    };
+    SIGNALS.iter().flat_map(of_class).collect()
+});
+static FOUND: LazyLock<Option<AhoCorasick>> =
+    LazyLock::new(|| any_of(PATTERNS.iter().map(|pattern| pattern.text)));
+static STEM: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| any_of(STEMS));
+static LIBRARY: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| any_of(LIBRARIES));
+static DETAIL: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| any_of(DETAILS));
+
+/// A search for words in any case. (It fails where there are more of them than can be numbered.)
+fn any_of<P: AsRef<[u8]>>(patterns: impl IntoIterator<Item = P>) -> Option<AhoCorasick> {
+    AhoCorasick::builder().match_kind(MatchKind::Standard).ascii_case_insensitive(true).build(patterns).ok()
+}
+
+fn has(words: &LazyLock<Option<AhoCorasick>>, text: &[u8]) -> bool {
+    words.as_ref().is_some_and(|words| words.is_match(text))
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+fn is_word_low(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_'
+}
+
+/// Returns the line with each number one digit.
+pub(super) fn kind_of(line: &[u8]) -> Vec<u8> {
+    let mut kind: Vec<u8> = Vec::with_capacity(line.len());
+    let mut in_number = false;
+    for byte in line {
+        if !byte.is_ascii_digit() {
+            in_number = false;
+            kind.push(*byte);
+            continue;
+        }
+        let digit = if *byte == b'0' { b'0' } else { b'1' };
+        match kind.last_mut() {
+            Some(last) if in_number => *last = digit.max(*last),
+            _ => kind.push(digit),
+        }
+        in_number = true;
+    }
+    kind
+}
+
+/// Returns the place in a line of a place in its kind.
+pub(super) fn place_of(line: &[u8], at: usize) -> usize {
+    if at == 0 {
+        return 0;
+    }
+    let mut place = 0;
+    let mut in_number = false;
+    for (index, byte) in line.iter().enumerate() {
+        let goes_on = byte.is_ascii_digit() && in_number;
+        in_number = byte.is_ascii_digit();
+        if goes_on {
+            continue;
+        }
+        if place == at {
+            return index;
+        }
+        place += 1;
+    }
+    line.len()
+}
+
+/// Returns the words of a line that lines of its sort have in common: none with a number, a quote or a path.
+pub(super) fn template(kind: &[u8]) -> Vec<u8> {
+    let differs = |byte: &u8| byte.is_ascii_digit() || !byte.is_ascii() || b"'\"`/=\\".contains(byte);
+    let kind = kind.get(..TEMPLATE_WITHIN).unwrap_or(kind);
+    let words =
+        kind.split(|byte| is_space(*byte)).filter(|word| !word.is_empty() && !word.iter().any(differs));
+    let mut template = Vec::new();
+    for (number, word) in words.take(WORDS_OF_TEMPLATE).enumerate() {
+        if number > 0 {
+            template.push(b' ');
+        }
+        template.extend_from_slice(word);
+    }
+    template
+}
+
+/// Whether there may be a signal in a line, or a frame.
+pub(super) fn has_stem(line: &[u8]) -> bool {
+    has(&STEM, line) || has(&STEM, &[b"\n", line.get(..8).unwrap_or(line)].concat())
+}
+
+/// Returns how much a line of this kind matters.
+pub(super) fn rate(kind: &[u8]) -> Rating {
+    if !has_stem(kind) {
+        return NOTHING;
+    }
+    let mut kind = kind.to_vec();
+    let mut low = kind.to_ascii_lowercase();
+    strike_out(&mut kind, &mut low);
+    let (matters, at) = by_words(&kind);
+    if matters <= Matters::Error && is_code(&kind) {
+        return Rating { matters: matters.min(Matters::Mention), is_tally: false, at };
+    }
+    let tally = tally(&low);
+    let matters = level(&kind).map_or(matters, |level| at_level(matters, level));
+    match tally {
+        Some(at) if matters > Matters::Warning => Rating { matters, is_tally: true, at },
+        _ => Rating { matters, is_tally: false, at },
+    }
+}
+
+fn by_words(kind: &[u8]) -> (Matters, usize) {
+    let mut best = (Matters::Nothing, 0);
+    let Some(words) = FOUND.as_ref() else { return best };
+    for found in words.find_overlapping_iter(kind) {
+        let Some(pattern) = PATTERNS.get(found.pattern().as_usize()) else { continue };
+        if pattern.matters < best.0 {
+            continue;
+        }
+        if let Some(at) = pattern.begins(kind, found.start())
+            && (pattern.matters > best.0 || at < best.1)
+        {
+            best = (pattern.matters, at);
+        }
+    }
+    best
+}
+
+/// Returns how much a line matters whose level is written on it.
+fn at_level(matters: Matters, level: Matters) -> Matters {
+    match level {
+        Matters::Error => matters.max(Matters::Error),
+        Matters::Warning if matters >= Matters::Error => Matters::Maybe,
+        Matters::Warning => Matters::Warning,
+        _ if matters == Matters::Fatal => Matters::Maybe,
+        _ => matters.min(Matters::Mention),
+    }
+}
+
+/// Strikes out what says that there were no errors: `0 failed`, `errors: 0`, `"error": null`.
+fn strike_out(kind: &mut [u8], low: &mut [u8]) {
+    let mut spans = Vec::new();
+    let mut at = 0;
+    while at < low.len() {
+        let end = negated(low, at).or_else(|| counted_none(low, at)).or_else(|| null(low, at));
+        if let Some(end) = end {
+            spans.push((at, end));
+        }
+        at = end.unwrap_or(at + 1);
+    }
+    for (start, end) in spans {
+        low[start..end].fill(STRUCK);
+        kind[start..end].fill(STRUCK);
+    }
+}
+
+/// `no errors`: returns where it ends.
+fn negated(low: &[u8], at: usize) -> Option<usize> {
+    if !matches!(low[at], b'0' | b'n' | b'z' | b'w' | b'a') {
+        return None;
+    }
+    if at > 0 && (is_word_low(low[at - 1]) || b".,-".contains(&low[at - 1])) {
+        return None;
+    }
+    let rest = &low[at..];
+    let word = NEGATIONS
+        .iter()
+        .find(|word| rest.strip_prefix(word.as_bytes()).is_some_and(|rest| rest.first() == Some(&b' ')))?;
+    let start = at + word.len() + 1;
+    counted(low, start)
+}
+
+/// Returns where the word ends that begins at `at`, if it is one of those that are counted.
+fn counted(low: &[u8], at: usize) -> Option<usize> {
+    let rest = low.get(at..)?;
+    let len = rest.iter().take_while(|byte| is_word_low(**byte)).count();
+    COUNTED.iter().any(|word| word.as_bytes() == &rest[..len]).then_some(at + len)
+}
+
+/// `errors: 0`, `# fail 0`: returns where the word ends.
+fn counted_none(low: &[u8], at: usize) -> Option<usize> {
+    let end = counted_at_edge(low, at)?;
+    let with_plural = low[end..].starts_with(b"(s)").then_some(end + 3);
+    with_plural.filter(|end| is_count(low, *end, b'0')).or_else(|| is_count(low, end, b'0').then_some(end))
+}
+
+fn counted_at_edge(low: &[u8], at: usize) -> Option<usize> {
+    if !matches!(low[at], b'e' | b'f' | b'w') || at > 0 && is_word_low(low[at - 1]) {
+        return None;
+    }
+    counted(low, at)
+}
+
+/// Whether a number follows what is counted: after a colon, an equals sign or a space.
+fn is_count(low: &[u8], at: usize, digit: u8) -> bool {
+    let rest = &low[at..];
+    let space = usize::from(rest.first() == Some(&b' '));
+    let after = match rest.get(space) {
+        Some(b':' | b'=') => space + 1 + usize::from(rest.get(space + 1) == Some(&b' ')),
+        _ if space == 1 => 1,
+        _ => return false,
+    };
+    let is_more = |byte: &u8| is_word_low(*byte) || b".:/".contains(byte);
+    rest.get(after) == Some(&digit) && !rest.get(after + 1).is_some_and(is_more)
+}
+
+/// `"error": null`: returns where it ends.
+fn null(low: &[u8], at: usize) -> Option<usize> {
+    let rest = low[at..].strip_prefix(b"\"err")?;
+    let rest = rest.strip_prefix(b"or").unwrap_or(rest);
+    let rest = rest.strip_prefix(b"s").unwrap_or(rest);
+    let rest = rest.strip_prefix(b"\":")?;
+    let rest = rest.strip_prefix(b" ").unwrap_or(rest);
+    let nothing: [&[u8]; 6] = [b"null", b"false", b"0", b"\"\"", b"[]", b"{}"];
+    let rest = nothing.iter().find_map(|word| rest.strip_prefix(*word))?;
+    Some(low.len() - rest.len())
+}
+
+/// Returns where a line counts errors: `3 failed`, `14 previous errors`, `Failures: 2`.
+fn tally(low: &[u8]) -> Option<usize> {
+    (0..low.len()).find(|at| is_number_of(low, *at) || is_tally_at(low, *at))
+}
+
+fn is_number_of(low: &[u8], at: usize) -> bool {
+    if low[at] != b'1' || low.get(at + 1) != Some(&b' ') {
+        return false;
+    }
+    if at > 0 && (is_word_low(low[at - 1]) || b".:/#-".contains(&low[at - 1])) {
+        return false;
+    }
+    let word = low[at + 2..].iter().take_while(|byte| byte.is_ascii_lowercase()).count();
+    let after = at + 2 + word;
+    counted(low, at + 2).is_some()
+        || word > 0 && low.get(after) == Some(&b' ') && counted(low, after + 1).is_some()
+}
+
+fn is_tally_at(low: &[u8], at: usize) -> bool {
+    let Some(end) = counted_at_edge(low, at) else { return false };
+    is_count(low, end, b'1') || low[end..].starts_with(b"(s)") && is_count(low, end + 3, b'1')
+}
+
+/// Returns the level that is written on a line, if there is one.
+fn level(line: &[u8]) -> Option<Matters> {
+    level_word(line).map(|(level, _)| level)
+}
+
+fn level_word(line: &[u8]) -> Option<(Matters, &'static str)> {
+    let line = line.get(..LEVEL_WITHIN).unwrap_or(line);
+    let mut at = 0;
+    while at < line.len() {
+        let len = line[at..].iter().take_while(|byte| is_word(**byte)).count();
+        if len == 0 {
+            at += 1;
+            continue;
+        }
+        let (before, rest) = line.split_at(at);
+        let (word, after) = rest.split_at(len);
+        if let Some(level) = level_of(before, word, after) {
+            return Some(level);
+        }
+        at += len;
+    }
+    None
+}
+
+fn level_of(before: &[u8], word: &[u8], after: &[u8]) -> Option<(Matters, &'static str)> {
+    let is_upper = word.iter().all(u8::is_ascii_uppercase);
+    if !is_upper && !word.iter().all(u8::is_ascii_lowercase) {
+        return None;
+    }
+    let is_level = is_upper
+        || match before.last() {
+            Some(b'[' | b'<' | b'(' | b'=') => true,
+            Some(b'"') => after
+                .strip_prefix(b"\"")
+                .is_some_and(|after| !after.starts_with(b":") && !after.starts_with(b" :")),
+            None => after.first() == Some(&b':'),
+            Some(_) => before.ends_with(b": ") && after.first() == Some(&b':'),
+        };
+    let find = |(level, words): &(Matters, &'static [&'static str])| {
+        let word = words.iter().find(|known| known.as_bytes().eq_ignore_ascii_case(word))?;
+        Some((*level, *word))
+    };
+    LEVELS.iter().find_map(find).filter(|_| is_level)
+}
+
+/// Whether a line has a level of its own, and so is no part of an error before it.
+pub(super) fn starts_entry(line: &[u8]) -> bool {
+    level_word(line).is_some_and(|(_, word)| !matches!(word, "note" | "help"))
+}
+
+/// Whether a line is one of a program: shown beside its number, or as a change, or ending as they do.
+fn is_code(kind: &[u8]) -> bool {
+    let text = trim_start(kind);
+    let is_gutter = match text.split_first() {
+        Some((b'0' | b'1', rest)) => match trim_start(rest).split_first() {
+            Some((b'|', rest)) => rest.first().is_none_or(|byte| is_space(*byte)),
+            Some((b'+' | b'-', rest)) => rest.first().is_some_and(|byte| is_space(*byte)),
+            _ => false,
+        },
+        Some((b'+' | b'-', rest)) => {
+            rest.get(..4).is_some_and(|blanks| blanks.iter().all(|byte| is_space(*byte)))
+        }
+        _ => false,
+    };
+    let ends: [&[u8]; 7] = [b";", b"{", b"(", b"\\", b"):", b"&&", b"||"];
+    let end = kind.iter().rposition(|byte| !is_space(*byte)).map_or(0, |at| at + 1);
+    is_gutter
+        || matches!(kind.first(), Some(b' ' | b'\t' | b'+' | b'-'))
+            && ends.iter().any(|last| kind[..end].ends_with(last))
+}
+
+fn trim_start(text: &[u8]) -> &[u8] {
+    let blanks = text.iter().take_while(|byte| is_space(**byte)).count();
+    &text[blanks..]
+}
+
+/// Whether a line without any of the words is what a linter found: it begins with its code, or a place.
+pub(super) fn is_finding(kind: &[u8]) -> bool {
+    begins_with_code(kind) || begins_with_place(trim_start(kind))
+}
+
+/// `F401 x imported but unused`
+fn begins_with_code(kind: &[u8]) -> bool {
+    let letters = kind.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
+    let Some(rest) = kind[letters..].strip_prefix(b"1").filter(|_| (1..=4).contains(&letters)) else {
+        return false;
+    };
+    let rest = rest.strip_prefix(b":").unwrap_or(rest);
+    matches!(rest, [b' ', next, ..] if *next != b' ')
+}
+
+/// `src/x.c:12:3: note`, `x.cs(3,7): note`
+fn begins_with_place(text: &[u8]) -> bool {
+    let len = text.iter().take_while(|byte| !is_space(**byte) && !b":=(".contains(byte)).count();
+    let (token, rest) = text.split_at(len);
+    let extension = token.iter().rev().take_while(|byte| byte.is_ascii_lowercase()).count();
+    let Some((b'.', name)) = token[..token.len() - extension].split_last() else { return false };
+    let is_name = name.last().is_some_and(|byte| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'/'));
+    if !(1..=5).contains(&extension) || !is_name {
+        return false;
+    }
+    if let Some(rest) = rest.strip_prefix(b"(1") {
+        return rest.starts_with(b")") || rest.starts_with(b",1)");
+    }
+    let Some(rest) = rest.strip_prefix(b":1") else { return false };
+    let goes_on = |rest: &[u8]| {
+        let rests = [rest.strip_prefix(b":").unwrap_or(rest), rest];
+        rests.iter().any(|rest| rest.is_empty() || rest.starts_with(b" ") || rest.starts_with(b"in "))
+    };
+    rest.strip_prefix(b":1").is_some_and(goes_on) || goes_on(rest)
+}
+
+/// Whether a line is a frame of a stack: the line before the first says what happened.
+pub(super) fn is_frame(kind: &[u8]) -> bool {
+    let text = trim_start(kind);
+    if text.len() == kind.len() {
+        return false;
+    }
+    let is_frame = if let Some(rest) = text.strip_prefix(b"at ") {
+        rest.first().is_some_and(|byte| *byte != b' ')
+            && rest.iter().skip(1).any(|byte| matches!(byte, b'(' | b':'))
+    } else if let Some(rest) = text.strip_prefix(b"from ") {
+        let token = &rest[..rest.iter().take_while(|byte| **byte != b' ').count()];
+        memchr::memmem::find_iter(token, b":1").any(|at| at > 0)
+    } else {
+        text.starts_with(b"File \"")
+    };
+    is_frame && has_stem(kind)
+}
+
+/// Whether a line in lower case names a file and a line of it: `x.rs:12`, `x.py", line 3`, `x.cs(3,7)`.
+pub(super) fn has_place(low: &[u8]) -> bool {
+    let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
+    let is_place = |at: usize| {
+        let rest = &low[at + 1..];
+        let (extension, rest) =
+            rest.split_at(rest.iter().take_while(|byte| byte.is_ascii_lowercase()).count());
+        let separators: [&[u8]; 5] = [b":", b"(", b"\", line ", b"', line ", b":line "];
+        (1..=5).contains(&extension.len())
+            && !DOMAINS.iter().any(|domain| domain.as_bytes() == extension)
+            && separators
+                .iter()
+                .any(|separator| rest.strip_prefix(*separator).is_some_and(|rest| is_digit(rest.first())))
+    };
+    memchr::memchr_iter(b'.', low).any(is_place)
+        || memchr::memmem::find_iter(low, b"file:").any(|at| is_digit(low.get(at + 5)))
+}
+
+/// Whether a frame in lower case is in somebody else's code.
+pub(super) fn is_library(low: &[u8]) -> bool {
+    has(&LIBRARY, low)
+}
+
+/// Whether a line in lower case says what was expected, or found.
+pub(super) fn is_detail(low: &[u8]) -> bool {
+    has(&DETAIL, low)
+}
