@@ -27,6 +27,8 @@ SHARED = {
     "interrupts",
     "light_json",
     "record",
+    "redaction",
+    "redaction_rules",
     "replacement",
     "settings",
     "sizes",

@@ -374,6 +374,18 @@ class Capture:
         *,
         live: int = 0,
     ) -> Capture: ...
+    def mask(self, literals: Sequence[bytes], rules: RedactionRules | None, /, *, everywhere: bool) -> None:
+        """Mask secrets in what is read from now on.
+
+        Args:
+            literals: Texts that are masked in what is shown and in what is kept.
+            rules: What else is masked.
+            everywhere: Whether that is masked in what is kept, too.
+        """
+
+    def close(self) -> None:
+        """Note that no more is read. What was held back comes with the next `pump`."""
+
     def pump(self, timeout_ms: int, /) -> Event:
         """Read until something happens, at most `timeout_ms` milliseconds; return what.
 
@@ -391,7 +403,10 @@ class Capture:
         """Return the text of a stream so far, cut to `max_bytes`, which is at most its limit."""
 
     def size(self, stream: int, /) -> int:
-        """Return the bytes of a stream so far."""
+        """Return the bytes of a stream so far, as they came."""
+
+    def redacted(self, stream: int, /, *, kept: bool = False) -> dict[str, int]:
+        """Return how much of a stream was masked, as `Redactor.counts`; with `kept`, in what is kept whole."""
 
     def head(self, stream: int, start: int, end: int, /) -> bytes:
         """Return the first bytes of a stream from `start` to before `end`, as far as they have come; `live` at most."""

@@ -66,6 +66,32 @@ def _wait_for_room(fd: int) -> None:
     poll.poll()
 
 
+def read_some(fd: int, size: int, name: str) -> bytes:
+    """Read once from a descriptor, waiting where there is nothing yet; ``b""`` is the end.
+
+    Args:
+        fd: The descriptor.
+        size: Bytes at most.
+        name: What errors call the descriptor.
+    """
+    while True:
+        try:
+            return os.read(fd, size)
+        except BlockingIOError:
+            _wait_for_data(fd)
+        except OSError as error:
+            raise type(error)(error.errno, error.strerror, name) from None
+
+
+def _wait_for_data(fd: int) -> None:
+    """Wait for a descriptor that a parent left non-blocking."""
+    import select
+
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    poll.poll()
+
+
 def remove(path: str, *, dir_fd: int | None = None) -> bool:
     """Delete a file; false where it was gone already.
 

@@ -13,7 +13,7 @@ from maxstage.errors import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from typing import Literal
 
     Redact = bool | Literal["shown", "all"]
@@ -53,6 +53,31 @@ def parse_mode(value: object) -> "Literal['shown', 'all'] | None":
     raise ValueError("must be true, false or one of: shown, all")
 
 
+def redactor_for(
+    setting: "Redact", redact: bool | None = None, secrets: "Iterable[str | bytes]" = ()
+) -> core.Redactor | None:
+    """Return what masks secrets in data that is staged; None where nothing is masked.
+
+    Args:
+        setting: The setting ``redact`` of the store.
+        redact: Whether to mask what looks like a credential; None: if the setting is ``all``.
+        secrets: Values to mask.
+    """
+    secrets = list(secrets)
+    if redact is None:
+        redact = setting == "all"
+    return Redaction(redact, secrets).redactor() if redact or secrets else None
+
+
+def counts_text(counts: "Mapping[str, int]") -> str:
+    """Return how often each of several things was there.
+
+    >>> counts_text({"jwt": 1, "github-token": 2})
+    '2 github-token, 1 jwt'
+    """
+    return ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items()))
+
+
 class Redaction:
     """What is masked, and where.
 
@@ -69,6 +94,11 @@ class Redaction:
 
     def __bool__(self) -> bool:
         return bool(self.literals) or self.mode is not None
+
+    def mask(self, capture: core.Capture) -> None:
+        """Let a capture that has not begun mask what it reads."""
+        if self:
+            capture.mask(self.literals, self._rules, everywhere=self.mode == "all")
 
     def redactor(self) -> core.Redactor:
         """Return what masks a text, known values and credentials."""

@@ -13,7 +13,7 @@ from maxstage.files import is_trusted, read_settings
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from typing import Any
+    from typing import Any, Literal
 
     from maxstage.config_file import ConfigFile
 
@@ -33,6 +33,7 @@ class Settings:
     compress: bool | str
     max_item_bytes: int | None
     max_store_bytes: int | None
+    redact: "Literal['shown', 'all', False]"
     limits: "dict[str, Any]"
     providers: "dict[str, Any]"
 
@@ -120,6 +121,19 @@ def _codec(value: object) -> bool | str:
         raise ValueError(f"must be true, false or one of: {', '.join(CODECS)}") from None
 
 
+def _redact(value: object) -> "Literal['shown', 'all', False]":
+    from maxstage.redaction import parse_mode
+
+    try:
+        return parse_mode(value) or False
+    except ValueError:
+        pass
+    try:
+        return parse_mode(parse_boolean(value)) or False
+    except ValueError:
+        raise ValueError('must be true, false, "shown" or "all"') from None
+
+
 def _minutes(value: object) -> float:
     from maxstage.durations import parse_minutes
 
@@ -150,6 +164,12 @@ SETTINGS = (
         '"10GiB"',
     ),
     Setting("max_store_bytes", _size, None, "The most that all items together may take on disk", '"50GiB"'),
+    Setting(
+        "redact",
+        _redact,
+        False,
+        'Mask what looks like a credential: true is "shown", in output that is shown; "all", in what is kept, too',
+    ),
 )
 """All settings but the tables. One is a line here, and an attribute of `Settings`; the file that ``max init`` writes is
 made from this, and a test holds the documentation to it."""
@@ -222,6 +242,24 @@ def check_provider(name: str, value: object) -> "dict[str, list[str]]":
     return table
 
 
+def value_of(key: str, environ: "Mapping[str, str]" = os.environ) -> "Any":
+    """Return what the environment says of a setting; its default where it says nothing.
+
+    Raises:
+        ConfigError: It says what the setting can't be.
+    """
+    setting = _BY_KEY[key]
+    text = environ.get(setting.variable)
+    if not text:
+        return setting.default
+    try:
+        return setting.parse(text)
+    except ValueError as error:
+        from maxstage.config_file import show
+
+        raise ConfigError(f"{setting.variable}={show(text)} {error}") from None
+
+
 _NO_DEFAULTS: "Mapping[str, Any]" = {}
 
 
@@ -253,15 +291,9 @@ def load_settings(
 
     content = read_settings(config, check)
     values = {**defaults} if content is None else {**defaults, **_values_of(config, content)}
-    for setting in SETTINGS:
-        text = environ.get(setting.variable)
-        if text:
-            try:
-                values[setting.key] = setting.parse(text)
-            except ValueError as error:
-                from maxstage.config_file import show
-
-                raise ConfigError(f"{setting.variable}={show(text)} {error}") from None
+    values |= {
+        setting.key: value_of(setting.key, environ) for setting in SETTINGS if environ.get(setting.variable)
+    }
     return Settings(**values)
 
 

@@ -3,7 +3,11 @@
 //! What is held is the limits and fixed buffers, whatever the process prints. Each stream goes into a
 //! [`Truncator`]; and, once it must be kept whole, into a [`Writer`] too, from its first byte: until then
 //! its beginning is *pending*, which is never more than the bound at which it would be kept.
+//!
+//! Where secrets are masked ([`Masks`]), the bound at which a stream is kept counts what came; what is cut and kept is
+//! what is left of that.
 
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
@@ -14,6 +18,7 @@ use crate::copy::Writer;
 use crate::error::{Check, Error, Result};
 use crate::fd::{self, CHUNK};
 use crate::plain::Plain;
+use crate::redact::Redactor;
 use crate::truncate::{Limit, Truncated};
 use crate::truncator::Truncator;
 
@@ -36,6 +41,15 @@ pub enum Event {
     Data,
 }
 
+/// What masks the secrets of one stream.
+#[derive(Default)]
+pub struct Masks {
+    /// Whatever becomes of it.
+    pub everywhere: Option<Redactor>,
+    /// Then in what is shown, and not in what is kept whole.
+    pub shown: Option<Redactor>,
+}
+
 /// One of the two streams.
 pub struct Stream {
     truncator: Truncator,
@@ -43,7 +57,10 @@ pub struct Stream {
     size: u64,
     /// Makes plain what is shown; what is kept whole is as it came.
     plain: Option<Plain>,
+    masks: Masks,
     open: bool,
+    /// Whether it is at its end, and what a mask held back is let go.
+    ended: bool,
     /// Above this many bytes it is kept whole; `None`: never.
     keep_above: Option<u64>,
     pending: Vec<u8>,
@@ -79,6 +96,8 @@ impl Stream {
             max_bytes,
             size: 0,
             plain: None,
+            masks: Masks::default(),
+            ended: false,
             open: true,
             keep_above,
             pending,
@@ -93,20 +112,17 @@ impl Stream {
         self.plain = Some(Plain::default());
     }
 
+    /// Whether it does.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.plain.is_some()
+    }
+
     /// Takes in what may be shown.
     fn show(&mut self, data: &[u8]) {
         let followed = data.len().min(self.live.saturating_sub(self.begun.len()));
         self.begun.extend_from_slice(&data[..followed]);
         self.truncator.feed(data);
-    }
-
-    /// Takes in what the plain text holds back, before that is looked at.
-    fn finish(&mut self) {
-        if let Some(plain) = &mut self.plain {
-            let mut rest = Vec::new();
-            plain.finish(&mut rest);
-            self.show(&rest);
-        }
     }
 
     /// Takes in what was read. Nothing of it is lost where the writer fails.
@@ -117,12 +133,53 @@ impl Stream {
         check: Check<'_>,
     ) -> Result<()> {
         self.size += data.len() as u64;
+        match &mut self.masks.everywhere {
+            None => self.put(data, writer, check),
+            Some(mask) => {
+                let data = mask.feed(data);
+                self.put(&data, writer, check)
+            }
+        }
+    }
+
+    /// Takes in what is held back: nothing follows it. Nothing of it is lost where the writer fails.
+    fn end(&mut self, writer: Option<(&mut Writer, BorrowedFd<'_>)>, check: Check<'_>) -> Result<()> {
+        self.ended = true;
+        let held = self.masks.everywhere.as_mut().map(Redactor::finish).unwrap_or_default();
+        let put = self.put(&held, writer, check);
+        if let Some(plain) = &mut self.plain {
+            let mut rest = Vec::new();
+            plain.finish(&mut rest);
+            self.mask_and_show(&rest);
+        }
+        let rest = self.masks.shown.as_mut().map(Redactor::finish).unwrap_or_default();
+        self.show(&rest);
+        put
+    }
+
+    fn mask_and_show(&mut self, data: &[u8]) {
+        match &mut self.masks.shown {
+            None => self.show(data),
+            Some(mask) => {
+                let shown = mask.feed(data);
+                self.show(&shown);
+            }
+        }
+    }
+
+    fn put(
+        &mut self,
+        data: &[u8],
+        writer: Option<(&mut Writer, BorrowedFd<'_>)>,
+        check: Check<'_>,
+    ) -> Result<()> {
+        // Sequences of a terminal go first: one may stand amid a secret.
         if let Some(plain) = &mut self.plain {
             let mut shown = Vec::new();
             plain.feed(data, &mut shown);
-            self.show(&shown);
+            self.mask_and_show(&shown);
         } else {
-            self.show(data);
+            self.mask_and_show(data);
         }
         match (self.keeping, writer) {
             (Keeping::NotYet, _) => self.pending.extend_from_slice(data),
@@ -141,15 +198,25 @@ impl Stream {
 
     /// The text so far, cut to `max_bytes`.
     #[must_use]
-    pub fn render(&mut self, max_bytes: usize, hint: Option<&str>) -> Truncated {
-        self.finish();
+    pub fn render(&self, max_bytes: usize, hint: Option<&str>) -> Truncated {
         self.truncator.render(max_bytes, hint)
     }
 
-    /// Bytes so far.
+    /// Bytes so far, as they came.
     #[must_use]
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// How much was masked, by name; of what is kept whole, or of what is shown.
+    #[must_use]
+    pub fn redacted(&self, kept: bool) -> BTreeMap<&str, u64> {
+        let mut counts = BTreeMap::new();
+        let masks = [self.masks.everywhere.as_ref(), self.masks.shown.as_ref().filter(|_| !kept)];
+        for (name, count) in masks.into_iter().flatten().flat_map(Redactor::counts) {
+            *counts.entry(name).or_default() += count;
+        }
+        counts
     }
 
     /// The first bytes so far; those that a live follower is shown.
@@ -183,10 +250,17 @@ impl Capture {
         Self { streams, max_combined, limits, exit_seen: false, buffer: vec![0; CHUNK] }
     }
 
-    /// Notes that a stream is not there.
+    /// Notes that a stream is not there, or that no more of it is read.
     pub fn close(&mut self, stream: usize) {
         if let Some(stream) = self.streams.get_mut(stream) {
             stream.open = false;
+        }
+    }
+
+    /// Masks what is read from now on.
+    pub fn mask(&mut self, stream: usize, masks: Masks) {
+        if let Some(stream) = self.streams.get_mut(stream) {
+            stream.masks = masks;
         }
     }
 
@@ -205,6 +279,7 @@ impl Capture {
     ) -> Result<Event> {
         let deadline = Instant::now() + Duration::from_millis(timeout_ms);
         loop {
+            self.end_closed(writers, check)?;
             if let Some(stream) = self.to_be_kept() {
                 return Ok(Event::Keep(stream));
             }
@@ -232,6 +307,17 @@ impl Capture {
                 return Ok(Event::Timeout);
             }
         }
+    }
+
+    /// Lets go what was held back of streams that are at their end.
+    fn end_closed(&mut self, writers: &mut Writers<'_>, check: Check<'_>) -> Result<()> {
+        for (stream, writer) in self.streams.iter_mut().zip(writers) {
+            if !stream.open && !stream.ended {
+                let writer = writer.as_mut().map(|(writer, file)| (&mut **writer, *file));
+                stream.end(writer, check)?;
+            }
+        }
+        Ok(())
     }
 
     /// Waits; returns what is ready.
@@ -277,7 +363,6 @@ impl Capture {
         };
         let count = fd::read(*fd, &mut self.buffer, check)?;
         if count == 0 {
-            stream.finish();
             stream.open = false;
             return Ok(false);
         }

@@ -11,7 +11,10 @@ from maxstage.interrupts import Deferred
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from maxstage._pure.copy import Writer
+    from maxstage._pure.redact import RedactionRules, Redactor
     from maxstage._pure.truncation import Truncated
 
 
@@ -59,25 +62,41 @@ class _Stream:
         self.plain = Plain() if limits.plain else None
         self.begun = bytearray()
         self.live = live
+        self.ended = False
+        # What masks secrets: whatever becomes of them, and then in what is shown alone.
+        self.mask_everywhere: Redactor | None = None
+        self.mask_shown: Redactor | None = None
 
     def take(self, data: bytes) -> None:
         """Take in what was read. Nothing of it is lost where the writer fails."""
         self.size += len(data)
-        self.show(data if self.plain is None else self.plain.feed(data))
+        self._put(data if self.mask_everywhere is None else self.mask_everywhere.feed(data))
+
+    def end(self) -> None:
+        """Take in what is held back: nothing follows it. Nothing of it is lost where the writer fails."""
+        self.ended = True
+        try:
+            self._put(b"" if self.mask_everywhere is None else self.mask_everywhere.finish())
+        finally:
+            if self.plain is not None:
+                self._mask_and_show(self.plain.finish())
+            if self.mask_shown is not None:
+                self._show(self.mask_shown.finish())
+
+    def _show(self, data: bytes) -> None:
+        self.begun += data[: max(0, self.live - len(self.begun))]
+        self.truncator.feed(data)
+
+    def _mask_and_show(self, data: bytes) -> None:
+        self._show(data if self.mask_shown is None else self.mask_shown.feed(data))
+
+    def _put(self, data: bytes) -> None:
+        # Sequences of a terminal go first: one may stand amid a secret.
+        self._mask_and_show(data if self.plain is None else self.plain.feed(data))
         if self.keeping == _NOT_YET:
             self.pending += data
         elif self.writer is not None:
             self.writer.write(data)
-
-    def show(self, data: bytes) -> None:
-        """Take in what may be shown."""
-        self.begun += data[: max(0, self.live - len(self.begun))]
-        self.truncator.feed(data)
-
-    def finish(self) -> None:
-        """Take in what the plain text holds back, before that is looked at."""
-        if self.plain is not None:
-            self.show(self.plain.finish())
 
     def must_be_kept(self) -> bool:
         if self.keeping != _NOT_YET or self.keep_above is None:
@@ -111,10 +130,39 @@ class Capture:
                 self._poll.register(fd, select.POLLIN)
         descriptor.widen_pipe(stdout)
 
+    def mask(
+        self, literals: "Sequence[bytes]", rules: "RedactionRules | None", /, *, everywhere: bool
+    ) -> None:
+        """Mask secrets in what is read from now on."""
+        from maxstage._pure.redact import Redactor
+
+        of_all, of_shown = (rules, None) if everywhere else (None, rules)
+        for stream in self._streams:
+            if literals or of_all is not None:
+                stream.mask_everywhere = Redactor(literals, of_all)
+            if stream.plain is not None:
+                stream.mask_shown = Redactor(literals, rules)
+            elif of_shown is not None:
+                stream.mask_shown = Redactor([], of_shown)
+
+    def close(self) -> None:
+        """Note that no more is read; what was held back comes with the next `pump`."""
+        for stream in self._streams:
+            if stream.open:
+                self._close(stream)
+
+    def _close(self, stream: _Stream) -> None:
+        stream.open = False
+        self._poll.unregister(stream.fd)
+
     def pump(self, timeout_ms: int, /) -> Event:
         """Read until something happens, at most `timeout_ms` milliseconds; tell what."""
         deadline = time.monotonic() + timeout_ms / 1000
         while True:
+            for stream in self._streams:
+                if not (stream.open or stream.ended):
+                    with Deferred():
+                        stream.end()
             for number, event in enumerate((Event.KEEP_STDOUT, Event.KEEP_STDERR)):
                 if self._is_to_be_kept(number):
                     return event
@@ -139,9 +187,7 @@ class Capture:
         """Read a chunk; return whether a live follower must be told."""
         data = descriptor.read(stream.fd, descriptor.CHUNK, "<output of the command>")
         if not data:
-            stream.finish()
-            stream.open = False
-            self._poll.unregister(stream.fd)
+            self._close(stream)
             return False
         before = len(stream.begun)
         stream.take(data)
@@ -172,12 +218,20 @@ class Capture:
 
     def render(self, stream: int, max_bytes: int, hint: str | None = None, /) -> "Truncated":
         """Return the text of a stream so far, cut to `max_bytes`."""
-        self._stream(stream).finish()
         return self._stream(stream).truncator.render(max_bytes, hint)
 
     def size(self, stream: int, /) -> int:
-        """Return the bytes of a stream so far."""
+        """Return the bytes of a stream so far, as they came."""
         return self._stream(stream).size
+
+    def redacted(self, stream: int, /, *, kept: bool = False) -> dict[str, int]:
+        """Return how much of a stream was masked, by name."""
+        of = self._stream(stream)
+        counts: dict[str, int] = {}
+        for mask in (of.mask_everywhere, None if kept else of.mask_shown):
+            for name, count in ({} if mask is None else mask.counts).items():
+                counts[name] = counts.get(name, 0) + count
+        return dict(sorted(counts.items()))
 
     def head(self, stream: int, start: int, end: int, /) -> bytes:
         """Return the first bytes of a stream, from `start` to before `end`, as far as they have come."""

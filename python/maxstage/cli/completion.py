@@ -9,7 +9,7 @@ import os
 from click.shell_completion import CompletionItem, ShellComplete, add_completion_class, split_arg_string
 
 from maxstage.cli.app import COMMANDS
-from maxstage.cli.compression import with_codec
+from maxstage.cli.compression import with_values
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class _Shell(ShellComplete):
     def get_completions(self, args: list[str], incomplete: str) -> "Items":
         """Return what may stand in the place of `incomplete`, each as a whole word."""
         # Behind `--compress` stands no value of it.
-        found = [*_second_words(args, incomplete), *super().get_completions(with_codec(args), incomplete)]
+        found = [*_second_words(args, incomplete), *super().get_completions(with_values(args), incomplete)]
         option, equals, _ = incomplete.partition("=")
         if not equals or not option.startswith("--") or "--" in args:
             return found

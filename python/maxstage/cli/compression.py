@@ -1,4 +1,4 @@
-"""``--compress``, alone or as ``--compress=CODEC``: a codec is named behind ``=``, since a FILE may follow."""
+"""``--compress`` and ``--redact``, alone or with a value behind ``=``, as ``--compress=CODEC``: a FILE may follow."""
 
 import itertools
 import os
@@ -6,35 +6,48 @@ import os
 import click
 
 from maxstage.codecs import CODECS, DEFAULT, NONE
+from maxstage.redaction import MODES, parse_mode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-_BARE = "--compress"
+    from maxstage.redaction import Redact
+
+_BARE = {"--compress": DEFAULT, "--redact": "shown"}
+"""What these options mean where they stand alone."""
+
+_NO = "no"
+"""What stands for ``--no-redact``."""
 
 
-class _CompressOption(click.Option):
+class _BareOption(click.Option):
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
         record = super().get_help_record(ctx)
         return None if record is None else (record[0].replace(" [=", "[="), record[1])
 
 
 class CompressCommand(click.Command):
-    """A command that has the options of `compress_options`."""
+    """A command that has the options of `compress_options` or `redact_option`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the arguments; ``--compress`` alone is the default codec."""
-        return super().parse_args(ctx, self._name_codec(ctx, args))
+        return super().parse_args(ctx, self._name_values(ctx, args))
 
-    def _name_codec(self, ctx: click.Context, args: "Sequence[str]") -> list[str]:
+    def _name_values(self, ctx: click.Context, args: "Sequence[str]") -> list[str]:
         valued = {
             name
             for param in self.get_params(ctx)
             if isinstance(param, click.Option) and not param.is_flag
             for name in param.opts
-        } - {_BARE}
+        } - set(_BARE)
+        flags = {
+            name
+            for param in self.get_params(ctx)
+            if not isinstance(param, _BareOption)
+            for name in param.opts
+        }
         named: list[str] = []
         rest = iter(args)
         before = ""
@@ -42,22 +55,42 @@ class CompressCommand(click.Command):
             is_word = arg == "-" or not arg.startswith("-")
             if arg == "--" or (is_word and not ctx.allow_interspersed_args):
                 return [*named, arg, *rest]  # what follows are words, or a command with options of its own
-            if before == _BARE and arg in CODECS and not os.path.lexists(arg):
-                raise click.UsageError(f'No such file: {arg}. Did you mean "{_BARE}={arg}"?', ctx)
+            if before == "--compress" and arg in CODECS and not os.path.lexists(arg):
+                raise click.UsageError(f'No such file: {arg}. Did you mean "{before}={arg}"?', ctx)
             before = arg
-            named += with_codec([arg])
+            named += [arg] if arg in flags else with_values([arg])
             if arg in valued:
                 named += itertools.islice(rest, 1)
         return named
 
 
-def with_codec(args: "Sequence[str]") -> list[str]:
-    """Return options with the codec named where ``--compress`` stands alone.
+def with_values(args: "Sequence[str]") -> list[str]:
+    """Return options with the value named where ``--compress`` or ``--redact`` stands alone.
 
-    >>> with_codec(["--compress", "data.txt"])
+    >>> with_values(["--compress", "data.txt"])
     ['--compress=gzip', 'data.txt']
     """
-    return [f"{_BARE}={DEFAULT}" if arg == _BARE else arg for arg in args]
+    return [f"{arg}={_BARE[arg]}" if arg in _BARE else arg for arg in args]
+
+
+def redact_option(function: "Callable[..., Any]") -> "Callable[..., Any]":
+    """Give a command of `CompressCommand` the options ``--redact`` and ``--no-redact``, of which the last counts."""
+    function = click.option("--no-redact", "redact", flag_value=_NO, help="Mask nothing.")(function)
+    return click.option(
+        "--redact",
+        "redact",
+        cls=_BareOption,
+        type=click.Choice([*MODES, _NO]),
+        metavar=f"[={'|'.join(MODES)}]",
+        help="Mask what looks like a credential: in what is shown, or with =all in what is kept as well.",
+    )(function)
+
+
+def redact_mode(redact: str | None) -> "Redact | None":
+    """Return what ``--redact`` says, as `maxstage.run` takes it."""
+    if redact is None:
+        return None
+    return redact != _NO and (parse_mode(redact) or False)
 
 
 def compress_options(name: str, what: str) -> "Callable[[Callable[..., Any]], Callable[..., Any]]":
@@ -74,9 +107,9 @@ def compress_options(name: str, what: str) -> "Callable[[Callable[..., Any]], Ca
             function
         )
         return click.option(
-            _BARE,
+            "--compress",
             name,
-            cls=_CompressOption,
+            cls=_BareOption,
             type=click.Choice(list(CODECS)),
             metavar=f"[={'|'.join(codecs)}]",
             help=f"Compress {what}: {DEFAULT}, unless another codec is named.",

@@ -2,7 +2,7 @@
 
 import click
 
-from maxstage.cli.compression import CompressCommand
+from maxstage.cli.compression import CompressCommand, redact_mode, redact_option
 from maxstage.cli.execution import execute, limits_of, store_or_none
 from maxstage.cli.limits import common_limits, with_line_strategy
 from maxstage.cli.options import dir_option, named_folder
@@ -56,6 +56,7 @@ Examples:
     type=TokenType(),
     help="Staged data for the command to read (default: our own stdin).",
 )
+@redact_option
 @click.option("--live", is_flag=True, help="Show the beginning of the output as it comes.")
 @click.option(
     "-o",
@@ -73,6 +74,7 @@ def exec(  # noqa: A001 - commands are named as they are called
     combine: bool,
     timeout: float | None,
     stdin: str | None,
+    redact: str | None,
     live: bool,
     output: str,
     folder: str | None,
@@ -99,5 +101,6 @@ def exec(  # noqa: A001 - commands are named as they are called
         timeout=timeout,
         keep=keep if can_keep or elsewhere else "never",
         combine=combine,
+        redact=redact_mode(redact),
     )
     ctx.exit(code)

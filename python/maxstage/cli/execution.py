@@ -162,6 +162,7 @@ def _print(done: "TaskOutput", output: str, show: _Live | None) -> None:
         for part in (done, done.stderr):
             if part is not None:
                 warn_of_silent_cut(part)
+        tell_redacted(done)
     if done.timed_out:
         warn(f"{done.task_id} timed out")
     for warning in done.warnings:
@@ -176,6 +177,17 @@ def warn_of_silent_cut(output: "TaskOutput") -> None:
         warn(
             f"{output.task_id} ({output.output_type}): {cut} were cut, and the limit has no room for a marker{whole}"
         )
+
+
+def tell_redacted(output: "TaskOutput") -> None:
+    """Say how many secrets were masked, and of which kinds."""
+    counts = dict(output.redacted)
+    for name, count in ({} if output.stderr is None else output.stderr.redacted).items():
+        counts[name] = counts.get(name, 0) + count
+    if counts:
+        from maxstage.redaction import counts_text
+
+        warn(f"Masked in the output of {output.task_id}: {counts_text(counts)}")
 
 
 def _token(text: str) -> str:

@@ -67,6 +67,11 @@ To stage a file of such a name, write ./list.""",
     help="Cut into N items of about equal size.",
 )
 @click.option(
+    "--redact/--no-redact",
+    default=None,
+    help="Mask what looks like a credential: the item has the masked data.",
+)
+@click.option(
     "--split-lines",
     type=CountType(min=1),
     metavar="N",

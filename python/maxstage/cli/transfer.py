@@ -3,7 +3,7 @@
 import os
 import sys
 
-from maxstage.cli.printing import item_json, print_json, write_all, write_out
+from maxstage.cli.printing import item_json, print_json, warn, write_all, write_out
 from maxstage.errors import Corrupt, Error
 from maxstage.interrupts import Deferred
 
@@ -37,7 +37,13 @@ def stage(
     """
     with Deferred() as signals:
         for name in files:
-            _announce_all(store, _stage_one(store, name, split, split_lines, options), output, signals)
+            items = _stage_one(store, name, split, split_lines, options)
+            _announce_all(store, items, output, signals)
+            # Of split data each has the counts of all.
+            if items and items[0].redacted:
+                from maxstage.redaction import counts_text
+
+                warn(f"Masked in {'stdin' if name == STDIN else name}: {counts_text(items[0].redacted)}")
 
 
 def _stage_one(

@@ -6,8 +6,8 @@ import sys
 
 import click
 
-from maxstage.cli.compression import CompressCommand
-from maxstage.cli.execution import limits_of, store_or_none, warn_of_silent_cut
+from maxstage.cli.compression import CompressCommand, redact_mode, redact_option
+from maxstage.cli.execution import limits_of, store_or_none, tell_redacted, warn_of_silent_cut
 from maxstage.cli.limits import common_limits, with_line_strategy
 from maxstage.cli.options import dir_option, named_folder
 from maxstage.cli.printing import print_json, warn, write_all
@@ -30,6 +30,7 @@ Examples:
 @click.argument("file", required=False, type=NameType())
 @click.option("--max-bytes", "max_stdout_bytes", type=SizeType(), help="Keep at most this much (1MiB).")
 @common_limits
+@redact_option
 @click.option(
     "-o",
     "--output",
@@ -40,7 +41,13 @@ Examples:
 @dir_option
 @click.pass_context
 def truncate(
-    ctx: click.Context, /, file: str | None, output: str, folder: str | None, **options: "Any"
+    ctx: click.Context,
+    /,
+    file: str | None,
+    redact: str | None,
+    output: str,
+    folder: str | None,
+    **options: "Any",
 ) -> None:
     """Cut FILE, or stdin, to a size; keep the full text under a token if it was cut."""
     keep, elsewhere = options.pop("keep"), options["external_storage_dir"] is not None
@@ -65,11 +72,12 @@ def truncate(
             fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
             stack.callback(os.close, fd)
         name = "<stdin>" if fd == 0 else str(file)
-        done = bound(fd, limits, store, keep=keep, task_id="truncate", name=name)
+        done = bound(fd, limits, store, keep=keep, task_id="truncate", name=name, redact=redact_mode(redact))
         if output == "json":
             print_json(done.to_dict())
         else:
             write_all(1, done.content, "<stdout>")
             warn_of_silent_cut(done)
+            tell_redacted(done)
         for problem in done.warnings:
             warn(problem)

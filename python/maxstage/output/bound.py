@@ -6,14 +6,15 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from maxstage._backend import core
-from maxstage.output.full_output import FullOutputs
+from maxstage.output.full_output import FullOutputs, redaction_of
 from maxstage.output.task_output import TaskOutput
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from maxstage.output.limits import Limits
     from maxstage.output.strategies import Keep
+    from maxstage.redaction import Redact
     from maxstage.store.store import Store
 
 
@@ -30,6 +31,8 @@ def bound(
     task_id: str,
     owner: str | None = None,
     name: str = "<stdin>",
+    redact: Redact | None = None,
+    secrets: Iterable[str | bytes] = (),
 ) -> TaskOutput:
     """Read a descriptor to its end; return the text within the limits of stdout, and keep the whole if need be.
 
@@ -42,11 +45,14 @@ def bound(
         task_id: What to call it.
         owner: Who owns the kept item: it is pinned then.
         name: What errors call the descriptor.
+        redact: Whether to mask what looks like a credential, as for `maxstage.run`.
+        secrets: Values to mask, as for `maxstage.run`.
     """
     full_outputs = FullOutputs(limits, store, keep=keep, source=task_id, owner=owner)
     size = limits.max_stdout_bytes
     stream = core.StreamLimits(limits.truncation_strategy, size, limits.max_lines, full_outputs.above)
     capture = core.Capture(fd, -1, -1, stream, stream, size)
+    redaction_of(redact, secrets, store, full_outputs).mask(capture)
     with contextlib.ExitStack() as stack:
         stack.callback(full_outputs.discard)
         try:
@@ -55,6 +61,7 @@ def bound(
             if error.filename != _READ:
                 raise
             raise type(error)(error.errno, error.strerror, name) from None
+        full_outputs.end(capture)
         full_outputs.publish()
     full = full_outputs.of(0)
     cut = capture.render(0, size, None if full is None else full.hint)
@@ -62,7 +69,7 @@ def bound(
         task_id,
         "stdout",
         cut.content,
-        cut.original_size,
+        capture.size(0),
         truncated=cut.truncated,
         truncation_strategy=limits.truncation_strategy if cut.truncated else None,
         dropped_bytes=cut.dropped_bytes,
@@ -70,5 +77,6 @@ def bound(
         external_path=None if full is None else full.path,
         token=None if full is None else full.token,
         store=None if full is None else full.project,
+        redacted=capture.redacted(0),
         warnings=tuple(full_outputs.problems),
     )

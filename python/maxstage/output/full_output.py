@@ -9,14 +9,18 @@ from maxstage.errors import Error, Untrusted, describe, wrong_type
 from maxstage.humanize import printable
 from maxstage.interrupts import Deferred
 from maxstage.output.strategies import KEEP
+from maxstage.redaction import Redaction
+from maxstage.settings import value_of
 from maxstage.store.store import Store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from maxstage.output.limits import Limits
     from maxstage.output.strategies import Keep
+    from maxstage.redaction import Redact
+    from maxstage.settings import Settings
     from maxstage.store.draft import Draft
 
     Where = Store | Callable[[], Store] | None
@@ -75,6 +79,11 @@ class FullOutput:
         """Give it up, leaving nothing behind."""
         self.problem = f"the full output could not be kept: {describe(error)}"
         self.discard()
+
+    def masked(self, counts: dict[str, int]) -> None:
+        """Note how much was masked in it, by the names of the rules."""
+        if self._draft is not None:
+            self._draft.redacted = counts
 
     def check_quota(self) -> None:
         """Look whether it is still within the quota.
@@ -188,6 +197,18 @@ class FullOutputs:
         self._streams: dict[int, FullOutput] = {}
         self.problems: list[str] = []
 
+    @property
+    def settings(self) -> Settings | None:
+        """The settings of the store that they go to, if there is one."""
+        return None if self._store is None else self._store.settings
+
+    def end(self, capture: core.Capture) -> None:
+        """Let go what a capture held back, where it has not read to the end of its streams."""
+        capture.close()
+        self.pump(capture)
+        for stream, full in self._streams.items():
+            full.masked(capture.redacted(stream, kept=True))
+
     def pump(self, capture: core.Capture) -> None:
         """Let a capture go on to the end of its streams."""
         while self.step(capture, _TICK_MS) != core.Event.END:
@@ -274,3 +295,14 @@ class FullOutputs:
         """Leave nothing behind of what was not published."""
         for full in self._streams.values():
             full.discard()
+
+
+def redaction_of(
+    redact: Redact | None, secrets: Iterable[str | bytes], store: Where, full_outputs: FullOutputs
+) -> Redaction:
+    """Return what is masked: as the caller says, else the settings of the store."""
+    if redact is None:
+        settings = store.settings if isinstance(store, Store) else full_outputs.settings
+        # A store that is yet to be made has none but those of the environment.
+        redact = value_of("redact") if settings is None else settings.redact
+    return Redaction(redact, secrets)

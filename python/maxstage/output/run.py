@@ -15,7 +15,7 @@ import time
 from maxstage.errors import wrong_type
 from maxstage.interrupts import Deferred
 from maxstage.output.feed import Feed, open_stdin
-from maxstage.output.full_output import FullOutputs
+from maxstage.output.full_output import FullOutputs, redaction_of
 from maxstage.output.guard import Guard
 from maxstage.output.limits import Limits
 from maxstage.output.running import Running
@@ -23,12 +23,13 @@ from maxstage.output.running import Running
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
     from maxstage.output.feed import Stdin
     from maxstage.output.strategies import Keep
     from maxstage.output.task_output import TaskOutput
+    from maxstage.redaction import Redact
     from maxstage.store.store import Store
 
 
@@ -48,6 +49,8 @@ def run(
     task_id: str | None = None,
     owner: str | None = None,
     labels: Mapping[str, str] | None = None,
+    redact: Redact | None = None,
+    secrets: Iterable[str | bytes] = (),
 ) -> TaskOutput:
     """Run a command and return what it printed, within the limits.
 
@@ -74,6 +77,9 @@ def run(
         task_id: What to call it; None is the program's name.
         owner: Who owns the kept items: they are pinned then, and the owner unstages them. Else they expire as any item.
         labels: Labels of the kept items.
+        redact: Whether to mask what looks like a credential: true or ``shown``, in the result; ``all``, in what is kept
+            whole as well; None for the setting of the store.
+        secrets: Values to mask in both, also where they are encoded.
 
     Returns:
         The output of stdout, with that of stderr as its ``stderr``.
@@ -81,7 +87,8 @@ def run(
     Raises:
         OSError: The program can't be started: not found, not executable.
         Interrupted: Ctrl-C; the command was ended, and the error has what it printed.
-        TypeError, ValueError, LimitsError, InvalidToken, NotFound, Expired: An argument is no good.
+        TypeError, ValueError, LimitsError, InvalidToken, NotFound, Expired: An argument is no good; of the secrets one
+            that is too short to be masked (`maxstage.redaction.SHORTEST`).
         Corrupt: The staged data for stdin is damaged; the command was ended before it saw the end of it.
 
     >>> output = run(["sh", "-c", "seq 100000; echo done >&2"], limits={"max_stdout_bytes": "1KiB"}, keep="never")
@@ -104,6 +111,7 @@ def run(
                 owner=owner,
                 labels=labels,
             )
+            redaction = redaction_of(redact, secrets, store, full_outputs)
             # A signal right after the start must find the capture, which ends the command: until then it waits.
             with Deferred() as signals:
                 process, guard = _start(words, feed.fd, combine=combine, cwd=cwd, env=env)
@@ -113,6 +121,7 @@ def run(
                     limits,
                     full_outputs,
                     feed,
+                    redaction,
                     combine=combine,
                     cancel=cancel,
                     on_output=on_output,
@@ -172,6 +181,8 @@ def capture(
     on_output: Callable[[int, bytes], None] | None = None,
     task_id: str | None = None,
     owner: str | None = None,
+    redact: Redact | None = None,
+    secrets: Iterable[str | bytes] = (),
 ) -> TaskOutput:
     """Capture the output of a process that was started elsewhere, to its end, as `run` does.
 
@@ -186,6 +197,8 @@ def capture(
         on_output: Called with the stream (0 or 1) and the first bytes of it as they come, up to a quarter of its limit.
         task_id: What to call it; None is the program's name.
         owner: Who owns the kept items: they are pinned then, and the owner unstages them.
+        redact: Whether to mask what looks like a credential, as for `run`.
+        secrets: Values to mask, as for `run`.
 
     Returns:
         The output of stdout, with that of stderr, where that is a pipe, as its ``stderr``.
@@ -208,12 +221,14 @@ def capture(
     name = task_id or os.path.basename(os.fsdecode(words[0]))  # type: ignore[arg-type]
     started = time.monotonic()
     full_outputs = FullOutputs(_limits(limits), store, keep=keep, source=f"exec/{name}", owner=owner)
+    redaction = redaction_of(redact, secrets, store, full_outputs)
     with Deferred() as signals:
         running = Running(
             process,
             _limits(limits),
             full_outputs,
             Feed(subprocess.DEVNULL),
+            redaction,
             combine=False,
             cancel=cancel,
             on_output=on_output,

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from maxstage.output.guard import Guard
     from maxstage.output.limits import Limits
     from maxstage.output.task_output import OutputType
+    from maxstage.redaction import Redaction
 
 _TICK_MS = 250
 """Milliseconds between two looks at cancellation and the quota."""
@@ -61,6 +62,7 @@ class Running:
         limits: Limits,
         full_outputs: FullOutputs,
         feed: Feed,
+        redaction: Redaction,
         *,
         combine: bool,
         cancel: threading.Event | None,
@@ -99,6 +101,7 @@ class Running:
             limits.max_combined_bytes,
             live=max(self._live),
         )
+        redaction.mask(self._core)
         self._strategy = strategy
 
     def finish(
@@ -287,6 +290,7 @@ class Running:
         """Return what was captured; the whole, where it is kept, is published first."""
         code = self._process.returncode
         ended_by = -code if code < 0 else None
+        self._full_outputs.end(self._core)
         self._show()
         self._full_outputs.publish()
         sizes = self._share()
@@ -322,7 +326,7 @@ class Running:
         return TaskOutput(
             output_type=kind,
             content=cut.content,
-            original_size=cut.original_size,
+            original_size=self._core.size(stream),
             truncated=cut.truncated,
             truncation_strategy=self._strategy if cut.truncated else None,
             dropped_bytes=cut.dropped_bytes,
@@ -330,6 +334,7 @@ class Running:
             external_path=None if full is None else full.path,
             token=None if full is None else full.token,
             store=None if full is None else full.project,
+            redacted=self._core.redacted(stream),
             **common,
         )
 

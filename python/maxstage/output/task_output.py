@@ -42,6 +42,8 @@ class TaskOutput(Record):
         timed_out: Whether it was ended because its time was over.
         warnings: What went wrong without being the command's fault.
         stderr: The other stream, where this is stdout.
+        redacted: How much was masked in it, by the names of the rules (`maxstage.redaction_rules`); known secrets are
+            counted as ``secret``.
     """
 
     task_id: str
@@ -65,6 +67,7 @@ class TaskOutput(Record):
     timed_out: bool = False
     warnings: tuple[str, ...] = ()
     stderr: TaskOutput | None = None
+    redacted: Mapping[str, int] = made_by(default_factory=dict)
 
     @property
     def text(self) -> str:
@@ -87,6 +90,7 @@ class TaskOutput(Record):
             values[name] = values[name].isoformat()
         values["depended_by"] = list(self.depended_by)
         values["warnings"] = list(self.warnings)
+        values["redacted"] = dict(self.redacted)
         values["stderr"] = None if self.stderr is None else self.stderr.to_dict()
         return values
 

@@ -6,6 +6,7 @@ import time
 
 from maxstage.codecs import NONE
 from maxstage.humanize import counted, format_duration, format_size, printable
+from maxstage.redaction import counts_text
 from maxstage.sizes import llm_tokens
 from maxstage.store.preview import describe_fields, preview_lines, show_example
 
@@ -73,6 +74,8 @@ def _facts(item: "Item") -> "Iterator[str]":
     yield f"LLM tokens: about {llm_tokens(item.byte_size):,} in a prompt"
     if item.codec != NONE:
         yield f"Stored:     {format_size(item.stored_size)}, {item.codec}"
+    if item.redacted:
+        yield f"Masked:     {printable(counts_text(item.redacted), _CHARACTERS)}"
     if item.labels:
         yield f"Labels:     {_labels(item.labels)}"
 

@@ -1,5 +1,6 @@
 """Writing an item: let the data in, and publish it whole or leave nothing behind."""
 
+import contextlib
 import os
 import stat
 import time
@@ -7,13 +8,14 @@ import time
 from maxstage._backend import core
 from maxstage.codecs import CODECS
 from maxstage.errors import wrong_type
+from maxstage.files import read_some
 from maxstage.interrupts import Deferred
 from maxstage.store.clock import check_clock
 from maxstage.store.metadata import Item, check_extra
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any, BinaryIO
 
     from maxstage.settings import Settings
@@ -52,6 +54,10 @@ class Draft:
         sync: Whether it must survive power loss once it is published.
         items: How many items its data is cut into later, of which each may take what one may; None: any number.
         spool: Whether it is never published, but read again by `Upload.detach`.
+        redactor: Masks secrets in what `fill` takes in; None: it is taken in as it is.
+
+    Attributes:
+        redacted: How much was masked in its data, by the names of the rules.
     """
 
     def __init__(
@@ -63,7 +69,10 @@ class Draft:
         sync: bool,
         items: int | None = 1,
         spool: bool = False,
+        redactor: core.Redactor | None = None,
     ) -> None:
+        self.redacted: dict[str, int] = {}
+        self._redactor = redactor
         self._quota: _Quota | None = None
         if settings.max_item_bytes is not None or settings.max_store_bytes is not None:
             from maxstage.store.quota import Quota
@@ -99,7 +108,9 @@ class Draft:
 
     def fill(self, data: "Data", progress: "Progress | None" = None) -> None:
         """Take in all of `data`: bytes, a path, a file descriptor, a binary file object, or an iterable of bytes."""
-        if isinstance(data, bytes | bytearray | memoryview):
+        if self._redactor is not None:
+            self._fill_masked(data, self._redactor, progress)
+        elif isinstance(data, bytes | bytearray | memoryview):
             self.write(bytes(data))
         elif isinstance(data, bool):  # a number to Python
             raise wrong_type("data", data, _WANTED)
@@ -110,13 +121,18 @@ class Draft:
                 self.copy_from(file.fileno(), os.fspath(data), progress=progress)
         else:
             for chunk in _chunks(data):
-                if not isinstance(chunk, bytes | bytearray | memoryview):
-                    raise TypeError(
-                        f"data must be bytes, not {type(chunk).__name__}; open text files in binary mode"
-                    )
-                self.write(bytes(chunk))
+                self.write(chunk)
                 if progress is not None:
                     progress(len(chunk))
+
+    def _fill_masked(self, data: "Data", redactor: core.Redactor, progress: "Progress | None") -> None:
+        with contextlib.ExitStack() as stack:
+            for chunk in _chunks_of(data, stack):
+                self.write(redactor.feed(chunk))
+                if progress is not None:
+                    progress(len(chunk))
+            self.write(redactor.finish())
+        self.redacted = redactor.counts
 
     def write(self, data: bytes) -> None:
         """Take `data` in.
@@ -251,6 +267,7 @@ class Draft:
                 labels=labels,
                 line_index=(block, newlines) if is_indexed else None,
                 owner=owner,
+                redacted=self.redacted,
                 extra=extra,
             )
             self.upload.put_metadata(item)
@@ -291,10 +308,27 @@ class Draft:
             self.upload.discard()
 
 
-def _chunks(data: "BinaryIO | Iterable[bytes]") -> "Iterable[bytes]":
+def _chunks(data: "BinaryIO | Iterable[bytes]") -> "Iterator[bytes]":
     read = getattr(data, "read", None)
-    if read is not None:
-        return iter(lambda: read(_READ), b"")
-    if not hasattr(data, "__iter__"):
+    if read is None and not hasattr(data, "__iter__"):
         raise wrong_type("data", data, _WANTED)
-    return data
+    for chunk in data if read is None else iter(lambda: read(_READ), b""):
+        if not isinstance(chunk, bytes | bytearray | memoryview):
+            raise TypeError(f"data must be bytes, not {type(chunk).__name__}; open text files in binary mode")
+        yield bytes(chunk)
+
+
+def _chunks_of(data: "Data", stack: "contextlib.ExitStack") -> "Iterator[bytes]":
+    """Give whatever `Draft.fill` takes chunk by chunk; what is opened for it is closed with `stack`."""
+    if isinstance(data, bytes | bytearray | memoryview):
+        return iter([bytes(data)])
+    if isinstance(data, bool):  # a number to Python
+        raise wrong_type("data", data, _WANTED)
+    if isinstance(data, int):
+        fd, name = data, "<stdin>" if data == 0 else f"<descriptor {data}>"
+    elif isinstance(data, str | os.PathLike):
+        file = stack.enter_context(open(data, "rb", buffering=0))  # noqa: SIM115 - closed with the stack
+        fd, name = file.fileno(), os.fsdecode(data)
+    else:
+        return _chunks(data)
+    return iter(lambda: read_some(fd, _READ, name), b"")

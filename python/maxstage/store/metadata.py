@@ -11,7 +11,8 @@ always there. Beside them we write
 - ``labels``: an object of strings;
 - ``lineIndex``: ``{"block": bytes, "newlines": [in each block]}``, where there is more than one block and the data
   file itself does not tell;
-- ``owner``: what the item belongs to, such as the id of a run, which unstages it; or null.
+- ``owner``: what the item belongs to, such as the id of a run, which unstages it; or null;
+- ``redacted``: how many secrets were masked in the data, by the names of the rules; missing where none was.
 
 A further key is a line in `FIELDS`, an attribute of `Item` and a line where it is written and read, all in this file.
 
@@ -70,6 +71,7 @@ FIELDS = (
     ("labels", "labels", "JSON"),
     ("line_index", "lineIndex", "JSON"),
     ("owner", "owner", "TEXT"),
+    ("redacted", "redacted", "JSON"),
     ("extra", None, "JSON"),
 )
 """What is known of an item, in the order of `Item.from_values`: the attribute, the key in the file, and how a column
@@ -99,6 +101,7 @@ class Item:
         labels: The labels given to it.
         line_index: Bytes in a block, and the newlines in each; None where there is one block, or the file tells.
         owner: What it belongs to, or None.
+        redacted: How many secrets were masked in it, by the names of the rules.
         extra: Keys of the metadata that this version doesn't know, kept when it is written again.
     """
 
@@ -116,6 +119,7 @@ class Item:
         "line_index",
         "owner",
         "record_count",
+        "redacted",
         "source",
         "stored_size",
     )
@@ -136,6 +140,7 @@ class Item:
         labels: dict[str, str] | None = None,
         line_index: tuple[int, list[int]] | None = None,
         owner: str | None = None,
+        redacted: dict[str, int] | None = None,
         extra: "dict[str, Any] | None" = None,
     ) -> None:
         self.id = id
@@ -152,6 +157,7 @@ class Item:
         self.labels = labels or {}
         self.line_index = line_index
         self.owner = owner
+        self.redacted = redacted or {}
         self.extra = extra or {}
 
     @classmethod
@@ -172,6 +178,7 @@ class Item:
             item.labels,
             item.line_index,
             item.owner,
+            item.redacted,
             item.extra,
         ) = values
         item.created = item.created_ns / 1e9
@@ -226,6 +233,8 @@ class Item:
             known["lineIndex"] = {"block": self.line_index[0], "newlines": self.line_index[1]}
         if self.owner is not None:
             known["owner"] = self.owner
+        if self.redacted:
+            known["redacted"] = self.redacted
         return known | self.extra
 
     def to_json(self) -> bytes:
@@ -373,6 +382,7 @@ class _Fields:
                 self._labels(),
                 self._line_index(byte_size),
                 self._take("owner", str, None),
+                self._redacted(),
                 self._meta,
             )
         )
@@ -426,6 +436,13 @@ class _Fields:
         if labels and not all(isinstance(value, str) for value in labels.values()):
             raise Corrupt("labels in its metadata are not all text")
         return labels
+
+    def _redacted(self) -> dict[str, int]:
+        redacted: dict[str, int] = self._take("redacted", dict, {})
+        # `type`, since true is a number to Python.
+        if redacted and not all(type(count) is int and 0 <= count <= _MOST for count in redacted.values()):
+            raise Corrupt("redacted in its metadata is not all numbers")
+        return redacted
 
     def _line_index(self, byte_size: int) -> tuple[int, list[int]] | None:
         index = self._take("lineIndex", dict, None)

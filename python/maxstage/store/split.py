@@ -109,6 +109,8 @@ def publish_parts(
     new_draft: "Callable[[], Draft]",
     settings: "dict[str, Any]",
     progress: "Progress | None",
+    *,
+    is_masked: bool = False,
 ) -> "list[Item]":
     """Publish each part of `data` as an item; where one fails, none is left.
 
@@ -120,11 +122,12 @@ def publish_parts(
         new_draft: Makes a draft of a part.
         settings: What is to be known of each, as `Draft.finalize` takes it.
         progress: Called now and then with the bytes taken since.
+        is_masked: Whether the spool masks secrets: then all data goes through it.
     """
     items: list[Item] = []
     with Deferred() as signals:
         try:
-            with _spool(data, new_spool, signals, progress) as (fd, name):
+            with _spool(data, new_spool, signals, progress, is_masked=is_masked) as (fd, name, redacted):
                 start = 0
                 with signals.open():
                     # All of them first: where they are too many, nothing is begun.
@@ -134,6 +137,7 @@ def publish_parts(
                         with signals.open():
                             os.lseek(fd, start, os.SEEK_SET)
                             draft.copy_from(fd, name, length=end - start)
+                            draft.redacted = redacted
                             item = draft.finalize(**settings)
                             draft.sync()
                         draft.commit()
@@ -147,25 +151,30 @@ def publish_parts(
 
 @contextlib.contextmanager
 def _spool(
-    data: "Data", new_draft: "Callable[[], Draft]", signals: Deferred, progress: "Progress | None"
-) -> "Iterator[tuple[int, str]]":
-    """Give data as a regular file, and its name: the caller's file, or one that nobody else sees."""
+    data: "Data",
+    new_draft: "Callable[[], Draft]",
+    signals: Deferred,
+    progress: "Progress | None",
+    *,
+    is_masked: bool,
+) -> "Iterator[tuple[int, str, dict[str, int]]]":
+    """Give data as a regular file, its name, and what was masked in it: the caller's file, or one nobody else sees."""
     with contextlib.ExitStack() as stack:
         name = None
         if isinstance(data, str | os.PathLike):
             name = os.fspath(data)
             with signals.open():  # a named pipe that nobody writes to yet
                 data = stack.enter_context(open(name, "rb", buffering=0)).fileno()
-            if stat.S_ISREG(os.fstat(data).st_mode):
-                yield data, name
+            if stat.S_ISREG(os.fstat(data).st_mode) and not is_masked:
+                yield data, name, {}
                 return
         draft = stack.enter_context(new_draft())
         with signals.open():
-            if name is not None and isinstance(data, int):
+            if name is not None and isinstance(data, int) and not is_masked:
                 draft.copy_from(data, name, progress=progress)
             else:
                 draft.fill(data, progress)
         # Its bytes are those of the parts: they count once.
         spooled = draft.upload.detach()
         stack.callback(os.close, spooled)
-        yield spooled, draft.upload.name
+        yield spooled, draft.upload.name, draft.redacted

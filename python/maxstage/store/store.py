@@ -6,7 +6,9 @@ import time
 from maxstage.codecs import codec_named
 from maxstage.errors import Error, Expired, NoProject, NotFound, wrong_type
 from maxstage.interrupts import Deferred
+from maxstage.redaction import redactor_for
 from maxstage.settings import Settings, load_settings
+from maxstage.store.arguments import check_count, check_flag
 from maxstage.store.clock import check_clock
 from maxstage.store.project import NO_PROJECT, Layout, absolute, find_project, open_layout
 from maxstage.store.schedule import expect_expiry, is_due
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from typing import Any, BinaryIO, Protocol, overload
 
+    from maxstage._backend import core
     from maxstage.store.draft import Data, Draft, Progress
     from maxstage.store.metadata import ContentType, Item
     from maxstage.store.reading import OpenItem
@@ -187,6 +190,8 @@ class Store:
         compress: bool | str | None = None,
         sync: bool | None = None,
         progress: "Progress | None" = None,
+        redact: bool | None = None,
+        secrets: "Iterable[str | bytes]" = (),
     ) -> "Item":
         """Stage data; it is published when this returns, or nothing is left behind.
 
@@ -201,6 +206,9 @@ class Store:
                 the setting.
             sync: Whether it must survive power loss; None for the setting.
             progress: Called now and then with the bytes taken since.
+            redact: Whether to mask what looks like a credential: the item has the masked data then. None: if the
+                setting is ``all``.
+            secrets: Values to mask in it, also where they are encoded.
 
         Raises:
             InvalidMetadata: The source or a label can't be shown, or is too large.
@@ -208,7 +216,8 @@ class Store:
             OSError: It could not be read or written.
         """
         settings = self._publication(ttl, pin, source, content_type, labels)
-        with Deferred() as signals, self.draft(compress, sync) as draft:
+        redactor = redactor_for(self.settings.redact, redact, secrets)
+        with Deferred() as signals, self.draft(compress, sync, redactor=redactor) as draft:
             with signals.open():
                 draft.fill(data, progress)
                 item = draft.finalize(**settings)
@@ -254,7 +263,7 @@ class Store:
         items = publish_many(
             self.storage,
             data,
-            lambda: self.draft(compress, sync=False),
+            lambda: self.draft(compress, sync=False, redactor=redactor_for(self.settings.redact)),
             lambda draft: draft.finalize(**settings),
             sync=self._synced(sync),
         )
@@ -276,6 +285,8 @@ class Store:
         compress: bool | str | None = None,
         sync: bool | None = None,
         progress: "Progress | None" = None,
+        redact: bool | None = None,
+        secrets: "Iterable[str | bytes]" = (),
     ) -> "Items":
         """Stage data as several items, cut between lines; all of them are published, or none.
 
@@ -291,12 +302,14 @@ class Store:
             compress: The codec, as for `stage`.
             sync: Whether they must survive power loss; None for the setting.
             progress: Called now and then with the bytes taken since.
+            redact: As for `stage`; `Item.redacted` of each counts what was masked in all of them.
+            secrets: Values to mask in them.
 
         Raises:
             Error: By `lines` there would be too many items. And what `stage` raises.
         """
         for name, number in (("parts", parts), ("lines", lines)):
-            _check_count(name, number, least=1)
+            check_count(name, number, least=1)
         if (parts is None) == (lines is None):
             raise ValueError("give either parts or lines")
         from maxstage.store import split as splitting
@@ -306,14 +319,16 @@ class Store:
 
         settings = self._publication(ttl, False, source, content_type, labels)
         cutter = splitting.by_size(parts) if parts is not None else splitting.by_lines(lines or 0)
+        redactor = redactor_for(self.settings.redact, redact, secrets)
         items = splitting.publish_parts(
             self.storage,
             data,
-            lambda: self.draft(compress=False, sync=False, items=parts, spool=True),
+            lambda: self.draft(compress=False, sync=False, items=parts, spool=True, redactor=redactor),
             cutter,
             lambda: self.draft(compress, sync),
             settings,
             progress,
+            is_masked=redactor is not None,
         )
         for item in items:
             expect_expiry(self.storage, item.expires)
@@ -333,7 +348,7 @@ class Store:
         from maxstage.store.metadata import check_said
 
         check_said(source, {} if labels is None else labels)
-        _check_flag("pin", pin)
+        check_flag("pin", pin)
 
         return {
             "ttl_minutes": None if pin else self._minutes(ttl),
@@ -349,6 +364,7 @@ class Store:
         *,
         items: int | None = 1,
         spool: bool = False,
+        redactor: "core.Redactor | None" = None,
     ) -> "Draft":
         """Begin an item that is written bit by bit: nobody sees it before `Draft.publish`.
 
@@ -357,6 +373,7 @@ class Store:
             sync: Whether it must survive power loss once it is published; None for the setting.
             items: How many items its data is cut into later, for ``max_item_bytes``; None: any number.
             spool: Whether it is never published, but read again.
+            redactor: Masks secrets in what it is filled with.
         """
         from maxstage.store.draft import Draft
 
@@ -368,12 +385,13 @@ class Store:
             sync=self._synced(sync),
             items=items,
             spool=spool,
+            redactor=redactor,
         )
 
     def _synced(self, sync: bool | None) -> bool:
         if sync is None:
             return self.settings.sync
-        _check_flag("sync", sync)
+        check_flag("sync", sync)
         return sync
 
     def _minutes(self, ttl: "timedelta | float | str | None") -> float:
@@ -467,7 +485,7 @@ class Store:
         limit: int | None = None,
     ) -> "tuple[Items, Ids]":
         """Return what `list` returns, and what is damaged: ids of items, and names of files that belong to none."""
-        _check_count("limit", limit, least=0)
+        check_count("limit", limit, least=0)
         if source is not None and not isinstance(source, str):
             raise wrong_type("source", source, "a shell pattern or None")
         if not hasattr(labels, "items") and labels is not None:
@@ -568,20 +586,6 @@ def _named(folder: "str | os.PathLike[str]") -> "str | os.PathLike[str]":
     if folder is None:
         raise wrong_type("folder", folder, "text or a path")
     return folder
-
-
-def _check_count(name: str, value: object, *, least: int) -> None:
-    if value is None:
-        return
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise wrong_type(name, value, "a whole number or None")
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}, not {value}")
-
-
-def _check_flag(name: str, value: object) -> None:
-    if not isinstance(value, bool):
-        raise wrong_type(name, value, "true or false")
 
 
 def _source_in(prefix: bytes, content_type: "ContentType") -> str | None:

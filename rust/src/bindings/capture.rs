@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 
 use pyo3::exceptions::PyValueError;
@@ -5,9 +6,10 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::copy::Writer;
+use super::redact::{RedactionRules, redactor};
 use super::truncate::Truncated;
 use super::{Names, borrow, detached};
-use crate::capture::{self, Stream};
+use crate::capture::{self, Masks, Stream};
 use crate::copy;
 use crate::truncate::{Limit, Strategy};
 
@@ -110,6 +112,37 @@ impl Capture {
         Ok(Self { inner, fds, exit_fd, writers: [None, None] })
     }
 
+    /// Mask secrets in what is read from now on.
+    #[pyo3(signature = (literals, rules, /, *, everywhere))]
+    fn mask(
+        &mut self,
+        literals: Vec<Vec<u8>>,
+        rules: Option<&RedactionRules>,
+        everywhere: bool,
+    ) -> PyResult<()> {
+        let (of_all, of_shown) = if everywhere { (rules, None) } else { (None, rules) };
+        for (stream, literals) in [literals.clone(), literals].into_iter().enumerate() {
+            // Made plain, a text may have secrets that it had not before.
+            let shown = if self.inner.streams[stream].is_plain() {
+                Some(redactor(literals.clone(), rules)?)
+            } else {
+                of_shown.map(|rules| redactor(Vec::new(), Some(rules))).transpose()?
+            };
+            let is_needed = !literals.is_empty() || of_all.is_some();
+            let everywhere = is_needed.then(|| redactor(literals, of_all)).transpose()?;
+            let masks = Masks { everywhere, shown };
+            self.inner.mask(stream, masks);
+        }
+        Ok(())
+    }
+
+    /// Note that no more is read; what was held back comes with the next `pump`.
+    fn close(&mut self) {
+        for stream in 0..self.inner.streams.len() {
+            self.inner.close(stream);
+        }
+    }
+
     /// Read until something happens, at most `timeout_ms` milliseconds; tell what.
     #[pyo3(signature = (timeout_ms, /))]
     fn pump(&mut self, py: Python<'_>, timeout_ms: u64) -> PyResult<Event> {
@@ -166,12 +199,17 @@ impl Capture {
 
     /// The text of a stream so far, cut to `max_bytes`.
     #[pyo3(signature = (stream, max_bytes, hint = None, /))]
-    fn render(&mut self, stream: usize, max_bytes: usize, hint: Option<&str>) -> PyResult<Truncated> {
-        self.check(stream)?;
-        Ok(Truncated { inner: self.inner.streams[stream].render(max_bytes, hint) })
+    fn render(&self, stream: usize, max_bytes: usize, hint: Option<&str>) -> PyResult<Truncated> {
+        Ok(Truncated { inner: self.stream(stream)?.render(max_bytes, hint) })
     }
 
-    /// Bytes of a stream so far.
+    /// How much of a stream was masked, by name.
+    #[pyo3(signature = (stream, /, *, kept = false))]
+    fn redacted(&self, stream: usize, kept: bool) -> PyResult<BTreeMap<&str, u64>> {
+        Ok(self.stream(stream)?.redacted(kept))
+    }
+
+    /// Bytes of a stream so far, as they came.
     #[pyo3(signature = (stream, /))]
     fn size(&self, stream: usize) -> PyResult<u64> {
         Ok(self.stream(stream)?.size())

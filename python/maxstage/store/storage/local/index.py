@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 WORTH_AN_INDEX = 1000
 """Items from which on there is an index: to read as many takes some 20 ms, about what importing SQLite takes."""
 
-_VERSION = 3
+_VERSION = 4
 """Of the tables; an index of another version is made anew."""
 
 _TICK = 2 * 10**9
