@@ -254,6 +254,41 @@ def test_max_context(program):
     assert program.text("runs", "prune", run_id, "--keep", "1").startswith("Dropped 2 outputs")
 
 
+def listed(program, *args):
+    """What `max context` lists, and its first line."""
+    lines = program.text("context", *args).splitlines()
+    return lines[0], [line.split()[0] for line in lines[2:]]
+
+
+def test_max_context_of_a_file_lists_what_a_run_would_take(program):
+    (program.folder / "flow.yaml").write_text(
+        "name: c\nversion: 1\nagents: {r: {command: [cat]}}\ntasks:\n"
+        "  a: {script: {content: echo a}}\n"
+        "  first: {agent: r, description: Go., depends_on: [a]}\n"
+        "  loop: {agent: r, description: 'Go {{ iteration }}.', loop: {repeat: {count: 2}}, depends_on: [first]}\n"
+        "  ask: {agent: r, description: Go., depends_on: [loop], inject_context: true}\n"
+        "  few: {agent: r, description: Go., depends_on: [ask], inject_context: true,"
+        " context: {max_tasks: 1, exclude_tasks: [ask]}}\n"
+        "  manual: {agent: r, description: Go., depends_on: [few], inject_context: true,"
+        " context: {mode: manual, include_tasks: [a]}}\n"
+        "  later: {agent: r, description: Go., depends_on: [manual], inject_context: true}\n"
+    )
+    before = {task: listed(program, "flow.yaml", task) for task in ("ask", "few", "manual", "later")}
+    assert before["ask"] == ("ask would get", ["loop", "first"])
+    assert before["manual"] == ("manual would get", ["a"])
+    assert listed(program, "flow.yaml", "first") == (
+        "first would get nothing: it does not say inject_context: true",
+        [],
+    )
+    program("run", "flow.yaml", "-j", "1")
+    run_id = program.text("runs").split()[0]
+    for task, (_, names) in before.items():
+        head, given = listed(program, run_id, task)
+        assert head.startswith(f"{task} got: ")
+        assert given == names, task
+    assert listed(program, run_id, "first") == ("first got nothing: it was given no context", [])
+
+
 def test_an_output_tells_who_depends_on_it_and_when_it_was_used(flow):
     tasks = {"a": bash("echo a"), "b": bash("sleep 0.1", depends_on=["a"]), "ask": ask(depends_on=["a", "b"])}
     result = flow(tasks, agents=READER, jobs=1)

@@ -48,6 +48,9 @@ def context(ctx: click.Context, /, run_or_file: str, task: str, output: str, fol
         print_json(given)
         return
     verb = "got" if given["ended"] else "would get"
+    if "why" in given:
+        write_out(f"{printable(task, _LONGEST_NAME)} {verb} nothing: {given['why']}")
+        return
     size = (
         ""
         if given["bytes"] is None
@@ -93,26 +96,41 @@ def _load(path: str, providers: Any) -> ValidWorkflow:
     return loaded
 
 
+def _nothing(task: str, why: str, *, ended: bool) -> dict[str, Any]:
+    return {"task": task, "ended": ended, "bytes": 0, "tokens": 0, "candidates": [], "why": why}
+
+
+_NO_CONTEXT = "it does not say inject_context: true"
+
+
 def _of_file(ctx: click.Context, file: str, task: str, folder: str | None) -> dict[str, Any]:
-    """Return what would be considered if every other task had ended."""
+    """Return what would be considered if the tasks before it had run, one after the other."""
     from maxstage.cli.validate import known_providers
-    from maxstage.context.relevance import relevances
-    from maxstage.workflow.run.task_context import RunGraph
+    from maxstage.output.limits import Limits
+    from maxstage.workflow.run.foreseen import selection_of_file
+    from maxstage.workflow.run.paths import spec_path
 
     workflow = _load(file, known_providers(ctx, folder))
     _check_task(workflow, task)
-    found = relevances(task, RunGraph(workflow.graph), agents=workflow.graph.agents)
-    ranked = sorted(found.items(), key=lambda pair: (-pair[1].score, pair[0]))
-    candidates = [
-        {"task": name, "relevance": one.score, "why": one.why, "size": None, "state": "", "reason": ""}
-        for name, one in ranked
-    ]
+    if not workflow.tasks[spec_path(task)].inject_context:
+        return _nothing(task, _NO_CONTEXT, ended=False)
+
+    def limits_of(path: str) -> Limits:
+        return Limits.parse({**workflow.spec.limits, **workflow.tasks[spec_path(path)].limits})
+
+    selection = selection_of_file(workflow, task, limits_of(task), limits_of)
+    candidates = []
+    for one in selection.candidates:
+        state = "dropped" if one.state == "dropped" else ""
+        known = {"task": one.task, "relevance": one.relevance, "why": one.why, "size": None}
+        candidates.append({**known, "state": state, "reason": one.reason if state else ""})
     return {"task": task, "ended": False, "bytes": None, "tokens": None, "candidates": candidates}
 
 
 def _of_run(store: Store, run_id: str, task: str) -> dict[str, Any]:
     from maxstage.workflow.format.agents import providers_from
     from maxstage.workflow.run.folder import runs_folder
+    from maxstage.workflow.run.paths import spec_path
     from maxstage.workflow.run.state import RunState
 
     state = RunState(runs_folder(store), run_id)
@@ -120,6 +138,7 @@ def _of_run(store: Store, run_id: str, task: str) -> dict[str, Any]:
         given = state.contexts().get(task)
         if given is not None:
             return {"task": task, "ended": True, **given}
+        result = state.find(task)
         file = state.facts().get("file")
         if file is None:
             raise WorkflowError(
@@ -127,12 +146,18 @@ def _of_run(store: Store, run_id: str, task: str) -> dict[str, Any]:
             )
         workflow = _load(file, providers_from(store.settings.providers))
         _check_task(workflow, task)
+        if result is not None and result.is_final:
+            why = "it was skipped" if result.status == "skipped" else "it was given no context"
+            return _nothing(task, why, ended=True)
+        if not workflow.tasks[spec_path(task)].inject_context:
+            return _nothing(task, _NO_CONTEXT, ended=False)
         return _would_get(store, state, workflow, task)
     finally:
         state.close()
 
 
 def _would_get(store: Store, state: RunState, workflow: ValidWorkflow, task: str) -> dict[str, Any]:
+    from maxstage.workflow.run.foreseen import resolver
     from maxstage.workflow.run.limits import effective_limits, workflow_limits
     from maxstage.workflow.run.paths import spec_path
     from maxstage.workflow.run.task_context import budget_of, context_for
@@ -144,10 +169,8 @@ def _would_get(store: Store, state: RunState, workflow: ValidWorkflow, task: str
     def limits_of(path: str) -> Limits:
         return effective_limits(workflow, path, of_workflow, where)
 
-    def resolve(name: str) -> str | None:
-        return name if name in ended else None
-
-    budget = budget_of(workflow.tasks[spec_path(task)], workflow.spec.context, limits_of(task), resolve)
+    spec = workflow.tasks[spec_path(task)]
+    budget = budget_of(spec, workflow.spec.context, limits_of(task), resolver(task, ended))
     selection = context_for(workflow.graph, task, budget, ended, state.find, limits_of=limits_of)
     candidates = [dataclasses.asdict(candidate) for candidate in selection.candidates]
     content = selection.content

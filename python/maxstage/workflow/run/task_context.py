@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from maxstage.context.selection import ContextBudget, Selection, select_context
 from maxstage.sizes import parse_size
-from maxstage.workflow.run.paths import spec_path
+from maxstage.workflow.run.paths import container_of, is_iteration, spec_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,6 +106,12 @@ def budget_of(
     )
 
 
+def _is_in_loop_that_ended(path: str, ended: Mapping[str, Ended]) -> bool:
+    """Whether a path is that of an iteration whose loop has an output: all that it printed is in that one."""
+    loop = ended.get(container_of(path)) if is_iteration(path) else None
+    return loop is not None and loop.has_output
+
+
 def context_for(
     graph: TaskGraph,
     path: str,
@@ -127,6 +133,7 @@ def context_for(
         limits_of: Returns the limits of a task: they say how its output is cut.
         keep: Keeps an output whole that has to be cut; returns its token.
     """
+    ended = {one: known for one, known in ended.items() if not _is_in_loop_that_ended(one, ended)}
     agents = {one: graph.agents[spec_path(one)] for one in [*ended, path] if spec_path(one) in graph.agents}
     completed = {
         one: datetime.fromtimestamp(known.time, UTC) for one, known in ended.items() if known.has_output
