@@ -63,23 +63,82 @@ tasks:
 4:10: unknown limit 'max_stdot_bytes'; did you mean 'max_stdout_bytes'?
 6:7: unknown provider 'claud'; did you mean 'claude'?
 7:7: 'no-such-program' is not installed, or not on the PATH
-9:18: unknown reference '{{ in puts }}'; use inputs.NAME
+9:33: there is no input 'b'
+9:48: there is no task 'tow'; did you mean 'two'?
+9:71: there is no variable 'foo'
+9:85: there is no variable 'item'
+9:96: unknown reference '{{ in puts }}'; use inputs.NAME
 10:27: there is no task 'on'; did you mean 'one'?
 10:70: retry: must be a whole number
 12:3: 'three' is given twice
 13:10: there is no agent 'q'
 13:37: an agent reads its prompt on stdin; put the token into it
-14:19: {{ inputs.a }}: it is in a here-document whose delimiter is quoted
+14:40: {{ inputs.a }}: it is in a here-document whose delimiter is quoted
 14:61: loop: a loop has exactly one of for_each, repeat, while, repeat_until
 15:3: six: a task has exactly one of script, command, agent, subtasks; this has none
 16:92: there is no task 'nine'
 17:3: eight: must be a mapping
 18:3: ni ne: a name may have letters, digits, _ and -, and must not begin with a digit
 19:24: script: a script has either content or file
-19:50: there is no task 'c'
+19:86: there is no task 'c'
 """.splitlines()
     found = problems(text)
     assert [line[: len(want)] for line, want in zip(found, expected, strict=True)] == expected
+
+
+def test_references_are_told_where_they_are():
+    text = """\
+name: "\u00e9\U0001f600"
+version: 1
+tasks:
+  a: {description: "\u00fc\U0001f600", script: {content: "\u00fc {{ inputs.x }} \u20ac{{ inputs.x }}"}}
+  b:
+    script:
+      content: |
+        echo {{ inputs.x }}
+
+        eval {{ inputs.x }}
+  c:
+    script:
+      content: >
+        over {{
+        inputs.x }} two lines
+"""
+    assert [line.partition(": ")[0] for line in problems(text)] == [
+        "4:47",
+        "4:63",
+        "8:14",
+        "10:14",
+        "10:14",
+        "13:7",
+    ]
+
+
+def test_faults_of_a_task_hide_no_references():
+    text = with_tasks(
+        "a: {agent: 3, description: 'x {{ tasks.q.output }}'}",
+        "b: {script: 'echo {{ inputs.q }}'}",
+        "c: {command: {executable: ls, args: ['{{ inputs.q }}', 3]}}",
+        "d: {command: {args: ['{{ inputs.q }} {{ inputs.n }}']}}",
+        "e: {script: {content: x}, command: {executable: ls, env: {A: '{{ inputs.q }} {{ item }}'}}}",
+        "f: {subtasks: {g: {inputs: {own: 1}, script: {contnt: '{{ tasks.a.token }}{{ inputs.own }}{{ inputs.q }}'}}}}",
+    )
+    columns = [(number, line.find(".q")) for number, line in enumerate(text.splitlines(), 1) if ".q" in line]
+    found = [line for line in problems(text) if "there is no" in line]
+    # Each begins at its braces.
+    assert found == [
+        f"{number}:{text.splitlines()[number - 1].rindex('{{', 0, at) + 1}: there is no {what} 'q'"
+        for (number, at), what in zip(columns, ["task", *["input"] * 5], strict=True)
+    ]
+
+
+def test_a_long_ring_is_told_in_short():
+    lines = [
+        f"t{number}: {{depends_on: [t{(number + 1) % 3000}], script: {{content: x}}}}"
+        for number in range(3000)
+    ]
+    (found,) = problems(with_tasks(*lines))
+    assert re.search(r"each other: t\d+( -> t\d+){7} -> … 2,992 more … -> t\d+$", found)
 
 
 @pytest.mark.parametrize(

@@ -15,17 +15,21 @@ from maxstage.workflow.format.languages import LANGUAGES, SHELL
 from maxstage.workflow.format.task_texts import tasks_used, texts, texts_before_loop
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
     from maxstage.workflow.format import schema
     from maxstage.workflow.format.agents import Provider
+    from maxstage.workflow.format.hidden import Hidden
     from maxstage.workflow.format.problems import Problems
     from maxstage.workflow.format.yaml_source import Path
 
 
 def check_workflow(
-    spec: schema.WorkflowSpec, providers: Mapping[str, Provider], problems: Problems
+    spec: schema.WorkflowSpec,
+    providers: Mapping[str, Provider],
+    problems: Problems,
+    hidden: Iterable[Hidden] = (),
 ) -> TaskGraph:
     """Check a file whose every field is good by itself; return what waits for what.
 
@@ -33,10 +37,24 @@ def check_workflow(
         spec: The file.
         providers: The agents known by name.
         problems: Takes what is wrong.
+        hidden: Texts in parts that are at fault and left out.
     """
     checker = _Checker(spec, providers, problems)
     checker.check()
+    checker.check_hidden(hidden)
     return checker.graph
+
+
+_MOST_OF_A_RING = 8
+"""Tasks of a ring that are told; more of them are counted."""
+
+
+def _ring(cycle: Sequence[str]) -> str:
+    """Return tasks that wait for each other in a ring, the first one at both ends."""
+    if len(cycle) <= _MOST_OF_A_RING + 1:
+        return " -> ".join(cycle)
+    left_out = len(cycle) - 1 - _MOST_OF_A_RING
+    return " -> ".join([*cycle[:_MOST_OF_A_RING], f"… {left_out:,} more … -> {cycle[-1]}"])
 
 
 class _Checker:
@@ -66,6 +84,19 @@ class _Checker:
         for kind in ("pre_workflow", "post_workflow", "post_task", "on_error"):
             for number, text in enumerate(getattr(spec.hooks, kind)):
                 self._references.check_script(("hooks", kind, number), SHELL, text, before)
+
+    def check_hidden(self, hidden: Iterable[Hidden]) -> None:
+        """Note what is wrong with references in parts that are left out."""
+        paths = [path for path, _ in walk(self._spec.tasks)]
+        for one in hidden:
+            tasks = {path: path for path in paths}
+            end = len(one.tasks)
+            while end > 0:
+                prefix = one.tasks[:end]
+                tasks |= {path.removeprefix(prefix): path for path in paths if path.startswith(prefix)}
+                end = one.tasks.rfind(".", 0, end - 1) + 1
+            names = Names({*self._spec.inputs, *one.names}, tasks, one.names)
+            self._references.check_text(one.path, one.text, names)
 
     def _check_agent(self, path: Path, agent: schema.Agent) -> None:
         if agent.provider is not None and agent.provider not in self._providers:
@@ -130,7 +161,7 @@ class _Checker:
                 TopologicalSorter(wanted).prepare()
             except CycleError as error:
                 cycle = list(reversed(error.args[1]))
-                text = f"tasks wait for each other: {' -> '.join(cycle)}{hint}"
+                text = f"tasks wait for each other: {_ring(cycle)}{hint}"
                 self._problems.add((*path, cycle[0]), text)
                 return
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from maxstage.workflow.format import references
@@ -102,8 +103,8 @@ class ReferenceChecker:
             names: What can be referred to in it.
         """
         self.check_text(path, text, names)
-        for problem in filling.problems(language, text):
-            self._problems.add(path, problem)
+        for reference, number, why in filling.refused(language, text):
+            self._problems.add_in(path, reference, number, why)
 
     def check_text(self, path: Path, text: str, names: Names) -> None:
         """Check the references of a text.
@@ -113,19 +114,25 @@ class ReferenceChecker:
             text: The text.
             names: What can be referred to in it.
         """
-        try:
-            found = references.find(text)
-        except ValueError as error:
-            self._problems.add(path, str(error))
-            return
-        for reference in found:
-            problem = self._problem_of(reference, names)
+        seen: Counter[str] = Counter()
+        for match in references.PATTERN.finditer(text):
+            problem = self._check_reference(match[0], names)
             if problem is not None:
-                self._problems.add(path, problem)
-            else:
-                self._note_wanted(reference, names)
-                if reference.kind == "tasks" and reference.field == "token":
-                    self._graph.tokens_wanted.add(names.tasks[reference.name])
+                self._problems.add_in(path, match[0], seen[match[0]], problem)
+            seen[match[0]] += 1
+
+    def _check_reference(self, text: str, names: Names) -> str | None:
+        """Return what is wrong with a reference; note what is wanted by one that is good."""
+        try:
+            reference = references.resolve(text)
+        except ValueError as error:
+            return str(error)
+        problem = self._problem_of(reference, names)
+        if problem is None:
+            self._note_wanted(reference, names)
+            if reference.kind == "tasks" and reference.field == "token":
+                self._graph.tokens_wanted.add(names.tasks[reference.name])
+        return problem
 
     def _note_wanted(self, reference: references.Reference, names: Names) -> None:
         """Note that all that a task prints is asked for, so that it is kept where it is cut."""

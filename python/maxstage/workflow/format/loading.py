@@ -16,6 +16,7 @@ from maxstage.workflow.format import schema
 from maxstage.workflow.format.agents import PROVIDERS
 from maxstage.workflow.format.checking import check_workflow
 from maxstage.workflow.format.faults import Fault, describe, told_once
+from maxstage.workflow.format.hidden import hidden_texts
 from maxstage.workflow.format.problems import LONGEST_TEXT, Problems
 from maxstage.workflow.format.valid import ValidWorkflow
 from maxstage.workflow.format.yaml_source import Path, Source
@@ -101,6 +102,7 @@ def _check_fields(
     data = copy.deepcopy(source.data)
     if isinstance(data, dict):
         _name_subtasks(problems, data.get("tasks"), ("tasks",))
+    whole = copy.deepcopy(data)
     # Where something is gone: what is said there of what is missing now is not its fault.
     gone: set[Path] = set()
     for _ in range(_MOST_ATTEMPTS):
@@ -109,7 +111,7 @@ def _check_fields(
         except ValidationError as error:
             found = told_once(error.errors(include_url=False), data)
         else:
-            return spec, check_workflow(spec, providers, problems)
+            return spec, check_workflow(spec, providers, problems, list(hidden_texts(whole, data)))
         for path, text in describe((one for one in found if one.path not in gone), problems.nearest):
             problems.add(path, text)
         if not isinstance(data, dict):

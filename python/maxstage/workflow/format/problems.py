@@ -18,6 +18,8 @@ _MOST_TOLD = 100
 """Problems that are told of one file."""
 _LONGEST_NAME = 64
 """Characters of a name that is looked for among those that are known."""
+_MOST_EXACT = 1000
+"""Problems whose place within a text is looked for: ten times those that are told."""
 _MOST_COMPARISONS = 50_000
 """Names that others are compared with to say what may have been meant: about a second's work."""
 
@@ -79,6 +81,7 @@ class Problems:
         self.left_out = 0
         self._source = source
         self._comparisons = _MOST_COMPARISONS
+        self._exact = _MOST_EXACT
 
     def __iter__(self) -> Iterator[Problem]:
         return iter(self.problems)
@@ -104,6 +107,13 @@ class Problems:
     def add(self, path: Path, text: str) -> None:
         """Note an error in the field at a path."""
         self.add_at(self._source.position(path), text)
+
+    def add_in(self, path: Path, piece: str, number: int, text: str) -> None:
+        """Note an error in a piece of the text at a path; of pieces that are alike, the one of that number, from 0."""
+        self._exact -= 1
+        exact = self._exact >= 0 and number < _MOST_EXACT
+        position = self._source.position_of(path, piece, number) if exact else self._source.position(path)
+        self.add_at(position, text)
 
     def add_at(self, position: tuple[int, int], text: str) -> None:
         """Note an error at a line and column."""

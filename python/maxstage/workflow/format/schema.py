@@ -273,7 +273,7 @@ class Task(Limited):
         given = [name for name, kind in kinds.items() if kind is not None]
         if len(given) != 1:
             raise ValueError(
-                f"a task has exactly one of script, command, agent, subtasks; this has {given or 'none'}"
+                f"a task has exactly one of script, command, agent, subtasks; this has {', '.join(given) or 'none'}"
             )
         if self.inject_context and self.agent is None:
             raise ValueError("inject_context is for tasks of agents: their prompt takes it")

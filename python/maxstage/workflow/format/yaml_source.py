@@ -8,6 +8,8 @@ Whatever the file holds, time and memory stay within bounds: what is in it is co
 
 from __future__ import annotations
 
+import bisect
+import functools
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -46,6 +48,8 @@ class _Scalar(NamedTuple):
     text: str
     plain: bool
     tag: str | None
+    begins: int = 0
+    ends: int = 0
 
 
 class _List(NamedTuple):
@@ -105,6 +109,29 @@ class Source:
                 break
             found, node = step
         return found
+
+    def position_of(self, path: Path, piece: str, number: int) -> Position:
+        """Return where a piece of the text at `path` begins: of several that are alike, the one of that number, from 0.
+
+        Where the file writes it otherwise (with an escape, or over two lines), it is that of the text.
+        """
+        node: _Node | None = self._root
+        for part in path:
+            step = None if node is None else self._step(node, part)
+            node = None if step is None else step[1]
+        if not isinstance(node, _Scalar):
+            return self.position(path)
+        at = node.begins - 1
+        for _ in range(number + 1):
+            at = self.text.find(piece, at + 1, node.ends)
+            if at < 0:
+                return self.position(path)
+        line = bisect.bisect_left(self._line_ends, at)
+        return line + 1, at - (self._line_ends[line - 1] if line else -1)
+
+    @functools.cached_property
+    def _line_ends(self) -> list[int]:
+        return [match.start() for match in re.finditer("\n", self.text)]
 
     def _step(self, node: _Node, part: str | int) -> tuple[Position, _Node] | None:
         if isinstance(node, _Mapping):
@@ -225,7 +252,8 @@ class _Builder:
         node: _Node
         if isinstance(event, yaml.ScalarEvent):
             # PyYAML gives a plain one the style None, libyaml gives it "".
-            node = _Scalar(here, event.value, plain=not event.style, tag=event.tag)
+            begins, ends = (mark.index if mark else 0 for mark in (event.start_mark, event.end_mark))
+            node = _Scalar(here, event.value, not event.style, event.tag, begins, ends)
         elif isinstance(event, yaml.SequenceStartEvent):
             node = _List(here, [])
             while not isinstance(inner := next(self._events), yaml.SequenceEndEvent):

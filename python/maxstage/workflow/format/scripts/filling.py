@@ -14,6 +14,7 @@ MAX_REF_1='you & me'; echo "${MAX_REF_1}"
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from maxstage.errors import WorkflowError
@@ -23,7 +24,7 @@ from maxstage.workflow.format.scripts.places import COMMENT, PROGRAM, REFUSED, c
 from maxstage.workflow.format.scripts.shell_commands import reads_code
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from maxstage.workflow.format.references import Reference
     from maxstage.workflow.format.scripts.places import Place
@@ -64,11 +65,17 @@ def fill(language: str, text: str, value_of: Callable[[Reference], Any]) -> str:
 
 def problems(language: str, text: str) -> list[str]:
     """Return why references in a script can't be replaced where they stand."""
-    return [
-        f"{text[place.start : place.end]}: {place.why}"
-        for place in places(language, text)
-        if place.needs == REFUSED
-    ]
+    return [why for _, _, why in refused(language, text)]
+
+
+def refused(language: str, text: str) -> Iterator[tuple[str, int, str]]:
+    """Give the references that can't be replaced: each one's text, which of those that are alike it is, and why."""
+    seen: Counter[str] = Counter()
+    for place in places(language, text):
+        reference = text[place.start : place.end]
+        if place.needs == REFUSED:
+            yield reference, seen[reference], f"{reference}: {place.why}"
+        seen[reference] += 1
 
 
 def places(language: str, text: str) -> list[Place]:
