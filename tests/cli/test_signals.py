@@ -15,19 +15,22 @@ from pathlib import Path
 
 import pytest
 
+from maxstage import Store
+
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 
-# Sends a signal at the call or return number AT, counted from the call of maxstage.cli.transfer.stage, and more a
+# Sends a signal at the call or return number AT, counted from the call of the command's own function, and more a
 # moment later, from a process beside: the profiler ends with the first exception.
 DRIVER = """
 import os, random, signal, sys, time
 at, numbers, report, *args = sys.argv[1:]
+BEGINS = ("stage", "retrieve", "stage_renew", "stage_pin", "unstage", "stage_gc")
 at, numbers, count = int(at), [int(number) for number in numbers.split(",")], 0
 
 def look(frame, event, argument):
     global count
     name = frame.f_code.co_filename
-    if not count and (not name.endswith("cli/transfer.py") or frame.f_code.co_name != "stage"):
+    if not count and (not "/cli/" in name or frame.f_code.co_name not in BEGINS):
         return
     count += 1
     if count == at:
@@ -69,6 +72,15 @@ COMMANDS = {
 }
 
 
+KINDS = [
+    (signal.SIGINT,),
+    (signal.SIGTERM, signal.SIGTERM),
+    (signal.SIGHUP, signal.SIGINT),
+    (signal.SIGINT, signal.SIGINT, signal.SIGTERM, signal.SIGINT),
+]
+"""What is sent, one turn after the other."""
+
+
 def drive(program, at: int, numbers: str, args: list[str], report: str = "") -> subprocess.CompletedProcess:
     return subprocess.run(
         [sys.executable, "-c", DRIVER, str(at), numbers, report, *args],
@@ -108,19 +120,63 @@ def places(program, command: str) -> int:
 def signals_everywhere(program, command: str, step: int) -> None:
     last = places(program, command)
     assert last > 100
-    kinds = [
-        (signal.SIGINT,),
-        (signal.SIGTERM, signal.SIGTERM),
-        (signal.SIGHUP, signal.SIGINT),
-        (signal.SIGINT, signal.SIGINT, signal.SIGTERM, signal.SIGINT),
-    ]
     for turn, at in enumerate(range(1 + step // 2, last - 8, step)):
-        numbers = kinds[turn % len(kinds)]
+        numbers = KINDS[turn % len(KINDS)]
         done = drive(program, at, ",".join(str(int(number)) for number in numbers), COMMANDS[command])
         # Before anything is begun, and after the answer, a signal ends the program by itself.
         codes = {code for number in numbers for code in (CODES[number], -number)}
         assert done.returncode in codes, (at, numbers, done)
         check(program, done, (at, numbers))
+
+
+OTHERS = {
+    "to": ["retrieve", "TOKEN", "--to", "out.txt"],
+    "renew": ["stage", "renew", "TOKEN", "--ttl", "9"],
+    "pin": ["stage", "pin", "TOKEN"],
+    "unstage": ["unstage", "TOKEN"],
+}
+"""Commands that change what is there."""
+
+
+def signals_in_others(program, command: str, step: int) -> None:
+    data = b"staged\n" * 1000
+    store = Store.open(program.folder)
+    report, out = program.folder / "count", program.folder / "out.txt"
+    at, turn, last = -1, 0, 100
+    while at < last - 8:
+        item = store.stage(data)
+        args = [item.token if word == "TOKEN" else word for word in OTHERS[command]]
+        numbers = KINDS[turn % len(KINDS)]
+        done = drive(program, at, ",".join(str(int(number)) for number in numbers), args, str(report))
+        if at < 0:
+            assert done.returncode == 0, done
+            last, at = int(report.read_text()), 1 + step // 2
+            assert last > 30
+        else:
+            # While a module is imported it waits for a moment, in which so short a command may be done.
+            codes = {0} | {code for number in numbers for code in (CODES[number], -number)}
+            assert done.returncode in codes, (at, numbers, done)
+            at, turn = at + step, turn + 1
+        assert b"Traceback" not in done.stderr, (at, numbers, done)
+        assert program.leftovers() == [], (at, numbers, done)
+        assert [name for name in os.listdir(program.folder) if ".part" in name] == [], (at, numbers, done)
+        if out.exists():
+            assert out.read_bytes() == data
+            out.unlink()
+        if command != "unstage" or item.id in store.ids():
+            assert store.open(item.token).read() == data
+
+
+@pytest.mark.parametrize("command", OTHERS)
+def test_a_signal_at_some_moments_of_others(program, command):
+    signals_in_others(program, command, 31)
+
+
+@pytest.mark.stress
+@pytest.mark.timeout(3000)
+@pytest.mark.parametrize("command", OTHERS)
+def test_a_signal_at_every_moment_of_others(program, command):
+    signals_in_others(program, command, 1)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -276,7 +276,7 @@ def _write_metrics(result: RunResult, workflow: ValidWorkflow, path: str) -> Non
     from maxstage.workflow.report.metrics import prometheus
 
     # By rename: a collector must not read half of it.
-    with Target(path) as (fd, shown):
+    with Target(path) as (fd, shown, writing), writing:
         write_all(fd, prometheus(result.metrics, result.run_id, workflow.spec.name).encode(), shown)
 
 

@@ -158,7 +158,7 @@ def runs_report(store: Store, run_id: str, file: str, output: str) -> None:
             raise click.UsageError("-o json describes the file that was written, so it needs --html FILE")
         write_out(page.rstrip("\n"))
         return
-    with Target(file) as (fd, name):
+    with Target(file) as (fd, name, writing), writing:
         write_all(fd, page.encode("utf-8", "replace"), name)
     if output == "json":
         print_json({"run": run_id, "file": file})

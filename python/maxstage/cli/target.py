@@ -9,29 +9,40 @@ import os
 import stat
 
 from maxstage.files import Naming
+from maxstage.interrupts import Deferred
 from maxstage.replacement import Replacement, sweep_parts
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
 
 _STREAMS = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 _DESCRIPTORS = ("/dev/fd/", "/proc/self/fd/")
 
 
 class Target:
-    """A file that is written: a descriptor, and its name in errors."""
+    """A file that is written: a descriptor, its name in errors, and what to write it in.
+
+    Signals wait but in there, and what was begun is cleaned up whatever comes after the first.
+    """
 
     def __init__(self, name: str) -> None:
+        self._signals = Deferred()
         self._name = name
         self._real = ""
         self._new: Replacement | None = None
         self._fd = -1
 
-    def __enter__(self) -> tuple[int, str]:
+    def __enter__(self) -> "tuple[int, str, AbstractContextManager[None]]":
+        self._signals.__enter__()
         try:
             with Naming(self._name):
                 self._open(self._name)
         except BaseException:
             self._close()
+            self._signals.release()
             raise
-        return self._fd if self._new is None else self._new.fd, self._name
+        return self._fd if self._new is None else self._new.fd, self._name, self._signals.open()
 
     def _open(self, target: str) -> None:
         descriptor = _descriptor(target)
@@ -47,7 +58,8 @@ class Target:
             os.stat(os.path.dirname(target) or ".")
             status = None
         if status is not None and not stat.S_ISREG(status.st_mode):
-            self._fd = os.open(target, os.O_WRONLY | os.O_CLOEXEC)
+            with self._signals.open():  # a named pipe that nobody reads yet
+                self._fd = os.open(target, os.O_WRONLY | os.O_CLOEXEC)
             return
         if status is not None:
             # Whether it may be written is for its own permissions to say, not for those of its folder.
@@ -64,6 +76,7 @@ class Target:
                     self._new.publish()
         finally:
             self._close()
+            self._signals.release()
         if self._real:
             sweep_parts(os.path.dirname(self._real))
 

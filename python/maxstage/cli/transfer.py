@@ -171,7 +171,7 @@ def retrieve(
         else:
             from maxstage.cli.target import Target
 
-            with Target(str(target)) as (fd, name):
+            with Target(str(target)) as (fd, name, writing), writing:
                 sent = _send_all(opened, part, fd, name, cut)
             if output == "json":
                 tokens_json = [{"token": one.item.id, "ref": one.item.token} for one in opened]

@@ -6,6 +6,7 @@ import stat
 
 from maxstage.errors import Corrupt
 from maxstage.files import remove
+from maxstage.interrupts import Deferred
 from maxstage.store.storage.local.items import load_item
 from maxstage.store.storage.local.layout import DATA, EXPIRED, LEAVING
 from maxstage.store.storage.local.locking import PATIENCE, Locked
@@ -37,9 +38,10 @@ def expire(layout: "ItemLayout", item_id: str, now: float, patience: float | Non
         if not item.is_expired(now):
             return False
         tombstone = layout.hidden(item_id, EXPIRED)
-        os.rename(layout.meta(item_id), tombstone)
-        os.utime(tombstone, follow_symlinks=False)
-        remove(layout.path(item.file_name))
+        with Deferred():
+            os.rename(layout.meta(item_id), tombstone)
+            os.utime(tombstone, follow_symlinks=False)
+            remove(layout.path(item.file_name))
         return True
 
 
@@ -76,12 +78,13 @@ def _delete(layout: "ItemLayout", item_id: str) -> bool:
     try:
         if stat.S_ISDIR(os.lstat(meta).st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), meta)  # not ours to empty
-        os.rename(meta, leaving)
+        with Deferred():
+            os.rename(meta, leaving)
+            # One from before a backup was restored would answer that it expired.
+            remove(layout.hidden(item_id, EXPIRED))
+            for extension in DATA:
+                remove(layout.path(item_id + extension))
+            remove(leaving)
     except FileNotFoundError:
         return False
-    # One from before a backup was restored would answer that it expired.
-    remove(layout.hidden(item_id, EXPIRED))
-    for extension in DATA:
-        remove(layout.path(item_id + extension))
-    remove(leaving)
     return True
