@@ -6,15 +6,17 @@ the GIL and lets signal handlers run.
 """
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal, TypeAlias, final
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias, final
 
 __all__ = [
     "Capture",
+    "Elements",
     "Event",
     "Plain",
     "Reader",
     "RedactionRules",
     "Redactor",
+    "Scan",
     "StreamLimits",
     "Truncated",
     "Truncator",
@@ -176,6 +178,119 @@ class Reader:
 
     def measure(self, start: int, end: int, block: int, /, *, crc: int = 0) -> tuple[int, list[int]]:
         """Carry `crc` on over the bytes from `start` to before `end`, and count the newlines in each `block` bytes."""
+
+class _Plan(Protocol):
+    """What `maxstage.query.plan.Plan` has: its attributes say what each is."""
+
+    @property
+    def is_json(self) -> bool: ...
+    @property
+    def fields(self) -> Sequence[tuple[bytes | int, ...]]: ...
+    @property
+    def test(self) -> tuple[Any, ...] | None: ...
+    @property
+    def contains(self) -> Sequence[bytes]: ...
+    @property
+    def regex(self) -> str | None: ...
+    @property
+    def needles(self) -> Sequence[bytes]: ...
+    @property
+    def escapes(self) -> bool: ...
+    @property
+    def wanted(self) -> str: ...
+    @property
+    def field(self) -> int: ...
+    @property
+    def columns(self) -> Sequence[tuple[bytes, int]] | None: ...
+    @property
+    def skip(self) -> int: ...
+    @property
+    def most(self) -> int: ...
+    @property
+    def count_rest(self) -> bool: ...
+    @property
+    def numbered(self) -> bool: ...
+
+@final
+class Scan:
+    """Looks through records, lines that is, that come bit by bit; what matches is given in the order of the data.
+
+    Feed it data in any pieces, `begin` and `finish` each source, and take what it found after each piece: until then it
+    is held.
+
+    Args:
+        plan: What is looked for, and what is wanted of it.
+
+    Raises:
+        ValueError: The plan's regular expression can't be understood.
+    """
+
+    def __new__(cls, plan: _Plan, /) -> Scan: ...
+    def begin(self, offset: int = 0, lines: int = 0, /) -> None:
+        """Begin with other data, at a byte of it, before which so many lines lie."""
+
+    def feed(self, data: bytes, /) -> None:
+        """Look at more data."""
+
+    def read(self, reader: Reader, start: int, end: int, /) -> None:
+        """Look at the data of a reader from `start` to before `end`, on all cores."""
+
+    def finish(self) -> None:
+        """Look at a last line that nothing ends."""
+
+    def take(self) -> list[tuple[int, int, bytes]]:
+        """Take the records given since: the number of the line of each, where it begins, and the record."""
+
+    def take_sorted(self) -> list[tuple[bytes, bytes]]:
+        """Take the records given since, sorted: what each is sorted by, and the record."""
+
+    def take_text(self) -> bytes:
+        """Take the records given since, each with a newline."""
+
+    def take_groups(self) -> list[tuple[str, bytes, int]]:
+        """Take what was counted by value since: ``text``, ``number``, ``json`` or ``null``, the text, and the count."""
+
+    @property
+    def group_bytes(self) -> int:
+        """Bytes that counting by value takes, about."""
+
+    @property
+    def matched(self) -> int:
+        """Records that match."""
+
+    @property
+    def bad(self) -> int:
+        """Records that are no JSON, of those that were looked at."""
+
+    @property
+    def first_bad(self) -> int | None:
+        """The line of the first of them, if lines are numbered."""
+
+    @property
+    def given(self) -> int:
+        """Records given."""
+
+    @property
+    def resume(self) -> tuple[int, int]:
+        """Where the line after the last record that was given begins, and how many lines lie before it."""
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing more is wanted."""
+
+@final
+class Elements:
+    """Takes a JSON array apart that comes bit by bit; any other value is one record.
+
+    The methods raise `ValueError` where it is no array; whether its elements are JSON is for who reads them.
+    """
+
+    def __new__(cls) -> Elements: ...
+    def feed(self, data: bytes, /) -> bytes:
+        """Return what `data` has of the elements, each with a newline at its end and none within."""
+
+    def finish(self) -> bytes:
+        """End it; return what was left."""
 
 @final
 class RedactionRules:

@@ -27,6 +27,10 @@ class InvalidMetadata(Error, ValueError):
     """What is said of an item can't be kept: its source, its labels, or keys of the caller's own."""
 
 
+class InvalidQuery(Error, ValueError):
+    """A filter, a field or another part of a query can't be understood."""
+
+
 class NotFound(Error, LookupError):
     """No item has this token."""
 

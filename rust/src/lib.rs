@@ -19,6 +19,7 @@ pub mod lines;
 pub mod observe;
 pub mod plain;
 pub mod publish;
+pub mod query;
 pub mod read;
 pub mod redact;
 pub mod summary;
@@ -52,6 +53,8 @@ mod _core {
     use crate::bindings::plain::Plain;
     #[pymodule_export]
     use crate::bindings::publish::{claim, rename};
+    #[pymodule_export]
+    use crate::bindings::query::{Elements, Scan};
     #[pymodule_export]
     use crate::bindings::read::Reader;
     #[pymodule_export]

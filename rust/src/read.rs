@@ -22,6 +22,26 @@ struct Block {
     newlines_before: u64,
 }
 
+/// A part of the data that can be read by itself.
+pub enum Piece<'a> {
+    /// Bytes of a plain file.
+    Plain {
+        /// Where they begin.
+        start: u64,
+        /// How many they are.
+        len: usize,
+    },
+    /// A frame.
+    Packed {
+        /// The frame.
+        frame: &'a Frame,
+        /// From where in its data.
+        from: usize,
+        /// To before where.
+        to: usize,
+    },
+}
+
 /// A stored item's data.
 pub struct Reader {
     size: u64,
@@ -69,6 +89,36 @@ impl Reader {
     #[must_use]
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// How it is compressed.
+    #[must_use]
+    pub fn codec(&self) -> Option<Codec> {
+        self.packed.as_ref().map(|packed| packed.codec)
+    }
+
+    /// The pieces of the data from `start` to before `end`, each of which can be read by itself: of `block` bytes, or
+    /// frames.
+    pub fn pieces(&self, start: u64, end: u64, block: u64) -> impl Iterator<Item = Piece<'_>> {
+        let end = end.min(self.size);
+        let frames: &[Frame] = self.packed.as_ref().map_or(&[], |packed| &packed.frames);
+        let first = frames.partition_point(|frame| frame.offset + frame.len as u64 <= start);
+        let packed =
+            frames.iter().skip(first).take_while(move |frame| frame.offset < end).map(move |frame| {
+                // An offset beyond the frame is its end.
+                let within = |offset: u64| {
+                    usize::try_from(offset.saturating_sub(frame.offset))
+                        .map_or(frame.len, |at| at.min(frame.len))
+                };
+                Piece::Packed { frame, from: within(start), to: within(end) }
+            });
+        let upto = if self.packed.is_some() { start } else { end };
+        let step = usize::try_from(block).unwrap_or(usize::MAX);
+        let plain = (start..upto).step_by(step).map(move |at| {
+            // A block fits into memory.
+            Piece::Plain { start: at, len: usize::try_from((upto - at).min(block)).unwrap_or_default() }
+        });
+        plain.chain(packed)
     }
 
     /// Gives `take` the data from `start` to before `end`, chunk by chunk, until `take` returns `false`.

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from maxstage._pure.lines import count_newlines, crc32
     from maxstage._pure.plain import Plain
     from maxstage._pure.publish import claim, rename
+    from maxstage._pure.query.elements import Elements
+    from maxstage._pure.query.scan import Scan
     from maxstage._pure.read import Reader
     from maxstage._pure.redact import RedactionRules, Redactor
     from maxstage._pure.truncation import Truncated, Truncator, truncate, truncate_ends
@@ -30,6 +32,8 @@ _HOMES = {
     "Plain": "plain",
     "claim": "publish",
     "rename": "publish",
+    "Elements": "query.elements",
+    "Scan": "query.scan",
     "Reader": "read",
     "RedactionRules": "redact",
     "Redactor": "redact",
@@ -43,11 +47,13 @@ a function: importing it would put the module in its place.)"""
 
 __all__ = [
     "Capture",
+    "Elements",
     "Event",
     "Plain",
     "Reader",
     "RedactionRules",
     "Redactor",
+    "Scan",
     "StreamLimits",
     "Truncated",
     "Truncator",

@@ -10,7 +10,7 @@ import os
 import sys
 
 from maxstage.cli.printing import describe, warn
-from maxstage.errors import Error, InvalidMetadata, InvalidToken, NoProject
+from maxstage.errors import Error, InvalidMetadata, InvalidQuery, InvalidToken, NoProject
 from maxstage.interrupts import Terminated
 
 TYPE_CHECKING = False
@@ -179,7 +179,8 @@ def _attempt(command: "Command", args: list[str]) -> int:
         return OK
     except (Error, OSError, ImportError) as error:
         # ImportError: a wrong MAXSTAGE_BACKEND, or a compiled module of another version.
-        code = _fail(describe(error), USAGE if isinstance(error, InvalidToken | InvalidMetadata) else FAILED)
+        wrong = isinstance(error, InvalidToken | InvalidMetadata | InvalidQuery)
+        code = _fail(describe(error), USAGE if wrong else FAILED)
         try:
             sys.stdout.flush()
         except OSError:

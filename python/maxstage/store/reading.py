@@ -6,6 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from maxstage._backend import core
     from maxstage.store.metadata import Item
     from maxstage.store.storage.protocol import Storage
 
@@ -77,6 +78,11 @@ class OpenItem:
         """Return the bytes from `start` to before `end`; for short ranges, they are held in memory."""
         with self._naming:
             return self._data.read(start, end)
+
+    def scan(self, scan: "core.Scan", start: int, end: int) -> None:
+        """Show the bytes from `start` to before `end` to a scan."""
+        with self._naming:
+            self._data.scan(scan, start, end)
 
     def copy_to(
         self,

@@ -8,6 +8,7 @@ pub mod fd;
 pub mod lines;
 pub mod plain;
 pub mod publish;
+pub mod query;
 pub mod read;
 pub mod redact;
 pub mod truncate;

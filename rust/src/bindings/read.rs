@@ -12,9 +12,9 @@ use crate::read;
 /// Reads one item from a file descriptor.
 #[pyclass(module = "maxstage._core")]
 pub struct Reader {
-    inner: read::Reader,
-    fd: i32,
-    name: OsString,
+    pub(super) inner: read::Reader,
+    pub(super) fd: i32,
+    pub(super) name: OsString,
 }
 
 #[pymethods]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Protocol
 
+    from maxstage._backend import core
     from maxstage.store.metadata import Item
 
     class Upload(Protocol):
@@ -90,6 +91,9 @@ if TYPE_CHECKING:
 
         def measure(self, start: int, end: int, block: int, /, *, crc: int = 0) -> tuple[int, list[int]]:
             """Carry `crc` on over the bytes from `start` to before `end`, and count newlines in each `block` bytes."""
+
+        def scan(self, scan: "core.Scan", start: int, end: int, /) -> None:
+            """Show the bytes from `start` to before `end` to a scan."""
 
         def close(self) -> None:
             """Let go of the data; a second time it does nothing."""

@@ -48,19 +48,24 @@ class LocalData:
         item: The item.
     """
 
-    __slots__ = ("_fd", "copy_to", "line_offset", "measure", "read", "size", "tail_offset")
+    __slots__ = ("_fd", "_reader", "copy_to", "line_offset", "measure", "read", "size", "tail_offset")
 
     def __init__(self, fd: int, path: str, item: "Item") -> None:
         reader = core.Reader(
             fd, path, file_size=item.stored_size, codec=item.codec, line_index=item.line_index
         )
         self._fd = fd
+        self._reader = reader
         self.size = reader.size
         self.line_offset = reader.line_offset
         self.tail_offset = reader.tail_offset
         self.read = reader.read
         self.copy_to = reader.copy_to
         self.measure = reader.measure
+
+    def scan(self, scan: core.Scan, start: int, end: int, /) -> None:
+        """Show the data from `start` to before `end` to a scan."""
+        scan.read(self._reader, start, end)
 
     def close(self) -> None:
         """Close the file."""

@@ -1,0 +1,1 @@
+"""The twin of the module `query`: looking through records."""

@@ -1,0 +1,1 @@
+"""Looking into data where it lies: records that match, counts, pages of results."""
