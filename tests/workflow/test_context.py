@@ -295,3 +295,13 @@ def test_an_output_tells_who_depends_on_it_and_when_it_was_used(flow):
     output = result.tasks["a"].output
     assert output.depended_by == ("b", "ask")
     assert (output.last_accessed - output.completed_at).total_seconds() > 0.1
+
+
+def test_a_system_prompt_is_filled_in_like_a_description(flow):
+    # What it refers to comes first, though no task names it.
+    agents = {"r": {"command": ["cat"], "system_prompt": "You speak {{ inputs.l }}. {{ tasks.z.output }}"}}
+    tasks = {"ask": {"agent": "r", "description": "Go."}, "z": bash("echo 'known {{ inputs.l }}'")}
+    result = flow(tasks, agents=agents, given={"l": "Latin"}, inputs={"l": "x"})
+    assert result.tasks["ask"].output.text == "You speak Latin. known {{ inputs.l }}\n\nGo.\n".replace(
+        "{{ inputs.l }}", "Latin"
+    )

@@ -52,6 +52,50 @@ def test_the_older_form_is_read(flow):
     assert result.tasks["b"].output.text == "got what a said\n"
 
 
+@pytest.mark.parametrize(
+    ("results", "told"),
+    [
+        ({"a": 5}, "old.json is not the state of a run: task_results.a must be text; put quotes around it"),
+        (
+            {"a": ["x"]},
+            "old.json is not the state of a run: task_results.a must be text; put quotes around it",
+        ),
+        (
+            {"a": None},
+            "old.json is not the state of a run: task_results.a must be text; put quotes around it",
+        ),
+        (
+            {"": "x"},
+            "old.json is not the state of a run: task_results has '', which can't be the name of a task",
+        ),
+        (
+            {"../a": "x"},
+            "old.json is not the state of a run: task_results has '../a', which can't be the name of a task",
+        ),
+        ({"a\nb": "x"}, r"which can't be the name of a task"),
+        (["a"], "old.json is not the state of a run: task_results must be a mapping of names to texts"),
+    ],
+)
+def test_the_older_form_holds_texts_by_name(program, results, told):
+    (program.folder / "old.json").write_text(json.dumps({"task_results": results}))
+    stderr = program("runs", "import", "old.json", check=1).stderr.decode()
+    assert told in stderr
+    assert stderr.count("\n") == 1
+    assert program.text("runs") == "No runs.\n"
+
+
+def test_what_was_imported_says_so(program):
+    (program.folder / "old.json").write_text(json.dumps({"task_results": {"a": "x", "b[0].c": "y"}}))
+    run = program.text("runs", "import", "old.json").strip()
+    assert program.text("runs").split()[:2] == [run, "imported"]
+    assert "Status:   imported\n" in program.text("runs", "show", run)
+    (program.folder / "flow.yaml").write_text(
+        "name: s\nversion: 1\ntasks: {a: {script: {content: exit 1}}}\n"
+    )
+    program("run", "flow.yaml", "--run-id", run)
+    assert program.text("runs").split()[:2] == [run, "completed"]
+
+
 @pytest.mark.parametrize("content", [{}, [], {"task_outputs": {"a": 5}}, {"task_results": 5}])
 def test_what_is_no_state_is_refused(flow, content):
     with pytest.raises(WorkflowError, match="is not the state of a run"):

@@ -273,3 +273,21 @@ def test_loading_gives_a_workflow_or_its_problems():
     assert (workflow.file, workflow.text, list(workflow.tasks)) == ("f", text, ["a"])
     assert [problem.warning for problem in workflow.problems] == [True]
     assert workflow.doubts.told() == [str(workflow.problems[0])]
+
+
+def test_a_system_prompt_is_checked_for_each_task_of_its_agent():
+    text = """\
+name: x
+version: 1
+agents:
+  a: {command: [cat], system_prompt: "You know {{ inputs.q }} and {{ item }}."}
+  unused: {command: [cat], system_prompt: "{{ inputs.q }}"}
+tasks:
+  one: {agent: a, description: x}
+  two: {agent: a, description: x, loop: {for_each: {collection: {type: inline, items: [1]}}}}
+"""
+    assert problems(text) == [
+        "4:48: there is no input 'q'",
+        "4:67: there is no variable 'item'",
+        "5:44: there is no input 'q'",
+    ]

@@ -35,6 +35,8 @@ _LONGEST = 500
 
 def _status(facts: dict[str, Any]) -> str:
     # One that was killed in its first moments has none.
+    if facts.get("imported") and "status" not in facts:
+        return "imported"
     status: str = facts.get("status", "running")
     return "killed" if status == "running" and not facts["live"] else status
 

@@ -69,7 +69,7 @@ def command_of(agent: Agent, providers: Mapping[str, Provider]) -> list[str]:
     return [*provider.command, *(word.replace("{model}", agent.model) for word in provider.model)]
 
 
-def prompt_of(agent: Agent, description: str, context: str = "") -> str:
+def prompt_of(system_prompt: str, description: str, context: str = "") -> str:
     """Return the prompt for a task: what the agent is told of itself, what it is given, then the task."""
-    parts = (agent.system_prompt, context, description)
+    parts = (system_prompt, context, description)
     return "\n\n".join(part.rstrip("\n") for part in parts if part) + "\n"

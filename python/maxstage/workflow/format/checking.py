@@ -12,7 +12,7 @@ from maxstage.workflow.format.checking_files import check_files
 from maxstage.workflow.format.checking_references import Names, ReferenceChecker
 from maxstage.workflow.format.graph import TaskGraph, loop_names, start_together, walk
 from maxstage.workflow.format.languages import LANGUAGES, SHELL
-from maxstage.workflow.format.task_texts import tasks_used, texts, texts_before_loop
+from maxstage.workflow.format.task_texts import system_prompt, tasks_used, texts, texts_before_loop
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -76,6 +76,10 @@ class _Checker:
         names = Names(set(spec.inputs), {path: path for path, _ in walk(spec.tasks)})
         self._check_level(spec.tasks, "", ("tasks",), names)
         check_files(spec.tasks, self._problems)
+        used = {task.agent for _, task in walk(spec.tasks)}
+        for name, agent in spec.agents.items():
+            if name not in used and agent.system_prompt is not None:
+                self._references.check_text(("agents", name, "system_prompt"), agent.system_prompt, names)
         for name, text in spec.outputs.items():
             self._references.check_text(("outputs", name), text, names)
         before = Names(names.inputs, {})
@@ -140,7 +144,7 @@ class _Checker:
                 for number, other in enumerate(getattr(task, field)):
                     self._check_sibling((*here, field, number), other, name, tasks, prefix)
             # What is referred to must be there first, whether or not depends_on says so.
-            used = [*task.depends_on, *tasks_used(task)]
+            used = [*task.depends_on, *tasks_used(task, self._spec.agents)]
             firsts = (names.tasks.get(other, "").removeprefix(prefix).split(".")[0] for other in used)
             own = [other for other in firsts if other in tasks and other != name]
             graph[name] = list(dict.fromkeys(own))
@@ -197,6 +201,9 @@ class _Checker:
                 (*path, "stdin_from"), "subtasks read nothing; give it to the one that reads it"
             )
         self._references.check_tasks_named(path, task, inner, names)
+        prompt = system_prompt(task, self._spec.agents)
+        if prompt is not None:
+            self._references.check_text(("agents", task.agent or "", "system_prompt"), prompt, inner)
         for inside, text in texts(task):
             self._references.check_text((*path, *inside), text, inner)
         for inside, text in texts_before_loop(task):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from maxstage.workflow.format import references
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from maxstage.workflow.format import schema
     from maxstage.workflow.format.yaml_source import Path
@@ -67,7 +67,13 @@ def texts_before_loop(task: schema.Task) -> Iterator[tuple[Path, str]]:
                 yield ("loop", "for_each", "collection", field), text
 
 
-def tasks_used(task: schema.Task) -> list[str]:
+def system_prompt(task: schema.Task, agents: Mapping[str, schema.Agent]) -> str | None:
+    """Return what the agent of a task is told of itself; None where there is nothing."""
+    agent = agents.get(task.agent or "")
+    return None if agent is None else agent.system_prompt
+
+
+def tasks_used(task: schema.Task, agents: Mapping[str, schema.Agent]) -> list[str]:
     """Return the tasks that a task refers to, in its texts and conditions, its subtasks included."""
     used = [name for _, condition in conditions(task) for name in condition.tasks()]
     used += [task.stdin_from] if task.stdin_from is not None else []
@@ -75,6 +81,7 @@ def tasks_used(task: schema.Task) -> list[str]:
     found = [text for _, text in (*texts(task), *texts_before_loop(task))]
     if task.script is not None and task.script.content is not None:
         found.append(task.script.content)
+    found.append(system_prompt(task, agents) or "")
     for text in found:
         used += _tasks_in(text)
     if task.loop is not None and task.loop.for_each is not None:
@@ -84,7 +91,7 @@ def tasks_used(task: schema.Task) -> list[str]:
         keys = (references.parse(key) for key in condition.state_keys())
         used += [key.name for key in keys if key is not None and key.kind == "tasks"]
     for inner in (task.subtasks or {}).values():
-        used += tasks_used(inner)
+        used += tasks_used(inner, agents)
     return used
 
 

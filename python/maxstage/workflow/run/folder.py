@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
 from maxstage.errors import WorkflowError
+from maxstage.humanize import printable
 from maxstage.trust import check_path
 from maxstage.workflow.run import run_files, shapes
 from maxstage.workflow.run.state import DamagedRun, RunState
@@ -66,6 +68,36 @@ def new_run_id() -> str:
     return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now))}-{int(now % 1 * 1000):03}{os.urandom(2).hex()}"
 
 
+_PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(\[\d+\])?(\.[A-Za-z_][A-Za-z0-9_-]*(\[\d+\])?)*")
+"""A task's path in a run, like ``build[2].compile``."""
+
+
+def _check_older(results: Any, name: str) -> None:
+    """Check what the older form holds.
+
+    Raises:
+        WorkflowError: It is no mapping of texts by names of tasks.
+    """
+    if not isinstance(results, dict):
+        raise WorkflowError(
+            f"{name} is not the state of a run: task_results must be a mapping of names to texts"
+        )
+    for task, text in results.items():
+        shown = printable(task, _LONGEST_NAME)
+        if not _PATH.fullmatch(task):
+            raise WorkflowError(
+                f"{name} is not the state of a run: task_results has {shown!r}, which can't be the name of a task"
+            )
+        if not isinstance(text, str):
+            raise WorkflowError(
+                f"{name} is not the state of a run: task_results.{shown} must be text; put quotes around it"
+            )
+
+
+_LONGEST_NAME = 120
+"""Characters of a name that an error quotes."""
+
+
 def import_run(folder: str, exported: Any, name: str) -> RunState:
     """Make a run of what `RunState.export` returned, or of the older form ``{"task_results": {name: text}}``.
 
@@ -76,7 +108,11 @@ def import_run(folder: str, exported: Any, name: str) -> RunState:
     if not known:
         raise WorkflowError(f"{name} is not the state of a run: it has neither task_outputs nor task_results")
     run_id = str(exported.get("run") or new_run_id())
-    facts = exported.get("facts", {}) if "task_results" not in exported else {}
+    older = "task_results" in exported
+    if older:
+        _check_older(exported["task_results"], name)
+    # Of the older form nothing is known but what some tasks said: it has neither begun nor ended here.
+    facts = {"imported": True, "started": time.time()} if older else exported.get("facts", {})
     if not shapes.FACTS(facts):
         raise WorkflowError(f"{name} is not the state of a run: its facts are not those of one")
     state = RunState.create(folder, run_id, facts)

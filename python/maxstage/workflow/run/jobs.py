@@ -134,7 +134,8 @@ def _command_line(run: RunContext, task: schema.Task, scope: Scope) -> tuple[lis
 def _stdin(run: RunContext, task: schema.Task, scope: Scope, context: bytes) -> bytes | StagedInput | None:
     if task.agent is not None:
         known = context.decode("utf-8", "surrogateescape")
-        prompt = prompt_of(run.spec.agents[task.agent], scope.render(task.description or ""), known)
+        of_agent = run.spec.agents[task.agent].system_prompt or ""
+        prompt = prompt_of(scope.render(of_agent), scope.render(task.description or ""), known)
         return references.to_bytes(prompt, "the prompt")
     if task.stdin_from is None:
         return None

@@ -431,7 +431,7 @@ class RunState:
         """Take over what `export` returned, or the older form ``{"task_results": {name: text}}``."""
         if "task_results" in exported:
             for name, text in exported["task_results"].items():
-                content = str(text).encode()
+                content = text.encode("utf-8", "surrogateescape")
                 self.record(
                     name,
                     TaskResult(COMPLETED, TaskOutput(name, "stdout", content, len(content), exit_code=0)),
