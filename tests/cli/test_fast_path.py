@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+import maxstage
+
 SHORT = (
     "import sys; from maxstage.cli import command, process; sys.argv[0] = 'max';"
     " sys.exit(process.run(command, sys.argv[1:]))"
@@ -242,6 +244,29 @@ def test_the_fast_path_does_without_the_command_line_library(program):
         subprocess.run(
             [sys.executable, "-c", code, *args], input=b"x", check=True, cwd=program.folder, stdout=-3
         )
+
+
+HEAVY = {
+    "collections", "contextlib", "dataclasses", "datetime", "enum", "functools", "inspect", "itertools", "json",
+    "pathlib", "re", "shutil", "signal", "subprocess", "tempfile", "threading", "tomllib", "traceback", "types", "typing",
+}  # fmt: skip
+"""Modules whose import takes as long as all that a small command does, or brings others that do."""
+
+
+@pytest.mark.skipif(maxstage.backend != "rust", reason="the twin is made of more")
+def test_small_commands_import_little(program):
+    token = program.stage(b"x\n")
+    code = SHORT.replace("sys.exit(", "code = (") + "; print(*sys.modules, file=sys.stderr)"
+    for args in (["stage"], ["retrieve", token]):
+        # env, -I: without what measures coverage, or some site adds.
+        done = subprocess.run(
+            [sys.executable, "-I", "-c", code, *args],
+            input=b"x", capture_output=True, check=True, cwd=program.folder, env={},
+        )  # fmt: skip
+        bare = subprocess.run(
+            [sys.executable, "-I", "-c", "import sys; print(*sys.modules)"], capture_output=True, env={}
+        )
+        assert HEAVY & (set(done.stderr.decode().split()) - set(bare.stdout.decode().split())) == set()
 
 
 def test_outside_of_a_project(program, tmp_path_factory):

@@ -1,6 +1,5 @@
 """Writing an item: let the data in, and publish it whole or leave nothing behind."""
 
-import contextlib
 import os
 import stat
 import time
@@ -15,6 +14,7 @@ from maxstage.store.metadata import Item, check_extra
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import contextlib
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any, BinaryIO
 
@@ -126,6 +126,8 @@ class Draft:
                     progress(len(chunk))
 
     def _fill_masked(self, data: "Data", redactor: core.Redactor, progress: "Progress | None") -> None:
+        import contextlib
+
         with contextlib.ExitStack() as stack:
             for chunk in _chunks_of(data, stack):
                 self.write(redactor.feed(chunk))

@@ -6,7 +6,6 @@ import time
 from maxstage.codecs import codec_named
 from maxstage.errors import Error, Expired, NoProject, NotFound, wrong_type
 from maxstage.interrupts import Deferred
-from maxstage.redaction import redactor_for
 from maxstage.settings import Settings, load_settings
 from maxstage.store.arguments import check_count, check_flag
 from maxstage.store.clock import check_clock
@@ -216,7 +215,7 @@ class Store:
             OSError: It could not be read or written.
         """
         settings = self._publication(ttl, pin, source, content_type, labels)
-        redactor = redactor_for(self.settings.redact, redact, secrets)
+        redactor = self._redactor(redact, secrets)
         with Deferred() as signals, self.draft(compress, sync, redactor=redactor) as draft:
             with signals.open():
                 draft.fill(data, progress)
@@ -263,7 +262,7 @@ class Store:
         items = publish_many(
             self.storage,
             data,
-            lambda: self.draft(compress, sync=False, redactor=redactor_for(self.settings.redact)),
+            lambda: self.draft(compress, sync=False, redactor=self._redactor()),
             lambda draft: draft.finalize(**settings),
             sync=self._synced(sync),
         )
@@ -319,7 +318,7 @@ class Store:
 
         settings = self._publication(ttl, False, source, content_type, labels)
         cutter = splitting.by_size(parts) if parts is not None else splitting.by_lines(lines or 0)
-        redactor = redactor_for(self.settings.redact, redact, secrets)
+        redactor = self._redactor(redact, secrets)
         items = splitting.publish_parts(
             self.storage,
             data,
@@ -356,6 +355,17 @@ class Store:
             "source": _source_in if source is None else source,
             "labels": dict(labels or {}),
         }
+
+    def _redactor(
+        self, redact: bool | None = None, secrets: "Iterable[str | bytes]" = ()
+    ) -> "core.Redactor | None":
+        """Return what masks secrets in data that is staged; None where nothing is masked."""
+        setting = self.settings.redact
+        if setting != "all" and not redact and secrets == ():
+            return None
+        from maxstage.redaction import redactor_for
+
+        return redactor_for(setting, redact, secrets)
 
     def draft(
         self,
