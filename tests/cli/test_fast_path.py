@@ -248,7 +248,7 @@ def test_the_fast_path_does_without_the_command_line_library(program):
 
 HEAVY = {
     "collections", "contextlib", "dataclasses", "datetime", "enum", "functools", "inspect", "itertools", "json",
-    "pathlib", "re", "shutil", "signal", "subprocess", "tempfile", "threading", "tomllib", "traceback", "types", "typing",
+    "pathlib", "re", "shutil", "signal", "subprocess", "tempfile", "threading", "tomllib", "types", "typing",
 }  # fmt: skip
 """Modules whose import takes as long as all that a small command does, or brings others that do."""
 
