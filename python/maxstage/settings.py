@@ -12,9 +12,10 @@ from maxstage.files import is_trusted, read_settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any, Literal
 
+    from maxstage._backend import core
     from maxstage.config_file import ConfigFile
 
 
@@ -45,6 +46,21 @@ class Settings:
         self.file: str = values.pop("file", ".max/config.toml")
         if values:
             raise TypeError(f"unknown settings: {', '.join(values)}")
+
+    def redactor(
+        self, redact: bool | None = None, secrets: "Iterable[str | bytes]" = ()
+    ) -> "core.Redactor | None":
+        """Return what masks secrets in data that is staged; None where nothing is masked.
+
+        Args:
+            redact: Whether to mask what looks like a credential; None: if the setting is ``all``.
+            secrets: Values to mask.
+        """
+        if self.redact != "all" and not redact and secrets == ():
+            return None
+        from maxstage.redaction import redactor_for
+
+        return redactor_for(self.redact, redact, secrets)
 
 
 class Setting:

@@ -215,7 +215,7 @@ class Store:
             OSError: It could not be read or written.
         """
         settings = self._publication(ttl, pin, source, content_type, labels)
-        redactor = self._redactor(redact, secrets)
+        redactor = self.settings.redactor(redact, secrets)
         with Deferred() as signals, self.draft(compress, sync, redactor=redactor) as draft:
             with signals.open():
                 draft.fill(data, progress)
@@ -262,7 +262,7 @@ class Store:
         items = publish_many(
             self.storage,
             data,
-            lambda: self.draft(compress, sync=False, redactor=self._redactor()),
+            lambda: self.draft(compress, sync=False, redactor=self.settings.redactor()),
             lambda draft: draft.finalize(**settings),
             sync=self._synced(sync),
         )
@@ -318,7 +318,7 @@ class Store:
 
         settings = self._publication(ttl, False, source, content_type, labels)
         cutter = splitting.by_size(parts) if parts is not None else splitting.by_lines(lines or 0)
-        redactor = self._redactor(redact, secrets)
+        redactor = self.settings.redactor(redact, secrets)
         items = splitting.publish_parts(
             self.storage,
             data,
@@ -355,17 +355,6 @@ class Store:
             "source": _source_in if source is None else source,
             "labels": dict(labels or {}),
         }
-
-    def _redactor(
-        self, redact: bool | None = None, secrets: "Iterable[str | bytes]" = ()
-    ) -> "core.Redactor | None":
-        """Return what masks secrets in data that is staged; None where nothing is masked."""
-        setting = self.settings.redact
-        if setting != "all" and not redact and secrets == ():
-            return None
-        from maxstage.redaction import redactor_for
-
-        return redactor_for(setting, redact, secrets)
 
     def draft(
         self,
