@@ -13,6 +13,7 @@ from maxstage.codecs import CODECS
 from maxstage.output.cleanup import CLEANUP, CleanupStrategy
 from maxstage.output.limits import _KINDS, Limits, LimitsError, limits_schema
 from maxstage.output.strategies import KEEP, STRATEGIES, line_strategy
+from maxstage.redaction_rules import RULES
 from maxstage.settings import SETTINGS, Settings, load_settings
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -91,6 +92,14 @@ def test_when_to_keep_is_one_table():
         assert choices(command, "--keep") == list(KEEP)
     for name in KEEP:
         assert f"``{name}``" in inspect.getdoc(maxstage.run)
+
+
+# Rules of masking
+
+
+def test_rules_are_documented():
+    documented = {name: row[0] for name, row in table_in("bounded-output.md", "| rule |").items()}
+    assert documented == {rule.name: rule.doc for rule in RULES}
 
 
 # Codecs

@@ -53,6 +53,16 @@ def parse_mode(value: object) -> "Literal['shown', 'all'] | None":
     raise ValueError("must be true, false or one of: shown, all")
 
 
+def mask_text(redaction: "Redaction", text: str) -> str:
+    """Return a text that is in memory, masked."""
+    if not redaction:
+        return text
+    redactor = redaction.redactor()
+    # Half of a surrogate pair, or a byte of a name that is not UTF-8, passes through.
+    masked = redactor.feed(text.encode("utf-8", "surrogatepass")) + redactor.finish()
+    return masked.decode("utf-8", "surrogatepass")
+
+
 def redactor_for(
     setting: "Redact", redact: bool | None = None, secrets: "Iterable[str | bytes]" = ()
 ) -> core.Redactor | None:

@@ -46,6 +46,7 @@ class Job:
         timeout_secs: Seconds until it is ended; None: no limit.
         limits: The limits of its output, as `maxstage.Limits.to_dict` gives them.
         keep: When its full output is kept in the store: ``always``, ``truncated`` or ``never``.
+        secrets: Variables of the executor's own environment whose values are masked in all that it prints.
         output: The file that its full output is for; who ordered the job writes it. None: there is none.
     """
 
@@ -60,10 +61,12 @@ class Job:
     limits: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     keep: Keep = "truncated"
     output: str | None = None
+    secrets: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON can hold it; bytes are in base64."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        values |= {"secrets": list(self.secrets)}
         values |= {"argv": list(self.argv), "env": dict(self.env), "limits": dict(self.limits)}
         if isinstance(self.stdin, bytes):
             values["stdin"] = {"base64": b2a_base64(self.stdin, newline=False).decode()}
@@ -82,7 +85,8 @@ class Job:
         stdin = values["stdin"]
         if stdin is not None:
             stdin = a2b_base64(stdin["base64"]) if "base64" in stdin else StagedInput(**stdin)
-        return cls(**{**values, "argv": tuple(values["argv"]), "stdin": stdin})
+        tuples = {name: tuple(values.get(name, ())) for name in ("argv", "secrets")}
+        return cls(**{**values, **tuples, "stdin": stdin})
 
 
 @dataclass(frozen=True)

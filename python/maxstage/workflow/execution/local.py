@@ -71,7 +71,7 @@ class LocalExecutor:
 
     def _capture(self, job: Job, cancel: threading.Event) -> TaskOutput:
         with contextlib.ExitStack() as stack:
-            script = () if job.script is None else (stack.enter_context(_script_file(job.script)),)
+            script = () if job.script is None else (stack.enter_context(script_file(job.script)),)
             stdin = job.stdin
             return run(
                 [*job.argv, *script],
@@ -85,6 +85,7 @@ class LocalExecutor:
                 cancel=cancel,
                 task_id=job.task,
                 owner=job.run_id,
+                secrets=[os.environ[name] for name in job.secrets if os.environ.get(name)],
             )
 
     def _open(self, staged: StagedInput) -> OpenItem:
@@ -121,7 +122,8 @@ def environment() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _script_file(text: str) -> Iterator[str]:
+def script_file(text: str) -> Iterator[str]:
+    """Give the name of a file with a script that is gone afterwards; nobody else can read it."""
     with tempfile.NamedTemporaryFile(
         "w", prefix="max-script-", encoding="utf-8", errors="surrogateescape"
     ) as file:

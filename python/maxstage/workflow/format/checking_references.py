@@ -45,6 +45,7 @@ class ReferenceChecker:
 
     def __init__(self, spec: schema.WorkflowSpec, problems: Problems, graph: TaskGraph) -> None:
         self._environment = {*os.environ, *spec.env, *spec.secrets}
+        self._secrets = frozenset(spec.secrets)
         self._problems = problems
         self._graph = graph
 
@@ -116,23 +117,32 @@ class ReferenceChecker:
         """
         seen: Counter[str] = Counter()
         for match in references.PATTERN.finditer(text):
-            problem = self._check_reference(match[0], names)
+            problem = self._check_reference(path, match[0], names)
             if problem is not None:
                 self._problems.add_in(path, match[0], seen[match[0]], problem)
             seen[match[0]] += 1
 
-    def _check_reference(self, text: str, names: Names) -> str | None:
+    def _check_reference(self, path: Path, text: str, names: Names) -> str | None:
         """Return what is wrong with a reference; note what is wanted by one that is good."""
         try:
             reference = references.resolve(text)
         except ValueError as error:
             return str(error)
-        problem = self._problem_of(reference, names)
+        problem = self._problem_of(reference, names) or self._misplaced(path, reference)
         if problem is None:
             self._note_wanted(reference, names)
             if reference.kind == "tasks" and reference.field == "token":
                 self._graph.tokens_wanted.add(names.tasks[reference.name])
         return problem
+
+    def _misplaced(self, path: Path, reference: references.Reference) -> str | None:
+        """Return what is wrong with a secret that is wanted where it would be seen: in an argument or a file's name."""
+        if reference.kind != "env" or reference.name not in self._secrets:
+            return None
+        is_hidden = path[-1] in {"content", "description", "system_prompt"} or path[-2] == "env"
+        if is_hidden or path[0] in {"hooks", "outputs"}:
+            return None
+        return f"the secret {reference.name} would be seen here; programs find it in their environment"
 
     def _note_wanted(self, reference: references.Reference, names: Names) -> None:
         """Note that all that a task prints is asked for, so that it is kept where it is cut."""

@@ -6,13 +6,15 @@ MAX_EXIT_CODE, MAX_TOKEN and MAX_ERROR. One that fails is a warning, except befo
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import os
 from collections import deque
 from typing import TYPE_CHECKING
 
 from maxstage.errors import Error
 from maxstage.output.run import run
-from maxstage.workflow.execution.local import environment
+from maxstage.workflow.execution.local import environment, script_file
 from maxstage.workflow.format.languages import LANGUAGES, SHELL
 from maxstage.workflow.format.scripts.filling import fill
 from maxstage.workflow.run.jobs import check_strings
@@ -120,9 +122,22 @@ class Hooks:
             "MAX_DIR": context.store.layout.project,
         }
         try:
-            argv = [LANGUAGES[SHELL].interpreter, LANGUAGES[SHELL].flag, fill(SHELL, text, self._scope.value)]
-            check_strings(argv, env)
-            done = run(argv, limits=_LIMITS, cwd=context.folder, env=env, keep="never", cancel=context.cancel)
+            filled, interpreter = fill(SHELL, text, self._scope.value), LANGUAGES[SHELL].interpreter
+            check_strings([interpreter, filled], env)
+            with contextlib.ExitStack() as stack:
+                argv = [interpreter, LANGUAGES[SHELL].flag, filled]
+                if context.secrets.names and filled != text:
+                    # Everybody can see arguments, and what was filled in may be a secret.
+                    argv = [interpreter, stack.enter_context(script_file(filled))]
+                done = run(
+                    argv,
+                    limits=_LIMITS,
+                    cwd=context.folder,
+                    env=env,
+                    keep="never",
+                    cancel=context.cancel,
+                    secrets=[os.environ[name] for name in context.secrets.names],
+                )
         except (Error, OSError) as error:
             return str(error)
         if done.ok:

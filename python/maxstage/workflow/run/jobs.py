@@ -73,6 +73,7 @@ def prepare(
             folder = files.locate_to_read(folder, part.working_dir, scope)
     argv, script = _command_line(run, task, scope)
     check_strings(argv, env)
+    _check_no_secret(run, argv)
     job = Job(
         run_id=run.run_id,
         task=instance.path,
@@ -85,6 +86,7 @@ def prepare(
         limits=run.job_limits(instance.spec_path),
         keep=instance.keep(run.graph),
         output=None if file is None else file.path,
+        secrets=run.secrets.names,
     )
     return Prepared(job, file)
 
@@ -126,7 +128,9 @@ def _command_line(run: RunContext, task: schema.Task, scope: Scope) -> tuple[lis
         return [language.interpreter, file], None
     text = filling.fill(language.name, task.script.content, scope.value)
     _check_string(text, "the script")
-    if len(references.to_bytes(text, "the script")) > _LONGEST_ARGUMENT:
+    # Arguments can be seen by everybody; what is filled in may be a secret.
+    is_private = bool(run.secrets.names) and text != task.script.content
+    if is_private or len(references.to_bytes(text, "the script")) > _LONGEST_ARGUMENT:
         return [language.interpreter], text
     return [language.interpreter, language.flag, text], None
 
@@ -136,7 +140,7 @@ def _stdin(run: RunContext, task: schema.Task, scope: Scope, context: bytes) -> 
         known = context.decode("utf-8", "surrogateescape")
         of_agent = run.spec.agents[task.agent].system_prompt or ""
         prompt = prompt_of(scope.render(of_agent), scope.render(task.description or ""), known)
-        return references.to_bytes(prompt, "the prompt")
+        return references.to_bytes(run.secrets.mask(prompt), "the prompt")
     if task.stdin_from is None:
         return None
     source = scope.task(task.stdin_from)
@@ -151,6 +155,22 @@ def _stdin(run: RunContext, task: schema.Task, scope: Scope, context: bytes) -> 
         raise gone(task.stdin_from, why_not_kept(output))
     elsewhere = None if output.store == run.store.layout.project else output.store
     return StagedInput(output.token, output.task_id, elsewhere)
+
+
+def _check_no_secret(run: RunContext, argv: Sequence[str]) -> None:
+    """Check that no argument has a secret in it: everybody on the machine can see them.
+
+    Raises:
+        WorkflowError: One has.
+    """
+    for number, text in enumerate(argv):
+        secret = run.secrets.find_in(text)
+        if secret is not None:
+            what = f"argument {number}" if number else "the name of the program"
+            raise WorkflowError(
+                f"{what} has the secret {secret} in it, which everybody could see: the program finds it in its "
+                f"environment, as {secret}"
+            )
 
 
 def check_strings(argv: Sequence[str], env: Mapping[str, str]) -> None:

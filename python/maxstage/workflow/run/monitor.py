@@ -64,7 +64,7 @@ class RunMonitor:
         run = self._run
         if result.error is not None:
             # It may quote a name that is no text; it is kept, printed, and told to hooks.
-            result.error = printable(result.error)
+            result.error = run.secrets.mask(printable(result.error))
         if result.output is not None:
             dependents = run.graph.dependents.get(instance.spec_path, ())
             result.output = result.output.replace(depended_by=dependents)
@@ -76,7 +76,7 @@ class RunMonitor:
     def record_interrupted(self, path: str, result: TaskResult) -> None:
         """Keep what a task had printed that was ended with the run: no hook runs, and nothing is counted."""
         run = self._run
-        result.error = None if result.error is None else printable(result.error)
+        result.error = None if result.error is None else run.secrets.mask(printable(result.error))
         self.known[path] = run.state.record(path, result)
         run.emit("task_finished", path, result=result)
 

@@ -12,6 +12,7 @@ from maxstage.workflow.run.files import Writers
 from maxstage.workflow.run.limits import effective_limits, keeping, workflow_limits
 from maxstage.workflow.run.paths import around, spec_path
 from maxstage.workflow.run.scheduler import Scheduler
+from maxstage.workflow.run.secrets import Secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -42,6 +43,7 @@ class RunContext:
         jobs: How many programs may run at once.
         emit: Called with an event's name, the path of its task and what is known.
         writers: Which task wrote which file.
+        secrets: What is masked.
     """
 
     workflow: ValidWorkflow
@@ -55,6 +57,7 @@ class RunContext:
     jobs: int
     emit: Callable[..., None]
     writers: Writers = dataclasses.field(default_factory=Writers)
+    secrets: Secrets = dataclasses.field(default_factory=Secrets)
     _limits: dict[str, Limits] = dataclasses.field(default_factory=dict, repr=False)
     _job_limits: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict, repr=False)
 
@@ -118,6 +121,7 @@ def open_context(
     cancel: threading.Event | None = None,
     emit: Callable[..., None] = lambda *_, **__: None,
     executor: Executor | None = None,
+    secrets: Secrets | None = None,
 ) -> RunContext:
     """Return the context of a run.
 
@@ -130,6 +134,7 @@ def open_context(
         cancel: Once it is set, what runs is ended.
         emit: Called with each event.
         executor: Runs programs; None: this machine does.
+        secrets: What is masked; None: nothing.
     """
     return RunContext(
         workflow=workflow,
@@ -142,4 +147,5 @@ def open_context(
         executor=executor or EXECUTORS[DEFAULT](store),
         jobs=jobs,
         emit=emit,
+        secrets=secrets or Secrets(),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,6 +22,7 @@ from maxstage.workflow.run.paths import spec_path
 from maxstage.workflow.run.results import COMPLETED, FAILED, INTERRUPTED, RUNNING
 from maxstage.workflow.run.run_context import open_context
 from maxstage.workflow.run.scope import Scope
+from maxstage.workflow.run.secrets import Secrets
 from maxstage.workflow.run.state import RunState
 
 if TYPE_CHECKING:
@@ -73,9 +75,10 @@ class RunStart:
         self._jobs = jobs
         self._folder = runs_folder(store)
         self._file = os.path.abspath(workflow.file)
+        self._secrets = Secrets()
 
     def _emit(self, kind: str, task: str | None = None, **data: Any) -> None:
-        self._on_event(Event(kind, time.time(), task, data))
+        self._on_event(Event(kind, time.time(), self._secrets.mask_all(task), self._secrets.mask_all(data)))
 
     def open_state(
         self, inputs: Mapping[str, Any], resume: str | bool, folder: str
@@ -90,9 +93,7 @@ class RunStart:
         Raises:
             WorkflowError: An input is missing or unknown, there is nothing to resume, or the run is running already.
         """
-        missing = [name for name in self._spec.secrets if not os.environ.get(name)]
-        if missing:
-            raise WorkflowError(f"the workflow's secrets are not in the environment: {', '.join(missing)}")
+        self._secrets = Secrets(self._spec.secrets)
         if not resume:
             facts = self._first_facts(inputs, folder)
             state = RunState.create(self._folder, new_run_id(), facts)
@@ -172,7 +173,15 @@ class RunStart:
         ]
         if missing:
             raise WorkflowError(f"the workflow needs a value for: {', '.join(missing)}")
-        return {name: given.get(name, one.default) for name, one in declared.items()}
+        values = {name: given.get(name, one.default) for name, one in declared.items()}
+        for name, value in values.items():
+            secret = self._secrets.find_in(json.dumps(value, ensure_ascii=False))
+            if secret is not None:
+                raise WorkflowError(
+                    f"the input {name} has the secret {secret} in it, and inputs are kept: "
+                    f"refer to {{{{ env.{secret} }}}}"
+                )
+        return values
 
     def run(self, state: RunState, inputs: dict[str, Any], folder: str, cancel: threading.Event) -> RunResult:
         """Run it to its end.
@@ -195,6 +204,7 @@ class RunStart:
             cancel=cancel,
             emit=self._emit,
             executor=self._executor,
+            secrets=self._secrets,
         )
         with run.scheduler.signals():
             try:
@@ -203,7 +213,8 @@ class RunStart:
                 # Else it would pass for one that was killed. Where the state can't be written, that is what is raised.
                 with contextlib.suppress(WorkflowError):
                     if state.facts()["status"] == RUNNING:
-                        state.set_facts(status=INTERRUPTED, error=str(error) or type(error).__name__)
+                        why = self._secrets.mask(str(error)) or type(error).__name__
+                        state.set_facts(status=INTERRUPTED, error=why)
                 raise
         if result.status == INTERRUPTED and run.scheduler.ended_by is not None:
             raise RunInterrupted(result, run.scheduler.ended_by)
@@ -214,7 +225,9 @@ class RunStart:
         scope = _scope_of(run, inputs)
         monitor = RunMonitor(run, scope)
         self._emit("run_started", run=run.run_id, workflow=run.spec.name, tasks=len(run.spec.tasks))
-        status, error, outputs = _with_outputs(run, scope, _run_tasks(run, monitor, scope))
+        status, error, outputs = self._secrets.mask_all(
+            tuple(_with_outputs(run, scope, _run_tasks(run, monitor, scope)))
+        )
         result = RunResult(self._folder, run.run_id, status, dict(outputs), error, time.monotonic() - started)
         metrics = monitor.close()
         run.state.set_facts(
