@@ -120,7 +120,7 @@ growth: $(VENV)/bench ## How cost grows, up to 8 GiB and 100,000 items: tables, 
 # Two copies of a C library are in each program, and threads may still be ending: no defects of ours. cargo-fuzz wants
 # a nightly compiler's flags.
 fuzz: ## Fuzz the core: each target for FUZZ_SECONDS; needs cargo-fuzz
-	for target in json stored frames truncate summary; do \
+	for target in json stored frames truncate summary redact; do \
 		ASAN_OPTIONS=detect_odr_violation=0 RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir rust/fuzz $$target -- \
 			-max_total_time=$(FUZZ_SECONDS) -timeout=30 -rss_limit_mb=3048 -detect_leaks=0 || exit 1; \
 	done
