@@ -114,6 +114,15 @@ def test_csv_keeps_its_own_rules(flow):
         ({"type": "file", "path": "gone"}, "No such file or directory"),
         ({"type": "file", "path": "bad", "format": "json_lines"}, "bad, line 2 is not JSON"),
         ({"type": "file", "path": "bad", "format": "json"}, "bad is not JSON"),
+        (
+            {"type": "file", "path": "huge", "format": "json_lines"},
+            "the number 1e400, which would be passed on as inf",
+        ),
+        ({"type": "file", "path": "array", "format": "json"}, "array has NaN, which is no JSON"),
+        (
+            {"type": "file", "path": "long", "format": "json"},
+            "the number 0.12345678901234567890, which would be",
+        ),
         ({"type": "token", "token": "max:00000000"}, "max:00000000"),
         ({"type": "state", "key": "inputs.number"}, "'inputs.number' is not a list"),
         ({"type": "state", "key": "inputs.nothing"}, "'inputs.nothing' has no value"),
@@ -121,6 +130,9 @@ def test_csv_keeps_its_own_rules(flow):
 )
 def test_what_cannot_be_gone_over(flow, collection, error):
     (flow.folder / "bad").write_text('{"a": 1}\n{"a"\n')
+    (flow.folder / "huge").write_text('{"a": 1.5}\n{"a": 1e400}\n')
+    (flow.folder / "array").write_text("[1, NaN]")
+    (flow.folder / "long").write_text("[1.5, 0.12345678901234567890]")
     tasks = {"a": bash("true", loop=each(collection))}
     result = flow(tasks, check=False, inputs={"number": 5, "nothing": None})
     assert error in result.error

@@ -9,6 +9,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TextIO
 
 from maxstage.errors import Error
@@ -125,10 +127,7 @@ def read_records(file: TextIO, kind: str, name: str) -> Generator[Any]:
                 if kind == "lines":
                     yield text
                 elif text.strip(_BLANK):
-                    try:
-                        yield json.loads(text)
-                    except ValueError as error:
-                        raise NotRecords(f"{name}, line {number} is not JSON: {error}") from None
+                    yield _record(text, f"{name}, line {number}")
 
 
 def _without_mark(lines: Iterator[str]) -> Iterator[str]:
@@ -157,15 +156,12 @@ def _json(file: TextIO, name: str) -> Iterator[Any]:
     """Give the elements of a JSON array one by one, holding a few of them at most; any other value is one record."""
     text = file.read(_READ).lstrip()
     if not text.startswith("["):
-        try:
-            yield json.loads(text + file.read())
-        except ValueError as error:
-            raise NotRecords(f"{name} is not JSON: {error}") from None
+        yield _record(text + file.read(), name)
         return
     at, wanted = 1, "value or ]"
     while True:
         at = len(text) - len(text[at:].lstrip(_BLANK))
-        value, end = _element(text, at, wanted)
+        value, end = _element(text, at, wanted, name)
         if end is None or end == len(text):
             # What is there is cut off, or a number that may go on.
             more = file.read(max(_READ, len(text)))
@@ -196,10 +192,52 @@ def _check_end(rest: str, file: TextIO, name: str) -> None:
 
 _BLANK = " \t\r\n"
 _END, _COMMA = object(), object()
-_decoder = json.JSONDecoder()
+_SHOWN = 40
+"""Characters of a number that an error quotes."""
 
 
-def _element(text: str, at: int, wanted: str) -> tuple[Any, int | None]:
+class _NoNumber(ValueError):
+    """A number that can't be passed on as it is."""
+
+
+def _float(text: str) -> float:
+    """Return a number with a point or an exponent, if it is still the same then."""
+    value = float(text)
+    if not math.isfinite(value) or Decimal(repr(value)) != Decimal(text):
+        shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+        raise _NoNumber(
+            f"the number {shown}, which would be passed on as {value!r}; write it as text, in quotes"
+        )
+    return value
+
+
+def _constant(text: str) -> float:
+    raise _NoNumber(f"{text}, which is no JSON; write null, or text in quotes")
+
+
+_decoder = json.JSONDecoder(parse_float=_float, parse_constant=_constant)
+
+
+def parsed(text: str) -> Any:
+    """Return what JSON says.
+
+    Raises:
+        ValueError: It is no JSON, or has a number that can't be passed on as it is.
+    """
+    return _decoder.decode(text)
+
+
+def _record(text: str, where: str) -> Any:
+    """Return what JSON says; raise NotRecords, with where it is, if that can't be told."""
+    try:
+        return parsed(text)
+    except _NoNumber as error:
+        raise NotRecords(f"{where} has {error}") from None
+    except ValueError as error:
+        raise NotRecords(f"{where} is not JSON: {error}") from None
+
+
+def _element(text: str, at: int, wanted: str, name: str) -> tuple[Any, int | None]:
     """Return what stands at a place in an array and where it ends; None where it is not whole, or not as wanted."""
     if text[at : at + 1] == "]" and wanted != "value":
         return _END, at + 1
@@ -207,5 +245,7 @@ def _element(text: str, at: int, wanted: str) -> tuple[Any, int | None]:
         return (_COMMA, at + 1) if text[at : at + 1] == "," else (None, None)
     try:
         return _decoder.raw_decode(text, at)
+    except _NoNumber as error:
+        raise NotRecords(f"{name} has {error}") from None
     except ValueError:
         return None, None

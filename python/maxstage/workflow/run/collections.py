@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from maxstage.errors import WorkflowError
-from maxstage.store.records import FORMATS, count_elements, count_lines, lines_of, open_text, read_records
+from maxstage.store.records import (
+    FORMATS,
+    count_elements,
+    count_lines,
+    lines_of,
+    open_text,
+    parsed,
+    read_records,
+)
 from maxstage.workflow.execution.outputs import reading
 from maxstage.workflow.run import files
 
@@ -100,9 +107,10 @@ def _list_of(key: str, scope: Scope) -> list[Any]:
     value = scope.state(key)
     if isinstance(value, str):
         # An input: a JSON array, or lines.
+        # In lines numbers stay as they are written, also those that JSON can't hold.
         with contextlib.suppress(ValueError):
-            parsed = json.loads(value)
-            return parsed if isinstance(parsed, list) else lines_of(value)
+            found = parsed(value)
+            return found if isinstance(found, list) else lines_of(value)
         return lines_of(value)
     if not isinstance(value, list):
         raise WorkflowError(f"{key!r} is not a list" if value is not None else f"{key!r} has no value")
