@@ -330,3 +330,10 @@ def test_the_file_of_a_loop_and_of_subtasks_has_all_of_it(flow, extra):
     assert [(flow.folder / f"each-{number}.txt").read_text() for number in range(2)] == ["0\n", "1\n"]
     assert (flow.folder / "group.txt").read_text() == lines + "y\n"
     assert not (flow.folder / "bad.txt").exists()
+
+
+def test_a_file_that_is_missing_is_told_in_words(flow):
+    loop = each({"type": "file", "path": "none", "format": "lines"})
+    result = flow({"a": bash("true", loop=loop)}, check=False)
+    assert "No such file or directory: " in result.error
+    assert "Errno" not in result.error

@@ -163,6 +163,8 @@ def test_a_long_ring_is_told_in_short():
          "subtasks read nothing"),
         (["a: {loop: {repeat: {count: 2}}, script: {content: x}, condition: {type: state_exists, key: iteration}}"],
          "there is no variable 'iteration'"),
+        (["a: {script: {content: x}, loop: {for_each: {collection: {type: inline, items: [1]}, iterator: 'a b'}}}"],
+         "iterator: must be a name: letters, digits, _ and -, and no digit first"),
         (["a: {agent: b}"], "an agent's task needs a description: it is the prompt"),
     ],
 )  # fmt: skip

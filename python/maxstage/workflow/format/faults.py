@@ -101,6 +101,8 @@ _TEXTS = {
     "dict_type": "must be a mapping",
     "list_type": "must be a list",
     "string_type": "must be text",
+    # The only pattern that values have is that of names.
+    "string_pattern_mismatch": "must be a name: letters, digits, _ and -, and no digit first",
     "int_type": "must be a whole number",
     "float_type": "must be a number",
     "bool_type": "must be true or false",

@@ -10,7 +10,7 @@ import functools
 import time
 from typing import TYPE_CHECKING
 
-from maxstage.errors import Error
+from maxstage.errors import Error, describe
 from maxstage.workflow.execution.outputs import unstage
 from maxstage.workflow.run.gathering import gather
 from maxstage.workflow.run.instance import TaskInstance
@@ -156,7 +156,7 @@ class TaskNode:
             else:
                 Body(run, self._monitor, task, instance, scope, self._done).start()
         except (Error, OSError) as error:
-            self._end(TaskResult(FAILED, error=str(error), tolerated=task.on_error.continue_))
+            self._end(TaskResult(FAILED, error=describe(error), tolerated=task.on_error.continue_))
 
     def _end(self, result: TaskResult) -> None:
         self._monitor.record(self._instance, result)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, Protocol
 
-from maxstage.errors import Error, WorkflowError
+from maxstage.errors import Error, WorkflowError, describe
 from maxstage.workflow.run import loop_items
 from maxstage.workflow.run.clock import Clock
 from maxstage.workflow.run.collections import Records, open_records
@@ -233,5 +233,5 @@ class Loop:
 def failed(error: BaseException) -> TaskResult:
     """Return what went wrong as a task's result; what is no error of the task's is raised."""
     if isinstance(error, Error | OSError):
-        return TaskResult(FAILED, error=str(error))
+        return TaskResult(FAILED, error=describe(error))
     raise error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from maxstage.errors import Error
+from maxstage.errors import Error, describe
 from maxstage.workflow.execution.outputs import unstage
 from maxstage.workflow.format.references import printable
 from maxstage.workflow.run.hooks import Hooks
@@ -143,7 +143,9 @@ class RunMonitor:
                     owner=self._run.state.run_id,
                 )
         except (Error, OSError) as error:
-            self._run.emit("warning", text=f"the output of {path} could not be kept in full: {error}")
+            self._run.emit(
+                "warning", text=f"the output of {path} could not be kept in full: {describe(error)}"
+            )
             return None
         self._run.state.set_token(path, item.token, self._run.store.path(item))
         return item.token

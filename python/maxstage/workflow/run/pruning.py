@@ -11,7 +11,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from maxstage.context.relevance import DIRECT, INDIRECT
-from maxstage.errors import Error, WorkflowError
+from maxstage.errors import Error, WorkflowError, describe
 from maxstage.humanize import counted, format_size
 from maxstage.output.cleanup import CleanupStrategy
 from maxstage.workflow.format.agents import providers_from
@@ -81,7 +81,7 @@ class Pruner:
                 try:
                     self._run.store.at(project).unstage(token)
                 except (Error, OSError) as error:
-                    self._run.emit("warning", text=f"a pruned output could not be deleted: {error}")
+                    self._run.emit("warning", text=f"a pruned output could not be deleted: {describe(error)}")
         self._metrics.prunings += 1
 
     def _move(self) -> None:
@@ -101,7 +101,8 @@ class Pruner:
                     self._told = True
                     held = format_size(self._metrics.held)
                     self._run.emit(
-                        "warning", text=f"outputs take {held}, and can't be moved into the store: {error}"
+                        "warning",
+                        text=f"outputs take {held}, and can't be moved into the store: {describe(error)}",
                     )
                 return
             self._metrics.moved(self._ended[path].held)
