@@ -48,7 +48,10 @@ class TokenType(click.ParamType[str]):
 
 
 class NameType(click.Path):
-    """The name of a file or folder, which is not empty."""
+    """The name of a file or folder, which is not empty. Whether it can be read, opening it tells: that is no wrong usage."""
+
+    def __init__(self, *, file_okay: bool = True) -> None:
+        super().__init__(file_okay=file_okay, readable=False)
 
     def convert(
         self, value: "Any", param: click.Parameter | None, ctx: click.Context | None
