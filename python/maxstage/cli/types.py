@@ -48,7 +48,7 @@ class TokenType(click.ParamType[str]):
 
 
 class NameType(click.Path):
-    """The name of a file or folder, which is not empty. Whether it can be read, opening it tells: that is no wrong usage."""
+    """The name of a file or folder, which is not empty. Whether it can be read, opening it tells: no wrong usage."""
 
     def __init__(self, *, file_okay: bool = True) -> None:
         super().__init__(file_okay=file_okay, readable=False)
