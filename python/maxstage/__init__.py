@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         Untrusted,
         WorkflowError,
     )
+    from maxstage.output.arun import arun
     from maxstage.output.cleanup import CleanupStrategy
     from maxstage.output.limits import Limits, LimitsError
     from maxstage.output.run import capture, run
@@ -47,6 +48,7 @@ _HOMES = {
     "ContextBudget": "maxstage.context.selection",
     "select_context": "maxstage.context.selection",
     "Workflow": "maxstage.workflow.workflow",
+    "arun": "maxstage.output.arun",
     "capture": "maxstage.output.run",
     "Truncation": "maxstage.output.truncation",
     "run": "maxstage.output.run",
@@ -88,6 +90,7 @@ __all__ = [
     "Workflow",
     "WorkflowError",
     "__version__",
+    "arun",
     "backend",
     "capture",
     "run",

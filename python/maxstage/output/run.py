@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import subprocess
 import time
 
@@ -19,6 +20,7 @@ from maxstage.output.full_output import FullOutputs, redaction_of
 from maxstage.output.guard import Guard
 from maxstage.output.limits import Limits
 from maxstage.output.running import Running
+from maxstage.output.view import VIEWS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from maxstage.output.strategies import Keep
     from maxstage.output.task_output import TaskOutput
     from maxstage.redaction import Redact
+    from maxstage.output.view import View
     from maxstage.store.store import Store
 
 
@@ -51,6 +54,7 @@ def run(
     labels: Mapping[str, str] | None = None,
     redact: Redact | None = None,
     secrets: Iterable[str | bytes] = (),
+    view: View = "raw",
 ) -> TaskOutput:
     """Run a command and return what it printed, within the limits.
 
@@ -76,10 +80,13 @@ def run(
             returned leaves room for them: they and it are within the limit together.
         task_id: What to call it; None is the program's name.
         owner: Who owns the kept items: they are pinned then, and the owner unstages them. Else they expire as any item.
-        labels: Labels of the kept items.
+        labels: Labels of the kept items, to find them by.
         redact: Whether to mask what looks like a credential: true or ``shown``, in the result; ``all``, in what is kept
             whole as well; None for the setting of the store.
         secrets: Values to mask in both, also where they are encoded.
+        view: What is shown: ``raw``, as it came; ``screen``, with the colours closed that a cut leaves open; ``plain``,
+            without ANSI escape sequences, and of a line that was written over what was written last. The limits are
+            of what is shown; what is kept whole is as it came.
 
     Returns:
         The output of stdout, with that of stderr as its ``stderr``.
@@ -98,6 +105,8 @@ def run(
     'done\\n'
     """
     words = _words(argv)
+    if view not in VIEWS:
+        raise ValueError(f"view must be one of: {', '.join(VIEWS)}; not {view!r}")
     deadline_after = _seconds(timeout)
     limits = _limits(limits)
     with open_stdin(stdin, None if callable(store) else store) as feed:
@@ -116,17 +125,25 @@ def run(
             with Deferred() as signals:
                 process, guard = _start(words, feed.fd, combine=combine, cwd=cwd, env=env)
                 feed.start()
-                running = Running(
-                    process,
-                    limits,
-                    full_outputs,
-                    feed,
-                    redaction,
-                    combine=combine,
-                    cancel=cancel,
-                    on_output=on_output,
-                    guard=guard,
-                )
+                try:
+                    running = Running(
+                        process,
+                        limits,
+                        full_outputs,
+                        feed,
+                        redaction,
+                        combine=combine,
+                        cancel=cancel,
+                        on_output=on_output,
+                        guard=guard,
+                        view=view,
+                    )
+                except BaseException:
+                    # No descriptor left for the capture, say: nobody would end it.
+                    os.killpg(process.pid, signal.SIGKILL)
+                    process.wait()
+                    guard.close()
+                    raise
                 deadline = None if deadline_after is None else started + deadline_after
                 name = task_id or os.path.basename(words[0])
                 return running.finish(deadline, name, started, signals.release)

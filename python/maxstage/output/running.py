@@ -14,6 +14,7 @@ from maxstage._backend import core
 from maxstage.interrupts import Terminated
 from maxstage.output.group import DRAIN, Group, steps_from
 from maxstage.output.task_output import TaskOutput
+from maxstage.output.view import RESET, with_colours_closed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from maxstage.output.limits import Limits
     from maxstage.output.task_output import OutputType
     from maxstage.redaction import Redaction
+    from maxstage.output.view import View
 
 _TICK_MS = 250
 """Milliseconds between two looks at cancellation and the quota."""
@@ -68,6 +70,7 @@ class Running:
         cancel: threading.Event | None,
         on_output: Callable[[int, bytes], None] | None,
         guard: Guard | None = None,
+        view: View = "raw",
     ) -> None:
         self._process = process
         self._guard = guard
@@ -96,13 +99,16 @@ class Running:
             process.stdout.fileno(),
             -1 if process.stderr is None else process.stderr.fileno(),
             self._exit_fd,
-            core.StreamLimits(strategy, first, limits.max_lines, above),
-            core.StreamLimits(strategy, limits.max_stderr_bytes, limits.max_lines, above),
+            core.StreamLimits(strategy, first, limits.max_lines, above, plain=view == "plain"),
+            core.StreamLimits(
+                strategy, limits.max_stderr_bytes, limits.max_lines, above, plain=view == "plain"
+            ),
             limits.max_combined_bytes,
             live=max(self._live),
         )
         redaction.mask(self._core)
         self._strategy = strategy
+        self._view = view
 
     def finish(
         self, deadline: float | None, task_id: str, started: float, begun: Callable[[], None]
@@ -322,10 +328,16 @@ class Running:
         shown = self._core.head(stream, 0, self._shown[stream])
         if not cut.content.startswith(shown):
             # The strategy does not keep what was shown live: that and this are within the limit together.
-            cut = self._core.render(stream, max(1, max_bytes - len(shown) - 1), hint)
+            max_bytes = max(1, max_bytes - len(shown) - len(RESET) - 1)
+            cut = self._core.render(stream, max_bytes, hint)
+        content = cut.content
+        if self._view == "screen":
+            cut, content = with_colours_closed(
+                cut, max_bytes, lambda room: self._core.render(stream, room, hint)
+            )
         return TaskOutput(
             output_type=kind,
-            content=cut.content,
+            content=content,
             original_size=self._core.size(stream),
             truncated=cut.truncated,
             truncation_strategy=self._strategy if cut.truncated else None,
