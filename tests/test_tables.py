@@ -168,7 +168,7 @@ def test_what_a_limit_refuses_names_it(name):
 
 def test_settings_are_one_table(tmp_path):
     keys = [setting.key for setting in SETTINGS]
-    assert list(Settings.__annotations__) == [*keys, "limits", "providers"]
+    assert list(Settings.__annotations__) == [*(one.attribute for one in SETTINGS), "limits", "providers"]
     documented = table_in("store.md", "## Settings")
     assert list(documented) == keys
     maxstage.Store.init(tmp_path)
@@ -179,7 +179,7 @@ def test_settings_are_one_table(tmp_path):
         assert f"\n# {setting.doc}." in config
         shown = re.search(rf"^# {setting.key} = (.*)$", config, re.MULTILINE)[1]
         assert shown == (setting.example or default)
-        assert getattr(Settings(), setting.key) == setting.default
+        assert getattr(Settings(), setting.attribute) == setting.default
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda one: one.key)
@@ -189,7 +189,8 @@ def test_a_setting_comes_from_the_file_and_the_environment(tmp_path, setting):
     config.write_text(f"{setting.key} = {text}\n")
     by_file = load_settings(str(config), str(tmp_path), {})
     by_variable = load_settings("/no/such/file", "/no", {setting.variable: text.strip('"')})
-    assert getattr(by_file, setting.key) == getattr(by_variable, setting.key) != setting.default
+    values = [getattr(settings, setting.attribute) for settings in (by_file, by_variable)]
+    assert values[0] == values[1] != setting.default
     config.write_text(f"{setting.key} = []\n")
     with pytest.raises(maxstage.ConfigError, match=f"config.toml:1: {setting.key} .*, not "):
         load_settings(str(config), str(tmp_path), {})

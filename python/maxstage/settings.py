@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Settings:
-    """The settings of one project. What `SETTINGS` lists is there as attributes of the same names.
+    """The settings of one project. What `SETTINGS` lists is there as attributes of the same names, dots as underscores.
 
     Attributes:
         limits: The limits of output (`maxstage.output.limits.Limits`) that differ from their defaults.
@@ -35,12 +35,13 @@ class Settings:
     max_item_bytes: int | None
     max_store_bytes: int | None
     redact: "Literal['shown', 'all', False]"
+    exec_profile: str
     limits: "dict[str, Any]"
     providers: "dict[str, Any]"
 
     def __init__(self, **values: "Any") -> None:
         for setting in SETTINGS:
-            setattr(self, setting.key, values.pop(setting.key, setting.default))
+            setattr(self, setting.attribute, values.pop(setting.key, setting.default))
         self.limits = values.pop("limits", {})
         self.providers = values.pop("providers", {})
         self.file: str = values.pop("file", ".max/config.toml")
@@ -67,7 +68,7 @@ class Setting:
     """What is known of a setting.
 
     Attributes:
-        key: Its name in the file, and as an attribute of `Settings`.
+        key: Its name in the file; one with a dot is in a table.
         parse: Returns the value of what the file or the environment say; raises `ValueError` with what is wanted.
         default: Its value where nothing says otherwise.
         doc: What it is for, in a few words.
@@ -88,7 +89,12 @@ class Setting:
     @property
     def variable(self) -> str:
         """Its name in the environment."""
-        return f"MAX_{self.key.upper().removeprefix('MAX_')}"
+        return f"MAX_{self.attribute.upper().removeprefix('MAX_')}"
+
+    @property
+    def attribute(self) -> str:
+        """Its name as an attribute of `Settings`."""
+        return self.key.replace(".", "_")
 
 
 def _integer(least: int, most: int) -> "Callable[[object], int]":
@@ -135,6 +141,12 @@ def _codec(value: object) -> bool | str:
         return parse_boolean(value)
     except ValueError:
         raise ValueError(f"must be true, false or one of: {', '.join(CODECS)}") from None
+
+
+def _profile(value: object) -> str:
+    if value not in PROFILES:
+        raise ValueError(f"must be one of: {', '.join(PROFILES)}")
+    return str(value)
 
 
 def _redact(value: object) -> "Literal['shown', 'all', False]":
@@ -186,11 +198,27 @@ SETTINGS = (
         False,
         'Mask what looks like a credential: true is "shown", in output that is shown; "all", in what is kept, too',
     ),
+    Setting(
+        "exec.profile",
+        _profile,
+        "default",
+        "How max exec shows output: default, or agent, as its option --agent does",
+        '"agent"',
+    ),
 )
 """All settings but the tables. One is a line here, and an attribute of `Settings`; the file that ``max init`` writes is
 made from this, and a test holds the documentation to it."""
 
+PROFILES = ("default", "agent")
+"""What ``exec.profile`` may be."""
+
 _BY_KEY = {setting.key: setting for setting in SETTINGS}
+_PLAIN = [key for key in _BY_KEY if "." not in key]
+_SECTIONS = {
+    section: [key for key in _BY_KEY if key.startswith(f"{section}.")]
+    for section in {key.partition(".")[0] for key in _BY_KEY if "." in key}
+}
+"""The settings that are in tables, by those."""
 
 
 def _limits(values: "dict[str, Any]", config: "ConfigFile") -> None:
@@ -325,15 +353,29 @@ def _values_of(config: str, content: bytes) -> "dict[str, Any]":
                 raise file.error([key], f"{key} must be a table, not {show(value)}")
             _TABLES[key](value, file)
             values[key] = value
+        elif key in _SECTIONS and isinstance(value, dict):
+            for inner, said in value.items():
+                if f"{key}.{inner}" not in _BY_KEY:
+                    raise file.error([key, inner], unknown("setting", f"{key}.{inner}", _SECTIONS[key]))
+                values[f"{key}.{inner}"] = _parsed(file, [key, inner], said)
+        elif key in _SECTIONS:
+            raise file.error([key], f"{key} must be a table, not {show(value)}")
         elif key in _BY_KEY:
-            try:
-                values[key] = _BY_KEY[key].parse(value)
-            except ValueError as error:
-                raise file.error([key], f"{key} {error}, not {show(value)}") from None
+            values[key] = _parsed(file, [key], value)
         elif key in {SAFE_DIRECTORIES, USER_STORE}:
             raise file.error(
                 [key], f"{key} belongs in your own settings ({user_config()}), not in a project's"
             )
         else:
-            raise file.error([key], unknown("setting", key, [*_BY_KEY, *_TABLES]))
+            raise file.error([key], unknown("setting", key, [*_PLAIN, *_SECTIONS, *_TABLES]))
     return values
+
+
+def _parsed(file: "ConfigFile", keys: "list[str]", value: object) -> "Any":
+    key = ".".join(keys)
+    try:
+        return _BY_KEY[key].parse(value)
+    except ValueError as error:
+        from maxstage.config_file import show
+
+        raise file.error(keys, f"{key} {error}, not {show(value)}") from None

@@ -1,13 +1,13 @@
 """The agent's profile of ``max exec``: what a model reads, in few bytes, with how it ended as the last line."""
 
-import os
-from signal import Signals
-
+from maxstage.output.full_output import retrieving
 from maxstage.output.limits import Limits
-from maxstage.settings import setting_of
+from maxstage.settings import value_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from maxstage.output.task_output import TaskOutput
     from maxstage.store.store import Store
 
@@ -17,11 +17,12 @@ LIMITS = Limits(max_stdout_bytes=16 * 1024, truncation_strategy="summary")
 _LAST_LINE = 256
 """Bytes that the last line is left of the limit."""
 
+
 _NOT_KEPT = ("the full output was not kept: ", "the full output could not be kept: ")
 """What a warning begins with that says why there is no token."""
 
 
-def is_asked_for(flag: bool | None, store: "Store | None") -> bool:
+def is_asked_for(flag: bool | None, store: "Store | Callable[[], Store] | None") -> bool:
     """Whether the profile holds: by the option, the environment or the settings, in this order.
 
     Raises:
@@ -30,8 +31,8 @@ def is_asked_for(flag: bool | None, store: "Store | None") -> bool:
     if flag is not None:
         return flag
     # Without a project nobody has read the environment yet.
-    profile = setting_of("exec.profile", os.environ) if store is None else store.settings.exec_profile
-    return profile == NAME
+    profile = value_of("exec.profile") if store is None or callable(store) else store.settings.exec_profile
+    return bool(profile == NAME)
 
 
 def with_room(limits: Limits) -> Limits:
@@ -40,8 +41,17 @@ def with_room(limits: Limits) -> Limits:
     return limits.replace(max_stdout_bytes=max(1, most - min(_LAST_LINE, most // 2)))
 
 
-def last_line(done: "TaskOutput", code: int, *, interrupted: bool) -> bytes:
-    """Return the line that says how a command ended, how long it took, and where its whole output is."""
+def last_line(done: "TaskOutput", code: int, *, interrupted: bool, elsewhere: str | None = None) -> bytes:
+    """Return the line that says how a command ended, how long it took, and where its whole output is.
+
+    Args:
+        done: What it printed.
+        code: What we exit with.
+        interrupted: Whether a signal to us ended it.
+        elsewhere: The directory that the whole is kept in, where that was named.
+    """
+    from signal import Signals
+
     how = f"exit {code}"
     if done.timed_out:
         how += ", timed out"
@@ -51,7 +61,7 @@ def last_line(done: "TaskOutput", code: int, *, interrupted: bool) -> bytes:
         how += f", {Signals(done.signal).name}"
     parts = [how, f"{done.duration or 0:.1f} s"]
     if done.token is not None:
-        parts.append(f"whole output: {done.retrieved_by}")
+        parts.append(f"whole output: {retrieving(done.token, elsewhere)}")
     elif done.truncated:
         why = [
             text.removeprefix(start)
@@ -60,10 +70,9 @@ def last_line(done: "TaskOutput", code: int, *, interrupted: bool) -> bytes:
             if text.startswith(start)
         ]
         parts.append("nothing is kept whole" + "".join(f": {text}" for text in why[:1]))
-    newline = "" if done.content.endswith(b"\n") or not done.content else "\n"
-    return f"{newline}[{' · '.join(parts)}]\n".encode("utf-8", "replace")
+    return f"[{' · '.join(parts)}]\n".encode("utf-8", "replace")
 
 
-def other_warnings(done: "TaskOutput") -> "list[str]":
-    """Return what the last line does not say."""
-    return [text for text in done.warnings if not (done.truncated and text.startswith(_NOT_KEPT))]
+def is_in_last_line(done: "TaskOutput", warning: str) -> bool:
+    """Whether the last line says what a warning says."""
+    return done.truncated and done.token is None and warning.startswith(_NOT_KEPT)

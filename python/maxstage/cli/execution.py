@@ -10,8 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
+    from maxstage.cli.exec_diff import Comparison
     from maxstage.output.limits import Limits
     from maxstage.output.task_output import TaskOutput
+    from maxstage.redaction import Redact
     from maxstage.store.store import Store
 
 NOT_FOUND, NOT_EXECUTABLE, TIMED_OUT = 127, 126, 124
@@ -52,11 +54,15 @@ def configured_limits(store: "Store | Callable[[], Store] | None") -> "dict[str,
     return {} if store is None or callable(store) else store.settings.limits
 
 
-def limits_of(store: "Store | Callable[[], Store] | None", options: "dict[str, Any]") -> "Limits":
-    """Return the limits of the store's settings, with those of the options over them."""
+def limits_of(
+    store: "Store | Callable[[], Store] | None", options: "dict[str, Any]", profile: "Limits | None" = None
+) -> "Limits":
+    """Return the limits of the store's settings, those of a profile over them, and those of the options over both."""
     from maxstage.output.limits import Limits
 
     limits = Limits.parse(configured_limits(store))
+    if profile is not None:
+        limits = limits.override(profile)
     return limits.override(
         Limits.parse({name: value for name, value in options.items() if value is not None})
     )
@@ -70,6 +76,9 @@ def execute(
     output: str = "text",
     live: bool = False,
     stdin: str | None = None,
+    agent: bool = False,
+    diff: bool = False,
+    hint: str = "",
     **options: "Any",
 ) -> int:
     """Run a command and print its output.
@@ -81,50 +90,94 @@ def execute(
         output: ``text`` or ``json``.
         live: Whether to show its beginning as it comes.
         stdin: The token of what it reads; None for our own stdin.
+        agent: Whether for an agent: stdout and stderr together, as plain text, with how it ended as the last line.
+        diff: Whether to show what has changed since the last run of the command; `store` is open then.
+        hint: What to add where the program can't be started.
         options: As for `maxstage.run`.
 
     Returns:
         What to exit with.
     """
+    if agent:
+        from maxstage.cli.agent import with_room
+
+        limits = with_room(limits)
+        options["combine"] = True
+    for warning in limits.warnings():
+        warn(warning)
+    show = _Live() if live and output == "text" else None
+    comparison = _comparison(argv, store, limits, options.get("redact")) if diff else None
+    if comparison is not None:
+        # Both streams in one output: what is kept of it is what the next run is compared with.
+        options |= {"keep": "always", "combine": True, "labels": comparison.labels}
+    view = "plain" if agent else "screen" if output == "text" else "raw"
+    try:
+        done, interrupted = _run(
+            argv, stdin, limits=limits, store=store, on_output=show, view=view, **options
+        )
+    except OSError as error:
+        if error.filename != argv[0]:
+            raise
+        return _not_run(argv[0], error, output, hint)
+    code = TIMED_OUT if done.timed_out else done.exit_code or 0
+    ending = _ending(done, code, interrupted, limits) if agent and output == "text" else None
+    _print(done, output, show, ending, comparison)
+    if interrupted is not None:
+        raise interrupted
+    return code
+
+
+def _run(
+    argv: "Sequence[str]", stdin: str | None, **options: "Any"
+) -> "tuple[TaskOutput, BaseException | None]":
+    """Run a command; return what it printed, and what interrupted us, if anything did."""
     from maxstage.interrupts import Terminated
     from maxstage.output.run import run
     from maxstage.output.running import Interrupted
 
-    for warning in limits.warnings():
-        warn(warning)
-    show = _Live() if live and output == "text" else None
     ours = None if sys.stdin is None else sys.stdin.fileno()
-    interrupted: BaseException | None = None
     try:
-        done = run(
-            argv,
-            limits=limits,
-            stdin=ours if stdin is None else _token(stdin),
-            store=store,
-            on_output=show,
-            **options,
-        )
+        return run(argv, stdin=ours if stdin is None else _token(stdin), **options), None
     except (Interrupted, Terminated) as error:
         if error.output is None:
             raise  # it had not begun
-        done, interrupted = error.output, error
-    except OSError as error:
-        if error.filename != argv[0]:
-            raise
-        return _not_run(argv[0], error, output)
-    _print(done, output, show)
-    if interrupted is not None:
-        raise interrupted
-    return TIMED_OUT if done.timed_out else done.exit_code or 0
+        return error.output, error
 
 
-def _not_run(program: str, error: OSError, output: str) -> int:
-    """Say that a program could not be started; return what to exit with."""
+def _ending(done: "TaskOutput", code: int, interrupted: BaseException | None, limits: "Limits") -> bytes:
+    from maxstage.cli.agent import last_line
+    from maxstage.cli.process import code_of
+
+    return last_line(
+        done,
+        code if interrupted is None else code_of(interrupted),
+        interrupted=interrupted is not None,
+        elsewhere=limits.external_storage_dir,
+    )
+
+
+def _comparison(
+    argv: "Sequence[str]",
+    store: "Store | Callable[[], Store] | None",
+    limits: "Limits",
+    redact: "Redact | None",
+) -> "Comparison":
+    from maxstage.cli.exec_diff import Comparison
+    from maxstage.errors import Error
+
+    if store is None or callable(store):
+        raise Error("there is no store: --diff has nowhere to keep what this run prints")
+    return Comparison(store, argv, limits.max_stdout_bytes, redact)
+
+
+def _not_run(program: str, error: OSError, output: str, hint: str) -> int:
+    """Say that a program could not be started, and perhaps what for it was; return what to exit with."""
     from maxstage.output.task_output import TaskOutput
 
     is_missing = isinstance(error, FileNotFoundError) or not program
     code = NOT_FOUND if is_missing else NOT_EXECUTABLE
     problem = f"{error.strerror}: {program}" if program else "The name of the command is empty"
+    problem += hint
     if output == "json":
         nothing = TaskOutput(os.path.basename(program), "stdout", b"", 0, exit_code=code)
         print_json(nothing.to_dict() | {"error": problem})
@@ -147,26 +200,49 @@ class _Live:
         shown = self._shown[stream]
         if content.startswith(shown):
             return content[len(shown) :]
-        # The marker was longer than foreseen, and took the room of what was shown.
-        return b"\n" + content
+        # The strategy keeps something else, or the marker was longer than foreseen and took the room of what was shown.
+        from maxstage.output.view import RESET, leaves_open
+
+        return (RESET if leaves_open(bytes(shown)) else b"") + b"\n" + content
 
 
-def _print(done: "TaskOutput", output: str, show: _Live | None) -> None:
+def _print(
+    done: "TaskOutput", output: str, show: _Live | None, ending: bytes | None, comparison: "Comparison | None"
+) -> None:
+    changes, told = (None, "") if comparison is None else comparison.with_last(done)
     if output == "json":
-        print_json(done.to_dict() | {"error": None})
+        values = done.to_dict() | {"error": None}
+        print_json(values if comparison is None else values | {"diff": comparison.to_dict(changes, told)})
+    elif changes is not None and comparison is not None:
+        comparison.show(changes, told, done)
     else:
-        for stream, part in enumerate((done, done.stderr)):
-            if part is not None:
-                rest = part.content if show is None else show.rest(stream, part.content)
-                write_all(stream + 1, rest, ("<stdout>", "<stderr>")[stream])
-        for part in (done, done.stderr):
-            if part is not None:
-                warn_of_silent_cut(part)
-        tell_redacted(done)
-    if done.timed_out:
+        _print_text(done, show)
+    if ending is not None:
+        unended = changes is None and done.content and not done.content.endswith(b"\n")
+        write_all(1, b"\n" * bool(unended) + ending, "<stdout>")
+    elif done.timed_out:
         warn(f"{done.task_id} timed out")
-    for warning in done.warnings:
+    if comparison is not None and changes is None and output == "text":
+        warn(told)
+    for warning in done.warnings if ending is None else _beside_last_line(done):
         warn(warning)
+
+
+def _beside_last_line(done: "TaskOutput") -> "list[str]":
+    from maxstage.cli.agent import is_in_last_line
+
+    return [warning for warning in done.warnings if not is_in_last_line(done, warning)]
+
+
+def _print_text(done: "TaskOutput", show: _Live | None) -> None:
+    for stream, part in enumerate((done, done.stderr)):
+        if part is not None:
+            rest = part.content if show is None else show.rest(stream, part.content)
+            write_all(stream + 1, rest, ("<stdout>", "<stderr>")[stream])
+    for part in (done, done.stderr):
+        if part is not None:
+            warn_of_silent_cut(part)
+    tell_redacted(done)
 
 
 def warn_of_silent_cut(output: "TaskOutput") -> None:

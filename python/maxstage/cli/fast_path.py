@@ -26,7 +26,7 @@ def run(args: "Sequence[str]") -> int | None:
 
     - ``stage [--source TEXT] [--ttl TIME] [--sync] [--compress[=CODEC]] [--dir DIR] [-o text|json|ndjson] [FILE...]``
     - ``retrieve TOKEN... [--head N | --tail N | --lines A:B] [--dir DIR]``
-    - ``exec [--dir DIR] [-o text|json] [--] CMD [ARG...]``
+    - ``exec [--agent] [--dir DIR] [-o text|json] [--] CMD [ARG...]``
     """
     # Completion in a shell asks by the environment.
     if any(name.endswith("_COMPLETE") for name in os.environ):
@@ -98,9 +98,9 @@ def _retrieve(args: "Sequence[str]") -> int | None:
 def _execute(args: "Sequence[str]") -> int | None:
     # Options of ours come before the command; what follows is the command's own.
     own = 0
-    while args[own : own + 1] and args[own] in _DIR | _OUTPUT:
-        own += 2
-    parsed = _parse(args[:own], _DIR | _OUTPUT)
+    while args[own : own + 1] and (args[own] in _DIR | _OUTPUT or args[own] in _AGENT):
+        own += 1 if args[own] in _AGENT else 2
+    parsed = _parse(args[:own], _DIR | _OUTPUT, _AGENT)
     argv = args[own:]
     argv = argv[1:] if argv[:1] == ["--"] else argv if argv and _is_plain(argv[0]) else []
     if parsed is None or not argv:
@@ -115,10 +115,15 @@ def _execute(args: "Sequence[str]") -> int | None:
     catch_signals()
     store, can_keep = store_or_none(folder, needed=False, kept=True)
     keep = "truncated" if can_keep else "never"
-    return execute(argv, store, limits_of(store, {}), output=output, keep=keep)
+    from maxstage.cli.agent import LIMITS, is_asked_for
+
+    agent = is_asked_for(parsed[0].get("agent"), store)
+    limits = limits_of(store, {}, LIMITS if agent else None)
+    return execute(argv, store, limits, output=output, keep=keep, agent=agent)
 
 
 _OUTPUTS = ("text", "json")
+_AGENT = {"--agent": ("agent", True)}
 _LINES = (*_OUTPUTS, "ndjson")
 """What ``-o`` may be: of a command that prints one thing, and of one that prints several."""
 

@@ -71,7 +71,7 @@ def run(command: "Command", args: list[str]) -> int:
             _release_signals()
     except (KeyboardInterrupt, Terminated) as error:  # one more, while the first was dealt with
         _ending.over = True
-        return _code_of(error)
+        return code_of(error)
 
 
 def catch_signals() -> None:
@@ -189,10 +189,11 @@ def _attempt(command: "Command", args: list[str]) -> int:
     except (KeyboardInterrupt, Terminated) as error:
         spare()
         _forget(1)
-        return _code_of(error)
+        return code_of(error)
 
 
-def _code_of(error: BaseException) -> int:
+def code_of(error: BaseException) -> int:
+    """Return what to exit with where a signal ended us."""
     return _BY_SIGNAL + (error.number if isinstance(error, Terminated) else _signal.SIGINT)
 
 

@@ -120,12 +120,15 @@ class FullOutput:
     @property
     def hint(self) -> str | None:
         """How to get the whole, for the marker."""
-        if self.token is None:
-            return None
-        import shlex  # only where the output was cut
+        return None if self.token is None else retrieving(self.token, self._directory)
 
-        directory = "" if self._directory is None else f"--dir {shlex.quote(self._directory)} "
-        return f"max retrieve {directory}{self.token}"
+
+def retrieving(token: str, directory: str | None) -> str:
+    """Return the command that prints an output, of the project or of a directory that was named for it."""
+    import shlex  # only where the output was cut
+
+    where = "" if directory is None else f"--dir {shlex.quote(directory)} "
+    return f"max retrieve {where}{token}"
 
 
 def store_for(limits: Limits, store: Where, *, needed: bool) -> Store | None:

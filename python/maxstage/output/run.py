@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from maxstage.output.feed import Stdin
     from maxstage.output.strategies import Keep
     from maxstage.output.task_output import TaskOutput
-    from maxstage.redaction import Redact
     from maxstage.output.view import View
+    from maxstage.redaction import Redact
     from maxstage.store.store import Store
 
 

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from maxstage.output.guard import Guard
     from maxstage.output.limits import Limits
     from maxstage.output.task_output import OutputType
-    from maxstage.redaction import Redaction
     from maxstage.output.view import View
+    from maxstage.redaction import Redaction
 
 _TICK_MS = 250
 """Milliseconds between two looks at cancellation and the quota."""

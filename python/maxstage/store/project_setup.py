@@ -61,7 +61,7 @@ def _config(defaults: "Mapping[str, Any]") -> str:
 def _shown(setting: Setting, default: object) -> str:
     if default is None:
         return f"\n# {setting.doc}. By default there is no limit; with one:\n# {setting.key} = {setting.example}\n"
-    return f"\n# {setting.doc}.\n# {setting.key} = {_toml(default)}\n"
+    return f"\n# {setting.doc}.\n# {setting.key} = {setting.example or _toml(default)}\n"
 
 
 def _toml(value: object) -> str:

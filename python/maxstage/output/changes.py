@@ -1,0 +1,137 @@
+"""What differs between two outputs of one command: lines that are new and lines that are gone.
+
+Times, durations, addresses, ids of processes and temporary paths differ every time and tell nothing: two lines that
+differ in nothing else are the same. The order of lines does not count, nor how often one occurs.
+"""
+
+from __future__ import annotations
+
+import re
+
+from maxstage._backend import core
+from maxstage.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MOST_SHOWN = 200
+"""Lines of either kind that are told, at most."""
+_CLIP = 500
+"""Bytes of a line that are told."""
+_LOOKED_AT = 4096
+"""Bytes of a line that are compared."""
+_KINDS = 50_000
+"""Different lines of either output that are compared, at most: about 10 MB."""
+
+_SAME = [
+    (re.compile(pattern), to)
+    for pattern, to in (
+        # Dates with times, and times alone.
+        (rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?(?:[.,]\d+)?(?: ?(?:Z|[+-]\d\d:?\d\d))?", b"<time>"),
+        ((rb"\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)?,? ?(?:\d{1,2} )?"
+         rb"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]* +\d{1,2}(?:,? \d{4})?[ ,]+\d\d:\d\d(?::\d\d)?"),
+         b"<time>"),
+        (rb"\b\d{4}-\d\d-\d\d\b", b"<time>"),
+        (rb"\b\d{1,2}:\d\d:\d\d(?:[.,]\d+)?\b", b"<time>"),
+        # Durations: 12.3s, 5 ms, 1m 2s, 2 minutes, (0:00:12).
+        (rb"\b\d+(?:\.\d+)? ?(?:ns|\xc2\xb5s|us|ms|s|secs?|seconds?|m|mins?|minutes?|h|hours?)\b", b"<duration>"),
+        (rb"(?:<duration>[ ,]*){2,}", b"<duration>"),
+        # Addresses, and ids that are made anew.
+        (rb"\b0x[0-9a-fA-F]{4,}\b", b"<address>"),
+        (rb"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", b"<id>"),
+        (rb"\bmax:[0-9a-f]{8,32}\b", b"<token>"),
+        (rb"(?i)\b(pid|process|thread|tid)([ =:#\[(]{1,3})\d+", rb"\1\2<pid>"),
+        (rb"(?<=[A-Za-z])\[\d+\](?=:)", b"[<pid>]"),  # as syslog has it
+        # Temporary paths.
+        (rb"(?:/private)?(?:/var)?/tmp/[^\s:'\"),]+|/var/folders/[^\s:'\"),]+|/dev/shm/[^\s:'\"),]+", b"<temporary>"),
+    )
+]  # fmt: skip
+_LOUD = re.compile(
+    rb"(?i)error|fail|warn|panic|fatal|exception|traceback|assert|undefined|not ok|cannot|denied"
+)
+"""What goes first where there are more lines than are told. What matters most is for the strategy `summary` to say."""
+
+
+class Changes(Record):
+    """What has changed.
+
+    Attributes:
+        added: Lines that are new, as they came, clipped; those first that look like an error if there are too many.
+        gone: Lines that are gone.
+        more_added: Lines that are new beyond those.
+        more_gone: Lines that are gone beyond those.
+        is_partial: Whether an output has too many different lines, so that the rest of it was not compared.
+    """
+
+    added: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+    more_added: int = 0
+    more_gone: int = 0
+    is_partial: bool = False
+
+
+def compare(before: Iterable[bytes], after: Iterable[bytes]) -> Changes:
+    """Compare two outputs, each given in parts.
+
+    >>> changes = compare([b"a: FAILED in 1.2s\\nb: ok\\n"], [b"a: FAILED in 3.4s\\nc: ok\\n"])
+    >>> changes.gone, changes.added
+    (('b: ok',), ('c: ok',))
+    """
+    old, new = _lines_of(before), _lines_of(after)
+    added = [line for kind, line in new.items() if kind not in old]
+    gone = [line for kind, line in old.items() if kind not in new]
+    return Changes(
+        tuple(_told(added)),
+        tuple(_told(gone)),
+        max(0, len(added) - MOST_SHOWN),
+        max(0, len(gone) - MOST_SHOWN),
+        max(len(old), len(new)) >= _KINDS,
+    )
+
+
+def normalized(line: bytes) -> bytes:
+    """Return a line without what differs every time.
+
+    >>> normalized(b"12:00:01 worker[123]: done in 1.5s at /tmp/tmp.x1/a, 0x7ffe1234")
+    b'<time> worker[<pid>]: done in <duration> at <temporary>, <address>'
+    """
+    for pattern, to in _SAME:
+        line = pattern.sub(to, line)
+    return line
+
+
+def _lines_of(parts: Iterable[bytes]) -> dict[int, bytes]:
+    """Return the different lines, by what they are without what differs every time."""
+    found: dict[int, bytes] = {}
+    seen: set[int] = set()
+    for line in _lines(parts):
+        exact = hash(line)
+        if exact in seen or not line.strip():
+            continue
+        if len(seen) >= _KINDS:
+            break
+        seen.add(exact)
+        found.setdefault(hash(normalized(line)), line[:_CLIP])
+    return found
+
+
+def _lines(parts: Iterable[bytes]) -> Iterable[bytes]:
+    """Give the lines as they are read, without what only a terminal understands; each as far as it is compared."""
+    plain = core.Plain()
+    rest = b""
+    for part in parts:
+        *lines, last = plain.feed(part).split(b"\n")
+        for line in lines:
+            yield (rest + line)[:_LOOKED_AT].rstrip()
+            rest = b""
+        rest = (rest + last)[:_LOOKED_AT]
+    yield (rest + plain.finish())[:_LOOKED_AT].rstrip()
+
+
+def _told(lines: list[bytes]) -> list[str]:
+    if len(lines) > MOST_SHOWN:
+        loud = {at for at, line in enumerate(lines) if _LOUD.search(line)}
+        chosen = sorted([*sorted(loud), *(at for at in range(len(lines)) if at not in loud)][:MOST_SHOWN])
+        lines = [lines[at] for at in chosen]
+    return [line.decode("utf-8", "replace") for line in lines]
