@@ -275,3 +275,50 @@ def test_outside_of_a_project(program, tmp_path_factory):
         long, short = both(program, *args)
         assert short == long
         assert short[0] == (args == ["stage"])
+
+
+@pytest.mark.parametrize("verb", ["search", "count"])
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["T"],
+        ["T", "two"],
+        ["T", "-f", "a = 2"],
+        ["T", "-f", "a > 1", "--filter", "a < 3"],
+        ["T", "-f", "-x"],
+        ["T", "-f", "a ="],
+        ["T", "-e", "t[wh]", "-t", "x"],
+        ["T", "--regex", "("],
+        ["T", "--limit", "1"],
+        ["T", "--limit", "0"],
+        ["T", "--limit", "x"],
+        ["T", "--offset", "1"],
+        ["T", "--all"],
+        ["T", "--all", "--limit", "1"],
+        ["T", "--sort", "a:desc", "--fields", "a,b"],
+        ["T", "-n"],
+        ["T", "--by", "a"],
+        ["T", "--by", "a", "--top", "1", "-o", "json"],
+        ["T", "--top", "1"],
+        ["T", "-o", "json"],
+        ["T", "-o", "ndjson"],
+        ["T", "-o", "csv"],
+        ["T", "-o", "yaml"],
+        ["T", "--strict", "--csv"],
+        ["T", "--state", "max:state:0"],
+        ["T", "--dir", "/nope"],
+        ["-"],
+        ["nope"],
+        [],
+        ["--help"],
+    ],
+)
+def test_searching(program, verb, args):
+    token = program.stage(b'{"a": 1, "b": "one"}\n{"a": 2, "b": "two"}\n{"a": 3, "b": "three"}\n')
+    words = [token if arg == "T" else arg for arg in args]
+    long, short = both(program, verb, *words, stdin=b'{"a": 1}\n{"a": 2}\n')
+    # Each page has a state of its own.
+    assert [re.sub(rb"state:[0-9a-f]{16}", b"", part) for part in short[1:]] == [
+        re.sub(rb"state:[0-9a-f]{16}", b"", part) for part in long[1:]
+    ]
+    assert short[0] == long[0]

@@ -18,6 +18,8 @@ COMMANDS = {
     "init": ("init", "Make this folder a Max project."),
     "stage": ("stage", "Stage stdin or files; print a token for each."),
     "retrieve": ("retrieve", "Write staged data to stdout, whole or a slice."),
+    "search": ("search", "Print the records that match."),
+    "count": ("count", "Count the records that match, or by value."),
     "stage list": ("stage_list", "List what is staged."),
     "stage info": ("stage_info", "Show one item, with a preview."),
     "stage renew": ("stage_expiry", "Give an item more time."),

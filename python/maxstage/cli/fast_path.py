@@ -26,6 +26,7 @@ def run(args: "Sequence[str]") -> int | None:
 
     - ``stage [--source TEXT] [--ttl TIME] [--sync] [--compress[=CODEC]] [--dir DIR] [-o text|json|ndjson] [FILE...]``
     - ``retrieve TOKEN... [--head N | --tail N | --lines A:B] [--dir DIR]``
+    - ``search WHAT... [PATTERN]`` and ``count WHAT... [PATTERN]`` with the options of `_LOOK`
     - ``exec [--agent] [--dir DIR] [-o text|json] [--] CMD [ARG...]``
     """
     # Completion in a shell asks by the environment.
@@ -37,6 +38,8 @@ def run(args: "Sequence[str]") -> int | None:
         return _retrieve(args[1:])
     if args[:1] == ["exec"]:
         return _execute(args[1:])
+    if args[:1] in (["search"], ["count"]):
+        return _look(args[0], args[1:])
     return None
 
 
@@ -92,6 +95,57 @@ def _retrieve(args: "Sequence[str]") -> int | None:
     _import("maxstage.store.store")
     catch_signals()
     transfer.retrieve(open_store(folder), tokens, transfer.Part(**part))
+    return 0
+
+
+_FILTERS = {
+    "-f": "filters",
+    "--filter": "filters",
+    "-t": "type",
+    "--type": "type",
+    "-e": "regex",
+    "--regex": "regex",
+}
+_LOOK = {
+    "search": {
+        "--fields": "fields",
+        "--sort": "sort",
+        "--limit": "limit",
+        "--offset": "offset",
+        "--state": "state",
+    },
+    "count": {"--by": "by", "--top": "top"},
+}
+_LOOK_FLAGS = {"--csv": ("csv", True), "--strict": ("strict", True)}
+_SEARCH_FLAGS = {"--all": ("everything", True), "--stage": ("stage", True), "-n": ("numbered", True)}
+_NUMBERS = {"limit": 1, "offset": 0, "top": 1}
+"""Options of searching that are numbers, and the least that each may be."""
+
+
+def _look(verb: str, args: "Sequence[str]") -> int | None:
+    # Of two filters the last would win here.
+    if sum(arg in {"-f", "--filter"} for arg in args) > 1:
+        return None
+    flags = _LOOK_FLAGS | (_SEARCH_FLAGS if verb == "search" else {})
+    parsed = _parse(args, _FILTERS | _LOOK[verb] | _DIR | _OUTPUT, flags)
+    if parsed is None:
+        return None
+    options, words = parsed
+    for name in _NUMBERS.keys() & options.keys():
+        if not _is_number(options[name]) or int(options[name]) < _NUMBERS[name]:
+            return None
+        options[name] = int(options[name])
+    if options.get("output", "text") not in (*_LINES, "csv"):
+        return None
+    if "filters" in options:
+        options["filters"] = [options["filters"]]
+    folder = options.pop("dir", None)
+    from maxstage.cli import searching
+    from maxstage.cli.process import catch_signals
+
+    _import("maxstage.store.store")
+    catch_signals()
+    getattr(searching, verb)(words, folder, **options)
     return 0
 
 

@@ -23,6 +23,7 @@ less nor greater. Other values compare by their texts, code point by code point.
 equals null and nothing else, and is neither less nor greater than anything.
 """
 
+from maxstage.errors import InvalidQuery
 from maxstage.query.words import Value, Words
 
 TYPE_CHECKING = False
@@ -82,10 +83,12 @@ def parse_path(text: str) -> "Path":
         InvalidQuery: It names none.
     """
     words = Words(text)
-    path = words.path()
-    if not words.at_end() or len(path) > MOST_PARTS:
-        words.at = 0
-        raise type(words.error(""))(f"{text!r} is not a field, like name, a.b or a[0]")
+    try:
+        path = words.path()
+    except InvalidQuery:
+        path = ()
+    if not path or not words.at_end() or len(path) > MOST_PARTS:
+        raise InvalidQuery(f"{text!r} is not a field, like name, a.b or a[0]")
     return path
 
 
