@@ -179,3 +179,23 @@ def test_a_slow_pipe_that_does_not_block_is_masked(store):
     os.close(reading)
     writer.wait()
     assert store.open(item.token).read() == b"***\n"
+
+
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_a_secret_with_escape_sequences_in_it_is_masked_once_they_are_gone(everywhere):
+    from maxstage._backend import core
+    from maxstage.redaction_rules import compiled
+
+    reading, writing = os.pipe()
+    coloured = b"hun\x1b[31mter2-\x1b[0msecret ghp_\x1b[1m" + TOKEN[4:].encode() + b"\n"
+    os.write(writing, coloured)
+    os.close(writing)
+    limits = core.StreamLimits("tail", 1000, 1000, None, plain=True)
+    capture = core.Capture(reading, -1, -1, limits, limits, 1000)
+    capture.mask([b"hunter2-secret"], compiled(), everywhere=everywhere)
+    while capture.pump(1000) != core.Event.END:
+        pass
+    os.close(reading)
+    assert capture.render(0, 1000).content == b"*** ***\n"
+    assert capture.redacted(0) == {"github-token": 1, "secret": 1}
+    assert capture.size(0) == len(coloured)
