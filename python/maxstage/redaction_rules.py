@@ -102,7 +102,7 @@ _WORD = "[A-Za-z0-9_-]"
 _SUFFIX = r"(?i:(?:[_-]?(?:key|value|prod|production|staging|dev|test|live|[0-9]{1,3}))?)"
 _ASSIGNED = _SUFFIX + r"(?:\\?[\"'])?\]?\s*(?::\s*[A-Za-z]{1,12}\s*=|:=|=>|=|:)\s*"
 _QUOTED = r"[^\s\"'`<>{}\\]{8,}"
-_BARE = r"[A-Za-z0-9_+/~^@!%#?*.-][^\s\"'`<>{}()\[\],;&|\\]{7,}"
+_BARE = r"[A-Za-z0-9_+/~^@!%#?*.-][^\s\"'`<>{}()\[\],;&|=\\]{7,}={0,2}"
 
 _KEYS = (
     "api",
@@ -170,7 +170,7 @@ RULES = (
         "private-key",
         "-----BEGIN ",
         r"-----BEGIN [ A-Z0-9]{0,40}PRIVATE KEY(?: BLOCK)?-----"
-        r"(?:(?s:.*?)-----END [ A-Z0-9]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+        r"(?:(?:-{0,4}[^-])*-----END [ A-Z0-9]{0,40}PRIVATE KEY(?: BLOCK)?-----"
         r"|(?:[\r\n]+[A-Z][A-Za-z-]*: [^\r\n]*)*(?:(?:\\[nr]|[\s\"',>|])+[A-Za-z0-9+/=]{16,})+)",
         "a private key in PEM, from BEGIN to END; of one without an END, as much as is base64",
         example="-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA7cK\nx0=\n-----END RSA PRIVATE KEY-----",

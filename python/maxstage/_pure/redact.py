@@ -57,8 +57,8 @@ class _Rule:
             return False
         return not self._before or before.lower().endswith(self._before)
 
-    def find(self, text: "bytes | bytearray", start: int, end: int) -> "tuple[int, int] | None":
-        """Return where the secret is, if the window from `start` to before `end` has one."""
+    def find(self, text: "bytes | bytearray", start: int, end: int) -> "tuple[int, int, bool] | None":
+        """Return what matches in the window from `start` to before `end`, and whether it is a secret."""
         lead = self._lead.match(text, start, end)
         found = None if lead is None else self._secret.match(text, lead.end(), end)
         if found is None or found.end() - self._tail <= found.start():
@@ -71,7 +71,7 @@ class _Rule:
             good = value[0] not in _NOT_LITERAL
         else:
             good = self._check == "any" or _is_value(text, *span, value, end)
-        return span if good else None
+        return (*span, good)
 
 
 def _is_value(text: "bytes | bytearray", start: int, stop: int, value: bytes, end: int) -> bool:
@@ -169,6 +169,8 @@ class Redactor:
         self._at = 0
         self._spans: list[Span] = []
         self._masked = 0
+        # Up to where each rule has looked: an anchor in what it took for a value is no other one.
+        self._looked_to: dict[_Rule, int] = {}
         self._runs_on = False
         self._waiting: tuple[int, bool] | None = None
         self._names = [_SECRET, *(() if rules is None else rules.names)]
@@ -222,8 +224,9 @@ class Redactor:
     def _examine(self, start: int, rules: "list[_Rule]", *, whole: bool) -> "list[Span] | None":
         """Return what the rules of an anchor find; None where that is undecided."""
         found = []
+        looked = []
         for rule in rules:
-            if not rule.may_begin(self._buffer, start):
+            if start < self._looked_to.get(rule, 0) or not rule.may_begin(self._buffer, start):
                 continue
             until = start + rule.length
             end = min(until, len(self._buffer))
@@ -235,7 +238,11 @@ class Redactor:
                 return None
             span = rule.find(self._buffer, start, end)
             if span is not None:
-                found.append((*span, rule.name + 1, span[1] == until))
+                looked.append((rule, span[1]))
+                if span[2]:
+                    found.append((span[0], span[1], rule.name + 1, span[1] == until))
+        # Not before all have decided: what is undecided is looked at again.
+        self._looked_to.update(looked)
         return found
 
     def _advance(self, until: int) -> bytes:
@@ -260,6 +267,7 @@ class Redactor:
         del self._buffer[:gone]
         self._at = until - gone
         self._masked = max(0, self._masked - gone)
+        self._looked_to = {rule: to - gone for rule, to in self._looked_to.items() if to > gone}
         self._spans = [(start - gone, end - gone, name, runs_on) for start, end, name, runs_on in later]
         if self._waiting is not None:
             self._waiting = self._waiting[0] - gone, self._waiting[1]

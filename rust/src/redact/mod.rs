@@ -12,7 +12,7 @@ pub mod rules;
 use std::sync::Arc;
 
 use finder::Finder;
-use rules::{Answer, CONTEXT, Caches, Rules, Span};
+use rules::{Answer, CONTEXT, Matching, Rules, Span};
 
 /// What stands for a secret.
 pub const MASK: &[u8] = b"***";
@@ -30,7 +30,7 @@ struct Literals {
 pub struct Redactor {
     literals: Option<Literals>,
     rules: Option<Arc<Rules>>,
-    caches: Caches,
+    matching: Vec<Matching>,
     /// Where anchors are; kept for its room.
     anchors: Vec<(usize, usize)>,
     /// What goes before, for rules that look back, and then what is undecided.
@@ -70,7 +70,7 @@ impl Redactor {
         Ok(Self {
             literals,
             rules,
-            caches: Caches::default(),
+            matching: Vec::new(),
             anchors: Vec::new(),
             buffer: Vec::new(),
             at: 0,
@@ -135,7 +135,7 @@ impl Redactor {
         for (start, anchor) in &self.anchors {
             let known = self.spans.len();
             let answer =
-                rules.examine(&self.buffer, *start, *anchor, whole, &mut self.caches, &mut self.spans);
+                rules.examine(&self.buffer, *start, *anchor, whole, &mut self.matching, &mut self.spans);
             // The names of rules come after that of known values.
             self.spans[known..].iter_mut().for_each(|span| span.name += 1);
             if let Answer::Undecided { until: length, line } = answer {
@@ -184,6 +184,7 @@ impl Redactor {
         self.buffer.drain(..gone);
         self.at = until - gone;
         self.masked = self.masked.saturating_sub(gone);
+        self.matching.iter_mut().for_each(|one| one.shift(gone));
         for span in &mut self.spans {
             span.start -= gone;
             span.end -= gone;

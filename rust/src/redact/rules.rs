@@ -132,9 +132,15 @@ pub struct Rules {
     finder: Finder,
 }
 
-/// The caches that matching needs: one set for each stream, filled as far as it is used.
+/// What matching needs for each rule and stream: caches, filled as far as they are used; and up to where the rule has
+/// looked, since an anchor in what it took for a value (or not) is no other one: else a line of nothing but anchors would be
+/// read again from each of them.
 #[derive(Debug, Default)]
-pub struct Caches(Vec<(Option<Cache>, Option<Cache>)>);
+pub struct Matching {
+    lead: Option<Cache>,
+    secret: Option<Cache>,
+    looked_to: usize,
+}
 
 impl Rules {
     /// Makes a table ready.
@@ -211,16 +217,17 @@ impl Rules {
         start: usize,
         anchor: usize,
         whole: bool,
-        caches: &mut Caches,
+        matching: &mut Vec<Matching>,
         found: &mut Vec<Span>,
     ) -> Answer {
-        caches.0.resize_with(self.table.len(), Default::default);
+        matching.resize_with(self.table.len(), Default::default);
         let known = found.len();
+        let mut looked = Vec::new();
         for number in self.of_anchor.get(anchor).into_iter().flatten() {
-            let (Some(rule), Some(caches)) = (self.table.get(*number), caches.0.get_mut(*number)) else {
+            let (Some(rule), Some(matching)) = (self.table.get(*number), matching.get_mut(*number)) else {
                 continue;
             };
-            if !rule.may_begin(text, start) {
+            if start < matching.looked_to || !rule.may_begin(text, start) {
                 continue;
             }
             let until = start + if rule.block { BLOCK } else { LINE };
@@ -232,12 +239,28 @@ impl Rules {
                 found.truncate(known);
                 return Answer::Undecided { until, line: !rule.block };
             }
-            if let Some(mut span) = rule.find(window, start, caches) {
+            if let Some((mut span, is_secret)) = rule.find(window, start, matching) {
+                looked.push((*number, span.end));
                 span.runs_on = span.end == until;
-                found.push(span);
+                if is_secret {
+                    found.push(span);
+                }
+            }
+        }
+        // Not before all have decided: what is undecided is looked at again.
+        for (number, end) in looked {
+            if let Some(matching) = matching.get_mut(number) {
+                matching.looked_to = end;
             }
         }
         Answer::Found
+    }
+}
+
+impl Matching {
+    /// Notes that so many bytes before are gone.
+    pub fn shift(&mut self, gone: usize) {
+        self.looked_to = self.looked_to.saturating_sub(gone);
     }
 }
 
@@ -253,12 +276,15 @@ impl Rule {
             })
     }
 
-    fn find(&self, window: &[u8], start: usize, caches: &mut (Option<Cache>, Option<Cache>)) -> Option<Span> {
+    /// Returns what matches, and whether it is a secret.
+    fn find(&self, window: &[u8], start: usize, matching: &mut Matching) -> Option<(Span, bool)> {
         let begin = match &self.lead {
             None => start,
-            Some(lead) => lead.end(caches.0.get_or_insert_with(|| lead.0.create_cache()), window, start)?,
+            Some(lead) => {
+                lead.end(matching.lead.get_or_insert_with(|| lead.0.create_cache()), window, start)?
+            }
         };
-        let cache = caches.1.get_or_insert_with(|| self.secret.0.create_cache());
+        let cache = matching.secret.get_or_insert_with(|| self.secret.0.create_cache());
         let end = self.secret.end(cache, window, begin)?.checked_sub(self.tail)?;
         let value = window.get(begin..end).filter(|value| !value.is_empty())?;
         let good = match self.check {
@@ -267,7 +293,7 @@ impl Rule {
             Check::Literal => !matches!(value[0], b'$' | b'{' | b'<' | b'*'),
             Check::Value => is_value(window, begin, end),
         };
-        good.then_some(Span { start: begin, end, name: self.name, runs_on: false })
+        Some((Span { start: begin, end, name: self.name, runs_on: false }, good))
     }
 }
 
