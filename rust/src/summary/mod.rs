@@ -20,6 +20,7 @@ mod stems;
 mod terminal;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use self::block::{Block, Next, Row};
 use self::context::Trail;
@@ -90,6 +91,14 @@ impl Seen {
     }
 }
 
+/// What is known of all lines of a kind.
+#[derive(Clone)]
+struct Rated {
+    rating: Rating,
+    is_frame: bool,
+    template: Arc<[u8]>,
+}
+
 /// How many lines have a template, and the first of them.
 #[derive(Clone)]
 struct Sort {
@@ -128,6 +137,8 @@ pub struct Summary {
     last: Vec<Seen>,
     sorts: HashMap<Vec<u8>, Sort>,
     looked_at: u64,
+    /// Remembers what would be found out again.
+    rated: HashMap<Vec<u8>, Rated>,
 }
 
 impl Summary {
@@ -151,6 +162,7 @@ impl Summary {
             last: Vec::new(),
             sorts: HashMap::new(),
             looked_at: 0,
+            rated: HashMap::new(),
         }
     }
 
@@ -230,13 +242,14 @@ impl Summary {
                 continue;
             }
             self.looked_at += 1;
-            let sort = template(&kind_of(row.text));
-            if let Some(known) = self.sorts.get_mut(&sort) {
+            let sort = self.rated(&kind_of(row.text)).template;
+            if let Some(known) = self.sorts.get_mut(&*sort) {
                 known.count += 1;
             } else if self.sorts.len() < KINDS {
                 let text = &row.text[..cut_head(row.text, 2 * CLIP)];
                 let whole = row.whole && text.len() == row.text.len();
-                self.sorts.insert(sort, Sort { first: Seen::new(Row { text, whole, ..row }), count: 1 });
+                self.sorts
+                    .insert(sort.to_vec(), Sort { first: Seen::new(Row { text, whole, ..row }), count: 1 });
             }
         }
     }
@@ -247,11 +260,25 @@ impl Summary {
         }
     }
 
+    fn rated(&mut self, kind: &[u8]) -> Rated {
+        if let Some(known) = self.rated.get(kind) {
+            return known.clone();
+        }
+        let known = Rated { rating: rate(kind), is_frame: is_frame(kind), template: template(kind).into() };
+        if kind.len() <= ALIKE_WITHIN {
+            if self.rated.len() >= KINDS {
+                self.rated.clear();
+            }
+            self.rated.insert(kind.to_vec(), known.clone());
+        }
+        known
+    }
+
     fn take(&mut self, block: &Block<'_>, index: usize, row: Row<'_>, is_looked_at: bool) {
         let kind = kind_of(row.text);
-        let rating = rate(&kind);
+        let Rated { rating, is_frame, template: sort } = self.rated(&kind);
         let mut matters = rating.matters;
-        if is_frame(&kind) {
+        if is_frame {
             matters = Matters::Nothing;
             if self.trail.is_none() {
                 self.blame(block, index);
@@ -264,9 +291,8 @@ impl Summary {
             self.offer(row, 0, followed, None);
             return;
         }
-        let sort = template(&kind);
         let score = self.score(block, (index, 0), row, Rating { matters, ..rating }, (&kind, &sort));
-        self.offer(row, rating.at, score.max(followed), Some(sort));
+        self.offer(row, rating.at, score.max(followed), Some(&sort));
     }
 
     /// Returns how much a line with a signal matters among those like it; begins to follow an error. The line is `at.1`
@@ -282,16 +308,23 @@ impl Summary {
         let Rating { matters, is_tally, .. } = rating;
         let worth = worth(matters).max(if is_tally { WORTH_OF_TALLY } else { 0 });
         let rank = count_one(&mut self.templates, sort);
+        let fresh = worth * 5 / (4 + rank);
+        if matters >= Matters::Finding {
+            self.trail = None;
+        }
+        if fresh < LEAST {
+            // Nobody will ask how many were like this one.
+            self.last_error = if matters >= Matters::Finding { row.key.0 } else { self.last_error };
+            return fresh;
+        }
         // Names of tests, and places, that differ in digits are different things.
         let is_exact = matters == Matters::Failed || is_tally || has_place(&row.text.to_ascii_lowercase());
         let known_by = if is_exact { row.text } else { kind };
         let alike = count_one(&mut self.alike, known_by.get(..ALIKE_WITHIN).unwrap_or(known_by));
-        let fresh = worth * 5 / (4 + rank);
         let score = if alike == 1 { fresh } else { fresh / (2 * alike) };
         if matters < Matters::Finding {
             return score;
         }
-        self.trail = None;
         if rank <= FOLLOWED && alike <= FOLLOWED_ALIKE {
             if alike == 1 {
                 self.look_back(block, at, score);
@@ -321,10 +354,10 @@ impl Summary {
     fn blame(&mut self, block: &Block<'_>, index: usize) {
         let Some(row) = self.row_before(block, index, 1) else { return };
         let kind = kind_of(row.text);
-        let sort = template(&kind);
-        let rating = Rating { matters: Matters::Error, ..rate(&kind) };
+        let Rated { rating, template: sort, .. } = self.rated(&kind);
+        let rating = Rating { matters: Matters::Error, ..rating };
         let score = self.score(block, (index, 1), row, rating, (&kind, &sort));
-        self.offer(row, 0, score, Some(sort));
+        self.offer(row, 0, score, Some(&sort));
     }
 
     /// Follows an error through the lines from `start` to before `end`.
@@ -349,9 +382,9 @@ impl Summary {
         score
     }
 
-    fn offer(&mut self, row: Row<'_>, at: usize, score: u64, sort: Option<Vec<u8>>) {
+    fn offer(&mut self, row: Row<'_>, at: usize, score: u64, sort: Option<&[u8]>) {
         if score >= LEAST {
-            self.pool.offer(row.key, candidate(row, at, score, sort));
+            self.pool.offer(row.key, candidate(row, at, score, sort.map(<[u8]>::to_vec)));
         }
     }
 

@@ -10,12 +10,16 @@ use super::terminal::PIECE;
 const GRAM: usize = 4;
 /// Makes capitals small (and other bytes others, which costs a look at a line and no more).
 const SMALL: u32 = 0x2020_2020;
-/// A bit for each of these many hashes: the table fits into the processor's first cache.
-const BITS: u32 = 15;
+/// A bit for each of these many hashes: so many that few are hit by chance, and the table fits into the processor's
+/// first cache.
+const BITS: u32 = 17;
+const WORDS: usize = 1 << (BITS - 6);
+/// Places that are looked at together.
+const STRIDE: usize = 16;
 
 /// Which hashes of four bytes a stem begins with.
-static BEGINNINGS: LazyLock<Vec<u64>> = LazyLock::new(|| {
-    let mut table = vec![0; 1 << (BITS - 6)];
+static BEGINNINGS: LazyLock<Box<[u64; WORDS]>> = LazyLock::new(|| {
+    let mut table = Box::new([0; WORDS]);
     for stem in STEMS {
         if let Some(gram) = stem.as_bytes().first_chunk::<GRAM>() {
             let hash = hash(*gram);
@@ -30,26 +34,41 @@ fn hash(gram: [u8; GRAM]) -> usize {
     (small.wrapping_mul(0x9E37_79B1) >> (32 - BITS)) as usize
 }
 
+/// Returns the place of the first four bytes, from `from` on, with which a stem may begin.
+fn find(text: &[u8], from: usize) -> Option<usize> {
+    let table: &[u64; WORDS] = &BEGINNINGS;
+    let bit = |gram: &[u8]| {
+        let hash = gram.first_chunk().map_or(0, |gram| hash(*gram));
+        table[hash >> 6] >> (hash & 63) & 1
+    };
+    let mut at = from;
+    // Many at a time, as there is hardly ever one among them: that takes half as long.
+    while let Some(some) = text.get(at..at + STRIDE + GRAM - 1) {
+        if some.windows(GRAM).fold(0, |any, gram| any | bit(gram)) != 0 {
+            break;
+        }
+        at += STRIDE;
+    }
+    let rest = text.get(at..).unwrap_or_default();
+    rest.windows(GRAM).position(|gram| bit(gram) != 0).map(|hit| at + hit)
+}
+
 /// Returns the indices of the lines that may have a signal.
 pub(super) fn lines_of(block: &Block<'_>) -> Vec<usize> {
     let text = block.text();
-    let table: &[u64] = &BEGINNINGS;
     let mut found = Vec::new();
     let mut at = 0;
     let mut next = 0;
-    while let Some(hit) = text[at..].windows(GRAM).position(|gram| {
-        let hash = gram.first_chunk().map_or(0, |gram| hash(*gram));
-        table.get(hash >> 6).is_some_and(|bits| bits & (1 << (hash & 63)) != 0)
-    }) {
+    while let Some(hit) = find(text, at) {
         // A stem may begin with the newline before its line.
-        let place = at + hit + usize::from(text[at + hit] == b'\n');
+        let place = hit + usize::from(text.get(hit) == Some(&b'\n'));
         let (index, end) = block.index_at(next, place);
         if index >= block.len() {
             break;
         }
         found.push(index);
         next = index + 1;
-        at = end.min(text.len());
+        at = end;
     }
     let special = |index: &usize| {
         let line = block.line(*index);

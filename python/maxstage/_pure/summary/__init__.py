@@ -9,13 +9,15 @@ from maxstage._pure.lines import BLANK, cut_head, cut_tail
 from maxstage._pure.summary import context, layout
 from maxstage._pure.summary.block import Block, Row
 from maxstage._pure.summary.pool import Candidate, Pool
-from maxstage._pure.summary.rating import has_place, is_finding, is_frame, kinds_of, rate, template
+from maxstage._pure.summary.rating import has_place, has_stem, is_finding, is_frame, kinds_of, rate, template
 from maxstage._pure.summary.signals import ERROR, FAILED, FATAL, FINDING, MAYBE, MENTION, NOTHING, WARNING
-from maxstage._pure.summary.terminal import clip, plain
+from maxstage._pure.summary.terminal import PIECE, clip, plain
 from maxstage.humanize import counted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from maxstage._pure.summary.pool import Key
 
 BLOCK = 256 * 1024
@@ -97,9 +99,12 @@ class Summary:
         self._last: list[Row] = []
         self._sorts: dict[bytes, Sort] = {}
         self._looked_at = 0
-        # These two remember what would be found out again.
+        # These remember what would be found out again.
         self._rated: dict[bytes, Rated] = {}
         self._idle: set[bytes] = set()
+        self._spent: set[bytes] = set()
+        self._stemless: set[bytes] = set()
+        self._stemmed: set[bytes] = set()
 
     def feed(self, data: bytes) -> None:
         """Take in the next part of the text."""
@@ -122,14 +127,37 @@ class Summary:
         if is_looked_at:
             self._look_at(block)
         done = 0
-        for index, kind in enumerate(block.kinds):
+        for index in range(len(block.lines)) if is_looked_at else self._with_stems(block):
+            kind = block.kinds[index]
             if kind in self._idle:
                 continue
             self._follow(block, done, index)
+            if kind in self._spent and self._trail is None and len(block.lines[index]) <= PIECE:
+                self._templates[self._rated[kind].template] += 1
+                self._last_error = block.number + index
+                done = index + 1
+                continue
             self._take_line(block, index, is_looked_at=is_looked_at)
             done = index + 1
         self._follow(block, done, block.ended)
         self._next = block.next()
+
+    def _with_stems(self, block: Block) -> "Iterator[int]":
+        """Give the indices of the lines that may have a signal."""
+        # A line has a stem only if it has one without its digits; and there are few kinds of lines without these.
+        without = block.text.translate(None, b"0123456789").split(b"\n")
+        for index in [index for index, line in enumerate(without) if line not in self._stemless]:
+            line = without[index]
+            if line in self._stemmed or b"\r" in line or len(line) > CACHED_LENGTH:
+                yield index
+            elif has_stem(line.lower()):
+                self._stemmed.add(line)
+                yield index
+            else:
+                self._stemless.add(line)
+        for known in (self._stemless, self._stemmed):
+            if len(known) > CACHED:
+                known.clear()
 
     def _keep_ends(self, block: Block) -> None:
         """Keep the first lines, and the last so far."""
@@ -177,6 +205,7 @@ class Summary:
             if len(kind) <= CACHED_LENGTH:
                 if len(self._rated) >= CACHED:
                     self._rated.clear()
+                    self._spent.clear()
                 self._rated[kind] = known
         return known
 
@@ -221,20 +250,33 @@ class Summary:
         """
         worth = max(WORTH[matters], WORTH_OF_TALLY if rated.is_tally else 0)
         rank = _count(self._templates, rated.template)
+        fresh = worth * 5 // (4 + rank)
+        if matters >= FINDING:
+            self._trail = None
+        if fresh < LEAST:
+            # Nobody will ask how many were like this one.
+            if matters >= FINDING:
+                self._last_error = row.key[0]
+                self._spend(block, at, rated)
+            return fresh
         # Names of tests, and places, that differ in digits are different things.
         is_exact = matters == FAILED or rated.is_tally or has_place(row.text.lower())
         alike = _count(self._alike, (row.text if is_exact else kinds_of(row.text))[:ALIKE_WITHIN])
-        fresh = worth * 5 // (4 + rank)
         score = fresh if alike == 1 else fresh // (2 * alike)
         if matters < FINDING:
             return score
-        self._trail = None
         if rank <= FOLLOWED and alike <= FOLLOWED_ALIKE:
             if alike == 1:
                 self._look_back(block, at, score)
             self._trail = context.Trail(score, fresh)
         self._last_error = row.key[0]
         return score
+
+    def _spend(self, block: Block, at: tuple[int, int], rated: Rated) -> None:
+        """Remember a kind of errors of which there were so many that they are only counted."""
+        kind, line = block.kinds[at[0]], block.lines[at[0]]
+        if self._rated.get(kind) is rated and not at[1] and b"\r" not in line and len(line) <= PIECE:
+            self._spent.add(kind)
 
     def _look_back(self, block: Block, at: tuple[int, int], score: int) -> None:
         index, back = at
@@ -301,6 +343,9 @@ class Summary:
             _first=list(self._first),
             _last=list(self._last),
             _sorts={sort: copy(known) for sort, known in self._sorts.items()},
+            # What is spent is so by the counts, and is looked up among the rated.
+            _rated=dict(self._rated),
+            _spent=set(self._spent),
         )
         return other
 

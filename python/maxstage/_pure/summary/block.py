@@ -1,5 +1,6 @@
 """A part of the text, as lines; the rules are told in ``rust/src/summary/block.rs``."""
 
+from functools import cached_property
 from typing import NamedTuple
 
 from maxstage._pure.summary.rating import kinds_of
@@ -33,18 +34,22 @@ class Block:
     """Lines that were fed, and those right before them."""
 
     def __init__(self, data: bytes, number: int, part: int, before: list[bytes], *, is_last: bool) -> None:
-        text = plain(data)
-        self.lines = text.split(b"\n")
-        self.kinds = kinds_of(text).split(b"\n")
+        self.text = plain(data)
+        self.lines = self.text.split(b"\n")
         self.ended = len(self.lines) - 1
         """How many of the lines are complete: those that a newline ends, and the last of the text."""
         if not self.lines[-1]:
-            del self.lines[-1], self.kinds[-1]
+            del self.lines[-1]
         elif is_last:
             self.ended += 1
         self.number = number
         self._part = part
         self._before = before
+
+    @cached_property
+    def kinds(self) -> list[bytes]:
+        """The kinds of the lines; most blocks are never asked for them."""
+        return kinds_of(self.text).split(b"\n")[: len(self.lines)]
 
     def first_part(self, index: int) -> int:
         """Return which part of its line a line of the block begins with: the first may have begun before it."""

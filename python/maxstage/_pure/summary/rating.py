@@ -90,7 +90,7 @@ _PLACE = re.compile(
 _LIBRARY = re.compile("|".join(re.escape(name) for name in LIBRARIES).encode())
 _DETAIL = re.compile("|".join(re.escape(name) for name in DETAILS).encode())
 _DIGITS = bytes.maketrans(b"23456789", b"11111111")
-_HALVINGS = ((b"10", b"1"), (b"01", b"1"), (b"11", b"1"), (b"00", b"0"))
+_HALVINGS = ((b"11", b"1"), (b"10", b"1"), (b"01", b"1"), (b"11", b"1"), (b"00", b"0"))
 _COMMON = re.compile(rb"(?<![^ \t])[^ \t0-9'\"`/=\\\x80-\xff]+(?![^ \t])")
 
 
