@@ -223,6 +223,37 @@ def test_the_last_line_is_rated_though_nothing_ends_it():
     assert b"fatal: out of space" in text
 
 
+def test_frames_of_a_recursion_leave_room():
+    frames = ['  File "tree.py", line 3, in depth', "    return 1 + max(depth(c) for c in tree)"] * 300
+    stack = [
+        "Traceback (most recent call last):",
+        '  File "job.py", line 9, in job',
+        *frames,
+        "RecursionError: too deep",
+    ]
+    text = shown(among(["error: the first one", "  --> src/main.rs:3:9", "", *stack]), 1500)
+    for fact in (
+        "--> src/main.rs:3:9",
+        '"job.py", line 9, in job',
+        '"tree.py", line 3',
+        "RecursionError: too deep",
+    ):
+        assert fact in text
+    assert text.count('"tree.py", line 3') < 12
+
+
+def test_tests_that_passed_and_other_entries_are_no_context():
+    cases = [f"test_case_{n} ... {'FAIL' if n == 50 else 'ok'}" for n in range(100)]
+    entries = [f"2026-01-01 12:00:{n:02} job.py:{n} fine" for n in range(60)]
+    entries[30:30] = ["2026-01-01 12:00:30 ERROR it broke", '  File "job.py", line 7']
+    text = shown(among([*cases, *entries]), 900)
+    assert "test_case_50 ... FAIL" in text
+    assert "test_case_51 ... ok" not in text
+    assert "ERROR it broke" in text
+    assert '"job.py", line 7' in text
+    assert "job.py:35 fine" not in text
+
+
 def test_no_colour_is_left_open():
     red = [f"\x1b[31mline {n} of the report, which goes on and on\x1b[0m" for n in range(999)]
     for limit in (100, 500, 2000):

@@ -59,6 +59,8 @@ const LEAST: u64 = 8;
 /// Errors of one sort, and like one another, whose neighbours are looked at.
 const FOLLOWED: u64 = 20;
 const FOLLOWED_ALIKE: u64 = 8;
+/// Lines within which the next frame is of the same stack.
+const SAME_STACK: u64 = 4;
 
 fn worth(matters: Matters) -> u64 {
     match matters {
@@ -132,6 +134,7 @@ pub struct Summary {
     alike: Counts,
     trail: Option<Trail>,
     last_error: u64,
+    last_frame: Option<u64>,
     first: Vec<Seen>,
     first_bytes: usize,
     last: Vec<Seen>,
@@ -157,6 +160,7 @@ impl Summary {
             alike: HashMap::new(),
             trail: None,
             last_error: 0,
+            last_frame: None,
             first: Vec::new(),
             first_bytes: 0,
             last: Vec::new(),
@@ -280,9 +284,10 @@ impl Summary {
         let mut matters = rating.matters;
         if is_frame {
             matters = Matters::Nothing;
-            if self.trail.is_none() {
+            if self.trail.is_none() && self.last_frame.is_none_or(|last| row.key.0 > last + SAME_STACK) {
                 self.blame(block, index);
             }
+            self.last_frame = Some(row.key.0);
         } else if matters == Matters::Nothing && is_looked_at && is_finding(&kind) {
             matters = Matters::Finding;
         }

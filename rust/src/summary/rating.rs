@@ -7,7 +7,9 @@ use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 
-use super::signals::{COUNTED, DETAILS, DOMAINS, LEVELS, LIBRARIES, Matters, NEGATIONS, SIGNALS, STEMS};
+use super::signals::{
+    COUNTED, DETAILS, DOMAINS, FINE, LEVELS, LIBRARIES, Matters, NEGATIONS, SIGNALS, STEMS,
+};
 use super::terminal::is_space;
 
 /// Bytes of a line in which its level stands.
@@ -144,20 +146,25 @@ pub(super) fn place_of(line: &[u8], at: usize) -> usize {
     line.len()
 }
 
-/// Returns the words of a line that lines of its sort have in common: none with a number, a quote or a path.
+/// Returns the words of a line that lines of its sort have in common: none with a number, a quote or a path. Where there
+/// are no such words (in JSON, say), these are the fields without a number; and a line without such a field is a sort
+/// of its own.
 pub(super) fn template(kind: &[u8]) -> Vec<u8> {
-    let differs = |byte: &u8| byte.is_ascii_digit() || !byte.is_ascii() || b"'\"`/=\\".contains(byte);
     let kind = kind.get(..TEMPLATE_WITHIN).unwrap_or(kind);
-    let words =
-        kind.split(|byte| is_space(*byte)).filter(|word| !word.is_empty() && !word.iter().any(differs));
-    let mut template = Vec::new();
-    for (number, word) in words.take(WORDS_OF_TEMPLATE).enumerate() {
-        if number > 0 {
-            template.push(b' ');
-        }
-        template.extend_from_slice(word);
+    let differs = |byte: &u8| byte.is_ascii_digit() || !byte.is_ascii() || b"'\"`/=\\".contains(byte);
+    let words = kind.split(|byte| is_space(*byte)).filter(|word| !word.iter().any(differs));
+    let template = joined(words);
+    if !template.is_empty() {
+        return template;
     }
-    template
+    let fields = kind.split(|byte| is_space(*byte) || *byte == b',');
+    let template = joined(fields.filter(|field| !field.iter().any(u8::is_ascii_digit)));
+    if template.is_empty() { kind.to_vec() } else { template }
+}
+
+fn joined<'a>(words: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+    let words: Vec<_> = words.filter(|word| !word.is_empty()).take(WORDS_OF_TEMPLATE).collect();
+    words.join(&b' ')
 }
 
 /// Whether there may be a signal in a line, or a frame.
@@ -360,6 +367,42 @@ fn level_of(before: &[u8], word: &[u8], after: &[u8]) -> Option<(Matters, &'stat
     LEVELS.iter().find_map(find).filter(|_| is_level)
 }
 
+/// Whether a line is an entry of a log, by the date or time that it begins with.
+pub(super) fn begins_with_time(line: &[u8]) -> bool {
+    let digits = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let is_separator = |byte: Option<&u8>| byte.is_some_and(|byte| b"-/:.".contains(byte));
+    // 2026-01-31, 12:30:59, 31/01/2026
+    let numbers =
+        line.strip_prefix(b"[").or(line.strip_prefix(b"(")).or(line.strip_prefix(b"<")).unwrap_or(line);
+    let first = digits(numbers);
+    let rest = numbers.get(first + 1..).unwrap_or_default();
+    let second = digits(rest);
+    let is_date = (1..=4).contains(&first)
+        && is_separator(numbers.get(first))
+        && (1..=2).contains(&second)
+        && is_separator(rest.get(second))
+        && rest.get(second + 1).is_some_and(u8::is_ascii_digit);
+    // Jan 31 12:
+    let is_digit = |at: usize| line.get(at).is_some_and(u8::is_ascii_digit);
+    let is_syslog = line.first().is_some_and(u8::is_ascii_uppercase)
+        && (1..3).all(|at| line.get(at).is_some_and(u8::is_ascii_lowercase))
+        && [3, 6].iter().all(|at| line.get(*at) == Some(&b' '))
+        && (is_digit(4) || line.get(4) == Some(&b' '))
+        && [5, 7, 8].iter().all(|at| is_digit(*at))
+        && line.get(9) == Some(&b':');
+    // E0131 12
+    let is_glog = matches!(line, [b'D' | b'E' | b'F' | b'I' | b'V' | b'W', rest @ ..]
+        if digits(rest) == 4 && rest.get(4) == Some(&b' ') && rest.get(5).is_some_and(u8::is_ascii_digit));
+    is_date || is_syslog || is_glog
+}
+
+/// Whether a line in lower case says that a test passed.
+pub(super) fn is_fine(low: &[u8]) -> bool {
+    let text = trim_start(low);
+    let end = text.iter().rposition(|byte| !is_space(*byte)).map_or(0, |at| at + 1);
+    text[..end].ends_with(b"... ok") || FINE.iter().any(|sign| text[..end].starts_with(sign.as_bytes()))
+}
+
 /// Whether a line has a level of its own, and so is no part of an error before it.
 pub(super) fn starts_entry(line: &[u8]) -> bool {
     level_word(line).is_some_and(|(_, word)| !matches!(word, "note" | "help"))
@@ -393,7 +436,8 @@ fn trim_start(text: &[u8]) -> &[u8] {
 
 /// Whether a line without any of the words is what a linter found: it begins with its code, or a place.
 pub(super) fn is_finding(kind: &[u8]) -> bool {
-    begins_with_code(kind) || begins_with_place(trim_start(kind))
+    let is_entry = matches!(kind, [b'D' | b'I' | b'V' | b'W', b'1', b' ', b'1', b':', ..]);
+    !is_entry && (begins_with_code(kind) || begins_with_level(kind) || begins_with_place(trim_start(kind)))
 }
 
 /// `F401 x imported but unused`
@@ -404,6 +448,13 @@ fn begins_with_code(kind: &[u8]) -> bool {
     };
     let rest = rest.strip_prefix(b":").unwrap_or(rest);
     matches!(rest, [b' ', next, ..] if *next != b' ')
+}
+
+/// `03-17 16:13:38.811  1702  2395 E ActivityManager: `
+fn begins_with_level(kind: &[u8]) -> bool {
+    let len = kind.iter().take_while(|byte| b"01 .:-".contains(byte)).count();
+    let is_number = matches!(kind.first(), Some(b'0' | b'1'));
+    is_number && matches!(&kind[len..], [b'E' | b'F', b' ', next, ..] if next.is_ascii_alphabetic())
 }
 
 /// `src/x.c:12:3: note`, `x.cs(3,7): note`

@@ -36,6 +36,7 @@ WORTH_OF_RARITY = 40
 RARE = 3
 LEAST = 8
 FOLLOWED, FOLLOWED_ALIKE = 20, 8
+SAME_STACK = 4
 
 _RUNS = re.compile(rb"[0-9]+|[^0-9]+")
 
@@ -94,6 +95,7 @@ class Summary:
         self._alike: dict[bytes, int] = {}
         self._trail: context.Trail | None = None
         self._last_error = 0
+        self._last_frame = -SAME_STACK
         self._first: list[Row] = []
         self._first_bytes = 0
         self._last: list[Row] = []
@@ -227,8 +229,9 @@ class Summary:
         matters = rated.matters
         if rated.is_frame:
             matters = NOTHING
-            if self._trail is None:
+            if self._trail is None and row.key[0] > self._last_frame + SAME_STACK:
                 self._blame(block, index)
+            self._last_frame = row.key[0]
         elif not matters and is_looked_at and rated.is_finding:
             matters = FINDING
         followed = self._step(row) if matters < FINDING else 0

@@ -1,9 +1,18 @@
 """The lines around an error; the rules are told in ``rust/src/summary/context.rs``."""
 
-from maxstage._pure.summary.rating import has_place, is_detail, is_library, starts_entry
+from maxstage._pure.summary.rating import (
+    begins_with_time,
+    has_place,
+    is_detail,
+    is_fine,
+    is_library,
+    starts_entry,
+)
 
 BEFORE = 12
 AFTER = 40
+SEEN = 8
+ENTRIES = 2
 NEAR = 6
 """Lines from an error up to which one that names no place may follow a blank line."""
 
@@ -11,6 +20,10 @@ NEAR = 6
 def before(score: int, distance: int, line: bytes) -> int:
     """Return how much a line matters that stands `distance` lines before an error."""
     low = line.lower()
+    if is_fine(low):
+        return 0
+    if starts_entry(line) or begins_with_time(line):
+        return score * 15 // (100 * distance) if distance <= 2 else 0  # noqa: PLR2004
     if has_place(low):
         return score * (30 if is_library(low) else 75) // (90 + 10 * distance)
     if distance <= 2:  # noqa: PLR2004
@@ -25,13 +38,8 @@ class Trail:
         self._score = score
         self._first_place = first_place
         self._distance = self._blanks = self._places = self._libraries = 0
+        self._seen: tuple[bytes, ...] = ()
         self.is_over = False
-
-    def copy(self) -> "Trail":
-        """Return one that goes its own way."""
-        other = Trail(self._score, self._first_place)
-        other.__dict__.update(self.__dict__)
-        return other
 
     def follow(self, line: bytes) -> int:
         """Return how much the next line matters."""
@@ -40,12 +48,16 @@ class Trail:
         if not line.strip(b" \t"):
             self._blanks += 1
             return 0
-        if starts_entry(line):
+        low = line.lower()
+        if starts_entry(line) or is_fine(low):
             self.is_over = True
             return 0
-        low = line.lower()
-        if has_place(low):
-            return self._place(low)
+        if begins_with_time(line):
+            self.is_over = self._distance >= ENTRIES
+            return self._score * 30 // (60 + 60 * self._distance)
+        return self._place(low) if has_place(low) else self._other(line, low)
+
+    def _other(self, line: bytes, low: bytes) -> int:
         if self._blanks and self._distance > NEAR and line[0] not in b" \t":
             self.is_over = True
             return 0
@@ -54,6 +66,10 @@ class Trail:
         return self._score * 60 // (80 + 20 * self._distance + 60 * self._blanks)
 
     def _place(self, low: bytes) -> int:
+        if low in self._seen:
+            # One function calls itself: the same frames, over and over.
+            return self._score // 16
+        self._seen = (*self._seen, low)[-SEEN:]
         if is_library(low):
             self._libraries += 1
             return self._first_place * 40 // (100 + 15 * self._libraries)

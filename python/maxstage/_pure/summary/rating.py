@@ -8,6 +8,7 @@ from maxstage._pure.summary.signals import (
     DOMAINS,
     ERROR,
     FATAL,
+    FINE,
     LEVELS,
     LIBRARIES,
     MAYBE,
@@ -91,15 +92,20 @@ _LIBRARY = re.compile("|".join(re.escape(name) for name in LIBRARIES).encode())
 _DETAIL = re.compile("|".join(re.escape(name) for name in DETAILS).encode())
 _DIGITS = bytes.maketrans(b"23456789", b"11111111")
 _HALVINGS = ((b"11", b"1"), (b"10", b"1"), (b"01", b"1"), (b"11", b"1"), (b"00", b"0"))
+_FIELDS = re.compile(rb"(?<![^ \t,])[^ \t,0-9]+(?![^ \t,])")
 _COMMON = re.compile(rb"(?<![^ \t])[^ \t0-9'\"`/=\\\x80-\xff]+(?![^ \t])")
-
-
 _CODE = re.compile(rb"[ \t]*(?:[01][ \t]*\|(?:[ \t]|\Z)|[01][ \t]*[+-][ \t]|[+-][ \t]{4})")
 _CODE_END = (b";", b"{", b"(", b"\\", b"):", b"&&", b"||")
 _FINDING = re.compile(
-    rb"[A-Z]{1,4}1:? [^ ]|[ \t]*[^ \t:=(]*[a-z_/]\.[a-z]{1,5}(?::1(?::1)?:?(?: |\Z|in )|\(1(?:,1)?\))"
+    rb"[A-Z]{1,4}1:? [^ ]|[01][01 .:-]*[EF] [A-Za-z]"
+    rb"|[ \t]*[^ \t:=(]*[a-z_/]\.[a-z]{1,5}(?::1(?::1)?:?(?: |\Z|in )|\(1(?:,1)?\))"
 )
+_TIME = re.compile(
+    rb"[\[(<]?[0-9]{1,4}[-/:.][0-9]{1,2}[-/:.][0-9]|[A-Z][a-z]{2} [ 0-9][0-9] [0-9]{2}:|[DEFIVW][0-9]{4} [0-9]"
+)
+_FINE = tuple(sign.encode() for sign in FINE)
 _FRAME = re.compile(rb"[ \t]+(?:at [^ ]+.*[(:]|from [^ ]+:1|File \")")
+_HARMLESS_ENTRY = re.compile(rb"[DIVW]1 1:")
 
 
 def _is_code(kind: bytes) -> bool:
@@ -119,8 +125,14 @@ def kinds_of(text: bytes) -> bytes:
 
 
 def template(kind: bytes) -> bytes:
-    """Return the words of a line that lines of its sort have in common: none with a number, a quote or a path."""
-    return b" ".join(_COMMON.findall(kind[:TEMPLATE_WITHIN])[:WORDS_OF_TEMPLATE])
+    """Return the words of a line that lines of its sort have in common: none with a number, a quote or a path.
+
+    Where there are no such words (in JSON, say), these are the fields without a number; and a line without such a field
+    is a sort of its own.
+    """
+    within = kind[:TEMPLATE_WITHIN]
+    words = _COMMON.findall(within) or _FIELDS.findall(within) or [within]
+    return b" ".join(words[:WORDS_OF_TEMPLATE])
 
 
 def has_stem(low: bytes) -> bool:
@@ -150,7 +162,7 @@ def rate(kind: bytes) -> tuple[int, bool, int]:
 
 def is_finding(kind: bytes) -> bool:
     """Whether a line without any of the words is what a linter found: it begins with its code, or a place."""
-    return _FINDING.match(kind) is not None
+    return _FINDING.match(kind) is not None and not _HARMLESS_ENTRY.match(kind)
 
 
 def is_frame(kind: bytes) -> bool:
@@ -196,6 +208,17 @@ def is_library(low: bytes) -> bool:
 def is_detail(low: bytes) -> bool:
     """Whether a line says what was expected, or found."""
     return _DETAIL.search(low) is not None
+
+
+def begins_with_time(line: bytes) -> bool:
+    """Whether a line is an entry of a log, by the date or time that it begins with."""
+    return _TIME.match(line) is not None
+
+
+def is_fine(low: bytes) -> bool:
+    """Whether a line in lower case says that a test passed."""
+    text = low.strip(b" \t")
+    return text.endswith(b"... ok") or text.startswith(_FINE)
 
 
 def starts_entry(line: bytes) -> bool:

@@ -168,6 +168,19 @@ SIGNALS: dict[int, tuple[str, ...]] = {
         "panic",
         "assert",
         "assertion",
+        "abnormal~",
+        "break-in",
+        "retrying",
+        "connection lost",
+        "lost connection",
+        "unhealthy",
+        "back-off",
+        "evicted",
+        "insufficient",
+        "disconnected",
+        "closed unexpectedly",
+        "rolled back",
+        "overload~",
     ),
     WARNING: (
         "warn",
@@ -268,6 +281,18 @@ STEMS: tuple[str, ...] = (
     "nreach",
     "nsupp",
     "deprecated",
+    "abnormal",
+    "break-in",
+    "retrying",
+    "ion lost",
+    "lost con",
+    "nhealthy",
+    "ck-off",
+    "evicted",
+    "nsuffici",
+    "disconnec",
+    "rolled b",
+    "overload",
     "   at ",
     "\tat ",
     "\tfrom ",
@@ -379,6 +404,8 @@ DETAILS = (
     "diff:",
     "assert",
     ": in ",
-    "^^^",
 )
 """Lines near an error with one of these say what was expected, or found."""
+
+FINE = ("ok ", "✓", "✔", "√")
+"""What a test that passed begins with."""
