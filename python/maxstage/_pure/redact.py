@@ -169,6 +169,7 @@ class Redactor:
         self._at = 0
         self._spans: list[Span] = []
         self._masked = 0
+        self._next_end = -1
         # Up to where each rule has looked: an anchor in what it took for a value is no other one.
         self._looked_to: dict[_Rule, int] = {}
         self._runs_on = False
@@ -198,6 +199,7 @@ class Redactor:
 
     def _decide(self, *, whole: bool) -> bytes:
         until = len(self._buffer)
+        self._next_end = -1
         self._waiting = None
         if not whole:
             anchors = () if self._rules is None else self._rules.of_anchor
@@ -230,9 +232,9 @@ class Redactor:
                 continue
             until = start + rule.length
             end = min(until, len(self._buffer))
-            line_end = None if rule.block else _LINE_END.search(self._buffer, start, end)
-            if line_end is not None:
-                end = line_end.start()
+            line_end = end if rule.block else self._line_end(start)
+            if line_end < end:
+                end = line_end
             elif not whole and end < until:
                 self._waiting = until, not rule.block
                 return None
@@ -244,6 +246,14 @@ class Redactor:
         # Not before all have decided: what is undecided is looked at again.
         self._looked_to.update(looked)
         return found
+
+    def _line_end(self, start: int) -> int:
+        """Return where the line ends that `start` is in; the end of the buffer where that is not known."""
+        # Looked for once in a line, and not from each anchor.
+        if self._next_end < start:
+            found = _LINE_END.search(self._buffer, start)
+            self._next_end = len(self._buffer) if found is None else found.start()
+        return self._next_end
 
     def _advance(self, until: int) -> bytes:
         """Return what is before `until`, masked, and let go of it."""
