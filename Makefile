@@ -34,7 +34,7 @@ test: lint test-rust test-python ## Set up, and run every check
 $(VENV)/tools: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --group test --group lint
+	$(BIN)/python -m pip install --quiet --group test --group lint --group mcp
 	touch $@
 
 dist/built: $(SOURCES) $(VENV)/tools

@@ -101,3 +101,9 @@ def program(tmp_path) -> Program:
     """The program in a new project."""
     Store.init(tmp_path)
     return Program(tmp_path)
+
+
+@pytest.fixture
+def program_in() -> type[Program]:
+    """Gives the program in any folder."""
+    return Program

@@ -204,3 +204,17 @@ def test_a_command_is_what_the_table_says(name):
     command = app.get_command(None, name)
     assert command.help
     assert re.fullmatch(r"[A-Z][^\n]{1,60}\.", COMMANDS[name][1])
+
+
+# Tools of the MCP server
+
+
+def test_tools_are_one_table():
+    from maxstage.mcp.tools import PERMITTED, TOOLS
+
+    assert list(table_in("agents.md", "| tool |")) == list(TOOLS)
+    assert choices("mcp", "--allow") == PERMITTED
+    for name, tool in TOOLS.items():
+        assert tool.name == name
+        # Clients cut longer ones, and every session pays for them.
+        assert len(tool.description) < 400

@@ -240,6 +240,8 @@ def test_the_fast_path_does_without_the_command_line_library(program):
         ["stage", "--compress=zstd"],
         ["exec", "true"],
         ["exec", "--dir", ".", "-o", "json", "true"],
+        ["mcp"],
+        ["mcp", "--dir", ".", "--allow", "exec"],
     ):
         subprocess.run(
             [sys.executable, "-c", code, *args], input=b"x", check=True, cwd=program.folder, stdout=-3
@@ -322,3 +324,18 @@ def test_searching(program, verb, args):
         re.sub(rb"state:[0-9a-f]{16}", b"", part) for part in long[1:]
     ]
     assert short[0] == long[0]
+
+
+def test_mcp(program):
+    ask = b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}\n'
+    for args in (
+        [],
+        ["--allow", "exec"],
+        ["--dir", "."],
+        ["--dir", "/nope"],
+        ["--allow", "x"],
+        ["x"],
+        ["--help"],
+    ):
+        long, short = both(program, "mcp", *args, stdin=ask)
+        assert short == long, args

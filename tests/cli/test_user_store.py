@@ -9,7 +9,6 @@ import sys
 import pytest
 
 import maxstage
-from conftest import Program
 from helpers import NOBODY
 from maxstage import Store
 
@@ -29,18 +28,18 @@ def home(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def outside(home, tmp_path) -> Program:
+def outside(home, tmp_path, program_in):
     """The program in a folder outside of any project."""
     folder = tmp_path / "outside"
     folder.mkdir()
-    return Program(folder)
+    return program_in(folder)
 
 
 @pytest.fixture
-def inside(home, tmp_path) -> Program:
+def inside(home, tmp_path, program_in):
     """The program in a project."""
     Store.init(tmp_path / "inside")
-    return Program(tmp_path / "inside")
+    return program_in(tmp_path / "inside")
 
 
 def place(home):

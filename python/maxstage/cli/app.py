@@ -30,6 +30,7 @@ COMMANDS = {
     "unstage": ("unstage", "Delete staged data."),
     "exec": ("exec", "Run a command with bounded output."),
     "truncate": ("truncate", "Cut text to a size and keep the full text."),
+    "mcp": ("mcp", "Serve agents by the Model Context Protocol."),
     "run": ("run", "Run a workflow."),
     "validate": ("validate", "Check a workflow file."),
     "template": ("template", "Print a workflow to start from."),

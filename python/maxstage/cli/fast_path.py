@@ -28,19 +28,16 @@ def run(args: "Sequence[str]") -> int | None:
     - ``retrieve TOKEN... [--head N | --tail N | --lines A:B] [--dir DIR]``
     - ``search WHAT... [PATTERN]`` and ``count WHAT... [PATTERN]`` with the options of `_LOOK`
     - ``exec [--agent] [--dir DIR] [-o text|json] [--] CMD [ARG...]``
+    - ``mcp [--dir DIR] [--allow exec]``
     """
     # Completion in a shell asks by the environment.
     if any(name.endswith("_COMPLETE") for name in os.environ):
         return None
-    if args[:1] == ["stage"]:
-        return _stage(args[1:])
-    if args[:1] == ["retrieve"]:
-        return _retrieve(args[1:])
-    if args[:1] == ["exec"]:
-        return _execute(args[1:])
-    if args[:1] in (["search"], ["count"]):
-        return _look(args[0], args[1:])
-    return None
+    verb = args[0] if args else ""
+    if verb in _LOOK:
+        return _look(verb, args[1:])
+    quick = _QUICK.get(verb)
+    return None if quick is None else quick(args[1:])
 
 
 def _stage(args: "Sequence[str]") -> int | None:
@@ -175,6 +172,26 @@ def _execute(args: "Sequence[str]") -> int | None:
     limits = limits_of(store, {}, LIMITS if agent else None)
     return execute(argv, store, limits, output=output, keep=keep, agent=agent)
 
+
+def _serve(args: "Sequence[str]") -> int | None:
+    parsed = _parse(args, {"--allow": "allow"} | _DIR)
+    if parsed is None or parsed[1]:
+        return None
+    from maxstage.cli.process import catch_signals
+    from maxstage.cli.serving import Serving, serve
+    from maxstage.mcp.tools import PERMITTED
+
+    allow = [parsed[0]["allow"]] if "allow" in parsed[0] else []
+    if not all(name in PERMITTED for name in allow):
+        return None
+    _import("maxstage.mcp.server")
+    _import("maxstage.mcp.stdio")
+    catch_signals()
+    serve(Serving(parsed[0].get("dir"), allow=allow))
+    return 0
+
+
+_QUICK = {"stage": _stage, "retrieve": _retrieve, "exec": _execute, "mcp": _serve}
 
 _OUTPUTS = ("text", "json")
 _AGENT = {"--agent": ("agent", True)}

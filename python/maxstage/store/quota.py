@@ -1,5 +1,7 @@
 """The quota: how much may be written, known while the data streams in."""
 
+import time
+
 from maxstage.errors import QuotaExceeded
 from maxstage.interrupts import Deferred
 
@@ -11,6 +13,13 @@ if TYPE_CHECKING:
 
 _PATIENCE = 1.0
 """Seconds to wait for another process that is changing items: as a rule it takes less than one."""
+
+_FASTEST = 2 * 1024**3
+"""Bytes that all processes together may write in a second: faster than disks are. Who was far enough from the limit a
+moment ago still is within it, and need not look at each file again: that takes a millisecond for a thousand items."""
+
+_seen: "dict[str, tuple[float, int]]" = {}
+"""When the usage of a place was looked at last, by the monotonic clock, and what it was."""
 
 
 class Quota:
@@ -58,7 +67,7 @@ class Quota:
         if self._is_over(writer):
             raise self.exceeded(writer)
         most = self._settings.max_store_bytes
-        if most is None:
+        if most is None or self._is_far(writer.stored_size):
             return
         # A storage may learn of what is written only later: what `check_published` will see counts as well.
         to_be = self._storage.usage(published=True) + writer.stored_size
@@ -72,8 +81,14 @@ class Quota:
             QuotaExceeded: Somebody else has published meanwhile.
         """
         most = self._settings.max_store_bytes
-        if most is not None and self._storage.usage(published=True) + writer.stored_size > most:
-            raise self.exceeded(writer)
+        if most is None:
+            return
+        if not self._is_far(writer.stored_size):
+            if self._storage.usage(published=True) + writer.stored_size > most:
+                raise self.exceeded(writer)
+        elif self._storage.place in _seen:
+            when, used = _seen[self._storage.place]
+            _seen[self._storage.place] = when, used + writer.stored_size
 
     def make_room(self, writer: "core.Writer", *, more: int = 0) -> bool:
         """Sweep what has expired, and what dead writers left; return whether there is room for `more` bytes then."""
@@ -85,6 +100,14 @@ class Quota:
         sweep(self._storage, orphan_seconds=DEAD_SECONDS, patience=_PATIENCE)
         self._leased = 0
         return self._storage.usage() + more <= most
+
+    def _is_far(self, more: int) -> bool:
+        """Whether the store was seen so far from its limit that it can't have reached it by now, with `more` bytes."""
+        most, seen = self._settings.max_store_bytes, _seen.get(self._storage.place)
+        if most is None or seen is None:
+            return most is None
+        when, used = seen
+        return used + more + (time.monotonic() - when) * _FASTEST < most
 
     def _is_over(self, writer: "core.Writer", more: int = 0) -> bool:
         return self._most is not None and writer.byte_size + more > self._most
@@ -109,8 +132,10 @@ class Quota:
         allowed = self._step
         if self._most is not None:
             allowed = min(allowed, self._most - writer.byte_size)
-        if settings.max_store_bytes is not None:
-            left = settings.max_store_bytes - self._storage.usage()
+        if settings.max_store_bytes is not None and not self._is_far(self._step):
+            used = self._storage.usage()
+            _seen[self._storage.place] = time.monotonic(), used
+            left = settings.max_store_bytes - used
             # What will be compressed may be more than the room that it takes; `check` has the last word.
             allowed = allowed if compress and left > 0 else min(allowed, left)
         return max(0, allowed)
