@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from helpers import FOREVER, Gate, bash, end, is_running, lines_of, wait_until
+from helpers import FOREVER, Gate, bash, end, is_running, lines_of, wait_until, wait_until_gone
 from maxstage import WorkflowError
-from maxstage.workflow.run.folder import import_run, list_runs, runs_folder
+from maxstage.workflow.run.folder import find_runs, import_run, list_runs, runs_folder
 from maxstage.workflow.run.results import TaskResult
 from maxstage.workflow.run.state import RunState
 from maxstage.workflow.run.tables import VERSION
@@ -317,7 +317,8 @@ def facts_of(store, run_id):
         state.close()
 
 
-def test_what_a_killed_run_left_running_is_ended_before_it_is_done_again(program, store):
+def killed_at_a_gate(program):
+    """Kill a run whose task has written its process id to `pids`, and would not end at SIGTERM; return that id."""
     gate = Gate(program.folder)
     (program.folder / "flow.yaml").write_text(
         "name: x\nversion: 1\ntasks:\n"
@@ -328,10 +329,34 @@ def test_what_a_killed_run_left_running_is_ended_before_it_is_done_again(program
     child.kill()
     child.communicate()
     (pid,) = lines_of(program.folder / "pids")
-    assert is_running(pid)
+    return pid
+
+
+def test_a_killed_run_leaves_nothing_running(program):
+    wait_until_gone(killed_at_a_gate(program))
     (program.folder / "go").touch()
-    program("run", "flow.yaml", "--resume")
-    assert not is_running(pid)
+    assert program("run", "flow.yaml", "--resume").returncode == 0
+    assert len(lines_of(program.folder / "pids")) == 2
+
+
+def test_what_a_killed_run_left_running_is_ended_before_it_is_done_again(program, store):
+    """As an older version left it, or a system without a shell: there nobody watches over a command."""
+    killed_at_a_gate(program)
+    ((run_id, _),) = find_runs(runs_folder(store))
+    gate = Gate(program.folder, "left")
+    left = subprocess.Popen(
+        ["bash", "-c", f"trap '' TERM; {gate.wait}"],
+        env={**os.environ, "MAX_RUN": run_id},
+        start_new_session=True,
+    )
+    try:
+        gate.reached()
+        (program.folder / "go").touch()
+        assert program("run", "flow.yaml", "--resume").returncode == 0
+        assert not is_running(left.pid)
+    finally:
+        left.kill()
+        left.wait()
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "", "x" * 200, "a\n"])
