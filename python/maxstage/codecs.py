@@ -1,20 +1,20 @@
-"""The codecs: how an item's data may be compressed. Each is read by a program that everybody has.
+"""The codecs that can compress an item's data. Each format can be read with a common program.
 
-A codec is a line here, ``rust/src/codec/NAME.rs`` with its line in ``mod.rs``, and ``_pure/codec/NAME.py``.
+To add one, add a line here, ``rust/src/codec/NAME.rs`` with a line in ``mod.rs``, and ``_pure/codec/NAME.py``.
 """
 
 NONE = "none"
 
 DEFAULT = "gzip"
-"""What "compress" means where no codec is named: every machine has gunzip."""
+"""What "compress" means if no codec is named: every machine has gunzip."""
 
 
 class Codec:
-    """What is to be known of a codec, but for its code.
+    """The properties of a codec.
 
     Attributes:
-        extension: What the name of a data file ends in that it made.
-        tells_lines: Whether the file itself tells its newlines; else the item's metadata has an index of them.
+        extension: The suffix of its data files.
+        tells_lines: Whether the file records its newlines; otherwise the item's metadata has an index of them.
         about: What it is, in a few words.
     """
 
@@ -35,14 +35,14 @@ CODECS = {
 
 
 def codec_named(value: "bool | str | None") -> str:
-    """Return the codec that a setting or an option asks for.
+    """Return the name of the codec that a setting or an option asks for.
 
     Args:
         value: A codec's name; true for the default one; false or None for none.
 
     Raises:
         ValueError: There is no codec of this name.
-        TypeError: It is no name.
+        TypeError: `value` is not a name.
 
     >>> codec_named(True), codec_named(False), codec_named("zstd")
     ('gzip', 'none', 'zstd')

@@ -1,13 +1,14 @@
-"""What callers give the store, checked."""
+"""Checks of the arguments that callers pass to the store."""
 
 from maxstage.errors import wrong_type
 
 
 def check_count(name: str, value: object, *, least: int) -> None:
-    """Check an argument that is a number, or None.
+    """Check that an argument is a whole number of at least `least`, or None.
 
     Raises:
-        TypeError, ValueError: It is not, or it is too small.
+        TypeError: It is neither a whole number nor None.
+        ValueError: It is too small.
     """
     if value is None:
         return
@@ -18,10 +19,10 @@ def check_count(name: str, value: object, *, least: int) -> None:
 
 
 def check_flag(name: str, value: object) -> None:
-    """Check an argument that is true or false.
+    """Check that an argument is true or false.
 
     Raises:
-        TypeError: It is not.
+        TypeError: It is neither.
     """
     if not isinstance(value, bool):
         raise wrong_type(name, value, "true or false")

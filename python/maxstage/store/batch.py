@@ -1,4 +1,4 @@
-"""Staging many items at once: where they must survive power loss, they wait for the disk together."""
+"""Staging many items at once: if they must survive power loss, they are flushed to disk together."""
 
 import itertools
 import os
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from maxstage.store.storage.protocol import Storage
 
 _AT_ONCE = 250
-"""Items that wait for the disk together, at most: each is open until then."""
+"""The most items flushed together: each stays open until then."""
 
 _END: "Any" = object()
-"""In the place of data, after the last."""
+"""Marks the end of the data."""
 
 
 def publish_many(
@@ -30,20 +30,20 @@ def publish_many(
     *,
     sync: bool,
 ) -> "list[Item]":
-    """Publish each of `data` as an item; where one fails, none is left.
+    """Publish each element of `data` as an item; if one fails, none is left.
 
     Args:
-        storage: Where they are to lie.
+        storage: Where the items go.
         data: What to stage.
-        new_draft: Makes a draft that does not wait for the disk by itself.
-        finalize: Finalizes a draft, with what is to be known of it.
-        sync: Whether to wait for the disk.
+        new_draft: Makes a draft that doesn't flush itself to disk.
+        finalize: Finalizes a draft, with its metadata.
+        sync: Whether to wait until they are on disk.
     """
     published: list[Item] = []
     if isinstance(data, bytes | bytearray | memoryview | str) or not hasattr(data, "__iter__"):
         raise wrong_type("data", data, "several things to stage, like a list of bytes")
     rest = iter(data)
-    # Each takes two descriptors, and half of those that a process may have are left to others.
+    # Each takes two descriptors; use at most half of those that the process can have.
     at_once = max(1, min(_AT_ONCE, os.sysconf("SC_OPEN_MAX") // 4))
     with Deferred() as signals:
         try:

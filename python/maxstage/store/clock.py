@@ -1,6 +1,6 @@
-"""Times as the metadata writes them: ISO 8601 in UTC, whole seconds (``jq``'s ``fromdate`` takes no others).
+"""Times as the metadata has them: ISO 8601 in UTC, whole seconds (``jq``'s ``fromdate`` accepts nothing else).
 
-`datetime` would cost start-up time that the hot commands don't have.
+`datetime` is not used since importing it would slow down the start of hot commands.
 """
 
 import time
@@ -13,23 +13,23 @@ _EPOCH_DAYS = 719162
 """Days from 0001-01-01 to 1970-01-01 in the Gregorian calendar."""
 
 _MOST = 2**63 - 1
-"""Nanoseconds of the last moment that 63 bits can tell: in the year 2262."""
+"""The last moment, in nanoseconds, that fits in 63 bits: in the year 2262."""
 
 _LAST = 253402300799.0
-"""9999-12-31T23:59:59Z: the last second that has a name."""
+"""9999-12-31T23:59:59Z: the last second of a year with four digits."""
 
 _MOST_DATES = 1000
-"""Dates that are remembered: the items of a store are of few days, and there may be a hundred thousand of them."""
+"""Dates that are cached: a store may have a hundred thousand items, but they are from few days."""
 _dates: dict[str, int] = {}
 
 
 def is_nameable(seconds: float) -> bool:
-    """Whether an item may have been made at Unix time `seconds`: its nanoseconds take 63 bits."""
+    """Return whether Unix time `seconds`, in nanoseconds, fits in 63 bits and so can be an item's creation time."""
     return 0 <= seconds <= _MOST / 10**9
 
 
 def check_clock(now: float) -> None:
-    """Refuse to write times that nobody could read again.
+    """Refuse to write times that could not be read back.
 
     Raises:
         Error: The machine's clock is wrong by centuries.
@@ -44,15 +44,15 @@ def format_time(seconds: float) -> str:
     >>> format_time(1706443200)
     '2024-01-28T12:00:00Z'
     """
-    # `strftime` writes the year 999 with three digits, or with four: the systems differ.
+    # `strftime` writes the year 999 with three digits on some systems, with four on others.
     return "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z".format(*time.gmtime(seconds)[:6])
 
 
 def parse_time(text: str) -> float:
-    """Return the Unix time in `text`; a fraction of a second is accepted, as JavaScript writes it.
+    """Return the Unix time in `text`; fractions of a second, which JavaScript writes, are accepted.
 
     Raises:
-        ValueError: `text` is of another form.
+        ValueError: `text` is not in this format.
 
     >>> parse_time("2024-01-28T12:00:00Z"), parse_time("2024-01-28T12:00:00.250Z")
     (1706443200.0, 1706443200.25)
@@ -66,7 +66,7 @@ def parse_time(text: str) -> float:
     if hour > "23" or minute > "59" or second > "60":
         raise ValueError(f"no such time: {text!r}")
     seconds = _seconds(date, text) + int(hour) * 3600 + int(minute) * 60 + int(second)
-    # A leap second, or rounding, must not lead into a year of five digits, which nothing here writes or reads.
+    # A leap second, or rounding, must not lead to a five-digit year, which can't be written or read.
     return min(seconds + float("0" + fraction), _LAST)
 
 
@@ -78,7 +78,7 @@ def _is_date(text: str) -> bool:
 
 
 def _seconds(date: str, text: str) -> int:
-    """Return the Unix time at which a date begins; `text` is what an error names."""
+    """Return the Unix time at which a date begins; `text` is quoted in errors."""
     known = _dates.get(date)
     if known is not None:
         return known

@@ -1,4 +1,4 @@
-"""Items as people, and models, read them: one with all that is known of it, many as a table."""
+"""Items as text for people and models: one in full detail, or many as a table."""
 
 import itertools
 import math
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from maxstage.store.reading import OpenItem
 
 _SOURCE_CHARACTERS = 60
-"""Characters of a source in a table: beyond them nobody sees the columns."""
+"""Characters of a source in a table: longer ones would push the other columns out of sight."""
 _CHARACTERS = 200
-"""Characters that are shown of the source, and of each label, of one item."""
+"""Characters of the source, and of each label, that are shown for a single item."""
 _LABELS = 20
 """Labels that are shown."""
 
 
 def describe(opened: "OpenItem") -> str:
-    """Return what is known of an item: its metadata, a preview, for JSON the fields, and its cost in a prompt."""
+    """Return the description of an item: its metadata, cost in a prompt, a preview and, for JSON, its fields."""
     item = opened.item
     return "\n".join(
         [*_facts(item), *_preview(item, preview_lines(opened)), *_fields(describe_fields(opened))]
@@ -35,7 +35,7 @@ def describe(opened: "OpenItem") -> str:
 
 
 def table_of(items: "list[Item]") -> str:
-    """Return items as a table, a line each."""
+    """Return items as a table, one line each."""
     now = time.time()
     rows = [
         (
@@ -49,7 +49,7 @@ def table_of(items: "list[Item]") -> str:
         for item in items
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    # Numbers are easiest to compare when they end in one column.
+    # Right-aligned numbers are easier to compare.
     aligned = [(str.ljust, str.rjust, str.rjust, str.ljust, str.rjust, str.ljust)] * len(rows)
     return "\n".join(
         "  ".join(align(cell, width) for cell, width, align in zip(row, widths, how, strict=True)).rstrip()

@@ -1,4 +1,4 @@
-"""Writing an item: let the data in, and publish it whole or leave nothing behind."""
+"""Writing an item: take in data, then publish it whole or leave nothing behind."""
 
 import os
 import stat
@@ -27,37 +27,37 @@ if TYPE_CHECKING:
     Progress = Callable[[int], None]
 
 _STEP = 8 * 1024 * 1024
-"""Bytes written between two looks at the quota: seldom enough to cost nothing, often enough that several writers
-at once overshoot the store's limit by little before they notice."""
+"""Bytes written between two checks of the quota: rare enough to cost nothing, frequent enough that concurrent
+writers overshoot the store's limit only slightly before they notice."""
 
 _READ = 256 * 1024
 """Bytes read at a time from a Python file object."""
 
 _FILE_STEP = 64 * 1024 * 1024
-"""Bytes taken from a file at a time: a copy inside the kernel is fastest undisturbed, and these take some 20 ms."""
+"""Bytes taken from a file at a time: copies inside the kernel are fastest in large steps; this takes about 20 ms."""
 
 
 _WANTED = "bytes, a path, a descriptor, a binary file or an iterable of bytes"
-"""What `Data` is, for people."""
+"""What `Data` may be, for error messages."""
 
 
 class Draft:
-    """An item that is being written. Nobody sees it until `publish`; `discard` leaves nothing.
+    """An item that is being written. It is invisible until `publish`; `discard` leaves nothing behind.
 
-    Used as a context manager it discards itself unless it was published. Its first and its last step are whole whatever
-    signal comes; who must not lose it between its making and the ``with`` puts both within `Deferred`.
+    Used as a context manager, it discards itself unless it was published. Signals can't interrupt its creation or
+    its publication; to keep one from arriving between the creation and the ``with``, put both inside `Deferred`.
 
     Args:
-        storage: Where it is to lie.
+        storage: Where the item goes.
         settings: The settings of the store.
-        codec: How it is compressed: a name in `maxstage.codecs`.
+        codec: The codec that compresses it: a name in `maxstage.codecs`.
         sync: Whether it must survive power loss once it is published.
-        items: How many items its data is cut into later, of which each may take what one may; None: any number.
-        spool: Whether it is never published, but read again by `Upload.detach`.
-        redactor: Masks secrets in what `fill` takes in; None: it is taken in as it is.
+        items: How many items its data is split into later, each with the quota of one item; None for any number.
+        spool: Whether it is only read back by `Upload.detach`, never published.
+        redactor: Masks secrets in the data that `fill` takes; None to take it as it is.
 
     Attributes:
-        redacted: How much was masked in its data, by the names of the rules.
+        redacted: How many secrets were masked in its data, by rule name.
     """
 
     def __init__(
@@ -86,13 +86,13 @@ class Draft:
             self.upload: Upload = begin(settings.token_bytes)
             try:
                 self.writer = core.Writer(self.upload.fd, self.upload.name, codec=codec, sync=sync)
-            except BaseException:  # a codec that is not installed
+            except BaseException:  # the codec is not installed, for instance
                 self.upload.discard()
                 raise
 
     @property
     def id(self) -> str:
-        """The id of the item to be."""
+        """The id that the item will have."""
         return self.upload.id
 
     @property
@@ -107,12 +107,12 @@ class Draft:
             self.discard()
 
     def fill(self, data: "Data", progress: "Progress | None" = None) -> None:
-        """Take in all of `data`: bytes, a path, a file descriptor, a binary file object, or an iterable of bytes."""
+        """Write all of `data`: bytes, a path, a file descriptor, a binary file object, or an iterable of bytes."""
         if self._redactor is not None:
             self._fill_masked(data, self._redactor, progress)
         elif isinstance(data, bytes | bytearray | memoryview):
             self.write(bytes(data))
-        elif isinstance(data, bool):  # a number to Python
+        elif isinstance(data, bool):  # bool is a subclass of int
             raise wrong_type("data", data, _WANTED)
         elif isinstance(data, int):
             self.copy_from(data, "<stdin>" if data == 0 else f"<descriptor {data}>", progress=progress)
@@ -137,7 +137,7 @@ class Draft:
         self.redacted = redactor.counts
 
     def write(self, data: bytes) -> None:
-        """Take `data` in.
+        """Write `data`.
 
         Raises:
             QuotaExceeded: The item or the store would be too large.
@@ -157,20 +157,20 @@ class Draft:
     def copy_from(
         self, fd: int, name: str, *, length: int | None = None, progress: "Progress | None" = None
     ) -> None:
-        """Take in what `fd` has, to its end or `length` bytes.
+        """Write the data read from `fd`, up to its end or `length` bytes.
 
         Args:
             fd: A readable file descriptor.
             name: What to call it in an error.
-            length: Bytes to take; None for all.
-            progress: Called now and then with the bytes taken since.
+            length: The number of bytes; None for all.
+            progress: Called from time to time with the number of bytes read since the last call.
 
         Raises:
             QuotaExceeded: The item or the store would be too large.
         """
         end = False
         left = length
-        # A pipe may be slow, and progress is told between two steps.
+        # Progress is reported after each step, and a pipe may be slow: its steps are small.
         wanted = _FILE_STEP if self._quota is None and stat.S_ISREG(os.fstat(fd).st_mode) else _STEP
         while not end and left != 0:
             before = self.writer.byte_size
@@ -184,14 +184,14 @@ class Draft:
                 progress(taken)
 
     def _copy_within(self, quota: "_Quota", fd: int, left: int | None, name: str) -> bool:
-        """Take one step of what `fd` has, `left` bytes at most; return whether it was the last."""
+        """Write one step of the data from `fd`, at most `left` bytes; return whether it was the last."""
         leased = quota.lease(self.writer, _STEP, compress=self._compress)
-        # Near a limit one byte more than fits is asked for: data that just fits is not refused.
+        # Near a limit, ask for one byte more than fits: only data that has that byte is too large.
         step = leased if leased == _STEP else leased + 1
         before = self.writer.byte_size
         end = self.writer.copy_from(fd, step if left is None else min(step, left), name)
         taken = self.writer.byte_size - before
-        # What was taken beyond is on the disk by now; of what is compressed, one byte more must fit.
+        # The extra byte has been written by now. Compressed data may not have grown: there must be room for one more.
         if taken <= leased:
             quota.spend(taken)
         elif not quota.make_room(self.writer, more=int(self._compress)):
@@ -199,10 +199,10 @@ class Draft:
         return end
 
     def check_quota(self) -> None:
-        """Look whether what was written, by whomever, is within the quota.
+        """Check that the item and the store are within the quota.
 
         Raises:
-            QuotaExceeded: It is not.
+            QuotaExceeded: One of them is not.
         """
         if self._quota is not None:
             self._quota.check(self.writer)
@@ -217,16 +217,16 @@ class Draft:
         owner: str | None = None,
         extra: "dict[str, Any] | None" = None,
     ) -> Item:
-        """Make the item visible, whole: its metadata is renamed into place last, and that is the commit.
+        """Make the item visible, atomically.
 
-        If the draft was made with `sync`, it survives power loss from then on.
+        If the draft was made with `sync`, the item survives power loss from then on.
 
         Args:
             ttl_minutes: Minutes until it expires; None pins it.
-            content_type: What it holds; None tells it from the data.
-            source: Where it came from, or how to tell that from the first bytes and the content type.
-            labels: Labels.
-            owner: What it belongs to, which unstages it.
+            content_type: The type of its data; None to detect it.
+            source: Where it came from, or a function that detects this from the first bytes and the content type.
+            labels: Its labels.
+            owner: What it belongs to; the owner unstages it.
             extra: More keys for the metadata.
         """
         item = self.finalize(ttl_minutes, content_type, source, labels, owner, extra)
@@ -243,13 +243,13 @@ class Draft:
         owner: str | None = None,
         extra: "dict[str, Any] | None" = None,
     ) -> Item:
-        """Write all that there is to write, data and metadata; the first step of `publish`, with its arguments."""
+        """Finish writing data and metadata: the first step of `publish`, with the same arguments."""
         writer = self.writer
         if extra:
             check_extra(extra)
         writer.finish()
         self.check_quota()
-        with Deferred():  # short, and what is raised while a module is imported may be dropped
+        with Deferred():  # short; and an exception raised while a module is being imported may get lost
             now = time.time_ns()
             check_clock(now / 10**9)
             kind = content_type or writer.content_type
@@ -276,19 +276,19 @@ class Draft:
         return item
 
     def sync(self) -> None:
-        """Wait until what was written is on the disk, if it must survive power loss."""
+        """Wait until everything written is on disk, if the item must survive power loss."""
         if self._sync:
             self.flush()
 
     def flush(self) -> None:
-        """Wait until what was written is on the disk."""
+        """Wait until everything written is on disk."""
         self.upload.flush()
 
     def commit(self) -> None:
         """Make the finalized item visible.
 
         Raises:
-            QuotaExceeded: Somebody else has taken the room.
+            QuotaExceeded: Another writer has used up the space.
             OSError: It can't be made visible; `discard` it.
         """
         quota = self._quota
@@ -296,14 +296,14 @@ class Draft:
         with Deferred() as signals:
             self.upload.publish(sync=self._sync, check=check)
             with signals.open():
-                pass  # a signal that has waited: nobody will learn of the item, so it is discarded
+                pass  # a pending signal is raised here: the caller won't get the item, so it is discarded
             self._is_ours = False
 
     def discard(self) -> None:
-        """Leave nothing behind, however far it got.
+        """Delete everything that was written.
 
         Raises:
-            OSError: Something can't be deleted; the rest is.
+            OSError: Something can't be deleted; the rest was.
         """
         with Deferred():
             self._is_ours = False
@@ -321,10 +321,10 @@ def _chunks(data: "BinaryIO | Iterable[bytes]") -> "Iterator[bytes]":
 
 
 def _chunks_of(data: "Data", stack: "contextlib.ExitStack") -> "Iterator[bytes]":
-    """Give whatever `Draft.fill` takes chunk by chunk; what is opened for it is closed with `stack`."""
+    """Return the chunks of anything that `Draft.fill` takes; files opened for it are closed with `stack`."""
     if isinstance(data, bytes | bytearray | memoryview):
         return iter([bytes(data)])
-    if isinstance(data, bool):  # a number to Python
+    if isinstance(data, bool):  # bool is a subclass of int
         raise wrong_type("data", data, _WANTED)
     if isinstance(data, int):
         fd, name = data, "<stdin>" if data == 0 else f"<descriptor {data}>"

@@ -1,4 +1,4 @@
-"""Finding an item: what is known of it, or what to say where there is none."""
+"""Finding an item: its metadata, or the right error."""
 
 import time
 
@@ -11,15 +11,15 @@ if TYPE_CHECKING:
     from maxstage.store.storage.protocol import Storage
 
 _SHOWN = 100
-"""Characters of a source that an error repeats."""
+"""Characters of a source that an error quotes."""
 
 
 def read_item(storage: "Storage", item_id: str) -> "Item":
-    """Return what is known of an item that is there and has not expired.
+    """Return the metadata of an item that exists and has not expired.
 
     Raises:
         NotFound: There is no such item.
-        Expired: Its time has passed, whether it was swept already or not.
+        Expired: It has expired, whether it has been swept or not.
         Corrupt: Its metadata is damaged.
     """
     try:
@@ -32,7 +32,7 @@ def read_item(storage: "Storage", item_id: str) -> "Item":
 
 
 def missing(storage: "Storage", item_id: str) -> NotFound:
-    """Return the error for an item that is not there, or not any more."""
+    """Return the error for an item that doesn't exist, or no longer does."""
     try:
         return expired(storage.tombstone(item_id))
     except (KeyError, Corrupt):
@@ -41,7 +41,7 @@ def missing(storage: "Storage", item_id: str) -> NotFound:
 
 
 def expired(item: "Item") -> Expired:
-    """Return the error for an item whose time has passed."""
+    """Return the error for an item that has expired."""
     from maxstage.humanize import counted, format_duration, printable
 
     ago = format_duration(time.time() - (item.expires or 0))

@@ -1,4 +1,4 @@
-"""An item as a Python file: what `Store.open` gives."""
+"""An item as a Python file object, which `Store.open` returns."""
 
 import io
 
@@ -15,7 +15,7 @@ BUFFER = 1024 * 1024
 
 
 class ItemFile(io.RawIOBase):
-    """The raw file behind `Store.open`: reads the data, and checks it when all was read from start to end."""
+    """The raw file behind `Store.open`. Verifies the checksum once the data has been read from start to end."""
 
     def __init__(self, opened: "OpenItem") -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class ItemFile(io.RawIOBase):
         return True
 
     def readinto(self, buffer: "WriteableBuffer", /) -> int:
-        """Read into `buffer`; at the end of a read of everything, check the checksum."""
+        """Read into `buffer`; once everything has been read in order, verify the checksum."""
         view = memoryview(buffer).cast("B")
         data = self._opened.read(self._at, self._at + len(view))
         view[: len(data)] = data
@@ -50,7 +50,7 @@ class ItemFile(io.RawIOBase):
         return b"".join(iter(lambda: self.read(BUFFER), b""))
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Move to a byte of the data as it was staged."""
+        """Move to an offset in the data as it was staged."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._opened.item.byte_size}[whence]
         if base + offset < 0:
             raise ValueError(f"negative seek position {base + offset}")

@@ -16,16 +16,16 @@ def scan(
     """Return the items that have not expired, newest first, and what is damaged as `Storage.newest` names it.
 
     Args:
-        storage: Where they lie.
-        source: Only items whose source matches this shell pattern.
-        labels: Only items that have these labels; a value of None matches any.
-        limit: Only so many, the newest; None for all.
+        storage: Where the items are kept.
+        source: A shell pattern that the source must match.
+        labels: Labels that the item must have; a value of None matches any.
+        limit: The maximum number of items; None for all.
     """
     return storage.newest(time.time(), _filter(source, labels), limit)
 
 
 def _filter(source: str | None, labels: "Mapping[str, str | None]") -> "Callable[[Item], bool] | None":
-    """Return what tells whether an item is wanted; None where all are."""
+    """Return a predicate for the items that are wanted; None if all are."""
     if source is None and not labels:
         return None
     import fnmatch

@@ -1,26 +1,27 @@
-"""The metadata of an item: what ``<id>.meta.json`` says, as an object.
+"""The metadata of an item: the content of ``<id>.meta.json`` as an object.
 
 The seven keys of the contract (``token createdAt expiresAt recordCount byteSize source contentType``) are
-always there. Beside them we write
+always there. We also write
 
-- ``createdNs``: the same moment in nanoseconds, for the order of items of one second; as text, since jq and JavaScript
-  lose digits of numbers beyond 2**53 (earlier versions wrote a number, and either is read);
+
+- ``createdNs``: ``createdAt`` in nanoseconds, to order items of the same second; as text, since jq and JavaScript
+  lose digits of numbers beyond 2**53 (earlier versions wrote a number; both are read);
 - ``checksum``: ``crc32:`` and 8 hex digits, of the bytes as they were staged;
-- ``storedSize``: bytes of the data file, where it is compressed less than ``byteSize``;
+- ``storedSize``: the size of the data file, which differs from ``byteSize`` if it is compressed;
 - ``compression``: the name of a codec (`maxstage.codecs`), or null;
 - ``labels``: an object of strings;
-- ``lineIndex``: ``{"block": bytes, "newlines": [in each block]}``, where there is more than one block and the data
-  file itself does not tell;
+- ``lineIndex``: ``{"block": bytes, "newlines": [in each block]}``, if there is more than one block and the data
+  file doesn't record its newlines itself;
 - ``owner``: what the item belongs to, such as the id of a run, which unstages it; or null;
-- ``redacted``: how many secrets were masked in the data, by the names of the rules; missing where none was.
+- ``redacted``: how many secrets were masked in the data, by rule name; missing if there were none.
 
-A further key is a line in `FIELDS`, an attribute of `Item` and a line where it is written and read, all in this file.
+To add a key, add a line to `FIELDS`, an attribute to `Item` and a line where it is written and read, all in this file.
 
-Readers ignore keys that they don't know, and do without those of ours that are missing.
+Readers ignore unknown keys, and do without those of ours that are missing.
 
-Anybody may have written what lies there, so nothing is believed: the file is one object in UTF-8 of at most
-`MOST_BYTES`, its text is Unicode, its numbers are whole and below 2**63, its times lie within the calendar. What breaks
-this is damaged, and costs that item alone. What we write never breaks it.
+Anybody may have written the file, so nothing in it is trusted: it must be one object in UTF-8 of at most `MOST_BYTES`,
+its text must be Unicode, its numbers whole and below 2**63, its times within the calendar. An item that breaks these
+rules is damaged, without affecting others. We never write one that does.
 """
 
 from maxstage import light_json
@@ -41,21 +42,22 @@ EXTENSIONS: "dict[str, str]" = {"ndjson": ".ndjson", "json": ".json", "text": ".
 """The data file's extension for each content type."""
 
 MOST_BYTES = 256 * 1024
-"""Of a metadata file: a quarter may be labels, a quarter keys of the caller's own; the line index takes 24 KiB."""
+"""The most a metadata file may have: up to a quarter each for labels and the caller's keys; the line index takes
+24 KiB."""
 
 MOST_SOURCE = 1024
-"""Characters of a source that we write."""
+"""The most characters of a source that we write."""
 
 _MOST_SAID = 64 * 1024
-"""Bytes that the labels may take as JSON, and as many the keys of a caller's own."""
+"""The most bytes that the labels, and the caller's own keys, may each take as JSON."""
 
 _MOST = 2**63 - 1
-"""The largest number: of bytes, lines, nanoseconds. SQLite and the data path count in 64 bits."""
+"""The largest number of bytes, lines or nanoseconds: SQLite and the data path use signed 64-bit integers."""
 
 _MOST_DIGITS = len(str(_MOST))
 
 _DEEPEST = 32
-"""Levels that keys unknown to us may be nested: few enough to be written again, however deep in calls we are."""
+"""Levels that unknown keys may be nested: few enough to write them back without reaching the recursion limit."""
 
 FIELDS = (
     ("id", "token", "TEXT"),
@@ -74,8 +76,8 @@ FIELDS = (
     ("redacted", "redacted", "JSON"),
     ("extra", None, "JSON"),
 )
-"""What is known of an item, in the order of `Item.from_values`: the attribute, the key in the file, and how a column
-of an index holds it. ``createdAt`` is `created_ns` once more, for people; `extra` is all other keys."""
+"""The fields of an item, in the order of `Item.from_values`: the attribute, the key in the file, and the type of
+its column in an index. ``createdAt`` is `created_ns` in readable form; `extra` is all other keys."""
 
 _KEYS = frozenset(("createdAt", *(key for _, key, _ in FIELDS if key is not None)))
 _CHECKSUM = "crc32:"
@@ -89,20 +91,20 @@ class Item:
     Attributes:
         id: The hex digits of the token.
         created: When it was staged, Unix time in seconds.
-        created_ns: The same in nanoseconds.
+        created_ns: When it was staged, Unix time in nanoseconds.
         expires: When it expires, Unix time in seconds; None for a pinned item.
-        record_count: Lines; an unterminated last one counts.
-        byte_size: Bytes as they were staged.
-        stored_size: Bytes of the data file.
+        record_count: Number of lines, including an unterminated last one.
+        byte_size: Size of the data as it was staged.
+        stored_size: Size of the data file.
         source: Where the data came from, or None.
         content_type: ``ndjson``, ``json`` or ``text``.
-        codec: How the data file is compressed: a name in `maxstage.codecs`, ``none`` where it is not.
-        crc32: Checksum of the bytes as they were staged; None where the metadata names none.
-        labels: The labels given to it.
-        line_index: Bytes in a block, and the newlines in each; None where there is one block, or the file tells.
+        codec: The codec of the data file: a name in `maxstage.codecs`, ``none`` if it is not compressed.
+        crc32: Checksum of the bytes as they were staged; None if the metadata has none.
+        labels: Its labels.
+        line_index: Bytes in a block, and the newlines in each; None for a single block, or if the file records them.
         owner: What it belongs to, or None.
-        redacted: How many secrets were masked in it, by the names of the rules.
-        extra: Keys of the metadata that this version doesn't know, kept when it is written again.
+        redacted: How many secrets were masked in it, by rule name.
+        extra: Metadata keys that this version doesn't know, preserved when the metadata is rewritten.
     """
 
     __slots__ = (
@@ -162,7 +164,7 @@ class Item:
 
     @classmethod
     def from_values(cls, values: "tuple[Any, ...]") -> "Item":
-        """Return an item of these values, in the order of the arguments above; quicker, for many of them."""
+        """Return an item with these values, in the order of `FIELDS`; faster than the constructor."""
         item = cls.__new__(cls)
         (
             item.id,
@@ -210,11 +212,11 @@ class Item:
         return self.id + EXTENSIONS[self.content_type] + CODECS[self.codec].extension
 
     def is_expired(self, now: float) -> bool:
-        """Whether its time has passed at Unix time `now`."""
+        """Return whether it has expired at Unix time `now`."""
         return self.expires is not None and self.expires <= now
 
     def to_dict(self) -> "dict[str, Any]":
-        """Return the metadata as ``<id>.meta.json`` holds it."""
+        """Return the metadata as the object in ``<id>.meta.json``."""
         known: dict[str, Any] = {
             "token": self.id,
             "createdAt": format_time(self.created),
@@ -238,10 +240,10 @@ class Item:
         return known | self.extra
 
     def to_json(self) -> bytes:
-        """Return the content of ``<id>.meta.json``: one line, so that a store of many items stays small.
+        """Return the content of ``<id>.meta.json``: a single line, to keep large stores small.
 
         Raises:
-            InvalidMetadata: It would be nothing that `parse_item` takes.
+            InvalidMetadata: `parse_item` would not accept it.
         """
         try:
             content = light_json.dumps(self.to_dict()).encode() + b"\n"
@@ -274,17 +276,17 @@ def parse_item(content: bytes, item_id: str) -> Item:
         raise Corrupt("its metadata is not JSON in UTF-8") from None
     if not isinstance(meta, dict):
         raise Corrupt("its metadata is not a JSON object")
-    # Only by an escape can JSON in UTF-8 name half of a surrogate pair.
+    # In valid UTF-8, only an escape can produce a lone surrogate.
     if b"\\u" in content:
         _check_foreign(meta)
     return _Fields(meta).to_item(item_id)
 
 
 def check_said(source: str | None, labels: "Mapping[str, str]") -> None:
-    """Check what a caller says of an item, before anything is written.
+    """Check the caller's source and labels before anything is written.
 
     Raises:
-        InvalidMetadata: It can't be shown, or is too large.
+        InvalidMetadata: They are not printable, or too large.
     """
     if source is not None and not isinstance(source, str):
         raise wrong_type("source", source, "text or None")
@@ -310,7 +312,7 @@ def check_extra(extra: "dict[str, Any]") -> None:
     """Check the keys that a caller adds.
 
     Raises:
-        InvalidMetadata: One is ours, they are not JSON, or too large.
+        InvalidMetadata: One of them is reserved, or they are not JSON or too large.
     """
     ours = sorted(_KEYS.intersection(extra))
     if ours:
@@ -325,7 +327,7 @@ def check_extra(extra: "dict[str, Any]") -> None:
 
 
 def _check_foreign(value: object, levels: int = _DEEPEST) -> None:
-    """Check that a value is one that every reader of JSON takes: for keys of which we know nothing.
+    """Check that the value of an unknown key is one that every JSON reader accepts.
 
     Raises:
         Corrupt: It is not.
@@ -334,7 +336,7 @@ def _check_foreign(value: object, levels: int = _DEEPEST) -> None:
         if not value.isascii() and value.encode("utf-8", "ignore").decode() != value:
             raise Corrupt("its metadata has text that is not Unicode")
     elif isinstance(value, float):
-        # Infinity less itself is NaN, and so is NaN.
+        # Infinity minus itself is NaN, and so is NaN minus itself.
         if value - value != 0:
             raise Corrupt("its metadata has a number that is not finite")
     elif isinstance(value, dict | list):
@@ -345,7 +347,7 @@ def _check_foreign(value: object, levels: int = _DEEPEST) -> None:
 
 
 class _Fields:
-    """The keys of a metadata object, taken out one by one; what is left at the end is unknown."""
+    """The keys of a metadata object, taken out one by one; those left at the end are unknown."""
 
     def __init__(self, meta: "dict[str, Any]") -> None:
         self._meta = meta
@@ -391,11 +393,11 @@ class _Fields:
         return item
 
     def _take(self, key: str, kind: type, *default: "Any") -> "Any":
-        """Take a key of type `kind`; missing or null, it is the default, where there is one."""
+        """Take out a key of type `kind`; return the default, if there is one, for a missing key or null."""
         value = self._meta.pop(key, None)
         if value is None and default:
             return default[0]
-        # Not `isinstance`: true is a number to Python.
+        # Not `isinstance`, since bool is a subclass of int.
         if type(value) is not kind:
             raise Corrupt(f"{key} in its metadata is missing or of the wrong type")
         return value
@@ -425,7 +427,7 @@ class _Fields:
         text: str | None = self._take("checksum", str, None)
         if text is None:
             return None
-        # `int` alone would take a sign, blanks, underscores and 0x.
+        # `int` alone would accept a sign, blanks, underscores and 0x.
         digits = text.removeprefix(_CHECKSUM)
         if len(digits) == _CHECKSUM_DIGITS != len(text) and _HEX.issuperset(digits):
             return int(digits, 16)
@@ -439,7 +441,7 @@ class _Fields:
 
     def _redacted(self) -> dict[str, int]:
         redacted: dict[str, int] = self._take("redacted", dict, {})
-        # `type`, since true is a number to Python.
+        # `type`, since bool is a subclass of int.
         if redacted and not all(type(count) is int and 0 <= count <= _MOST for count in redacted.values()):
             raise Corrupt("redacted in its metadata is not all numbers")
         return redacted
@@ -449,7 +451,7 @@ class _Fields:
         if index is None:
             return None
         block, newlines = index.get("block"), index.get("newlines")
-        # `type`, since true is a number to Python.
+        # `type`, since bool is a subclass of int.
         good = type(block) is int and 0 < block <= _MOST and isinstance(newlines, list)
         good = good and all(type(count) is int and 0 <= count <= block for count in newlines)
         if not good or len(newlines) != -(-byte_size // block):
@@ -458,7 +460,7 @@ class _Fields:
 
 
 _SHOWN = 60
-"""Characters of what is no good that an error repeats."""
+"""Characters of an invalid value that an error quotes."""
 
 
 def _utc(seconds: float) -> "datetime":

@@ -1,4 +1,4 @@
-"""What a person wants to see of an item before reading it: the first lines, the fields, the cost in a prompt."""
+"""A preview of an item: its first lines and its fields."""
 
 from typing import NamedTuple
 
@@ -12,23 +12,23 @@ if TYPE_CHECKING:
 LINES = 3
 """Lines of the preview."""
 LINE_CHARACTERS = 100
-"""Characters of each."""
+"""Characters of each line of the preview."""
 MOST_FIELDS = 50
-"""Fields that are described; data with a name for each record has as many as it has records."""
+"""The most fields described: objects keyed by record have as many fields as records."""
 _NAME_CHARACTERS = 60
 """Characters of a field's name."""
 _EXAMPLE_CHARACTERS = 40
 """Characters of an example, as text."""
 _VALUE_CHARACTERS = 200
-"""Characters that an example may have as JSON and still be given as the value that it is."""
+"""The most characters that an example may take as JSON and be returned as a value instead of cut text."""
 _SAMPLE = 256 * 1024
-"""Bytes looked at, whatever the size of the item."""
+"""Bytes examined, whatever the size of the item."""
 _MOST_DIGITS = 300
-"""Of a number that Python and the readers of our JSON have as a number."""
+"""The most digits of an integer that Python, and readers of our JSON, can parse."""
 
 
 class _Literal(str):
-    """A number that Python has no number for, as it was written: ``1e999``, ``NaN``, a thousand digits."""
+    """A number that Python can't represent, as it was written: ``1e999``, ``NaN``, a thousand digits."""
 
     __slots__ = ()
 
@@ -45,24 +45,24 @@ _TYPES = {
 
 
 def preview_lines(opened: OpenItem) -> list[str]:
-    """Return the first lines, each cut at `LINE_CHARACTERS`, with nothing in them that a terminal obeys."""
+    """Return the first lines, each cut at `LINE_CHARACTERS`, without control characters."""
     lines = opened.read(0, _SAMPLE).split(b"\n", LINES)
     return [_clip(line) for line in lines[: min(LINES, opened.item.record_count)]]
 
 
 def _clip(line: bytes) -> str:
-    # Four bytes are the most that a character takes.
+    # A character takes at most four bytes.
     text = line[: 4 * LINE_CHARACTERS + 4].decode("utf-8", "replace").removesuffix("\r")
     return printable(text, LINE_CHARACTERS)
 
 
 class Fields(NamedTuple):
-    """What the records of an item have.
+    """The fields of an item's records.
 
     Attributes:
-        sampled: How many records were looked at.
-        fields: For each field that they have, by name, the first `MOST_FIELDS`: its ``type`` (several are joined by
-            ``|``), the share of records that have it as ``present``, and an ``example``.
+        sampled: How many records were examined.
+        fields: The first `MOST_FIELDS` fields by name, each with its ``type`` (several are joined by ``|``), the
+            share of records that have it as ``present``, and an ``example``.
         more: How many other fields there are.
     """
 
@@ -72,7 +72,7 @@ class Fields(NamedTuple):
 
 
 def describe_fields(opened: OpenItem) -> Fields:
-    """Look at the records in the first bytes of a JSON item; those that can't be read are passed over."""
+    """Describe the fields of the records in the first bytes of a JSON item; invalid records are skipped."""
     records = _records(opened)
     found: dict[str, dict[str, Any]] = {}
     for record in records:
@@ -111,7 +111,7 @@ def _records(opened: OpenItem) -> "list[dict[str, Any]]":
 
 
 def _parse(text: bytes) -> object:
-    """Return what JSON says; None where it is none: its type may have been told to us, not found."""
+    """Return the parsed JSON, or None if it is invalid: the content type may be the caller's claim."""
     import json
 
     try:
@@ -127,7 +127,7 @@ def _parse(text: bytes) -> object:
 
 def _number(text: str) -> "float | _Literal":
     number = float(text)
-    return number if number - number == 0 else _Literal(text)  # infinity less itself is NaN
+    return number if number - number == 0 else _Literal(text)  # infinity minus itself is NaN
 
 
 def _integer(text: str) -> "int | _Literal":
@@ -135,7 +135,7 @@ def _integer(text: str) -> "int | _Literal":
 
 
 def _shorten(value: object) -> object:
-    """Return an example as it is, or where it is long the beginning of its text."""
+    """Return an example as it is or, if it is long, the beginning of its text."""
     text = value if isinstance(value, str) else _compact(value)
     return value if len(text) <= _VALUE_CHARACTERS else text[:_VALUE_CHARACTERS] + "..."
 

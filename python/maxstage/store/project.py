@@ -1,4 +1,4 @@
-"""The project: the folder that holds ``.max``. Finding it, and making sure that it is ours."""
+"""The project: the folder that holds ``.max``. Finds it, and makes sure that it belongs to the user."""
 
 import os
 import stat
@@ -20,9 +20,9 @@ class Layout:
         project: The folder that holds ``.max``, absolute.
 
     Attributes:
-        project: That folder.
-        base: ``.max`` in it.
-        root: ``.max/staging``, where the items are unless they lie elsewhere.
+        project: The folder that holds ``.max``.
+        base: The path of ``.max``.
+        root: The path of ``.max/staging``, where the local storage keeps the items.
     """
 
     __slots__ = ("base", "project", "root")
@@ -57,7 +57,7 @@ def absolute(folder: "str | os.PathLike[str] | None" = None) -> str:
 
     Raises:
         NoProject: The name is empty, or the working directory, which it starts from, was deleted.
-        TypeError: It is no text and no path.
+        TypeError: It is neither text nor a path.
     """
     name = getattr(folder, "__fspath__", lambda: folder)()
     if not isinstance(name, str | None):
@@ -71,7 +71,7 @@ def absolute(folder: "str | os.PathLike[str] | None" = None) -> str:
 
 
 def find_project(start: str) -> str:
-    """Return the first folder at or above `start`, an absolute path, that holds ``.max``, whoever owns that.
+    """Return the first folder at or above `start`, an absolute path, that holds ``.max``, whoever owns it.
 
     Raises:
         NoProject: There is none.
@@ -86,16 +86,16 @@ def find_project(start: str) -> str:
 
 
 def open_layout(project: str, named: str) -> Layout:
-    """Return the layout of a project that is ours; make ``staging`` in it if missing.
+    """Return the layout of a project that belongs to the user; create its ``staging`` if missing.
 
     Args:
         project: The folder that holds ``.max``, absolute.
-        named: What the user calls it, for the error.
+        named: The name that the user gave, for errors.
 
     Raises:
         NoProject: `project` holds no ``.max``.
         Untrusted: It belongs to another user.
-        Corrupt: ``staging`` is no directory.
+        Corrupt: ``staging`` is not a directory.
     """
     layout = Layout(project)
     root = layout.root
@@ -113,12 +113,12 @@ def open_layout(project: str, named: str) -> Layout:
 
 
 def no_directory(root: str) -> Corrupt:
-    """Return the error for something else in the place of ``staging``."""
+    """Return the error for a ``staging`` that is not a directory."""
     return Corrupt(f"{root} is not a directory (a symbolic link is refused); remove it and run max init")
 
 
 def is_trusted_directory(path: str, project: str) -> bool:
-    """Whether this is a directory. A symbolic link may lead to it; the owner of both counts.
+    """Return whether this is a directory, or a symbolic link to one; then the owner of both is checked.
 
     Raises:
         Untrusted: It belongs to another user.

@@ -1,4 +1,4 @@
-"""Making a project: the ``.max`` directory and what lies in it."""
+"""Creating a project: the ``.max`` directory and its contents."""
 
 import errno
 import os
@@ -28,19 +28,19 @@ _LIMITS = """
 
 
 def init_project(folder: "str | os.PathLike[str]", defaults: "Mapping[str, Any] | None" = None) -> bool:
-    """Make ``folder/.max``, private to the user; what is there already stays as it is.
+    """Create ``folder/.max``, private to the user; what exists already stays as it is.
 
     Args:
         folder: The project.
         defaults: The defaults of its settings that differ from `SETTINGS`.
 
     Returns:
-        Whether anything was made.
+        Whether anything was created.
 
     Raises:
-        Untrusted: What is there belongs to another user.
-        Corrupt: ``staging`` is there and is no directory.
-        OSError: It can't be made.
+        Untrusted: What exists already belongs to another user.
+        Corrupt: ``staging`` exists and is not a directory.
+        OSError: It can't be created.
     """
     layout = Layout(absolute(folder))
     made = _make_directory(layout.base)
@@ -54,7 +54,7 @@ def init_project(folder: "str | os.PathLike[str]", defaults: "Mapping[str, Any] 
 
 
 def _config(defaults: "Mapping[str, Any]") -> str:
-    """Return a file with settings that says nothing but what could be said."""
+    """Return a settings file in which every setting is commented out."""
     return _HEAD + "".join(_shown(one, defaults.get(one.key, one.default)) for one in SETTINGS) + _LIMITS
 
 
@@ -77,7 +77,7 @@ def _make_directory(path: str) -> bool:
     except FileExistsError:
         if not os.path.isdir(path):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
-        return False  # somebody else has made it this moment
+        return False  # another process has just created it
     return True
 
 
@@ -90,6 +90,6 @@ def _make_file(path: str, content: str) -> bool:
         with open(fd, "w", encoding="utf-8") as file:
             file.write(content)
     except OSError as error:
-        os.unlink(path)  # half of it would stay for ever, since what is there is left alone
+        os.unlink(path)  # half a file would stay forever, since existing files are left alone
         raise type(error)(error.errno, error.strerror, path) from None
     return True

@@ -1,4 +1,4 @@
-"""The quota: how much may be written, known while the data streams in."""
+"""The quota: limits how much is written, while the data streams in."""
 
 import time
 
@@ -12,24 +12,24 @@ if TYPE_CHECKING:
     from maxstage.store.storage.protocol import Storage
 
 _PATIENCE = 1.0
-"""Seconds to wait for another process that is changing items: as a rule it takes less than one."""
+"""Seconds to wait for another process that is changing items, which usually takes less than one."""
 
 _FASTEST = 2 * 1024**3
-"""Bytes that all processes together may write in a second: faster than disks are. Who was far enough from the limit a
-moment ago still is within it, and need not look at each file again: that takes a millisecond for a thousand items."""
+"""Bytes per second that all processes together could write: more than any disk can. A store that was far enough from
+its limit a moment ago is still below it, and needn't be measured again: that takes 1 ms for a thousand items."""
 
 _seen: "dict[str, tuple[float, int]]" = {}
-"""When the usage of a place was looked at last, by the monotonic clock, and what it was."""
+"""When the usage of each place was last measured, by the monotonic clock, and the result."""
 
 
 class Quota:
-    """Leases bytes to one writer, out of what its item and the store may still take.
+    """Leases bytes to one writer, out of what its item and the store may still grow by.
 
     Args:
-        storage: Where the items lie.
-        settings: Its settings.
-        step: Bytes leased at a time at most.
-        items: How many items the data is cut into later; None: any number.
+        storage: Where the items are kept.
+        settings: The settings of the store.
+        step: The most bytes leased at a time.
+        items: How many items the data is split into later; None for any number.
     """
 
     __slots__ = ("_items", "_leased", "_most", "_settings", "_step", "_storage")
@@ -49,17 +49,17 @@ class Quota:
         return self._settings.max_store_bytes is not None
 
     def lease(self, writer: "core.Writer", wanted: int, *, compress: bool) -> int:
-        """Return how many of `wanted` bytes may be written now; at most a step."""
+        """Return how many of `wanted` bytes may be written now; at most one step."""
         if self._leased < wanted:
             self._leased = self._allowance(writer, compress=compress)
         return min(wanted, self._leased)
 
     def spend(self, count: int) -> None:
-        """Note that `count` leased bytes were written."""
+        """Record that `count` leased bytes were written."""
         self._leased -= count
 
     def check(self, writer: "core.Writer") -> None:
-        """Look once more, at the end.
+        """Check the limits once more, at the end.
 
         Raises:
             QuotaExceeded: The item, or the store with it, is too large.
@@ -69,16 +69,16 @@ class Quota:
         most = self._settings.max_store_bytes
         if most is None or self._is_far(writer.stored_size):
             return
-        # A storage may learn of what is written only later: what `check_published` will see counts as well.
+        # A storage may count what is being written only later, so also compute what `check_published` will see.
         to_be = self._storage.usage(published=True) + writer.stored_size
         if max(to_be, self._storage.usage()) > most and not self.make_room(writer):
             raise self.exceeded(writer)
 
     def check_published(self, writer: "core.Writer") -> None:
-        """Look whether there is room beside what is published. The caller holds the store's lock, and publishes then.
+        """Check that there is room next to what is published. The caller holds the store's lock, and then publishes.
 
         Raises:
-            QuotaExceeded: Somebody else has published meanwhile.
+            QuotaExceeded: Another writer has published in the meantime.
         """
         most = self._settings.max_store_bytes
         if most is None:
@@ -91,11 +91,11 @@ class Quota:
             _seen[self._storage.place] = when, used + writer.stored_size
 
     def make_room(self, writer: "core.Writer", *, more: int = 0) -> bool:
-        """Sweep what has expired, and what dead writers left; return whether there is room for `more` bytes then."""
+        """Sweep, and return whether there is now room for `more` bytes."""
         most = self._settings.max_store_bytes
         if most is None or self._is_over(writer, more):
             return False
-        with Deferred():  # what is raised while a module is imported may be dropped
+        with Deferred():  # an exception raised while a module is being imported may get lost
             from maxstage.store.sweep import DEAD_SECONDS, sweep
         sweep(self._storage, orphan_seconds=DEAD_SECONDS, patience=_PATIENCE)
         self._leased = 0
@@ -113,7 +113,7 @@ class Quota:
         return self._most is not None and writer.byte_size + more > self._most
 
     def exceeded(self, writer: "core.Writer", more: int = 0) -> QuotaExceeded:
-        """Return the error that names the limit which is in the way of what was written and `more` bytes."""
+        """Return the error that names the limit exceeded by what was written and `more` bytes."""
         from maxstage.humanize import counted
 
         if self._is_over(writer, more):
@@ -136,6 +136,6 @@ class Quota:
             used = self._storage.usage()
             _seen[self._storage.place] = time.monotonic(), used
             left = settings.max_store_bytes - used
-            # What will be compressed may be more than the room that it takes; `check` has the last word.
+            # Data may exceed the room left if it is compressed; `check` decides in the end.
             allowed = allowed if compress and left > 0 else min(allowed, left)
         return max(0, allowed)

@@ -11,24 +11,24 @@ if TYPE_CHECKING:
     from maxstage.store.storage.protocol import Storage
 
 STEP = 16 * 1024 * 1024
-"""Bytes read between two steps of the progress bar; a multiple of a frame, so that none is inflated twice."""
+"""Bytes read between two updates of the progress bar; a multiple of the frame size, so no frame is inflated twice."""
 
 _MOST_LINES = 2**63 - 1
-"""No item has more; the data path counts in 64 bits."""
+"""No item has more lines: the data path uses signed 64-bit integers."""
 
 
 class OpenItem:
-    """An item that is open for reading: what happens to it from now on does not matter.
+    """An item that is open for reading. It stays readable even if it is deleted meanwhile.
 
-    Used as a context manager it closes itself.
+    Used as a context manager, it closes itself.
 
     Args:
-        storage: Where it lies.
-        item: What is known of it.
+        storage: Where the item is kept.
+        item: Its metadata.
 
     Raises:
-        NotFound: It was removed since.
-        Corrupt: Its data is not what its metadata says.
+        NotFound: It has been removed.
+        Corrupt: Its data doesn't match its metadata.
     """
 
     def __init__(self, storage: "Storage", item: "Item") -> None:
@@ -54,7 +54,7 @@ class OpenItem:
         self.close()
 
     def close(self) -> None:
-        """Let go of the data."""
+        """Close the data."""
         self._data.close()
 
     def head(self, count: int) -> tuple[int, int]:
@@ -67,7 +67,7 @@ class OpenItem:
             return self._data.tail_offset(min(count, _MOST_LINES)), self.item.byte_size
 
     def lines(self, first: int, last: int | None) -> tuple[int, int]:
-        """Return the range of bytes of the lines from `first` (1 is the first) to `last`, both included."""
+        """Return the byte range of the lines from `first` (1 is the first) through `last`, or through the end."""
         with self._naming:
             start = self._data.line_offset(min(first, _MOST_LINES))
             if last is None or last >= self.item.record_count:
@@ -75,12 +75,12 @@ class OpenItem:
             return start, self._data.line_offset(last + 1)
 
     def read(self, start: int, end: int) -> bytes:
-        """Return the bytes from `start` to before `end`; for short ranges, they are held in memory."""
+        """Return the bytes from `start` up to `end`; for short ranges, since they are held in memory."""
         with self._naming:
             return self._data.read(start, end)
 
     def scan(self, scan: "core.Scan", start: int, end: int) -> None:
-        """Show the bytes from `start` to before `end` to a scan."""
+        """Pass the bytes from `start` up to `end` to a scan."""
         with self._naming:
             self._data.scan(scan, start, end)
 
@@ -93,10 +93,10 @@ class OpenItem:
         *,
         progress: "Callable[[int], None] | None" = None,
     ) -> None:
-        """Write the bytes from `start` to before `end` to a descriptor; all of them are checked against the checksum.
+        """Write the bytes from `start` up to `end` to a descriptor; if that is all, verify the checksum.
 
         Raises:
-            Corrupt: The data is not what was staged. Some of it was written by then.
+            Corrupt: The data is not what was staged. Some of it may have been written by then.
         """
         end = self.item.byte_size if end is None else end
         crc = 0
@@ -110,10 +110,10 @@ class OpenItem:
             self.check_crc(crc)
 
     def verify(self, *, progress: "Callable[[int], None] | None" = None) -> None:
-        """Read all of the data, and compare it with what is known of it: its checksum, its lines, and where those are.
+        """Read all of the data, and compare it with its checksum, number of lines and line index.
 
         Raises:
-            Corrupt: It is not what was staged, or what is said of it is not true.
+            Corrupt: The data is not what was staged, or its metadata is wrong.
         """
         size = self.item.byte_size
         block, said = self.item.line_index or (STEP, None)
@@ -141,7 +141,7 @@ class OpenItem:
             raise _damaged(self.item.id, f"it holds {counted(lines, 'line')}, and recordCount says {said:,}")
 
     def check_crc(self, crc: int) -> None:
-        """Compare the checksum of all the data with the one that was kept when it was staged.
+        """Compare the checksum of all the data with the one recorded when it was staged.
 
         Raises:
             Corrupt: They differ.
@@ -151,7 +151,7 @@ class OpenItem:
 
 
 class _Naming:
-    """Names the token in the errors of the data path, which knows only files."""
+    """Adds the token to the errors of the data path, which only knows files."""
 
     __slots__ = ("_id",)
 

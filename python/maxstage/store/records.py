@@ -1,7 +1,7 @@
-"""The records of data, one by one: JSON, NDJSON, CSV or lines; large data is streamed.
+"""Reads the records of data one by one: JSON, NDJSON, CSV or lines. Large data is streamed.
 
-A line ends with ``\\n`` and with nothing else, as the store counts lines; a ``\\r`` right before it belongs to the end.
-A ``\\r`` elsewhere, a form feed or U+2028 is part of a record. CSV keeps its own rules.
+Only ``\\n`` ends a line, as in the store; a ``\\r`` right before it is stripped. A ``\\r`` elsewhere, a form feed or
+U+2028 is part of the record. CSV has its own rules.
 """
 
 from __future__ import annotations
@@ -23,33 +23,33 @@ _READ = 64 * 1024
 """Characters read at a time from a JSON array."""
 
 _MOST = 64 * 1024 * 1024
-"""Characters of one record: what is larger is hardly one, and would be held whole. `/dev/zero` is one endless line."""
+"""The most characters of one record, since each is held in memory. `/dev/zero` is one endless line."""
 
 FORMATS = {"ndjson": "json_lines", "json": "json", "text": "lines"}
 """How an item of each content type is read, unless the format is given."""
 
 
 _BOM = "\ufeff"
-"""What spreadsheets write before the first column."""
+"""The byte order mark that spreadsheets write before the first column."""
 
 
 class NotRecords(Error):
-    """Data is not of the format that it is read as."""
+    """The data is not in the format that it is read as."""
 
 
 def open_text(raw: BinaryIO, kind: str) -> TextIO:
-    """Return data as the text that `read_records` takes; bytes that are not UTF-8 become surrogates.
+    """Return data as text for `read_records`; bytes that are not UTF-8 become surrogates.
 
     Args:
-        raw: The data; it is closed with the text.
+        raw: The data; closing the text closes it.
         kind: The format: ``json``, ``json_lines``, ``csv`` or ``lines``.
     """
-    # In CSV a quoted field may hold any end of a line: that is left to its reader.
+    # In CSV, quoted fields may contain any line ending: leave them to the CSV reader.
     return io.TextIOWrapper(raw, "utf-8", "surrogateescape", newline="" if kind == "csv" else "\n")
 
 
 def lines_of(text: str) -> list[str]:
-    """Return the lines of a text, without their ends.
+    """Return the lines of a text, without their line endings.
 
     >>> lines_of("a\\r\\nb\\rc\\x0c\\n\\nd")
     ['a', 'b\\rc\\x0c', '', 'd']
@@ -64,7 +64,7 @@ def _without_end(line: str) -> str:
 
 
 def count_elements(file: TextIO, name: str) -> int | None:
-    """Return how many elements a JSON array has; None where a text is no such array.
+    """Return how many elements a JSON array has; None if the text is not a JSON array.
 
     Args:
         file: The text, at its beginning.
@@ -80,7 +80,7 @@ def count_elements(file: TextIO, name: str) -> int | None:
 
 
 def _lines(file: TextIO, name: str) -> Iterator[str]:
-    """Give the lines of a text with their ends.
+    """Yield the lines of a text with their line endings.
 
     Raises:
         NotRecords: One is too long for a record.
@@ -96,7 +96,7 @@ def _lines(file: TextIO, name: str) -> Iterator[str]:
 
 
 def count_lines(file: TextIO, name: str) -> int:
-    """Return how many lines a text has, but for blank ones at its end; `name` is what errors call it."""
+    """Return how many lines a text has, not counting empty ones at its end; `name` is what errors call it."""
     total = 0
     for number, line in enumerate(_lines(file, name), 1):
         total = number if _without_end(line) else total
@@ -104,16 +104,16 @@ def count_lines(file: TextIO, name: str) -> int:
 
 
 def read_records(file: TextIO, kind: str, name: str) -> Generator[Any]:
-    """Give the records of a text one by one, and close it.
+    """Yield the records of a text one by one, then close it.
 
     Args:
         file: The text.
-        kind: The format: ``json`` (the elements of an array, or one value), ``json_lines``, ``csv`` (mappings from
-            the columns) or ``lines``.
+        kind: The format: ``json`` (the elements of an array, or one value), ``json_lines``, ``csv`` (dicts keyed by
+            column) or ``lines``.
         name: What to call the text in errors.
 
     Raises:
-        NotRecords: It is not of that format.
+        NotRecords: It is not in that format.
         OSError: It can't be read.
     """
     with file:
@@ -153,7 +153,7 @@ def _csv(file: TextIO, name: str) -> Iterator[dict[str, str]]:
 
 
 def _json(file: TextIO, name: str) -> Iterator[Any]:
-    """Give the elements of a JSON array one by one, holding a few of them at most; any other value is one record."""
+    """Yield the elements of a JSON array, with only a few of them in memory; any other value is one record."""
     text = file.read(_READ).lstrip()
     if not text.startswith("["):
         yield _record(text + file.read(), name)
@@ -163,7 +163,7 @@ def _json(file: TextIO, name: str) -> Iterator[Any]:
         at = len(text) - len(text[at:].lstrip(_BLANK))
         value, end = _element(text, at, wanted, name)
         if end is None or end == len(text):
-            # What is there is cut off, or a number that may go on.
+            # The value is cut off, or may be: a number can go on.
             more = file.read(max(_READ, len(text)))
             if more:
                 text, at = text[at:] + more, 0
@@ -193,15 +193,15 @@ def _check_end(rest: str, file: TextIO, name: str) -> None:
 _BLANK = " \t\r\n"
 _END, _COMMA = object(), object()
 _SHOWN = 40
-"""Characters of a number that an error quotes."""
+"""The most characters of a number that an error quotes."""
 
 
 class _NoNumber(ValueError):
-    """A number that can't be passed on as it is."""
+    """A number that would change when it is passed on."""
 
 
 def _float(text: str) -> float:
-    """Return a number with a point or an exponent, if it is still the same then."""
+    """Return a number with a point or an exponent as a float, if that is the same number."""
     value = float(text)
     if not math.isfinite(value) or Decimal(repr(value)) != Decimal(text):
         shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
@@ -219,16 +219,16 @@ _decoder = json.JSONDecoder(parse_float=_float, parse_constant=_constant)
 
 
 def parsed(text: str) -> Any:
-    """Return what JSON says.
+    """Return a JSON text as a value.
 
     Raises:
-        ValueError: It is no JSON, or has a number that can't be passed on as it is.
+        ValueError: It is not JSON, or has a number that would change when it is passed on.
     """
     return _decoder.decode(text)
 
 
 def _record(text: str, where: str) -> Any:
-    """Return what JSON says; raise NotRecords, with where it is, if that can't be told."""
+    """Return a JSON text as a value, or raise NotRecords, which names `where`."""
     try:
         return parsed(text)
     except _NoNumber as error:
@@ -238,7 +238,7 @@ def _record(text: str, where: str) -> Any:
 
 
 def _element(text: str, at: int, wanted: str, name: str) -> tuple[Any, int | None]:
-    """Return what stands at a place in an array and where it ends; None where it is not whole, or not as wanted."""
+    """Return the element or mark at `at` in an array and where it ends; None for incomplete or unexpected text."""
     if text[at : at + 1] == "]" and wanted != "value":
         return _END, at + 1
     if wanted == ", or ]":

@@ -1,4 +1,4 @@
-"""Telling where data came from: the `source` that its first record names."""
+"""Detecting where data came from: the ``source`` that its first record names."""
 
 from maxstage import light_json
 from maxstage.store.metadata import MOST_SOURCE
@@ -9,10 +9,10 @@ if TYPE_CHECKING:
 
 
 def detect_source(prefix: bytes, content_type: "ContentType") -> str | None:
-    """Return what the first record says of its source.
+    """Return the source that the first record names, or None.
 
-    Where it is a JSON object with a string ``source``: that, followed by ``/`` and its string ``type`` where
-    there is one. Otherwise, or where the record goes on beyond the prefix, or that is too long for a name, None.
+    If the record is a JSON object with a string ``source``, the result is that string, followed by ``/`` and the
+    string ``type`` if there is one. It is None if the record doesn't end within the prefix, or the name is too long.
 
     >>> detect_source(b'{"source": "hubspot", "type": "contact"}', "json")
     'hubspot/contact'
@@ -32,7 +32,7 @@ def detect_source(prefix: bytes, content_type: "ContentType") -> str | None:
 
 
 def _is_text(value: object) -> bool:
-    """Whether it is text that can be written as UTF-8: JSON may name half of a surrogate pair."""
+    """Return whether a value is printable text that UTF-8 can encode: JSON may contain lone surrogates."""
     return (
         isinstance(value, str)
         and value.isprintable()

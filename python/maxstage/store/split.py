@@ -1,4 +1,4 @@
-"""Cutting data into several items, between lines, so that several agents can share the work."""
+"""Splitting data into several items, between lines, so that several agents can share the work."""
 
 import contextlib
 import os
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     Cutter = Callable[[core.Reader], Iterator[int]]
 
 MOST_PARTS = 10_000
-"""Items that one call makes: each is two files and a line of output, and a mistyped number would fill the directory."""
+"""The most items that one call makes: each is two files, and a mistyped number would fill the directory."""
 
 _LOOK = 64 * 1024
 """Bytes read at a time when looking for the end of a line."""
 
 
 def by_size(parts: int) -> "Cutter":
-    """Cut into `parts` of about equal size; the offsets where they end, the last one the size of the data."""
+    """Return a cutter that yields where each of `parts` parts of about equal size ends."""
 
     def cut(reader: "core.Reader") -> "Iterator[int]":
         at = 0
@@ -39,7 +39,7 @@ def by_size(parts: int) -> "Cutter":
 
 
 def by_lines(count: int) -> "Cutter":
-    """Cut into parts of `count` lines; empty data is one empty part. Raises `Error` where they would be too many."""
+    """Return a cutter for parts of `count` lines; it raises `Error` for too many parts. Empty data is one part."""
 
     def cut(reader: "core.Reader") -> "Iterator[int]":
         at = _lines_end(reader, 0, count)
@@ -61,10 +61,9 @@ def by_lines(count: int) -> "Cutter":
 
 
 def _lines_end(reader: "core.Reader", start: int, count: int) -> int:
-    """Return where `count` lines that begin at `start` end, or the end of the data.
+    """Return where the `count` lines that begin at `start` end, or the end of the data.
 
-    Each part is looked for from where the last one ends: from the beginning of the data it would be the longer the
-    more parts there are.
+    Searching from the end of the previous part, not from the beginning of the data, keeps the total time linear.
     """
     at = start
     while chunk := reader.read(at, at + _LOOK):
@@ -77,7 +76,7 @@ def _lines_end(reader: "core.Reader", start: int, count: int) -> int:
 
 
 def _after_newline(chunk: bytes, number: int) -> int:
-    """Return the offset after the newline of this number, the first being 1; there are as many."""
+    """Return the offset after newline `number` (1 is the first), which the chunk has."""
     start, end = 0, len(chunk)
     while end - start > 1:
         middle = (start + end) // 2
@@ -112,17 +111,17 @@ def publish_parts(
     *,
     is_masked: bool = False,
 ) -> "list[Item]":
-    """Publish each part of `data` as an item; where one fails, none is left.
+    """Publish each part of `data` as an item; if one fails, none is left.
 
     Args:
-        storage: Where they are to lie.
+        storage: Where the items go.
         data: What to stage.
-        new_spool: Makes a draft for data that is no regular file, which is gone in the end.
-        cutter: Tells where each part ends.
+        new_spool: Makes a temporary draft for data that is not a regular file.
+        cutter: Yields where each part ends.
         new_draft: Makes a draft of a part.
-        settings: What is to be known of each, as `Draft.finalize` takes it.
-        progress: Called now and then with the bytes taken since.
-        is_masked: Whether the spool masks secrets: then all data goes through it.
+        settings: Keyword arguments for `Draft.finalize`.
+        progress: Called from time to time with the number of bytes read since the last call.
+        is_masked: Whether the spool masks secrets; then all data goes through it.
     """
     items: list[Item] = []
     with Deferred() as signals:
@@ -130,7 +129,7 @@ def publish_parts(
             with _spool(data, new_spool, signals, progress, is_masked=is_masked) as (fd, name, redacted):
                 start = 0
                 with signals.open():
-                    # All of them first: where they are too many, nothing is begun.
+                    # Find all ends first, so that nothing is written if there are too many.
                     ends = list(cutter(core.Reader(fd, name, file_size=os.fstat(fd).st_size)))
                 for end in ends:
                     with new_draft() as draft:
@@ -158,12 +157,12 @@ def _spool(
     *,
     is_masked: bool,
 ) -> "Iterator[tuple[int, str, dict[str, int]]]":
-    """Give data as a regular file, its name, and what was masked in it: the caller's file, or one nobody else sees."""
+    """Yield data as a regular file, the caller's or a private one, with its name and what was masked in it."""
     with contextlib.ExitStack() as stack:
         name = None
         if isinstance(data, str | os.PathLike):
             name = os.fspath(data)
-            with signals.open():  # a named pipe that nobody writes to yet
+            with signals.open():  # this may wait for the writer of a named pipe
                 data = stack.enter_context(open(name, "rb", buffering=0)).fileno()
             if stat.S_ISREG(os.fstat(data).st_mode) and not is_masked:
                 yield data, name, {}
@@ -174,7 +173,7 @@ def _spool(
                 draft.copy_from(data, name, progress=progress)
             else:
                 draft.fill(data, progress)
-        # Its bytes are those of the parts: they count once.
+        # A detached spool doesn't count towards the quota: its bytes would count twice, as the parts have them too.
         spooled = draft.upload.detach()
         stack.callback(os.close, spooled)
         yield spooled, draft.upload.name, draft.redacted

@@ -1,4 +1,4 @@
-"""The store: what Python programs and the command line both use."""
+"""The store, as Python programs and the command line use it."""
 
 import os
 import time
@@ -14,7 +14,8 @@ from maxstage.store.schedule import expect_expiry, is_due
 from maxstage.store.storage import open_storage
 from maxstage.store.tokens import parse_token
 
-# What only some commands need is imported where it is used: reading one item takes less time than importing all this.
+# Modules that only some commands need are imported inside functions: reading one item takes less time than
+# importing them all.
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,12 +36,12 @@ if TYPE_CHECKING:
     class _OpensData(Protocol):
         def __call__(self, token: str) -> BinaryIO: ...
 
-    Items = list[Item]  # inside the class, `list` is the method
+    Items = list[Item]  # inside the class, `list` is a method
     Ids = list[str]
 
 
 class _Open:
-    """`Store.open`: of the class it opens a store, of a store an item."""
+    """`Store.open`: on the class it opens a store, on an instance an item."""
 
     if TYPE_CHECKING:
 
@@ -50,15 +51,15 @@ class _Open:
         def __get__(self, store: "Store", cls: "type[Store]") -> "_OpensData": ...
 
     def __get__(self, store: "Store | None", cls: "type[Store]") -> "_OpensStore | _OpensData":
-        return cls._open_store if store is None else store._open_data  # noqa: SLF001 - it is their name in public
+        return cls._open_store if store is None else store._open_data  # noqa: SLF001 - this is their public name
 
 
 class Store:
-    """The staged items of one project. One object may be used by many threads at once.
+    """The staged items of one project. Safe to share between threads.
 
     Args:
-        layout: Where the project is.
-        storage: Where the items lie.
+        layout: The paths of the project.
+        storage: Where the items are kept.
         settings: The settings in force.
 
     >>> import tempfile
@@ -85,7 +86,7 @@ class Store:
         Raises:
             NoProject: There is none.
             Untrusted: It belongs to another user.
-            ConfigError: Its settings are at fault.
+            ConfigError: Its settings are invalid.
         """
         folder = os.environ.get("MAX_DIR") if start is None else None
         if folder:
@@ -94,15 +95,15 @@ class Store:
 
     @classmethod
     def find_or_none(cls, folder: "str | os.PathLike[str] | None" = None) -> "Store | None":
-        """Find a project that need not be there; None where none is named and there is none.
+        """Find a project, or return None if there is none and none was named.
 
         Args:
-            folder: The folder that holds ``.max``; None: found as `find` does.
+            folder: The folder that holds ``.max``; None to search as `find` does.
 
         Raises:
-            NoProject: `folder`, or ``MAX_DIR``, names what is not a project.
-            Untrusted: It belongs to another user.
-            ConfigError: Its settings are at fault.
+            NoProject: `folder` or ``MAX_DIR`` is not a project.
+            Untrusted: The project belongs to another user.
+            ConfigError: Its settings are invalid.
         """
         if folder is not None:
             return cls.open(folder)
@@ -115,12 +116,12 @@ class Store:
 
     @classmethod
     def user(cls) -> "Store":
-        """Open the user's own store, which is used outside of projects; make it if it is missing.
+        """Open the user's own store, which is used outside projects; create it if it is missing.
 
         Raises:
-            NoProject: It is turned off (``MAX_USER_STORE``, ``user_store``), has no place or can't be made.
+            NoProject: It is turned off (``MAX_USER_STORE``, ``user_store``), has no location or can't be created.
             Untrusted: It belongs to another user.
-            ConfigError: The settings are at fault.
+            ConfigError: The settings are invalid.
         """
         from maxstage.store.user import is_turned_on, make_user_folder
 
@@ -130,7 +131,7 @@ class Store:
 
     @classmethod
     def user_or_none(cls) -> "Store | None":
-        """Open the user's own store if it is turned on and is there; nothing is made. Raises as `user` does."""
+        """Open the user's own store if it is turned on and exists; never create it. Raises as `user` does."""
         from maxstage.store.user import existing_user_folder, is_turned_on
 
         folder = existing_user_folder() if is_turned_on() else None
@@ -138,7 +139,7 @@ class Store:
 
     @classmethod
     def nearest(cls) -> "Store":
-        """Find the project; outside of any, open the user's own store. Raises as `find` and `user` do."""
+        """Find the project; outside any project, open the user's own store. Raises as `find` and `user` do."""
         try:
             return cls.find()
         except NoProject:
@@ -164,12 +165,12 @@ class Store:
         return cls(layout, open_storage(layout), load_settings(layout.config, project))
 
     def at(self, project: str | None) -> "Store":
-        """Return the store of a project: this one, where `project` is its own or None. Raises as `find` does."""
+        """Return the store of a project: this one if `project` is its own, or None. Raises as `find` does."""
         return self if project in {None, self.layout.project} else type(self).open(str(project))
 
     @classmethod
     def init(cls, folder: "str | os.PathLike[str]" = ".") -> "Store":
-        """Make a project in `folder` if there is none, and open its store."""
+        """Create a project in `folder` if there is none, and open its store."""
         from maxstage.store.project_setup import init_project
 
         init_project(_named(folder))
@@ -192,27 +193,27 @@ class Store:
         redact: bool | None = None,
         secrets: "Iterable[str | bytes]" = (),
     ) -> "Item":
-        """Stage data; it is published when this returns, or nothing is left behind.
+        """Stage data. It is published when this returns; if it fails, nothing is left behind.
 
         Args:
-            data: Bytes, a path (text is one), a file descriptor, a binary file object, or an iterable of bytes.
-            ttl: Time until it expires, a timedelta or minutes (at least 1); None for the setting.
-            pin: Let it never expire.
-            source: Where it came from; None tells it from the first record.
-            content_type: ``ndjson``, ``json`` or ``text``; None tells it from the data.
-            labels: Labels to find it by.
-            compress: The codec that compresses it, ``gzip`` or ``zstd``; true is ``gzip``, false none; None for
-                the setting.
-            sync: Whether it must survive power loss; None for the setting.
-            progress: Called now and then with the bytes taken since.
-            redact: Whether to mask what looks like a credential: the item has the masked data then. None: if the
+            data: Bytes, a path (a string is a path), a file descriptor, a binary file object, or an iterable of bytes.
+            ttl: Time until the item expires, a timedelta or minutes (at least 1); None for the setting.
+            pin: Whether the item never expires.
+            source: Where the data came from; None to detect it from the first record.
+            content_type: ``ndjson``, ``json`` or ``text``; None to detect it from the data.
+            labels: Labels to find the item by.
+            compress: The codec, ``gzip`` or ``zstd``; true means ``gzip``, false no compression; None for the
+                setting.
+            sync: Whether the item must survive power loss; None for the setting.
+            progress: Called from time to time with the number of bytes read since the last call.
+            redact: Whether to mask what looks like a credential before it is stored. None masks only if the
                 setting is ``all``.
-            secrets: Values to mask in it, also where they are encoded.
+            secrets: Values to mask, in encoded form too.
 
         Raises:
-            InvalidMetadata: The source or a label can't be shown, or is too large.
-            QuotaExceeded: It, or the store with it, would be larger than the settings allow.
-            OSError: It could not be read or written.
+            InvalidMetadata: The source or a label is not printable, or is too large.
+            QuotaExceeded: The item, or the store with it, would be larger than the settings allow.
+            OSError: The data can't be read or written.
         """
         settings = self._publication(ttl, pin, source, content_type, labels)
         redactor = self.settings.redactor(redact, secrets)
@@ -237,16 +238,16 @@ class Store:
         compress: bool | str | None = None,
         sync: bool | None = None,
     ) -> "Items":
-        """Stage each of `data` as an item; all of them are published when this returns, or none.
+        """Stage each element of `data` as an item. Either all of them are published or none.
 
-        With `sync` they wait for the disk together, which takes a fraction of the time that each alone would.
+        With `sync` they are flushed to disk together, in a fraction of the time that one by one would take.
 
         Args:
-            data: What to stage, each as for `stage`; an iterator is taken bit by bit.
+            data: What to stage, each element as for `stage`; an iterator is consumed in batches.
             ttl: Time until they expire, a timedelta or minutes; None for the setting.
-            pin: Let them never expire.
-            source: Where they came from; None tells it from each one's first record.
-            content_type: ``ndjson``, ``json`` or ``text``; None tells it from the data of each.
+            pin: Whether they never expire.
+            source: Where they came from; None to detect it from the first record of each.
+            content_type: ``ndjson``, ``json`` or ``text``; None to detect it from the data of each.
             labels: Labels to find them by.
             compress: The codec, as for `stage`.
             sync: Whether they must survive power loss; None for the setting.
@@ -266,7 +267,7 @@ class Store:
             lambda draft: draft.finalize(**settings),
             sync=self._synced(sync),
         )
-        # They expire together.
+        # They all expire at the same time.
         for item in items[:1]:
             expect_expiry(self.storage, item.expires)
         return items
@@ -287,25 +288,25 @@ class Store:
         redact: bool | None = None,
         secrets: "Iterable[str | bytes]" = (),
     ) -> "Items":
-        """Stage data as several items, cut between lines; all of them are published, or none.
+        """Stage data as several items, split between lines. Either all of them are published or none.
 
         Args:
             data: As for `stage`.
-            parts: Cut into this many items of about equal size, 10,000 at most; some are empty where there are
+            parts: Split into this many items of about equal size, at most 10,000; some are empty if there are
                 fewer lines.
-            lines: Cut into items of this many lines; into 10,000 items at most, too.
+            lines: Split into items of this many lines; at most 10,000 items.
             ttl: Time until they expire, a timedelta or minutes; None for the setting.
-            source: Where they came from; None tells it from each one's first record.
-            content_type: ``ndjson``, ``json`` or ``text``; None tells it from the data of each.
+            source: Where they came from; None to detect it from the first record of each.
+            content_type: ``ndjson``, ``json`` or ``text``; None to detect it from the data of each.
             labels: Labels to find them by.
             compress: The codec, as for `stage`.
             sync: Whether they must survive power loss; None for the setting.
-            progress: Called now and then with the bytes taken since.
+            progress: Called from time to time with the number of bytes read since the last call.
             redact: As for `stage`; `Item.redacted` of each counts what was masked in all of them.
-            secrets: Values to mask in them.
+            secrets: Values to mask.
 
         Raises:
-            Error: By `lines` there would be too many items. And what `stage` raises.
+            Error: `lines` would make too many items. Also raises as `stage` does.
         """
         for name, number in (("parts", parts), ("lines", lines)):
             check_count(name, number, least=1)
@@ -341,7 +342,7 @@ class Store:
         content_type: str | None,
         labels: "Mapping[str, str] | None",
     ) -> "dict[str, Any]":
-        """Check what a caller says of an item, and return it as `Draft.finalize` takes it."""
+        """Check the caller's metadata, and return it as keyword arguments for `Draft.finalize`."""
         if content_type not in (None, "ndjson", "json", "text"):
             raise ValueError(f"content_type must be ndjson, json or text, not {content_type!r}")
         from maxstage.store.metadata import check_said
@@ -365,14 +366,14 @@ class Store:
         spool: bool = False,
         redactor: "core.Redactor | None" = None,
     ) -> "Draft":
-        """Begin an item that is written bit by bit: nobody sees it before `Draft.publish`.
+        """Begin an item that is written piece by piece, and is invisible until `Draft.publish`.
 
         Args:
             compress: The codec, as for `stage`.
             sync: Whether it must survive power loss once it is published; None for the setting.
-            items: How many items its data is cut into later, for ``max_item_bytes``; None: any number.
-            spool: Whether it is never published, but read again.
-            redactor: Masks secrets in what it is filled with.
+            items: How many items its data is split into later, for ``max_item_bytes``; None for any number.
+            spool: Whether it is only read back, never published.
+            redactor: Masks secrets in the data that `Draft.fill` takes.
         """
         from maxstage.store.draft import Draft
 
@@ -413,11 +414,11 @@ class Store:
     def _open_data(self, token: str) -> "BinaryIO":
         """Open the data of an item as a binary file, seekable, uncompressed.
 
-        Read from start to end it is checked against its checksum.
+        The checksum is verified when the file is read from start to end.
 
         Raises:
             InvalidToken, NotFound, Expired: There is nothing to open.
-            Corrupt: It is not what was staged; reading may raise this too.
+            Corrupt: The data is not what was staged; reading may raise this too.
         """
         import io
 
@@ -426,13 +427,13 @@ class Store:
         return io.BufferedReader(ItemFile(self.open_item(token)), BUFFER)
 
     def open_item(self, token: str) -> "OpenItem":
-        """Open an item for slices of lines or bytes. Raises as `open` does."""
+        """Open an item to read slices of lines or bytes. Raises as `open` does."""
         from maxstage.store.reading import OpenItem
 
         return OpenItem(self.storage, self.info(token))
 
     def open_item_or_own(self, token: str) -> "OpenItem":
-        """Open an item of this store, or of the user's own, where what was staged outside of projects is.
+        """Open an item of this store or, failing that, of the user's own, which keeps what is staged outside projects.
 
         Raises as `open` does.
         """
@@ -444,7 +445,7 @@ class Store:
             try:
                 own = type(self).user_or_none()
             except Error:
-                own = None  # it can't be used: what was asked for is not there
+                own = None  # unusable, so report the item as not found
             if own is None or own.layout.root == self.layout.root:
                 raise
             try:
@@ -455,7 +456,7 @@ class Store:
                 raise error from None
 
     def info(self, token: str) -> "Item":
-        """Return what is known of an item. Raises as `open` does."""
+        """Return the metadata of an item. Raises as `open` does."""
         from maxstage.store.finding import read_item
 
         return read_item(self.storage, parse_token(token))
@@ -470,9 +471,9 @@ class Store:
         """Return the items that have not expired, newest first; those with damaged metadata are left out.
 
         Args:
-            source: Only those whose source matches this shell pattern.
-            labels: Only those that have these labels; a value of None matches any.
-            limit: Only so many, the newest; None for all.
+            source: A shell pattern that the source must match.
+            labels: Labels that the item must have; a value of None matches any.
+            limit: The maximum number of items; None for all.
         """
         return self.scan(source=source, labels=labels, limit=limit)[0]
 
@@ -483,7 +484,7 @@ class Store:
         labels: "Mapping[str, str | None] | None" = None,
         limit: int | None = None,
     ) -> "tuple[Items, Ids]":
-        """Return what `list` returns, and what is damaged: ids of items, and names of files that belong to none."""
+        """Return what `list` returns, and what is damaged: ids of items, and names of files that belong to no item."""
         check_count("limit", limit, least=0)
         if source is not None and not isinstance(source, str):
             raise wrong_type("source", source, "a shell pattern or None")
@@ -494,19 +495,19 @@ class Store:
         return scan(self.storage, source, labels or {}, limit)
 
     def ids(self) -> "Ids":
-        """Return the ids of all items that lie in the store, expired and damaged ones too."""
+        """Return the ids of all items in the store, including expired and damaged ones."""
         return self.storage.ids()
 
     def strays(self) -> "Ids":
-        """Return the names of what lies where items do and is none: of files whose names are no ids, say."""
+        """Return the names of entries in the store that aren't items, such as files whose names are not ids."""
         return self.storage.strays()
 
     def path(self, item: "Item") -> str | None:
-        """Return the path of an item's data file; None where other programs can't open one."""
+        """Return the path of an item's data file; None if there is none that other programs can open."""
         return self.storage.path(item)
 
     def verify(self, token: str, *, progress: "Progress | None" = None) -> "Item":
-        """Read an item whole and check it. Raises as `open` does."""
+        """Read all of an item and check it. Raises as `open` does."""
         with self.open_item(token) as opened:
             opened.verify(progress=progress)
             return opened.item
@@ -514,18 +515,18 @@ class Store:
     # Changing
 
     def renew(self, token: str, ttl: "timedelta | float | str | None" = None) -> "Item":
-        """Let an item expire `ttl` from now (a timedelta or minutes; None for the setting). Raises as `info` does."""
+        """Make an item expire `ttl` from now (a timedelta or minutes; None for the setting). Raises as `info` does."""
         minutes = self._minutes(ttl)
         now = time.time()
         check_clock(now)
         return self._set_expiry(token, int(now) + minutes * 60)
 
     def pin(self, token: str) -> "Item":
-        """Let an item never expire. Raises as `info` does."""
+        """Keep an item from ever expiring. Raises as `info` does."""
         return self._set_expiry(token, None)
 
     def unpin(self, token: str, ttl: "timedelta | float | str | None" = None) -> "Item":
-        """Let a pinned item expire again, `ttl` from now; one that expires already stays as it is."""
+        """Make a pinned item expire again, `ttl` from now; an item that isn't pinned stays as it is."""
         item = self.info(token)
         return self.renew(token, ttl) if item.pinned else item
 
@@ -547,49 +548,49 @@ class Store:
         return item
 
     def unstage(self, token: str) -> bool:
-        """Delete an item, a damaged one too; false where there is none.
+        """Delete an item, even a damaged one; return whether it existed.
 
         Raises:
-            InvalidToken: `token` is none.
+            InvalidToken: `token` is not a token.
         """
         return self.storage.delete(parse_token(token))
 
     def take_back(self, items: "Iterable[Item]") -> None:
-        """Delete items that were staged a moment ago, and whose tokens nobody was told.
+        """Delete items that were staged a moment ago and whose tokens were never reported.
 
         Raises:
-            OSError: Some could not be deleted; the others are.
+            OSError: Some could not be deleted; the others were.
         """
         self.storage.take_back(items)
 
     def sweep_is_due(self) -> bool:
-        """Tell whether `sweep_if_due` would sweep."""
+        """Return whether `sweep_if_due` would sweep."""
         return is_due(self.storage)
 
     def sweep_if_due(self) -> None:
-        """Sweep, unless it is too soon, nothing can have expired, or somebody else is sweeping. Never fails."""
+        """Sweep, unless it is too soon, nothing can have expired, or another process is sweeping. Never fails."""
         if is_due(self.storage):
             from maxstage.store.sweep import sweep_if_due
 
             sweep_if_due(self.storage)
 
     def cleanup(self, *, dry_run: bool = False) -> "Swept":
-        """Sweep now: expired items and what dead writers left behind."""
+        """Remove expired items and files left behind by dead writers."""
         from maxstage.store.sweep import DEAD_SECONDS, sweep
 
         return sweep(self.storage, dry_run=dry_run, orphan_seconds=DEAD_SECONDS)
 
 
 def _named(folder: "str | os.PathLike[str]") -> "str | os.PathLike[str]":
-    """Refuse None, which `absolute` takes for the working directory."""
+    """Reject None, which `absolute` takes for the working directory."""
     if folder is None:
         raise wrong_type("folder", folder, "text or a path")
     return folder
 
 
 def _source_in(prefix: bytes, content_type: "ContentType") -> str | None:
-    """Return what the first record says of its source; most data names none, and then nothing is imported."""
-    # An escape may hide the name.
+    """Return the source that the first record names; if it names none, as most do, nothing is imported."""
+    # The key may be written with an escape.
     if content_type == "text" or not (b'"source"' in prefix or b"\\u" in prefix):
         return None
     from maxstage.store.source import detect_source

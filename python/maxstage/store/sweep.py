@@ -1,7 +1,7 @@
-"""Sweeping: expired items go, and what dead writers left behind.
+"""Sweeping: removes expired items, and what dead writers left behind.
 
-An item that expired leaves a tombstone, which answers for a day that it did. What belongs to no item, and how that is
-told, is each storage's own to know.
+An expired item leaves a tombstone for a day, so that its token is reported as expired. Each storage knows what belongs
+to no item.
 """
 
 import os
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     One = TypeVar("One")
 
 TOMBSTONE_SECONDS = 24 * 3600
-"""How long an expired item's token still answers that it expired."""
+"""How long an expired item's token is still reported as expired."""
 
 ORPHAN_SECONDS = 3600
-"""How old a file with no metadata must be: a file system without locks leaves only age to go by, and a
-producer may well pause for minutes; and a backup that is being restored has its data before its metadata."""
+"""How old a file without metadata must be: without file locks, age is the only evidence, and a producer may well
+pause for minutes; also, a backup may restore an item's data before its metadata."""
 
 DEAD_SECONDS = 60
-"""The same where somebody asks for a sweep, or there is no room: one that has just taken an id locks it in a moment."""
+"""The same if a sweep was asked for, or there is no room: long enough for a writer to lock the id that it took."""
 
 _SECONDS = 0.2
-"""Seconds that a sweep takes at most which happens by itself; the next one goes on."""
+"""The most seconds that an automatic sweep takes; the next one continues."""
 
 
 class Swept:
@@ -42,8 +42,8 @@ class Swept:
     Attributes:
         expired: The items that expired.
         orphans: Names of the files that dead writers left.
-        freed: Bytes of their data.
-        failed: Names of the files that should have been deleted and could not be, each with the reason.
+        freed: The bytes that they took.
+        failed: Names of the files that could not be deleted, each with the reason.
     """
 
     def __init__(self) -> None:
@@ -64,20 +64,20 @@ def sweep(
     """Sweep now.
 
     Args:
-        storage: Where the items lie.
-        dry_run: Only say what would be done.
-        orphan_seconds: How old a file with no metadata must be.
-        seconds: How long it may take; None: until all is done.
-        patience: Seconds to wait for a lock, each time; None: as long as it takes.
+        storage: Where the items are kept.
+        dry_run: Only return what would be done.
+        orphan_seconds: How old a file without metadata must be.
+        seconds: How long it may take; None for no limit.
+        patience: Seconds to wait for a lock, each time; None for no limit.
 
     Raises:
-        OSError: The store can't be read or written at all; of single files `Swept.failed` tells.
+        OSError: The store can't be read or written at all; failures of single files are in `Swept.failed`.
     """
     return _Sweep(storage, dry_run, orphan_seconds, seconds, patience).run()
 
 
 def sweep_if_due(storage: "Storage") -> None:
-    """Sweep, unless it is too soon, nothing can have expired, or somebody is sweeping. Never fails, never waits."""
+    """Sweep, unless it is too soon, nothing can have expired, or another process does. Never fails, never waits."""
     if not is_due(storage):
         return
     try:
@@ -86,7 +86,7 @@ def sweep_if_due(storage: "Storage") -> None:
                 storage.set_sweep_time(time.time() + INTERVAL)
                 sweep(storage, seconds=_SECONDS, patience=0)
     except OSError:
-        return  # a store that can't be written, say: the command that we follow has its answer already
+        return  # the store is read-only, for instance; the command that this follows has succeeded anyway
 
 
 class _Sweep:
@@ -120,14 +120,14 @@ class _Sweep:
         return self._swept
 
     def _in_time(self, all_of_them: "Iterable[One]") -> "Iterator[One]":
-        """Give what there is as long as there is time, the first in any case: each sweep gets on."""
+        """Yield elements until the time is up, at least one: each sweep makes progress."""
         for one in all_of_them:
             yield one
             if self._deadline is not None and time.monotonic() >= self._deadline:
                 raise Busy
 
     def _fairly(self, all_of_them: "list[One]") -> "Iterator[One]":
-        """Give what there is as long as there is time; where that is limited, from anywhere on: each gets its turn."""
+        """Yield elements until the time is up; if it is limited, start at a random one so that each gets its turn."""
         if self._deadline is not None and all_of_them:
             start = random.randrange(len(all_of_them))  # noqa: S311 - no secret
             all_of_them = all_of_them[start:] + all_of_them[:start]
@@ -140,7 +140,7 @@ class _Sweep:
             try:
                 item = self._storage.head(item_id)
             except (KeyError, OSError, Corrupt):
-                continue  # gone since, or damaged: that is for `verify` to tell, and nobody's to delete
+                continue  # removed since, or damaged: `verify` reports that, and a sweep must not delete it
             if item.is_expired(self._now):
                 self._end(item)
             else:
@@ -173,6 +173,6 @@ class _Sweep:
             self._swept.freed += freed
 
     def _failed(self, name: str, error: OSError) -> None:
-        """Note a file that can't be deleted: one name costs itself alone."""
+        """Record a file that can't be deleted, and carry on with the others."""
         name = name if error.filename is None else os.path.basename(error.filename)
         self._swept.failed[name] = error.strerror or str(error)

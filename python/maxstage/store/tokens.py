@@ -1,7 +1,7 @@
 """Tokens: the short names of staged items.
 
 A token is ``max:`` and an id of lowercase hex digits from the system's random source: 8 digits by default,
-up to 32 where a store that several machines share wants ids that nobody can guess.
+up to 32 if a store shared by several machines needs ids that nobody can guess.
 """
 
 import os
@@ -13,11 +13,11 @@ LEAST_DIGITS = 8
 MOST_DIGITS = 32
 _HEX = frozenset("0123456789abcdef")
 _SHOWN = 60
-"""Characters of a bad token that an error repeats: enough to recognise it, and never a screenful."""
+"""Characters of a bad token that an error quotes: enough to recognise it, without filling the screen."""
 
 
 def new_id(token_bytes: int) -> str:
-    """Return a random id of `token_bytes` bytes, two digits each."""
+    """Return a random id of `token_bytes` bytes, two hex digits each."""
     return os.urandom(token_bytes).hex()
 
 
@@ -31,18 +31,18 @@ def format_token(item_id: str) -> str:
 
 
 def is_id(text: str) -> bool:
-    """Whether `text` is an id as we make them, and as file names have it."""
+    """Return whether `text` is an id exactly as it appears in file names."""
     return LEAST_DIGITS <= len(text) <= MOST_DIGITS and _HEX.issuperset(text)
 
 
 def parse_token(text: str) -> str:
     """Return the id in `text`: with or without ``max:``, in upper or lower case, white space around it stripped.
 
-    This check stands before every use of a token as a file name.
+    Every token passes this check before it is used as a file name.
 
     Raises:
         InvalidToken: `text` is anything else.
-        TypeError: It is no text.
+        TypeError: It is not a string.
 
     >>> parse_token(" MAX:A1B2C3D4\\n")
     'a1b2c3d4'

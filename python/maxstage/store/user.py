@@ -1,7 +1,7 @@
-"""The user's own store, for what is staged outside of any project: where it lies, and making it on first use.
+"""The user's own store, for what is staged outside any project: its location, and its creation on first use.
 
-It is a project like any other, in ``$XDG_DATA_HOME/maxstage``, with other defaults: nobody looks after it, so it has a
-quota, and items live longer, for they are not part of a job that is soon done.
+It is a project like any other, in ``$XDG_DATA_HOME/maxstage``, with other defaults: it has a quota, since nobody looks
+after it, and items live longer, since they don't belong to a job that ends soon.
 """
 
 import os
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 VARIABLE = "MAX_USER_STORE"
 
 NAME = "maxstage"
-"""The folder's own name: a project of another name is not the user's store."""
+"""The name of its folder: a project with another name is not the user's store."""
 
 DEFAULTS = {"ttl_minutes": 24 * 60, "max_store_bytes": 10 * 10**9}
 """The settings that differ from those of a project, unless its ``config.toml`` says otherwise."""
@@ -26,11 +26,11 @@ _INSTEAD = 'run "max init" to make the folder where you are a project'
 
 
 def is_turned_on() -> bool:
-    """Tell whether the user wants a store of their own: ``MAX_USER_STORE``, or ``user_store`` in their own settings.
+    """Return whether users want their own store: ``MAX_USER_STORE``, or ``user_store`` in the user's settings.
 
     Raises:
-        ConfigError: What they say is neither yes nor no.
-        Untrusted: Their settings belong to somebody else.
+        ConfigError: The value is neither yes nor no.
+        Untrusted: The settings belong to another user.
     """
     from maxstage.errors import ConfigError
     from maxstage.settings import parse_boolean
@@ -53,10 +53,10 @@ def is_turned_on() -> bool:
 
 
 def user_folder() -> str:
-    """Return the absolute path of the folder that holds it, whether it is there or not.
+    """Return the absolute path of the store's folder, whether it exists or not.
 
     Raises:
-        NoProject: The environment names no place for it.
+        NoProject: The environment gives no location for it.
     """
     data = os.environ.get("XDG_DATA_HOME") or ""
     if data and not os.path.isabs(data):
@@ -67,7 +67,7 @@ def user_folder() -> str:
             f"set it to one, or {_INSTEAD}"
         )
     if not data:
-        # An empty HOME would lead to the root of the file system.
+        # With an empty HOME, the path would start at the root of the file system.
         home = os.path.expanduser("~") if os.environ.get("HOME", "~") else ""
         if not os.path.isabs(home):
             raise NoProject(
@@ -79,10 +79,10 @@ def user_folder() -> str:
 
 
 def existing_user_folder() -> str | None:
-    """Return the folder if a store is there.
+    """Return the store's folder if it holds a store, else None.
 
     Raises:
-        NoProject: The environment names no place for it.
+        NoProject: The environment gives no location for it.
         Untrusted: It belongs to another user.
     """
     folder = user_folder()
@@ -93,12 +93,12 @@ def existing_user_folder() -> str | None:
 
 
 def make_user_folder() -> str:
-    """Make it, private to the user, if it is missing; return the folder.
+    """Create the store, private to the user, if it is missing; return its folder.
 
     Raises:
-        NoProject: There is no place for it, or it can't be made.
-        Untrusted: It, or what it would be made in, belongs to another user.
-        ConfigError: The user's own settings are at fault.
+        NoProject: There is no location for it, or it can't be created.
+        Untrusted: It, or the folder that it would be created in, belongs to another user.
+        ConfigError: The user's settings are invalid.
     """
     folder = existing_user_folder()
     if folder is not None:
@@ -110,7 +110,7 @@ def make_user_folder() -> str:
         above = folder
         while not os.path.lexists(above):
             above = os.path.dirname(above)
-        # As root with somebody's HOME, we would make what they can't use later.
+        # As root with another user's HOME, we would create a folder that they can't use later.
         _check(above, folder)
         os.makedirs(folder, mode=0o700, exist_ok=True)
         init_project(folder, DEFAULTS)

@@ -1,4 +1,4 @@
-"""Where items lie. What a storage does is told in `protocol`; each is a file, or a folder, of its own."""
+"""Where items are kept. `protocol` defines what a storage does; each is a module or a package of its own."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -10,7 +10,7 @@ def open_storage(layout: "Layout") -> "Storage":
     """Return the storage of a project.
 
     Args:
-        layout: Where the project is.
+        layout: The paths of the project.
     """
     from maxstage.store.storage.local import LocalStorage
 

@@ -1,15 +1,15 @@
-"""Where items lie: the seam between what a store promises and the medium that keeps it.
+"""The interface between the store and the medium that keeps its items.
 
-A storage does a few things, each whole or not at all: it takes an id, lets data in that nobody sees, publishes it,
-returns metadata and data, replaces metadata, lists and deletes. What an item is, when it expires, what a quota allows
-and how things are told is decided above it, in `maxstage.store`, which knows no locks, renames or inodes.
+A storage has a few operations, each of them atomic: it reserves an id, takes in data that stays invisible, publishes
+it, returns metadata and data, replaces metadata, lists and deletes. What an item is, when it expires, what a quota
+allows and how errors are worded is decided above it, in `maxstage.store`, which knows no locks, renames or inodes.
 
-A process may end within any call or between two. Then an item is there whole or not at all, and what else was left
-behind is told by `Storage.leftovers` once its writer is known to be dead. Of several items that were to be published
-together some may be there, since the dead take nothing back.
+A process may die during any call or between two. An item then exists whole or not at all, and `Storage.leftovers`
+returns whatever else was left behind, once its writer is known to be dead. Of several items that were to be published
+together some may exist, since a dead process can't take them back.
 
-To add one, write a class with the methods of `Storage` in a file beside `local`, and a line in ``__init__.py``.
-``tests/storage`` holds what each must pass.
+To add a storage, write a class with the methods of `Storage` in a file beside `local`, and add a line to
+``__init__.py``. ``tests/storage`` is the conformance suite.
 """
 
 TYPE_CHECKING = False
@@ -22,17 +22,16 @@ if TYPE_CHECKING:
     from maxstage.store.metadata import Item
 
     class Upload(Protocol):
-        """An item that is being written. Its id is taken; nobody sees it before `publish`.
+        """An item that is being written. Its id is reserved; it is invisible until `publish`.
 
-        The calls come in this order: data is written to `fd`; then `put_metadata`, once; `flush`, if at all; `publish`,
-        or `detach` instead of all these. `discard` may follow any of them.
+        The calls come in this order: data is written to `fd`; then `put_metadata`, once; optionally `flush`; then
+        `publish`. `detach` replaces all three. `discard` may follow any of them.
 
         Attributes:
             id: The id.
-            fd: Where the data goes: a descriptor that `core.Writer` writes to, from the beginning to the end. It may be
-                a file, which the kernel copies into, or a pipe that the storage reads meanwhile, in a thread. The
-                storage closes it.
-            name: What an error calls that.
+            fd: A descriptor that `core.Writer` writes the data to, sequentially. It may be a file, which the kernel
+                copies into, or a pipe that the storage reads in a thread. The storage closes it.
+            name: What errors call `fd`.
         """
 
         id: str
@@ -40,37 +39,37 @@ if TYPE_CHECKING:
         name: str
 
         def put_metadata(self, item: "Item") -> None:
-            """Write what is known of the item; nothing is written to `fd` after it."""
+            """Write the metadata; nothing is written to `fd` afterwards."""
 
         def flush(self) -> None:
-            """Wait until data and metadata survive power loss, but for the names that `publish` gives them."""
+            """Wait until data and metadata survive power loss, except for the names that `publish` gives them."""
 
         def publish(self, *, sync: bool, check: "Callable[[], None] | None" = None) -> None:
-            """Make the item visible, whole.
+            """Make the item visible, atomically.
 
             Args:
-                sync: Whether that must survive power loss.
-                check: Called right before, while nobody else may publish; it may ask for `Storage.usage`. What it
-                    raises leaves the item unpublished: `publish` may be tried again.
+                sync: Whether the publication must survive power loss.
+                check: Called right before, while nobody else can publish; it may call `Storage.usage`. If it raises,
+                    the item stays unpublished and `publish` may be tried again.
             """
 
         def discard(self) -> None:
-            """Leave nothing behind, however far it got, published or not; a second time it does nothing.
+            """Delete everything that was written, even if it was published. Calling it twice does nothing.
 
             Raises:
-                OSError: Something can't be deleted; the rest is.
+                OSError: Something can't be deleted; the rest was.
             """
 
         def detach(self) -> int:
-            """Return a descriptor from which what was written can be read, and which is all that is left of it.
+            """Return a descriptor that is all that remains of the upload, to read back what was written.
 
-            It is the caller's, allows reading at an offset, and is as long as the data: a file without a name, say.
+            The caller owns it. It can be read at an offset and is as long as the data: an unnamed file, for instance.
             """
 
     class ItemData(Protocol):
-        """The data of an item, open: what happens to the item from now on does not matter. As `core.Reader`.
+        """The open data of an item, which stays readable whatever happens to the item. Works like `core.Reader`.
 
-        Reading may raise `Corrupt`, which says what is wrong and names no token.
+        Reading may raise `Corrupt`, whose message says what is wrong without naming the token.
         """
 
         @property
@@ -78,57 +77,57 @@ if TYPE_CHECKING:
             """Bytes of data, as they were staged."""
 
         def line_offset(self, number: int, /) -> int:
-            """Where line `number` begins (1 is the first); the end of the data where there are fewer."""
+            """Return where line `number` begins (1 is the first); the end of the data if there are fewer lines."""
 
         def tail_offset(self, count: int, /) -> int:
-            """Where the last `count` lines begin."""
+            """Return where the last `count` lines begin."""
 
         def read(self, start: int, end: int, /) -> bytes:
-            """Return the bytes from `start` to before `end`, or to the end of the data."""
+            """Return the bytes from `start` up to `end`, or to the end of the data."""
 
         def copy_to(self, target: int, start: int, end: int, name: str, /, *, crc: int = 0) -> int:
-            """Write bytes to a descriptor; return `crc` carried on over them."""
+            """Write the bytes from `start` up to `end` to a descriptor; return `crc` updated with them."""
 
         def measure(self, start: int, end: int, block: int, /, *, crc: int = 0) -> tuple[int, list[int]]:
-            """Carry `crc` on over the bytes from `start` to before `end`, and count newlines in each `block` bytes."""
+            """Return `crc` updated with the bytes from `start` up to `end`, and the newlines in each `block` bytes."""
 
         def scan(self, scan: "core.Scan", start: int, end: int, /) -> None:
-            """Show the bytes from `start` to before `end` to a scan."""
+            """Pass the bytes from `start` up to `end` to a scan."""
 
         def close(self) -> None:
-            """Let go of the data; a second time it does nothing."""
+            """Close the data. Calling it twice does nothing."""
 
     class Leftover(Protocol):
-        """Something that a writer, or a reader of old backups, left behind and that belongs to no item.
+        """Something that a writer, or a restored backup, left behind and that belongs to no item.
 
         Attributes:
-            name: What a person is told.
-            is_orphan: Whether it is told of: a mark of our own that has served its time is not.
+            name: What messages call it.
+            is_orphan: Whether it is reported: a marker of ours that has served its time is not.
         """
 
         name: str
         is_orphan: bool
 
         def remove(self, *, dry_run: bool, patience: float | None) -> int | None:
-            """Delete it, or look whether that would be right; return the bytes freed.
+            """Delete it, or with `dry_run` only check that it should be deleted; return the bytes freed.
 
-            None where nothing is to be deleted: it is too young, its writer lives, or it has been deleted since. A
-            ``dry_run`` says None of what nobody is told of, too.
+            None if it stays: it is too young, its writer is alive, or it has been deleted since. `dry_run` also
+            returns None for what is not reported.
 
             Raises:
-                Busy: Somebody holds a lock that it needs.
+                Busy: Another process holds a lock that this needs.
                 OSError: It can't be deleted.
             """
 
     class Storage(Protocol):
-        """Where the items of one store lie. One object may be used by many threads at once.
+        """Where the items of one store are kept. Safe to share between threads.
 
-        An item is named by its id. What is asked of an item that is not there raises `KeyError`; of one that is
-        damaged, `maxstage.errors.Corrupt`, which costs that item alone: the message is made by
-        `maxstage.store.damage.damaged`, but for that of `open`, which says only what is wrong.
+        Items are named by their ids. Methods raise `KeyError` for an item that doesn't exist and
+        `maxstage.errors.Corrupt` for one that is damaged, which affects that item alone. The message comes from
+        `maxstage.store.damage.damaged`, except for `open`, whose message only says what is wrong.
 
         Attributes:
-            place: What a person is told: a path, or a URL.
+            place: The location that messages name: a path, or a URL.
         """
 
         place: str
@@ -136,16 +135,16 @@ if TYPE_CHECKING:
         # One item
 
         def create(self, id_bytes: int) -> Upload:
-            """Take an id of so many random bytes that nobody has, or had within the last day."""
+            """Reserve an id of `id_bytes` random bytes that is not in use, and was not within the last day."""
 
         def spool(self, id_bytes: int) -> Upload:
-            """Begin what is never published but read again, by `Upload.detach`: what a pipe brought, say."""
+            """Begin an upload that is read back by `Upload.detach`, never published: data from a pipe, for instance."""
 
         def head(self, item_id: str) -> "Item":
-            """Return what is known of an item, expired or not."""
+            """Return the metadata of an item, expired or not."""
 
         def open(self, item: "Item") -> ItemData:
-            """Open the data of an item, which `head` returned.
+            """Open the data of an item that `head` returned.
 
             Raises:
                 KeyError: The item is gone.
@@ -153,48 +152,48 @@ if TYPE_CHECKING:
             """
 
         def replace(self, item_id: str, change: "Callable[[Item], None]", *, sync: bool) -> "Item":
-            """Change what is known of an item, while nobody else does.
+            """Change the metadata of an item while nobody else can.
 
             Args:
                 item_id: The item.
-                change: Changes it; what it raises leaves the item as it is.
-                sync: Whether that must survive power loss.
+                change: Changes it; if this raises, the item stays as it is.
+                sync: Whether the change must survive power loss.
             """
 
         def delete(self, item_id: str) -> bool:
-            """Delete an item, a damaged one too, leaving no tombstone; false where there is none."""
+            """Delete an item, even a damaged one, leaving no tombstone; return whether it existed."""
 
         def take_back(self, items: "Iterable[Item]") -> None:
-            """Delete items that were published a moment ago, and whose tokens nobody was told; some may be gone.
+            """Delete items that were published a moment ago and whose tokens were never reported; some may be gone.
 
             Raises:
-                OSError: Some can't be deleted; the others are.
+                OSError: Some can't be deleted; the others were.
             """
 
         def expire(self, item_id: str, now: float, *, patience: float | None = None) -> bool:
-            """End an item if it has expired at Unix time `now`.
+            """Remove an item if it has expired at Unix time `now`.
 
-            False where it has not, or not any more; where it is damaged, and where there is none.
+            Returns false if it has not expired or was renewed, is damaged, or doesn't exist.
 
-            From then on `tombstone` answers for it, as long as the rules of the store say.
+            From then on `tombstone` returns it, until `leftovers` removes the tombstone.
 
             Raises:
-                Busy: Somebody holds a lock for longer than `patience` seconds (None: it is waited for).
+                Busy: Another process holds a lock for longer than `patience` seconds (None waits).
             """
 
         def tombstone(self, item_id: str) -> "Item":
-            """Return what was known of an item that expired."""
+            """Return the metadata that an expired item had."""
 
         # All items
 
         def path(self, item: "Item") -> str | None:
-            """Return the path of an item's data file; None where other programs can't open one."""
+            """Return the path of an item's data file; None if there is none that other programs can open."""
 
         def ids(self) -> "list[str]":
-            """Return the ids of all items, expired and damaged ones too."""
+            """Return the ids of all items, including expired and damaged ones."""
 
         def strays(self) -> "list[str]":
-            """Return the names of what lies in `place` as an item would and is none."""
+            """Return the names of entries in `place` that look like items but aren't."""
 
         def newest(
             self, now: float, is_wanted: "Callable[[Item], bool] | None", limit: int | None
@@ -203,57 +202,57 @@ if TYPE_CHECKING:
 
             Args:
                 now: Unix time.
-                is_wanted: Which items; None: all.
-                limit: How many; None: all.
+                is_wanted: Whether to include an item; None for all.
+                limit: The maximum number of items; None for all.
             """
 
         def expired(self, now: float, *, hurried: bool) -> "tuple[list[str], float]":
-            """Return the ids of what may have expired, and when the next item may (infinity: unknown, or none).
+            """Return the ids of items that may have expired, and when the next one may (infinity: unknown, or never).
 
-            All that has expired is among them, damaged items and others may be: the caller looks at each.
+            The ids include every expired item, and possibly damaged and other items: the caller checks each.
 
             Args:
                 now: Unix time.
-                hurried: Wait for nobody.
+                hurried: Don't wait for other processes.
             """
 
         def usage(self, *, published: bool = False) -> int:
-            """Return the bytes that data takes, as stored: all of it, or that of published items.
+            """Return the bytes that data takes as stored: all data, or only that of published items.
 
-            Of what is being written, bytes that are on their way through a pipe may be missing.
+            For items being written, bytes still in a pipe may not be counted.
             """
 
         def free_space(self) -> int | None:
-            """Return the bytes that may still be written, by any process; None if that is unknown."""
+            """Return how many more bytes can be written, by any process; None if that is unknown."""
 
         def batch(self) -> "AbstractContextManager[Callable[[Sequence[Upload]], None]]":
-            """Begin to write several items; what it gives flushes all of them at once, as `Upload.flush` does."""
+            """Begin to write several items; yields a function that flushes them all at once, like `Upload.flush`."""
 
         def sync(self) -> None:
-            """Wait until what was published survives power loss."""
+            """Wait until everything published survives power loss."""
 
         # Sweeping
 
         def leftovers(
             self, now: float, orphan_seconds: float, tombstone_seconds: float
         ) -> "list[list[Leftover]]":
-            """Return what may be left behind, in groups: one is removed after the other.
+            """Return what may be left behind, in groups that must be removed in this order.
 
             Args:
                 now: Unix time.
-                orphan_seconds: How old it must be to be nobody's.
-                tombstone_seconds: How long it is told of an item that it expired.
+                orphan_seconds: The age from which a leftover counts as abandoned.
+                tombstone_seconds: How long a tombstone is kept.
             """
 
         def sweep_time(self) -> float | None:
-            """Return when the next sweep is worth while, Unix time; None where there was none yet."""
+            """Return when the next sweep is worthwhile, as Unix time; None if there was none yet."""
 
         def set_sweep_time(self, when: float) -> None:
-            """Note when the next sweep is worth while; called within `sweeping`, or where `sweep_time` is not None."""
+            """Record when the next sweep is worthwhile; called within `sweeping`, or if `sweep_time` is not None."""
 
         def sweeping(self) -> "AbstractContextManager[bool]":
-            """Within it nobody else sweeps; it tells whether that is so, and never waits. The dead sweep no more."""
+            """Try to become the only sweeper, without waiting; yields whether it worked. Ends if the process dies."""
 
 
 class Busy(Exception):
-    """Somebody holds a lock, or the time is up: the next sweep goes on."""
+    """Another process holds a lock, or the time is up: the next sweep continues."""

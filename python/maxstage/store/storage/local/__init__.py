@@ -1,4 +1,4 @@
-"""Items as files in a directory: see `maxstage.store.storage.local.layout` for what lies there and who owns it."""
+"""Items as files in a directory. `maxstage.store.storage.local.layout` describes the files and who owns each."""
 
 import os
 
@@ -6,7 +6,8 @@ from maxstage.store.storage.local.items import load_item
 from maxstage.store.storage.local.layout import EXPIRED, LOCK, META, SWEEP, ItemLayout, WhileThere, names_with
 from maxstage.store.tokens import is_id
 
-# What only some commands need is imported where it is used: reading one item takes less time than importing all this.
+# Modules that only some commands need are imported inside functions: reading one item takes less time than
+# importing them all.
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,11 +18,11 @@ if TYPE_CHECKING:
     from maxstage.store.storage.local.upload import LocalUpload
     from maxstage.store.storage.protocol import ItemData, Leftover, Upload
 
-    Ids = list[str]  # the class has methods of both names
+    Ids = list[str]
 
 
 class LocalStorage:
-    """The storage of a project on this machine, or in a directory that several share.
+    """The storage of a project on this machine, or in a directory that several machines share.
 
     Args:
         project: The folder that holds ``.max``, absolute.
@@ -36,7 +37,7 @@ class LocalStorage:
     # One item
 
     def create(self, id_bytes: int) -> "LocalUpload":
-        """Take an id. See `Storage.create`."""
+        """Reserve an id. See `Storage.create`."""
         from maxstage.store.storage.local.upload import LocalUpload
 
         return LocalUpload(self.layout, id_bytes)
@@ -44,11 +45,11 @@ class LocalStorage:
     spool = create
 
     def head(self, item_id: str) -> "Item":
-        """Return what is known of an item. See `Storage.head`."""
+        """Return the metadata of an item. See `Storage.head`."""
         return load_item(self.layout.meta(item_id), item_id)
 
     def tombstone(self, item_id: str) -> "Item":
-        """Return what was known of an item that expired. See `Storage.tombstone`."""
+        """Return the metadata that an expired item had. See `Storage.tombstone`."""
         return load_item(self.layout.hidden(item_id, EXPIRED), item_id)
 
     def open(self, item: "Item") -> "ItemData":
@@ -62,7 +63,7 @@ class LocalStorage:
         return self.layout.path(item.file_name)
 
     def replace(self, item_id: str, change: "Callable[[Item], None]", *, sync: bool) -> "Item":
-        """Change what is known of an item. See `Storage.replace`."""
+        """Change the metadata of an item. See `Storage.replace`."""
         from maxstage.errors import Error
         from maxstage.store.storage.local.locking import LONG, Locked
         from maxstage.store.storage.local.renewal import replace_metadata
@@ -90,7 +91,7 @@ class LocalStorage:
         take_back(self.layout, items)
 
     def expire(self, item_id: str, now: float, *, patience: float | None = None) -> bool:
-        """End an item if it has expired. See `Storage.expire`."""
+        """Remove an item if it has expired. See `Storage.expire`."""
         from maxstage.store.storage.local.removal import expire
 
         return expire(self.layout, item_id, now, patience)
@@ -102,7 +103,7 @@ class LocalStorage:
         return sorted(filter(is_id, names_with(self.layout, META)))
 
     def strays(self) -> "Ids":
-        """Return the names of files that lie here as metadata, and whose names are no ids. See `Storage.strays`."""
+        """Return the names of metadata files that don't begin with an id. See `Storage.strays`."""
         return sorted(name + META for name in names_with(self.layout, META) if not is_id(name))
 
     def newest(
@@ -114,7 +115,7 @@ class LocalStorage:
         return newest(self.layout, now, is_wanted, limit)
 
     def expired(self, now: float, *, hurried: bool) -> "tuple[Ids, float]":
-        """Return what may have expired, and when the next item may. See `Storage.expired`."""
+        """Return the items that may have expired, and when the next one may. See `Storage.expired`."""
         from maxstage.store.storage.local.listing import expired
 
         return expired(self.layout, now, hurried=hurried)
@@ -126,7 +127,7 @@ class LocalStorage:
         return usage(self.layout, published=published)
 
     def free_space(self) -> int | None:
-        """Return the bytes that the file system has room for."""
+        """Return the free space of the file system, in bytes."""
         with WhileThere(self.layout):
             disk = os.statvfs(self.layout.root)
         return disk.f_bavail * disk.f_frsize
@@ -138,7 +139,7 @@ class LocalStorage:
         return Batch(self.layout)
 
     def sync(self) -> None:
-        """Wait until what was published survives power loss."""
+        """Wait until everything published survives power loss."""
         from maxstage.store.storage.local.items import sync_directory
 
         sync_directory(self.layout.root)
@@ -154,14 +155,14 @@ class LocalStorage:
         return find(self.layout, now, orphan_seconds, tombstone_seconds)
 
     def sweep_time(self) -> float | None:
-        """Return when the next sweep is worth while: the time of change of a file."""
+        """Return when the next sweep is worthwhile: the modification time of a file."""
         try:
             return os.stat(self.layout.path(SWEEP), follow_symlinks=False).st_mtime
         except FileNotFoundError:
             return None
 
     def set_sweep_time(self, when: float) -> None:
-        """Note when the next sweep is worth while."""
+        """Record when the next sweep is worthwhile."""
         os.utime(self.layout.path(SWEEP), (when, when), follow_symlinks=False)
 
     def sweeping(self) -> "AbstractContextManager[bool]":

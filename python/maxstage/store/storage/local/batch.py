@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     from maxstage.store.storage.protocol import Upload
 
 _ERRORS_ARE_TOLD = (5, 8)
-"""The Linux from which on syncing a file system tells of what could not be written."""
+"""The first Linux version whose ``syncfs`` reports write errors."""
 
 
 class Batch:
-    """What `Storage.batch` gives."""
+    """The context manager that `Storage.batch` returns."""
 
     __slots__ = ("_directory",)
 
     def __init__(self, layout: "ItemLayout") -> None:
-        # Opened before anything is written: it is told of what could not be written since.
+        # Open before anything is written: errors are reported for writes since the directory was opened.
         self._directory = os.open(layout.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def __enter__(self) -> "Callable[[Sequence[Upload]], None]":
@@ -37,7 +37,7 @@ class Batch:
 
 
 def _sync_file_system(directory: int) -> bool:
-    """Wait until all that was written to a file system is on the disk; false where the system can't."""
+    """Wait until everything written to a file system is on disk; return false if the system can't do that."""
     system = os.uname()
     numbers = system.release.split(".")[:2]
     if system.sysname != "Linux" or not all(map(str.isdigit, numbers)):

@@ -1,4 +1,4 @@
-"""The data of an item: a file that is open."""
+"""The data of an item, as an open file."""
 
 import os
 
@@ -17,13 +17,13 @@ def open_data(layout: "ItemLayout", item: "Item") -> "LocalData":
 
     Raises:
         KeyError: The item is gone.
-        Corrupt: Its data file is missing, is none, or is not as long as it should be.
+        Corrupt: Its data file is missing, is not a regular file, or has the wrong size.
     """
     path = layout.path(item.file_name)
     try:
         fd = open_regular(path)
     except FileNotFoundError:
-        # Removed since its metadata was read, unless the metadata is still there.
+        # If the metadata is gone too, the item was removed after its metadata was read.
         if os.path.lexists(layout.meta(item.id)):
             raise Corrupt("its data file is missing") from None
         raise KeyError(item.id) from None
@@ -40,10 +40,10 @@ def open_data(layout: "ItemLayout", item: "Item") -> "LocalData":
 
 
 class LocalData:
-    """A data file that is open: `core.Reader` with the descriptor that it reads.
+    """An open data file: `core.Reader` with the descriptor that it reads.
 
     Args:
-        fd: The file, which is ours from now on.
+        fd: The file; this object closes it.
         path: What errors call it.
         item: The item.
     """
@@ -64,7 +64,7 @@ class LocalData:
         self.measure = reader.measure
 
     def scan(self, scan: core.Scan, start: int, end: int, /) -> None:
-        """Show the data from `start` to before `end` to a scan."""
+        """Pass the bytes from `start` up to `end` to a scan."""
         scan.read(self._reader, start, end)
 
     def close(self) -> None:

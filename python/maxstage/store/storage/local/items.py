@@ -1,4 +1,4 @@
-"""The metadata of single items, as it lies in files."""
+"""Reading the metadata files of items."""
 
 import os
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     from maxstage.store.metadata import Item
 
 _READ = 64 * 1024
-"""Bytes of metadata that are read at once: all of it, many labels apart."""
+"""Bytes of metadata read at a time: all of it, unless there are many labels."""
 
 
 def load_item(path: str, item_id: str) -> "Item":
     """Read a metadata file.
 
     Raises:
-        Corrupt: It is damaged, or can't be read; the message names the token and what to do.
-        KeyError: It is not there.
-        OSError: Nothing can be read now: this process has too many files open, say.
+        Corrupt: It is damaged, or can't be read; the message names the token and says what to do.
+        KeyError: It doesn't exist.
+        OSError: No file can be opened at the moment: too many files are open, for instance.
     """
     if not is_id(item_id):
         raise Corrupt(f"{path} is not an item: its name is not a token's; move it away")
@@ -36,7 +36,7 @@ def load_item(path: str, item_id: str) -> "Item":
     except OSError as error:
         import errno
 
-        # Too many files are open, or there is no memory: that says nothing of this file.
+        # Too many open files, or no memory: this file isn't to blame.
         if error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOMEM}:
             raise
         raise Corrupt(
@@ -45,7 +45,7 @@ def load_item(path: str, item_id: str) -> "Item":
 
 
 def _read_small(path: str, most: int) -> bytes:
-    """Return the content of a file, or of a larger one more than `most` bytes. Raises as `open_regular` does."""
+    """Return the content of a file; if it is larger than `most`, more than `most` bytes. Raises as `open_regular`."""
     fd = open_regular(path)
     try:
         content = b""
@@ -57,7 +57,7 @@ def _read_small(path: str, most: int) -> bytes:
 
 
 def sync_directory(path: str) -> None:
-    """Wait until the names in a directory are on the disk."""
+    """Wait until the names in a directory are on disk."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

@@ -1,22 +1,22 @@
-"""Where the files of a store lie, who owns each, and how they are opened.
+"""The files of a store: where they are, who owns each, and how they are opened.
 
 ``.max/staging/`` holds, for the item with id ``a1b2c3d4``::
 
-    a1b2c3d4.ndjson         the data (.json, .txt; .gz or .zst at the end where compressed)
+    a1b2c3d4.ndjson         the data (or .json, .txt; with .gz or .zst if compressed)
     a1b2c3d4.meta.json      its metadata; the item exists exactly as long as this file does
 
-and for a while, or after the item's end::
+and temporarily, or after the item's end::
 
-    .a1b2c3d4.claim         made first, exclusively: the id is taken. Its writer holds a lock (flock) on it
-                            as long as it lives. Becomes the metadata by rename: that is the commit.
-    .a1b2c3d4.part          the data while it is written
-    .a1b2c3d4.update        new metadata of an item that is renewed, before it is renamed over the old
+    .a1b2c3d4.claim         created first, exclusively: reserves the id. Its writer holds a lock (flock) on it
+                            as long as it lives. Renamed to the metadata: that is the commit.
+    .a1b2c3d4.part          the data while it is being written
+    .a1b2c3d4.update        new metadata of an item, before it is renamed over the old
     .a1b2c3d4.leaving       the metadata of an item whose data is being deleted
-    .a1b2c3d4.expired.json  the metadata of an item that was swept: says for 24 hours that it expired
+    .a1b2c3d4.expired.json  the metadata of an item that was swept: records for 24 hours that it expired
     .lock                   held (flock) while metadata is changed or deleted
-    .sweep                  its time of change is when the next sweep is worth while
+    .sweep                  its modification time is when the next sweep is worthwhile
 
-and beside it, in a store of many items, ``.max/index.sqlite3``: see `maxstage.store.storage.local.index`.
+and next to it, in a store of many items, ``.max/index.sqlite3``: see `maxstage.store.storage.local.index`.
 """
 
 import os
@@ -42,7 +42,7 @@ SWEEP = ".sweep"
 INDEX = "index.sqlite3"
 
 DATA = tuple(extension + codec.extension for extension in EXTENSIONS.values() for codec in CODECS.values())
-"""What the names of data files end in."""
+"""The suffixes of data files."""
 
 _READING = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -58,7 +58,7 @@ class ItemLayout(Layout):
 
     @property
     def index(self) -> str:
-        """The path of the index: beside the staging directory, whose time of change it must not touch."""
+        """The path of the index: outside the staging directory, whose modification time it must not change."""
         return f"{self.base}/{INDEX}"
 
     def meta(self, item_id: str) -> str:
@@ -66,15 +66,15 @@ class ItemLayout(Layout):
         return self.path(item_id + META)
 
     def hidden(self, item_id: str, suffix: str) -> str:
-        """Return the path of a file of an item that is coming or going."""
+        """Return the path of an item's hidden file with this suffix."""
         return self.path(f".{item_id}{suffix}")
 
 
 class WhileThere:
-    """Says of a file that is not there, where that is so, that the whole store was deleted since it was opened.
+    """Turns a missing file into an error that says that the whole store was deleted, if it was.
 
     Args:
-        layout: The store.
+        layout: The paths of the store.
     """
 
     __slots__ = ("_root",)
@@ -93,11 +93,11 @@ class WhileThere:
 def open_regular(path: str) -> int:
     """Open a file of the store for reading.
 
-    Whatever somebody planted there, nothing else is followed, waited for or read.
+    It never follows, waits for or reads anything else that was planted there.
 
     Raises:
-        Corrupt: It is a symbolic link or anything else but a regular file.
-        FileNotFoundError: It is not there.
+        Corrupt: It is not a regular file, but a symbolic link, for instance.
+        FileNotFoundError: It doesn't exist.
     """
     try:
         fd = os.open(path, _READING)
@@ -115,9 +115,9 @@ def open_regular(path: str) -> int:
 
 
 def names_with(layout: ItemLayout, suffix: str) -> "Iterator[str]":
-    """Give what stands before `suffix` in the names of files: ids, and whatever else somebody has put there.
+    """Yield the names of files that end in `suffix`, without it: ids, and whatever else was put there.
 
-    Metadata is what does not begin with a dot; everything else that belongs to an id does.
+    Metadata files don't begin with a dot; for any other suffix only hidden files count, and their dot is removed.
     """
     hidden = suffix != META
     with WhileThere(layout), os.scandir(layout.root) as entries:

@@ -1,8 +1,9 @@
-"""What belongs to no item: files of dead writers, old tombstones, stale marks.
+"""Files that belong to no item: those of dead writers, old tombstones, stale markers.
 
-What a writer left behind is known by its lock: the kernel drops the lock when the writer dies, however it dies.
-Metadata is what counts: whatever else bears the id of an item that has its metadata is a stale mark, of a time before a
-backup was restored, say. Then the mark goes and the item stays.
+A lock shows whether a writer is alive: the kernel releases it when the writer dies, however that happens.
+
+Metadata decides: if an item has its metadata, its hidden files are stale markers, from before a backup was restored,
+for instance. Then the marker is removed and the item stays.
 """
 
 import os
@@ -19,26 +20,26 @@ if TYPE_CHECKING:
 
 _MARKS = (CLAIM, PART, UPDATE, LEAVING, EXPIRED)
 _UNDER_THE_LOCK = (UPDATE, LEAVING, EXPIRED)
-"""Made, used and removed under the store's lock: who holds it sees none that is in use."""
+"""Created, used and removed under the store's lock: while we hold it, none of them is in use."""
 
 
 def find(
     layout: "ItemLayout", now: float, orphan_seconds: float, tombstone_seconds: float
 ) -> "list[list[Leftover]]":
-    """Return what may be left behind: the claims last, since they show whose the others are.
+    """Return what may be left behind: the claims last, since their locks show whether the other files are in use.
 
     Args:
-        layout: The store.
+        layout: The paths of the store.
         now: Unix time.
-        orphan_seconds: How old a file must be to be nobody's.
-        tombstone_seconds: How old a tombstone must be.
+        orphan_seconds: The age from which a file counts as abandoned.
+        tombstone_seconds: The age from which a tombstone is removed.
     """
     with WhileThere(layout), os.scandir(layout.root) as entries:
         names = [entry.name for entry in entries]
     owned = {name.removesuffix(META) for name in names if name.endswith(META)}
     groups: list[list[Leftover]] = [[], []]
     for name in names:
-        # Most data has its metadata, and need not be looked at.
+        # Most data files have their metadata, and need not be examined.
         if name.endswith(_MARKS) or (name.endswith(DATA) and name.split(".", 1)[0] not in owned):
             item_id = _owner_of(name)
             if item_id is not None:
@@ -48,20 +49,20 @@ def find(
 
 
 def _owner_of(name: str) -> str | None:
-    """Return the id in the name of a file that has no right to be there on its own, or None."""
+    """Return the id in the name of a file that can't exist without its item or writer, else None."""
     if name.startswith("."):
         return name.split(".")[1] if name.endswith(_MARKS) else None
     return None if name.endswith(META) else name.split(".", maxsplit=1)[0]
 
 
 class LocalLeftover:
-    """A file that may be nobody's.
+    """A file that may be abandoned.
 
     Args:
-        layout: The store.
-        name: The file.
+        layout: The paths of the store.
+        name: The name of the file.
         item_id: The id in its name.
-        before: It is nobody's if it has not changed since, Unix time.
+        before: It may be abandoned if it has not changed since this Unix time.
     """
 
     __slots__ = ("_before", "_item_id", "_layout", "is_orphan", "name")
@@ -81,7 +82,7 @@ class LocalLeftover:
             status = os.lstat(self._layout.path(self.name))
         except FileNotFoundError:
             return None  # published or removed since
-        # A backup that is being restored has old times of its own, but its inodes have changed just now.
+        # Files of a backup that is being restored have old modification times, but their inodes changed just now.
         changed = max(status.st_mtime, status.st_ctime) if self.is_orphan else status.st_mtime
         if changed >= self._before:
             return None
@@ -102,9 +103,9 @@ class LocalLeftover:
         claim = self._open_claim()
         try:
             if claim >= 0 and not try_lock(claim):
-                return False  # its writer lives
-            # The claim becomes the metadata by rename: looked at in this order, one of them is seen. Beside metadata
-            # a claim and a part are stale marks, and data is the item's.
+                return False  # its writer is alive
+            # The claim is renamed to the metadata: in this order, we see at least one of them. If there is metadata,
+            # a claim and a part are stale markers, and data belongs to the item.
             if not hidden and os.path.lexists(self._layout.meta(self._item_id)):
                 return False
             return dry_run or remove(self._layout.path(self.name))
@@ -113,7 +114,7 @@ class LocalLeftover:
                 os.close(claim)
 
     def _open_claim(self) -> int:
-        """Open the claim of the id; -1 where there is none, or nothing that could be locked."""
+        """Open the claim of the id; return -1 if there is none, or it can't be locked."""
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
             return os.open(self._layout.hidden(self._item_id, CLAIM), flags)

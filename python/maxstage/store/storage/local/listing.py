@@ -1,4 +1,4 @@
-"""What lies in the directory: by the index in a large store, else by reading all of it."""
+"""Listing the items in the directory: by the index in a large store, otherwise by reading them all."""
 
 import itertools
 import os
@@ -45,7 +45,7 @@ def _from_index(
     if limit is None and not to_be_read:
         return list(wanted), []
     if limit is not None:
-        # So few are read: theirs is the last word.
+        # So few are read again, in case the index is out of date.
         to_be_read += [item.id for item in itertools.islice(wanted, min(limit, sys.maxsize))]
         wanted = ()
     read, damaged = read_all(layout, to_be_read)
@@ -61,7 +61,7 @@ def read_all(layout: "ItemLayout", ids: "Iterable[str]") -> "Found":
     """Read the metadata of items.
 
     Returns:
-        Those that are there, and what is damaged: the ids of items, and file names that belong to none.
+        The items that exist, and what is damaged: the ids of items, and file names that belong to no item.
     """
     items: list[Item] = []
     damaged: list[str] = []
@@ -76,7 +76,7 @@ def read_all(layout: "ItemLayout", ids: "Iterable[str]") -> "Found":
 
 
 def expired(layout: "ItemLayout", now: float, *, hurried: bool) -> tuple[list[str], float]:
-    """Return the ids of what may have expired, and when the next item may. See `Storage.expired`."""
+    """Return the ids of items that may have expired, and when the next one may. See `Storage.expired`."""
     known = ask(
         layout,
         lambda index: (index.expired(now) + index.to_be_read(), index.next_expiry(now)),
@@ -86,7 +86,7 @@ def expired(layout: "ItemLayout", now: float, *, hurried: bool) -> tuple[list[st
 
 
 def usage(layout: "ItemLayout", *, published: bool) -> int:
-    """Return the bytes of all data files, those being written included unless only `published` ones are asked for."""
+    """Return the size of all data files, or only of the `published` ones, without those being written."""
     extensions = DATA if published else (*DATA, PART)
     no_data = (META, EXPIRED)
     total = 0
@@ -96,5 +96,5 @@ def usage(layout: "ItemLayout", *, published: bool) -> int:
                 try:
                     total += entry.stat(follow_symlinks=False).st_size
                 except FileNotFoundError:
-                    continue  # deleted since: it takes nothing any more
+                    continue  # deleted since
     return total

@@ -12,23 +12,23 @@ if TYPE_CHECKING:
     from maxstage.store.storage.local.layout import ItemLayout
 
 PATIENCE = 1.0
-"""Seconds to wait for the store's lock where waiting for long is worse than doing without."""
+"""Seconds to wait for the store's lock if waiting longer is worse than going on without it."""
 
 LONG = 10.0
-"""Seconds after which a lock that is held for a moment as a rule is held by a process that was stopped."""
+"""Seconds after which the holder of a lock must have been stopped, since it is normally held for a moment."""
 
 _PAUSE = 0.005
-"""Seconds between two tries of a lock that somebody holds, as a rule for less than one."""
+"""Seconds between attempts to take a lock, which is normally held for less than one."""
 
 
 class Locked:
-    """Holds the store's lock: for as long as it takes to change metadata, never while data flows.
+    """Holds the store's lock: only while metadata is changed, never while data is being transferred.
 
-    Entering it tells whether the lock was free.
+    Entering it returns whether the lock was acquired.
 
     Args:
-        layout: The store.
-        patience: Seconds to wait for it; None waits as long as it takes.
+        layout: The paths of the store.
+        patience: Seconds to wait for it; None for no limit.
     """
 
     def __init__(self, layout: "ItemLayout", patience: float | None = None) -> None:
@@ -52,10 +52,10 @@ class Locked:
 
 
 class Sweeping:
-    """Held during a sweep; entering it tells whether nobody else sweeps. Never waits.
+    """The lock held during a sweep; entering it returns whether it was acquired. Never waits.
 
     Args:
-        layout: The store.
+        layout: The paths of the store.
     """
 
     def __init__(self, layout: "ItemLayout") -> None:
@@ -71,7 +71,7 @@ class Sweeping:
 
 
 def _open(layout: "ItemLayout", name: str) -> int:
-    """Open a file that is there to be locked, or make it; nothing else that somebody has put there is waited for."""
+    """Open or create a lock file, without waiting for anything else that was put in its place."""
     path = layout.path(name)
     try:
         with WhileThere(layout):

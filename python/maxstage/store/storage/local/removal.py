@@ -1,4 +1,4 @@
-"""Ending items: deleted, taken back, or expired, which leaves a tombstone."""
+"""Removing items: they are deleted, taken back, or expire, which leaves a tombstone."""
 
 import errno
 import os
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 def expire(layout: "ItemLayout", item_id: str, now: float, patience: float | None = None) -> bool:
-    """End an item if it has expired; false where it was renewed, pinned or removed since it was looked at.
+    """Remove an item if it has expired; return false if it was renewed, pinned or removed in the meantime.
 
-    Its metadata becomes the tombstone by rename; then its data is deleted.
+    Its metadata is renamed to the tombstone; then its data is deleted.
 
     Raises:
-        Busy: Somebody holds the store's lock.
+        Busy: Another process holds the store's lock.
     """
     with Locked(layout, patience) as free:
         if not free:
@@ -46,23 +46,23 @@ def expire(layout: "ItemLayout", item_id: str, now: float, patience: float | Non
 
 
 def delete(layout: "ItemLayout", item_id: str) -> bool:
-    """Delete an item, even one whose metadata can't be read; false where there is none.
+    """Delete an item, even if its metadata can't be read; return whether it existed.
 
     Raises:
-        OSError: Its files can't be deleted: somebody put a directory in the place of one, say.
+        OSError: Its files can't be deleted: one of them is a directory, for instance.
     """
     with Locked(layout):
         return _delete(layout, item_id)
 
 
 def take_back(layout: "ItemLayout", items: "Iterable[Item]") -> None:
-    """Delete items that were published a moment ago, and whose tokens nobody was told.
+    """Delete items that were published a moment ago and whose tokens were never reported.
 
     Raises:
-        OSError: Some could not be deleted; the others are.
+        OSError: Some could not be deleted; the others were.
     """
     problem: OSError | None = None
-    # Who might change them at this moment has found them in a list. For that a stopped process isn't waited for.
+    # Only a process that found them in a listing could be changing them now: too unlikely to wait for a stopped one.
     with Locked(layout, PATIENCE):
         for item in items:
             try:
@@ -77,10 +77,10 @@ def _delete(layout: "ItemLayout", item_id: str) -> bool:
     meta, leaving = layout.meta(item_id), layout.hidden(item_id, LEAVING)
     try:
         if stat.S_ISDIR(os.lstat(meta).st_mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), meta)  # not ours to empty
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), meta)  # never delete a directory
         with Deferred():
             os.rename(meta, leaving)
-            # One from before a backup was restored would answer that it expired.
+            # A tombstone from before a backup was restored would report the item as expired.
             remove(layout.hidden(item_id, EXPIRED))
             for extension in DATA:
                 remove(layout.path(item_id + extension))

@@ -1,4 +1,4 @@
-"""Replacing what is known of an item: it is renewed, say, or pinned."""
+"""Replacing the metadata of an item, to renew or pin it, for instance."""
 
 import os
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def replace_metadata(layout: "ItemLayout", item: "Item", *, sync: bool) -> None:
-    """Write an item's metadata anew. The caller holds the store's lock."""
+    """Replace an item's metadata. The caller holds the store's lock."""
     update = layout.hidden(item.id, UPDATE)
     with Deferred():
         fd = os.open(update, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

@@ -1,4 +1,4 @@
-"""Writing an item: an id is claimed by a file, and its metadata is renamed into place last, which is the commit."""
+"""Writing an item: a file claims its id, and renaming its metadata into place, at the end, is the commit."""
 
 import os
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from maxstage.store.metadata import Item
 
 _TRIES = 100
-"""Ids tried before giving up: with 8 digits, a store of 40 million items still has 99 free of 100."""
+"""Ids tried before giving up: with 8 digits and 40 million items, 99 of 100 ids are still free."""
 
 
 class LocalUpload:
-    """An item that is being written: a claim, which its writer holds locked as long as it lives, and a part.
+    """An item that is being written: a claim, which its writer keeps locked as long as it lives, and a part.
 
     Args:
-        layout: Where the files lie.
-        id_bytes: Random bytes in the id.
+        layout: The paths of the store.
+        id_bytes: The number of random bytes in the id.
     """
 
     __slots__ = ("_claim_fd", "_data", "_layout", "fd", "id", "name")
@@ -37,12 +37,12 @@ class LocalUpload:
         self.name = layout.hidden(self.id, PART)
 
     def put_metadata(self, item: "Item") -> None:
-        """Write what is known of the item."""
+        """Write the metadata."""
         write_all(self._claim_fd, item.to_json(), self._layout.meta(self.id))
         self._data = self._layout.path(item.file_name)
 
     def flush(self) -> None:
-        """Wait until data and metadata are on the disk."""
+        """Wait until data and metadata are on disk."""
         os.fdatasync(self.fd)
         os.fsync(self._claim_fd)
 
@@ -56,7 +56,7 @@ class LocalUpload:
             else:
                 from maxstage.store.storage.local.locking import PATIENCE, Locked
 
-                # One after the other: of two for whom there is room alone, but not together, one gets it.
+                # Under the lock: if there is room for either of two items but not for both, one gets it.
                 with Locked(layout, PATIENCE):
                     check()
                     core.rename(renames)
@@ -65,9 +65,9 @@ class LocalUpload:
         self._close()
 
     def discard(self) -> None:
-        """Leave nothing behind. See `Upload.discard`."""
+        """Delete everything that was written. See `Upload.discard`."""
         layout = self._layout
-        # The id is ours alone until the claim is gone, so that comes last.
+        # The claim reserves the id, so it is removed last.
         names = [
             layout.meta(self.id),
             self._data,
@@ -85,7 +85,7 @@ class LocalUpload:
             raise problem
 
     def detach(self) -> int:
-        """Return a descriptor of the part, which has no name any more: its bytes no longer count as the store's."""
+        """Unlink the part and return a descriptor of it; it no longer counts towards the store's size."""
         with WhileThere(self._layout):
             fd = os.open(self.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
@@ -104,11 +104,11 @@ class LocalUpload:
 
 
 def _claim(layout: ItemLayout, id_bytes: int) -> tuple[str, int, int]:
-    """Take an id that nobody has, had within the last day, or is taking; return it, the locked claim, and the part.
+    """Reserve an id that is not in use and was not within the last day; return it, the locked claim, and the part.
 
-    Whoever holds an id shows it by one of four files, and each change from one to the next is a rename: claim
-    to metadata, metadata to leaving or expired. So after the exclusive creation of the claim, a look at the
-    other three, in that order, can't miss one.
+    An id in use has one of four files, and changes between them are renames: claim to metadata, metadata to leaving
+    or expired. So once the claim has been created exclusively, checking for the other three, in that order, can't
+    miss one.
     """
     for _ in range(_TRIES):
         item_id = new_id(id_bytes)
