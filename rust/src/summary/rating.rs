@@ -503,7 +503,8 @@ pub(super) fn has_place(low: &[u8]) -> bool {
         let rest = &low[at + 1..];
         let (extension, rest) =
             rest.split_at(rest.iter().take_while(|byte| byte.is_ascii_lowercase()).count());
-        let separators: [&[u8]; 5] = [b":", b"(", b"\", line ", b"', line ", b":line "];
+        let separators: [&[u8]; 7] =
+            [b":", b"(", b"\", line ", b"', line ", b", line ", b" line ", b":line "];
         (1..=5).contains(&extension.len())
             && !DOMAINS.iter().any(|domain| domain.as_bytes() == extension)
             && separators

@@ -37,6 +37,7 @@ pub(super) const SIGNALS: [(Matters, &[&str]); 5] = [
             "segmentation fault",
             "segfault~",
             "bus error",
+            "crashed by",
             "core dumped",
             "out of memory",
             "~outofmemoryerror",

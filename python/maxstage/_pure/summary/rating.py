@@ -86,7 +86,7 @@ _STEM = re.compile(b"|".join(re.escape(stem.encode()) for stem in STEMS))
 _PLACE = re.compile(
     rb"\.(?!(?:"
     + "|".join(DOMAINS).encode()
-    + rb")[^a-z])[a-z]{1,5}(?:[:(]|\", line |', line |:line )[0-9]|file:[0-9]"
+    + rb")[^a-z])[a-z]{1,5}(?:[:(]|[\"']?, line | line |:line )[0-9]|file:[0-9]"
 )
 _LIBRARY = re.compile("|".join(re.escape(name) for name in LIBRARIES).encode())
 _DETAIL = re.compile("|".join(re.escape(name) for name in DETAILS).encode())

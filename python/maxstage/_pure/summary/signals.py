@@ -18,6 +18,7 @@ SIGNALS: dict[int, tuple[str, ...]] = {
         "segmentation fault",
         "segfault~",
         "bus error",
+        "crashed by",
         "core dumped",
         "out of memory",
         "~outofmemoryerror",
