@@ -5,6 +5,7 @@ import json
 import os
 import shlex
 import signal
+from pathlib import Path
 
 import pytest
 from wire import META, slow_to_stage
@@ -74,6 +75,22 @@ def test_more_folders_may_be_allowed(connect, tmp_path_factory):
     wire = connect("--root", str(folder))
     assert "1 byte" in wire.call("stage", path=str(folder / "data"))
     assert "is outside of" in wire.fails("stage", path="data")
+
+
+def test_a_client_without_a_folder_stages_no_files(connect, program_in, program, monkeypatch):
+    for folder in ("/", str(program.folder)):
+        monkeypatch.setenv("HOME", folder)
+        wire = connect("--dir", str(program.folder), program=program_in(Path(folder)))
+        assert wire.fails("stage", path="/etc/hostname").startswith(
+            "stage: no folder is open to this server; "
+        )
+
+
+def test_a_script_that_asks_and_closes_has_its_answer(wire):
+    wire.send("tools/call", name="stage", arguments={"text": "x"})
+    wire.process.stdin.close()
+    assert "max:" in wire.receive()["result"]["content"][0]["text"]
+    assert wire.process.wait(PATIENCE) == 0
 
 
 ARGUMENTS = [
@@ -327,7 +344,7 @@ def test_cancelling_ends_a_command_and_what_it_started(allowed, tmp_path):
     allowed.end()
 
 
-@pytest.mark.parametrize("how", ["end", signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("how", ["end", signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
 def test_a_command_does_not_outlive_the_server(allowed, tmp_path, how):
     gate = Gate(tmp_path)
     script = f"sleep 600 & echo $! > {shlex.quote(str(tmp_path))}/child; {gate.wait}"
@@ -339,7 +356,7 @@ def test_a_command_does_not_outlive_the_server(allowed, tmp_path, how):
         code = 0
     else:
         allowed.process.send_signal(how)
-        code = 128 + how
+        code = -how if how == signal.SIGKILL else 128 + how
     assert allowed.process.wait(PATIENCE) == code
     wait_until_gone(child)
     assert allowed.process.stderr.read() == b""
@@ -392,7 +409,7 @@ def test_cancelling_ends_staging(wire, program):
 
 def test_outside_of_a_project(connect, program_in, tmp_path_factory, monkeypatch):
     folder = tmp_path_factory.mktemp("outside")
-    wire = connect(program=program_in(folder))
+    wire = connect(program=program_in(Path(folder)))
     # It connects all the same, and each call says what is wrong.
     assert wire.ask("server/discover")["result"]
     assert wire.fails("list") == 'Not in a Max project. Run "max init" first.'
@@ -407,7 +424,7 @@ def test_outside_of_a_project(connect, program_in, tmp_path_factory, monkeypatch
     assert Store.user().info(token)
     # From inside a project as well.
     assert wire.fails("retrieve", token=token).startswith("Staged data not found")  # it was started without
-    inside = connect(program=program_in(folder))
+    inside = connect(program=program_in(Path(folder)))
     assert inside.call("retrieve", token=token) == "x"
 
 

@@ -52,7 +52,7 @@ In a client's configuration:
     multiple=True,
     metavar="DIR",
     type=click.Path(exists=True, file_okay=False),
-    help="Files below DIR may be staged by their path (default: the working directory).",
+    help="Files below DIR may be staged by their path (default: the working directory, unless it is / or your home).",
 )
 @click.option(
     "--max-bytes",

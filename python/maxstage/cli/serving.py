@@ -53,7 +53,7 @@ def serve(serving: Serving) -> None:
 
     if serving.folder is not None:
         _open(serving.folder)  # what is named and is no project is told now, and not to the client
-    roots = [os.path.realpath(root) for root in serving.roots or (".",)]
+    roots = [os.path.realpath(root) for root in serving.roots] if serving.roots else _default_roots()
     access = Access(
         lambda: _open(serving.folder), serving.scope, 0 if serving.port is None else _HTTP_ID_BYTES
     )
@@ -69,7 +69,13 @@ def serve(serving: Serving) -> None:
     else:
         from maxstage.mcp import http
 
-        http.serve(server, serving.port, os.environ.get("MAX_MCP_TOKEN"), sys.stderr.write)
+        http.serve(server, serving.port, os.environ.pop("MAX_MCP_TOKEN", None), sys.stderr.write)
+
+
+def _default_roots() -> "list[str]":
+    """Return the working directory; not where that is a whole machine or home, as for clients that have no folder."""
+    here = os.path.realpath(".")
+    return [] if here in {"/", os.path.realpath(os.path.expanduser("~"))} else [here]
 
 
 def _take_stdout() -> int:

@@ -65,7 +65,7 @@ class Connection:
         self._lock = threading.Lock()
         self._running: dict[tuple[type, object], Request] = {}
         self._idle = threading.Condition(self._lock)
-        self._is_warm = False
+        self._warming: threading.Thread | None = None
 
     def receive(self, data: bytes) -> None:
         """Take a message, and answer it now or later."""
@@ -87,14 +87,21 @@ class Connection:
         """Answer what could not even be read."""
         self._send(failure(None, error))
 
+    def wait(self, patience: float) -> None:
+        """Wait for what runs to end, though not longer than `patience` seconds."""
+        deadline = time.monotonic() + patience
+        with self._idle:
+            while self._running and (left := deadline - time.monotonic()) > 0:
+                self._idle.wait(left)
+
     def close(self, patience: float) -> None:
         """Cancel what runs, and wait for it to end, though not longer than `patience` seconds."""
-        deadline = time.monotonic() + patience
         with self._idle:
             for request in self._running.values():
                 request.cancelled.set()
-            while self._running and (left := deadline - time.monotonic()) > 0:
-                self._idle.wait(left)
+        self.wait(patience)
+        if self._warming is not None:
+            self._warming.join(patience)
 
     def _take(self, message: "Any", reply: "Reply") -> None:
         try:
@@ -109,9 +116,9 @@ class Connection:
             reply(None)
         elif self._server.is_quick(request):
             reply(answer(self._server, request, self._session))
-            if not self._is_warm:
-                self._is_warm = True
-                threading.Thread(target=self._server.warm_up, daemon=True).start()
+            if self._warming is None:
+                self._warming = threading.Thread(target=self._server.warm_up, daemon=True)
+                self._warming.start()
         else:
             self._start(request, reply)
 

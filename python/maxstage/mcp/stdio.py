@@ -30,6 +30,10 @@ _WAITING = 4 * 1024 * 1024
 _TICK = 0.2
 """Seconds between two looks whether a client that does not read is still there."""
 
+_GRACE = 0.5
+"""Seconds that a client which has asked, and closed its end at once, has its answers come: a script does so. Clients
+that leave wait two seconds for us, as a rule."""
+
 _PATIENCE = 5.0
 """Seconds for what runs to end, once the client has gone: commands get SIGTERM, and 2 s later SIGKILL."""
 
@@ -53,6 +57,8 @@ def serve(server: "Server", stdin: int = 0, stdout: int = 1) -> None:
                 )
             elif line.strip():
                 connection.receive(line)
+        if not out.is_gone:
+            connection.wait(_GRACE)
     finally:
         connection.close(_PATIENCE)
         out.close()

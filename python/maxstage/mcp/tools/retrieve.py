@@ -58,4 +58,5 @@ RETRIEVE = Tool(
     _run,
     required=("token",),
     read_only=True,
+    always_loaded=True,
 )

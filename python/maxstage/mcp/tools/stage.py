@@ -77,10 +77,8 @@ def _open(path: str, roots: "list[str]") -> int:
     except ValueError:
         raise ToolError("stage: path holds a character that no file name has") from None
     if not any(os.path.commonpath([real, root]) == root for root in roots):
-        raise ToolError(
-            f"stage: {path} is outside of {', '.join(roots)}; whoever starts the server can allow more "
-            "with --root DIR"
-        )
+        where = f"{path} is outside of {', '.join(roots)}" if roots else "no folder is open to this server"
+        raise ToolError(f"stage: {where}; whoever starts it can allow more with --root DIR")
     if ".max" in real.split("/"):
         raise ToolError(f"stage: {path} belongs to a store; use its token")
     fd = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)

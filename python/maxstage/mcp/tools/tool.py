@@ -114,6 +114,8 @@ class Tool:
             and an `OSError`, becomes one line for the model.
         read_only: Whether it changes nothing.
         permission: What ``--allow`` must name for it to be there.
+        always_loaded: Whether a client that hides tools behind a search, as Claude Code does, is asked to show it at
+            once: a token that comes from elsewhere must be of use.
     """
 
     def __init__(
@@ -127,6 +129,7 @@ class Tool:
         required: "tuple[str, ...]" = (),
         read_only: bool = False,
         permission: str | None = None,
+        always_loaded: bool = False,
     ) -> None:
         self.name = name
         self.description = description
@@ -136,6 +139,7 @@ class Tool:
         self._properties = properties
         self._required = required
         self._read_only = read_only
+        self._always_loaded = always_loaded
 
     def declaration(self, request: "Request") -> "dict[str, Any]":
         """Return what a client is told of it."""
@@ -159,6 +163,8 @@ class Tool:
             told["annotations"] = hints
         if request.since("2025-06-18"):
             told["title"] = self._title
+            if self._always_loaded:
+                told["_meta"] = {"anthropic/alwaysLoad": True}
         return told
 
     def check(self, arguments: "Mapping[str, Any]") -> "dict[str, Any]":
