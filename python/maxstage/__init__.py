@@ -1,4 +1,4 @@
-"""maxstage: hand large data between agents and shell commands by a short token, and keep output within bounds.
+"""maxstage: pass large data between agents and shell commands by a short token, and keep output within bounds.
 
 >>> import tempfile
 >>> store = Store.init(tempfile.mkdtemp())
@@ -66,7 +66,7 @@ _HOMES = {
     "Untrusted": "maxstage.errors",
     "WorkflowError": "maxstage.errors",
 }
-"""Where each public name lives. It is imported when first asked for: commands pay for no more than they use."""
+"""The module of each public name, imported on first use so that commands only pay for what they need."""
 
 __all__ = [
     "CleanupStrategy",

@@ -1,8 +1,7 @@
 """The one place that chooses between the compiled module and its pure-Python twin.
 
-``MAXSTAGE_BACKEND=rust|python`` decides; unset, the compiled module is used if it is there. A compiled
-module of another version than the Python around it is refused: a stale file after an upgrade would
-otherwise fail later and stranger.
+``MAXSTAGE_BACKEND=rust|python`` decides; if unset, the compiled module is used if there is one. A compiled module of
+another version than the Python code is refused: left over from an upgrade, it would fail later in stranger ways.
 """
 
 import os
@@ -37,7 +36,7 @@ def _choose() -> tuple[str, object]:
 
 
 def _load_compiled() -> object | None:
-    """Return the compiled module; None where this installation has none."""
+    """Return the compiled module; None if this installation has none."""
     try:
         import maxstage._core as _core  # noqa: PLR0402 - "from maxstage import" would hide that it is missing
     except ModuleNotFoundError:
@@ -51,5 +50,5 @@ def _load_compiled() -> object | None:
 
 
 backend: str
-# The twin has the stub's signatures; stubtest and the parity tests hold both to them.
+# The twin has the signatures of the stub; stubtest and the parity tests check both.
 backend, core = _choose()  # type: ignore[assignment]

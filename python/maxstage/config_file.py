@@ -1,4 +1,4 @@
-"""A TOML file with settings: what it says, and where in it a key stands. Imported where one says anything."""
+"""A TOML file with settings, and where its keys are. Imported only if there is one with any settings."""
 
 from maxstage.errors import ConfigError
 
@@ -8,14 +8,14 @@ if TYPE_CHECKING:
     from typing import Any
 
 _SHOWN = 60
-"""Characters of a value that an error repeats."""
+"""The most characters of a value that an error quotes."""
 
 
 class ConfigFile:
     """A parsed file.
 
     Attributes:
-        table: What it says.
+        table: Its content.
     """
 
     def __init__(self, path: str, content: bytes) -> None:
@@ -33,14 +33,14 @@ class ConfigFile:
             raise ConfigError(f"{path} is not TOML: {clip(str(error), 200)}") from None
 
     def error(self, keys: "Sequence[str]", message: str) -> ConfigError:
-        """Return the error that something is wrong with a key, given with the tables that it is in."""
+        """Return an error about a key; `keys` are the tables that it is in and the key itself."""
         return ConfigError(f"{self._path}:{self._line_of(keys)}: {message}")
 
     def _line_of(self, keys: "Sequence[str]") -> int:
-        """Return the line where a key is set, or the innermost table of it that has a line; tomllib doesn't tell."""
+        """Return the line where a key, or the innermost of its tables that is found, is set; tomllib has no lines."""
         import re
 
-        # What is inside of texts over several lines is no key.
+        # Blank out multi-line strings, which contain no keys.
         text = re.sub(
             r'"""(?:\\.|[^\\])*?"""|\'\'\'.*?\'\'\'',
             lambda match: "\n" * match[0].count("\n"),
@@ -70,13 +70,13 @@ class ConfigFile:
 
 
 def clip(text: str, most: int = _SHOWN) -> str:
-    """Return text on one line, and cut to `most` characters."""
+    """Return text on one line, cut to `most` characters."""
     text = " ".join(text.split())
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def show(value: object) -> str:
-    """Return a value as an error repeats it: one line, and not much of it."""
+    """Return a value as errors quote it: on one line, and shortened."""
     try:
         return clip(repr(value))
     except ValueError:
@@ -84,8 +84,8 @@ def show(value: object) -> str:
 
 
 def unknown(kind: str, name: str, known: "Sequence[str]") -> str:
-    """Return that nothing of this name is known, and what was probably meant."""
-    import difflib  # only for a mistake
+    """Return a message that a name is unknown, with what was probably meant."""
+    import difflib  # only needed for errors
 
     near = difflib.get_close_matches(name, known, 1)
     hint = f"did you mean {near[0]!r}?" if near else f"use one of: {', '.join(known)}"

@@ -1,12 +1,12 @@
-"""Lengths of time as people write them: ``90`` (minutes), ``2h``, ``1d``, ``1.5w``."""
+"""Durations as people write them: ``90`` (minutes), ``2h``, ``1d``, ``1.5w``."""
 
 _MINUTES = {"": 1.0, "s": 1 / 60, "m": 1.0, "h": 60.0, "d": 24 * 60.0, "w": 7 * 24 * 60.0}
 
 MOST_MINUTES = 100 * 365 * 24 * 60
-"""A hundred years: pin what is to stay longer. So no date overflows."""
+"""A hundred years, so that no date overflows; items that must stay longer can be pinned."""
 
 _LONGEST_NUMBER = 18
-"""Digits and point; no time within a hundred years takes more."""
+"""Digits before the point: more than any duration within a hundred years needs."""
 
 EXPECTED = (
     'must be from 1 minute to 100 years: a number of minutes, or text like "90s", "30m", "2h", "1d" or "2w"'
@@ -14,10 +14,10 @@ EXPECTED = (
 
 
 def parse_minutes(value: object) -> float:
-    """Return a length of time in minutes, from a number of minutes or from text with a unit.
+    """Return a duration in minutes, from a number of minutes or from text with a unit.
 
     Raises:
-        ValueError: It is no length of time, less than a minute, or more than a hundred years.
+        ValueError: It is not a duration, less than a minute, or more than a hundred years.
 
     >>> parse_minutes("90"), parse_minutes("2h"), parse_minutes("90s"), parse_minutes(5)
     (90, 120, 1.5, 5)

@@ -1,10 +1,10 @@
-"""What maxstage raises. An operating system's error stays an `OSError`, with errno and filename."""
+"""The exceptions of maxstage. Errors of the operating system stay `OSError`, with errno and filename."""
 
 import os
 
 
 class Error(Exception):
-    """The base of all the errors that are maxstage's own."""
+    """The base class of maxstage's own exceptions."""
 
 
 class NoProject(Error):
@@ -16,15 +16,15 @@ class Untrusted(Error):
 
 
 class ConfigError(Error):
-    """A setting is unknown or has a value that is no good."""
+    """A setting is unknown or has an invalid value."""
 
 
 class InvalidToken(Error, ValueError):
-    """The text is no token: see `maxstage.store.tokens`."""
+    """The text is not a token: see `maxstage.store.tokens`."""
 
 
 class InvalidMetadata(Error, ValueError):
-    """What is said of an item can't be kept: its source, its labels, or keys of the caller's own."""
+    """Metadata given for an item is invalid: its source, its labels, or the caller's own keys."""
 
 
 class InvalidQuery(Error, ValueError):
@@ -36,11 +36,11 @@ class NotFound(Error, LookupError):
 
 
 class Expired(NotFound):
-    """The item's time has passed; it is not served any more."""
+    """The item has expired and can't be read any more."""
 
 
 class Corrupt(Error):
-    """The data or the metadata of an item is not what was staged."""
+    """The data or the metadata of an item is damaged."""
 
 
 class QuotaExceeded(Error):
@@ -48,15 +48,15 @@ class QuotaExceeded(Error):
 
 
 class MissingDependency(Error, ImportError):
-    """A package is needed that is not installed."""
+    """A required package is not installed."""
 
 
 class WorkflowError(Error):
-    """A workflow file, or a run of it, is at fault."""
+    """There is a problem with a workflow file, or with a run of it."""
 
 
 def wrong_type(name: str, value: object, wanted: str) -> TypeError:
-    """Return the error for an argument of a wrong type.
+    """Return the error for an argument of the wrong type.
 
     >>> wrong_type("source", 5, "text or None")
     TypeError('source must be text or None, not int')
@@ -65,9 +65,9 @@ def wrong_type(name: str, value: object, wanted: str) -> TypeError:
 
 
 def describe(error: Exception) -> str:
-    """Return an error as the line that stderr shows: a system's error with the file it is about."""
+    """Return an error as one line for stderr: an operating system's error with the file that it is about."""
     if not isinstance(error, OSError) or error.strerror is None:
         return str(error)
-    # The name may be the number of a descriptor, which says nothing to anybody.
+    # The name may be the number of a descriptor, which means nothing to users.
     is_named = error.filename is not None and not isinstance(error.filename, int)
     return f"{error.strerror}: {os.fsdecode(error.filename)}" if is_named else error.strerror

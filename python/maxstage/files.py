@@ -1,6 +1,6 @@
-"""What more than one part does to files: naming them in errors, writing all, locking, reading what may be planted.
+"""Helpers for files: naming them in errors, writing everything, locking, and reading files that may be planted.
 
-Every small command imports this: what only some need, they import in the function.
+Every command imports this module, so what only some need is imported inside functions.
 """
 
 import os
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _READING = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
-"""Without waiting: somebody may have put a named pipe there."""
+"""Non-blocking, since somebody may have put a named pipe there."""
 
 _MOST = 1024 * 1024
-"""Bytes of a file with settings: a hundred times what anybody writes by hand."""
+"""The most bytes of a settings file: a hundred times what anybody writes by hand."""
 
 
 class Naming:
-    """Lets an `OSError` out of its block name this file, whatever it named before.
+    """Makes every `OSError` raised in its block name this file.
 
     Args:
-        path: The file as the user knows it.
+        path: The name that the user knows.
     """
 
     __slots__ = ("_path",)
@@ -40,12 +40,12 @@ class Naming:
 
 
 def write_all(fd: int, data: "bytes | bytearray | memoryview", name: str) -> None:
-    """Write all of `data` to a descriptor, waiting where it takes nothing now.
+    """Write all of `data` to a descriptor, waiting if it is not ready.
 
     Args:
         fd: The descriptor.
-        data: What is written.
-        name: What errors call the descriptor: what is written to one fails without a name.
+        data: The data to write.
+        name: What errors call the descriptor, since `os.write` names no file.
     """
     rest = memoryview(data)
     while rest:
@@ -58,7 +58,7 @@ def write_all(fd: int, data: "bytes | bytearray | memoryview", name: str) -> Non
 
 
 def _wait_for_room(fd: int) -> None:
-    """Wait for a descriptor that a parent left non-blocking (Node.js does)."""
+    """Wait until a descriptor that the parent left non-blocking, as Node.js does, can be written."""
     import select
 
     poll = select.poll()
@@ -67,11 +67,11 @@ def _wait_for_room(fd: int) -> None:
 
 
 def read_some(fd: int, size: int, name: str) -> bytes:
-    """Read once from a descriptor, waiting where there is nothing yet; ``b""`` is the end.
+    """Read once from a descriptor, waiting for data; ``b""`` is the end.
 
     Args:
         fd: The descriptor.
-        size: Bytes at most.
+        size: The most bytes to read.
         name: What errors call the descriptor.
     """
     while True:
@@ -84,7 +84,7 @@ def read_some(fd: int, size: int, name: str) -> bytes:
 
 
 def _wait_for_data(fd: int) -> None:
-    """Wait for a descriptor that a parent left non-blocking."""
+    """Wait until a descriptor that the parent left non-blocking can be read."""
     import select
 
     poll = select.poll()
@@ -93,11 +93,11 @@ def _wait_for_data(fd: int) -> None:
 
 
 def remove(path: str, *, dir_fd: int | None = None) -> bool:
-    """Delete a file; false where it was gone already.
+    """Delete a file; return whether it existed.
 
     Args:
         path: The file.
-        dir_fd: The folder that a relative path begins at; None: the working directory.
+        dir_fd: The folder that a relative path starts from; None for the working directory.
     """
     try:
         os.unlink(path, dir_fd=dir_fd)
@@ -106,7 +106,7 @@ def remove(path: str, *, dir_fd: int | None = None) -> bool:
     return True
 
 
-# Locks between processes, by `flock`: the kernel drops them when a process ends, however it ends.
+# Locks between processes, by `flock`: the kernel releases them when a process ends, however it ends.
 
 
 def wait_for_lock(fd: int) -> None:
@@ -117,11 +117,11 @@ def wait_for_lock(fd: int) -> None:
 
 
 def try_lock(fd: int, *, shared: bool = False) -> bool:
-    """Take the lock on an open file unless somebody has it; tell whether it was free.
+    """Take the lock on an open file unless it is held; return whether that worked.
 
     Args:
         fd: The file.
-        shared: Take it together with others who take it shared: enough to see whether somebody has it alone.
+        shared: Take a shared lock: enough to see whether another process holds an exclusive one.
     """
     import fcntl
 
@@ -136,20 +136,20 @@ def try_lock(fd: int, *, shared: bool = False) -> bool:
 
 
 def is_trusted(status: os.stat_result) -> bool:
-    """Whether what has this status belongs to us or to root."""
+    """Return whether the file with this status belongs to the user or to root."""
     return status.st_uid == os.geteuid() or status.st_uid == 0
 
 
 def read_settings(path: str, check: "Callable[[os.stat_result], None]") -> bytes | None:
-    """Read a file with settings, which may have been planted; None where it is missing or says nothing.
+    """Read a settings file, which may have been planted; return None if it is missing or has only comments.
 
     Args:
         path: The file.
-        check: Is given the status of the open file, and of a symbolic link that leads to it; raises unless the owner
+        check: Called with the status of the open file, and that of a symbolic link to it; raises unless the owner
             is trusted.
 
     Raises:
-        ConfigError: It is no regular file, too large, or a symbolic link that leads nowhere.
+        ConfigError: It is not a regular file, too large, or a broken symbolic link.
         OSError: It can't be read.
     """
     try:

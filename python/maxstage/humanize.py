@@ -1,24 +1,24 @@
-"""Durations and sizes as people read them."""
+"""Durations, sizes and text, formatted for people."""
 
-# Each unit until the next is worth at least two: "90 min" says more than "1 h".
+# A unit is used from two of it on: "90 min" says more than "1 h".
 _UNITS = ((60, 60, "s"), (120, 60, "min"), (48, 24, "h"))
 
 
 _SPACES = frozenset("\xa0\u1680\u202f\u205f\u3000").union(map(chr, range(0x2000, 0x200B)))
-"""What `str.isprintable` refuses, and no terminal minds."""
+"""Spaces that `str.isprintable` rejects although terminals show them."""
 
 
 def is_harmless(char: str) -> bool:
-    """Whether a terminal only shows a character: no control, no change of direction, nothing that can't be encoded."""
+    """Return whether a terminal only displays a character: no control or bidirectional characters, no surrogates."""
     return char.isprintable() or char in _SPACES
 
 
 def printable(text: str, most: int | None = None) -> str:
-    """Return text as a terminal may have it: on one line, with nothing in it that is obeyed rather than shown.
+    """Return text that is safe to print on a terminal: on one line, with control characters escaped.
 
     Args:
-        text: What somebody else has written: data, names, labels.
-        most: Characters of it that are shown; None for all.
+        text: Untrusted text: data, names, labels.
+        most: The most characters to show; None for all.
 
     >>> printable("a\\x1b[31mred\\n", 6), printable("a\\tb")
     ('a\\\\x1b[31m...', 'a b')
@@ -34,7 +34,7 @@ def _escape(char: str) -> str:
 
 
 def name_bytes(text: str) -> str:
-    """Return text with the bytes of file names that are not UTF-8 as ``\\xff``, which shells take in ``$'…'``.
+    """Return text with the bytes of file names that are not UTF-8 as ``\\xff``, which shells accept in ``$'…'``.
 
     >>> name_bytes("a\\udcffb")
     'a\\\\xffb'
@@ -43,14 +43,14 @@ def name_bytes(text: str) -> str:
 
 
 def quoted_bytes(quoted: str) -> str:
-    """Return what `repr` or `ascii` made of text, with the bytes of file names as `name_bytes` shows them.
+    """Return the result of `repr` or `ascii` with the bytes of file names as `name_bytes` shows them.
 
     >>> quoted_bytes(repr("a\\udcffb"))
     "'a\\\\xffb'"
     """
     import re
 
-    # A backslash of the text itself was doubled.
+    # A backslash in the text itself has been doubled.
     return re.sub(r"(?<!\\)\\udc([89a-f][0-9a-f])", r"\\x\1", quoted)
 
 
@@ -64,7 +64,7 @@ def counted(count: int, noun: str) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """Return a length of time in whole units that are neither too many nor too few.
+    """Return a duration in whole units of a suitable size.
 
     >>> format_duration(7), format_duration(150), format_duration(5400), format_duration(200000)
     ('7 s', '2 min', '90 min', '2 d')
@@ -78,7 +78,7 @@ def format_duration(seconds: float) -> str:
 
 
 def format_size(count: int) -> str:
-    """Return a size in decimal units, as the disk's label counts.
+    """Return a size in decimal units, like those on a disk's label.
 
     >>> format_size(12_400_000), format_size(94_200), format_size(999)
     ('12.4 MB', '94.2 KB', '999 B')
@@ -87,7 +87,7 @@ def format_size(count: int) -> str:
         return f"{count} B"
     amount = float(count)
     for unit in ("B", "KB", "MB", "GB", "TB"):
-        # 999.95 would be shown as 1000.0: it belongs to the next unit.
+        # 999.95 would be shown as 1000.0, so use the next unit.
         if amount < 999.95:  # noqa: PLR2004
             return f"{amount:.1f} {unit}"
         amount /= 1000

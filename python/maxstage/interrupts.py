@@ -1,6 +1,6 @@
-"""Doing something whole although Python may run a signal handler, and raise from it, between any two steps."""
+"""Running code atomically, although Python may run a signal handler, which may raise, between any two steps."""
 
-# The C module behind `signal`, whose own import takes as long as staging does.
+# The C module behind `signal`: importing `signal` itself takes as long as staging does.
 import _signal  # type: ignore[import-not-found]
 import sys
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 
 class Terminated(BaseException):
-    """A signal that asks us to end, other than Ctrl-C: everything is cleaned up on the way out, as for that.
+    """Raised for SIGTERM and SIGHUP, so that everything is cleaned up on the way out, as with `KeyboardInterrupt`.
 
     Attributes:
         number: The signal.
-        output: What a command had printed (a `TaskOutput`) that ran when it came; None where none did.
+        output: The output so far (a `TaskOutput`) of the command that was running; None if none was.
     """
 
     def __init__(self, number: int) -> None:
@@ -24,19 +24,19 @@ class Terminated(BaseException):
 
 
 _SIGNALS = (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP)
-"""The signals that ask a program to end."""
+"""The signals that ask a process to end."""
 
 
 class _State:
-    """Handlers belong to the process and run in its main thread: there is one state, and that thread alone uses it.
+    """The one state of the process: handlers belong to the process and run in its main thread, its only user.
 
     Attributes:
-        inside: Whether a `Deferred` is entered.
-        waiting: Whether a signal that comes now waits.
-        handlers: The handlers that `_take` stands in for.
-        came: The signals that wait.
-        raised: The signal whose handler has raised last. Python drops what is raised within some callbacks; where what
-            was open ends without an exception, the signal waits again.
+        inside: Whether a `Deferred` has been entered.
+        waiting: Whether signals are currently deferred.
+        handlers: The handlers that `_take` replaces.
+        came: The deferred signals.
+        raised: The signal whose handler raised last. Python drops exceptions raised within some callbacks; if an
+            `open` block then ends without an exception, the signal is deferred again.
     """
 
     inside = False
@@ -52,10 +52,10 @@ _state.came = []
 
 
 class Deferred:
-    """Within it, signals that ask to end wait, except within `open`; they are handled when it ends.
+    """Defers signals that ask the process to end until it is left, except inside `open`.
 
-    After the first one that is handled within `open` the next ones wait again: what was begun is cleaned up in peace.
-    One may lie within another. In other threads than the main one it does nothing, for no handler runs there.
+    Once a handler has raised inside `open`, further signals are deferred again, so that cleanup isn't interrupted.
+    It can be nested. In other threads than the main one it does nothing, since no handlers run there.
     """
 
     __slots__ = ("_active", "_before", "_outermost")
@@ -74,7 +74,7 @@ class Deferred:
         self.release()
 
     def release(self) -> None:
-        """End the waiting, and handle what has waited, here. A second time this does nothing."""
+        """Stop deferring, and handle deferred signals now. Calling it twice does nothing."""
         active, self._active = self._active, False
         if active and self._outermost:
             _end()
@@ -82,7 +82,7 @@ class Deferred:
             _handle()
 
     def open(self) -> "_Open":
-        """Within it, signals are handled as they come, those that have waited first: for what may take long."""
+        """Return a context in which signals are handled as they arrive, deferred ones first: for slow operations."""
         return _Open(active=self._active)
 
 
@@ -110,7 +110,7 @@ def _in_main_thread() -> bool:
 
 
 def _begin() -> bool:
-    """Stand in for all handlers; false where there are none."""
+    """Replace all handlers; return false if there are none."""
     handlers = {number: _signal.getsignal(number) for number in _SIGNALS}
     _state.handlers = {number: handler for number, handler in handlers.items() if callable(handler)}
     if not _state.handlers:
@@ -123,7 +123,7 @@ def _begin() -> bool:
             _signal.signal(number, _take)
     except BaseException as error:
         if isinstance(error, ValueError) and not any(_is_ours(number) for number in handlers):
-            return False  # another interpreter of this process, say: only the main one may
+            return False  # in a subinterpreter, for instance: only the main one can
         _restore()
         raise
     _state.inside = True
@@ -131,8 +131,8 @@ def _begin() -> bool:
 
 
 def _end() -> None:
-    """Put the handlers back, and handle what came meanwhile."""
-    # First, while nothing can raise: whatever happens from here on, the next `Deferred` is the outermost one.
+    """Restore the handlers, and handle deferred signals."""
+    # Do this first, while nothing can raise: whatever happens next, the next `Deferred` is the outermost one.
     _state.inside = False
     _restore()
     _handle()
@@ -144,7 +144,7 @@ def _restore() -> None:
             if _is_ours(number):
                 _signal.signal(number, handler)
     except BaseException:
-        _restore()  # one that is back has raised: the others must be back as well
+        _restore()  # a restored handler has raised: restore the others as well
         raise
 
 
@@ -153,20 +153,20 @@ def _is_ours(number: int) -> bool:
 
 
 def _handle() -> None:
-    """Handle what has waited; from then on nothing waits, unless a handler raised."""
+    """Handle deferred signals, then stop deferring, unless a handler raises."""
     while _state.came:
         number, _ = _state.came.pop(0)
-        # Where it came is over; it is handled here.
+        # The frame in which the signal arrived no longer runs.
         _state.handlers[number](number, None)
     _state.waiting = False
 
 
 def _take(number: int, frame: "FrameType | None") -> None:
-    """Stand in for a handler."""
+    """Handle or defer a signal, in place of its handler."""
     if _state.waiting:
         _state.came.append((number, frame))
         return
-    # What it raises ends what is being done, and the next signal must not disturb that.
+    # If the handler raises, further signals must not interrupt the cleanup.
     _state.waiting = True
     _state.raised = number, frame
     _state.handlers[number](number, frame)

@@ -1,7 +1,7 @@
 """JSON for the hot commands: the C parts of `json`, without the module itself.
 
-``import json`` brings `re` and `enum`, which take as long as staging does. The C parts are those that `json` itself
-is made of; where an interpreter has others, or the text is none that they take, `json` is asked and has the last word.
+``import json`` imports `re` and `enum`, which takes as long as staging does. `json` itself is built on these C parts;
+if an interpreter doesn't have them, or they reject a text, `json` is imported and decides.
 """
 
 TYPE_CHECKING = False
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from typing import Any
 
 _BLANK = " \t\n\r"
-"""White space as JSON has it."""
+"""White space in JSON."""
 
 
 def loads(content: "bytes | str") -> "Any":
-    """Return what JSON says. Raises as `json.loads` does.
+    """Return a JSON text as a value. Raises as `json.loads` does.
 
     >>> loads(b'{"a": [1, null]} ')
     {'a': [1, None]}
@@ -25,7 +25,7 @@ def loads(content: "bytes | str") -> "Any":
             text = (content if isinstance(content, str) else content.decode()).strip(_BLANK)
             value, end = scan(text, 0)
         except (StopIteration, ValueError, SystemError):
-            pass  # json.loads says what is wrong with it (SystemError: as long as its module is missing, C can't)
+            pass  # json.loads raises the proper error (SystemError: without `json` imported, the C code can't)
         else:
             if end == len(text):
                 return value
@@ -38,8 +38,8 @@ def dumps(value: object) -> str:
     """Return `value` as one line of JSON; characters beyond ASCII stay as they are.
 
     Raises:
-        ValueError: It holds a number that JSON has not: NaN or infinity.
-        TypeError: It holds what JSON has not.
+        ValueError: It contains NaN or infinity, which JSON doesn't have.
+        TypeError: It contains an object of another type that JSON doesn't have.
 
     >>> dumps({"a": [1, None, "ä"]})
     '{"a": [1, null, "ä"]}'
@@ -71,8 +71,8 @@ def _encoder() -> "Callable[[object, int], tuple[str, ...]] | None":
         try:
             from _json import encode_basestring, make_encoder
 
-            # As json.JSONEncoder.iterencode calls it: markers, default, encoder, indent, the two separators, sort_keys,
-            # skipkeys, allow_nan.
+            # The arguments of json.JSONEncoder.iterencode: markers, default, encoder, indent, the two separators,
+            # sort_keys, skipkeys, allow_nan.
             _cached["encoder"] = make_encoder(
                 None, _refuse, encode_basestring, None, ": ", ", ", False, False, False
             )
@@ -82,7 +82,7 @@ def _encoder() -> "Callable[[object, int], tuple[str, ...]] | None":
 
 
 class _Context:
-    """What the scanner asks of its `json.JSONDecoder`, with the values that one has by default."""
+    """The attributes of a default `json.JSONDecoder` that the scanner reads."""
 
     strict = True
     object_hook = None

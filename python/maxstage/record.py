@@ -1,6 +1,6 @@
-"""Values with named fields, as `dataclasses` makes them, without it.
+"""Values with named fields, a replacement for `dataclasses`.
 
-Its import brings `inspect` and takes 10 ms, as long as all of ``max exec`` does without it.
+Importing `dataclasses` imports `inspect` and takes 10 ms, as long as all of ``max exec`` does without it.
 """
 
 TYPE_CHECKING = False
@@ -15,7 +15,7 @@ else:
 
 
 class _Made:
-    """A default that is made anew for each record."""
+    """A default that is created for each record."""
 
     __slots__ = ("make",)
 
@@ -24,16 +24,16 @@ class _Made:
 
 
 def made_by(*, default_factory: "Callable[[], Any]") -> "Any":
-    """Return the default of a field that is made anew for each record."""
+    """Return the default of a field, which `default_factory` creates for each record."""
     return _Made(default_factory)
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(made_by,))
 class Record:
-    """A value that is made of fields, and never changes. Two are equal if they are of one class and their fields are.
+    """An immutable value with named fields. Two are equal if their classes are the same and their fields are equal.
 
-    A subclass lists its fields as annotations, with their defaults. The module that it is in must either quote
-    annotations or begin with ``from __future__ import annotations``.
+    A subclass lists its fields as annotations, with their defaults. Its module must either quote annotations or
+    begin with ``from __future__ import annotations``.
 
     >>> class Point(Record):
     ...     x: "int"
@@ -45,10 +45,10 @@ class Record:
     fields: "ClassVar[tuple[str, ...]]"
     """The names of the fields, in order."""
     defaults: "ClassVar[dict[str, Any]]"
-    """The defaults of those that have one."""
+    """The defaults of the fields that have one."""
 
     def __init_subclass__(cls) -> None:
-        """Note which fields there are."""
+        """Record the fields of the class."""
         cls.fields = tuple(cls.__annotations__)
         cls.defaults = {name: cls.__dict__[name] for name in cls.fields if name in cls.__dict__}
 
@@ -75,10 +75,10 @@ class Record:
         self._complete(frozenset(given))
 
     def _complete(self, given: "frozenset[str]") -> None:
-        """Check a new record, of which these fields were given. It may change itself: by ``self.__dict__``."""
+        """Check a new record; `given` are the fields that were passed. It may still change, by ``self.__dict__``."""
 
     def replace(self, **changes: "Any") -> "Self":
-        """Return this with other values in some fields."""
+        """Return a copy with other values in some fields."""
         return type(self)(**(self._values() | changes))
 
     __replace__ = replace  # for `copy.replace`

@@ -1,4 +1,4 @@
-"""Files that take the place of others when they are complete, and what killed writers left of such."""
+"""Files that replace others once they are complete, and removal of those that killed writers left behind."""
 
 import os
 import stat
@@ -10,28 +10,29 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _BEGIN, _END = ".max-", ".part"
-"""What the name of a file that is being written begins and ends with. Short: its folder may hold the longest names."""
+"""How the names of unfinished files begin and end: never longer than the names that a file system allows."""
 
 _STALE_SECONDS = 60
-"""How old an unlocked one must be to be a dead writer's: a living one locks it right after making it."""
+"""How old an unlocked file must be to be abandoned: a living writer locks it right after creating it."""
 
 _MOST_ENTRIES = 10_000
-"""Names of a folder that are looked through for such files: a few milliseconds."""
+"""The most names in a folder that are searched for abandoned files, which takes a few milliseconds."""
 
 
 class Replacement:
-    """A file that takes the place of another, or of none, when it is complete.
+    """A file that appears under its name, replacing any other, once it is complete.
 
-    Until then it is a hidden one in the same folder, which its writer holds a lock on: so what killed writers left can
-    be told from what is being written. `publish` and `discard` both end it.
+    Until then it is a hidden file in the same folder. Its writer holds a lock on it, which distinguishes it from those
+    that killed writers left behind. Call `publish` or `discard` in the end.
 
     Args:
-        path: The file that it becomes. A symbolic link there is replaced, not followed.
-        before: The status of what is there; None for nothing. Its owner and mode are kept.
-        dir_fd: The folder that a relative path begins at; None: the working directory.
+        path: The name that it gets. A symbolic link there is replaced, not followed.
+        before: The status of the file that it replaces, whose owner and mode it keeps; None if there is none.
+        dir_fd: The folder that a relative path starts from; None for the working directory.
 
     Attributes:
-        fd: What the content is written to. For reading too: what the kernel copied is read back for its checksum.
+        fd: The descriptor to write to. It is readable too, since data copied by the kernel is read back for its
+            checksum.
     """
 
     def __init__(self, path: str, before: os.stat_result | None, *, dir_fd: int | None = None) -> None:
@@ -49,13 +50,13 @@ class Replacement:
             raise
 
     def publish(self) -> None:
-        """Put it in its place."""
+        """Move the file into place."""
         os.rename(self._part, self._path, src_dir_fd=self._dir_fd, dst_dir_fd=self._dir_fd)
         self._part = ""
         self.discard()
 
     def discard(self) -> None:
-        """Leave nothing behind of what was not published."""
+        """Close the file, and delete it unless it was published."""
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
@@ -72,13 +73,13 @@ def _take_over(fd: int, before: os.stat_result) -> None:
         try:
             os.fchown(fd, before.st_uid, before.st_gid)
         except PermissionError:
-            # Only root may give files away. It is ours from now on, and runs as nobody else.
+            # Only root may give files away. The file is now ours, so drop setuid and setgid.
             mode &= 0o777
     os.fchmod(fd, mode)
 
 
 def sweep_parts(folder: str) -> None:
-    """Delete what killed writers left in a folder. Never fails: the file that was asked for is there."""
+    """Delete what killed writers left in a folder. Never fails, since the file that was asked for is complete."""
     try:
         for path in list(_dead_parts(folder)):
             remove(path)
@@ -99,7 +100,7 @@ def _dead_parts(folder: str) -> "Iterator[str]":
 
 
 def _is_dead(path: str) -> bool:
-    """Whether this is a regular file that nobody holds a lock on."""
+    """Return whether this is a regular file that no process holds a lock on."""
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         return stat.S_ISREG(os.fstat(fd).st_mode) and try_lock(fd)

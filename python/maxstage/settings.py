@@ -1,7 +1,7 @@
 """Settings: option > environment (``MAX_…``) > ``.max/config.toml`` > default.
 
-A missing file, or one with nothing but comments, costs no import. What may lie in a table is known where it is used:
-`maxstage.output.limits` is asked when there is such a table.
+A missing file, or one with only comments, needs no imports. Tables are checked by the modules that use them, such as
+`maxstage.output.limits`, which are imported only if the file has such a table.
 """
 
 import os
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 class Settings:
-    """The settings of one project. What `SETTINGS` lists is there as attributes of the same names, dots as underscores.
+    """The settings of one project. Those in `SETTINGS` are attributes with the same names, dots as underscores.
 
     Attributes:
-        limits: The limits of output (`maxstage.output.limits.Limits`) that differ from their defaults.
-        providers: Agents that workflows know by name (`maxstage.workflow.format.agents`).
-        file: Where they can be changed, as errors name it.
+        limits: The output limits (`maxstage.output.limits.Limits`) that differ from their defaults.
+        providers: Agents that workflows refer to by name (`maxstage.workflow.format.agents`).
+        file: The file to change them in, as errors name it.
     """
 
     ttl_minutes: float
@@ -51,10 +51,10 @@ class Settings:
     def redactor(
         self, redact: bool | None = None, secrets: "Iterable[str | bytes]" = ()
     ) -> "core.Redactor | None":
-        """Return what masks secrets in data that is staged; None where nothing is masked.
+        """Return a redactor for data that is staged; None if nothing is to be masked.
 
         Args:
-            redact: Whether to mask what looks like a credential; None: if the setting is ``all``.
+            redact: Whether to mask what looks like a credential; None to do so if the setting is ``all``.
             secrets: Values to mask.
         """
         if self.redact != "all" and not redact and secrets == ():
@@ -65,14 +65,14 @@ class Settings:
 
 
 class Setting:
-    """What is known of a setting.
+    """The definition of a setting.
 
     Attributes:
         key: Its name in the file; one with a dot is in a table.
-        parse: Returns the value of what the file or the environment say; raises `ValueError` with what is wanted.
-        default: Its value where nothing says otherwise.
+        parse: Returns the value for what the file or the environment says; raises `ValueError` with what is expected.
+        default: Its value unless it is set.
         doc: What it is for, in a few words.
-        example: What the file that ``max init`` writes shows where that can't be the default.
+        example: The value shown in the file that ``max init`` writes, if that can't be the default.
     """
 
     __slots__ = ("default", "doc", "example", "key", "parse")
@@ -112,10 +112,10 @@ def _integer(least: int, most: int) -> "Callable[[object], int]":
 
 
 def parse_boolean(value: object) -> bool:
-    """Return what a setting, or a variable of the environment, says with yes or no.
+    """Return the boolean value of a setting or an environment variable.
 
     Raises:
-        ValueError: It says neither.
+        ValueError: It is not a boolean.
     """
     words = {
         "1": True,
@@ -206,11 +206,11 @@ SETTINGS = (
         '"agent"',
     ),
 )
-"""All settings but the tables. One is a line here, and an attribute of `Settings`; the file that ``max init`` writes is
-made from this, and a test holds the documentation to it."""
+"""All settings except the tables. To add one, add a line here and an attribute to `Settings`. ``max init`` writes its
+file from this table, and a test checks the documentation against it."""
 
 PROFILES = ("default", "agent")
-"""What ``exec.profile`` may be."""
+"""The values of ``exec.profile``."""
 
 _BY_KEY = {setting.key: setting for setting in SETTINGS}
 _PLAIN = [key for key in _BY_KEY if "." not in key]
@@ -218,7 +218,7 @@ _SECTIONS = {
     section: [key for key in _BY_KEY if key.startswith(f"{section}.")]
     for section in {key.partition(".")[0] for key in _BY_KEY if "." in key}
 }
-"""The settings that are in tables, by those."""
+"""The settings that are in tables, by table."""
 
 
 def _limits(values: "dict[str, Any]", config: "ConfigFile") -> None:
@@ -243,14 +243,14 @@ _TABLES: "dict[str, Callable[[dict[str, Any], ConfigFile], None]]" = {
     "limits": _limits,
     "providers": _providers,
 }
-"""What only the file can say, and what checks it: for every command, whether it uses that table or not."""
+"""The tables, which only the file can have, and their checks, which run whether a command uses the table or not."""
 
 
 class ProviderError(ConfigError):
-    """A provider is no good.
+    """A provider is invalid.
 
     Attributes:
-        keys: What in it is at fault; empty for all of it.
+        keys: The invalid keys in it; empty for the whole provider.
     """
 
     def __init__(self, message: str, keys: "Sequence[str]" = ()) -> None:
@@ -259,7 +259,7 @@ class ProviderError(ConfigError):
 
 
 def check_provider(name: str, value: object) -> "dict[str, list[str]]":
-    """Check an agent that the settings name: a list of words, or a table of ``command`` and ``model``.
+    """Check an agent from the settings: a list of words, or a table of ``command`` and ``model``.
 
     Returns:
         The table.
@@ -287,10 +287,10 @@ def check_provider(name: str, value: object) -> "dict[str, list[str]]":
 
 
 def value_of(key: str, environ: "Mapping[str, str]" = os.environ) -> "Any":
-    """Return what the environment says of a setting; its default where it says nothing.
+    """Return the value of a setting in the environment, or else its default.
 
     Raises:
-        ConfigError: It says what the setting can't be.
+        ConfigError: The environment has an invalid value.
     """
     setting = _BY_KEY[key]
     text = environ.get(setting.variable)
@@ -319,11 +319,11 @@ def load_settings(
         config: The absolute path of its ``config.toml``, which need not exist.
         project: The folder that holds ``.max``, absolute.
         environ: The environment.
-        defaults: What holds where neither says anything, and differs from `SETTINGS`.
+        defaults: Defaults that differ from those in `SETTINGS`.
 
     Raises:
         Untrusted: The file belongs to another user.
-        ConfigError: A key is unknown or its value no good; the message names the file, line and key.
+        ConfigError: A key is unknown or its value invalid; the message names the file, line and key.
         OSError: It can't be read.
     """
 

@@ -1,4 +1,4 @@
-"""Sizes in bytes as people write them: ``65536``, ``512KiB``, ``1MB``; and as LLM tokens."""
+"""Sizes as people write them (``65536``, ``512KiB``, ``1MB``), and in LLM tokens."""
 
 _UNITS = {
     "": 1,
@@ -14,13 +14,13 @@ _UNITS = {
 }
 
 _MOST = 1 << 60
-"""No disk has an exbibyte; the data path counts in 64 bits."""
+"""An exbibyte: more than any disk has, and within the 64 bits of the data path."""
 
 _LONGEST_NUMBER = 40
-"""Digits; Python refuses to read numbers of thousands, and no size takes more."""
+"""Digits: enough for any size, and few enough for Python, which refuses to parse thousands of them."""
 
 MOST_COUNT = 10**18
-"""What every larger count is taken for: no data has so many lines, and the data path counts in 64 bits."""
+"""Larger counts are capped at this: no data has so many lines, and the data path counts in 64 bits."""
 
 _EXPECTED = 'must be a positive number of bytes, or text like "512KiB" or "1MB"'
 
@@ -31,7 +31,7 @@ def parse_size(value: object) -> int:
     KB, MB, GB and TB are powers of 1000; KiB, MiB, GiB and TiB of 1024; upper or lower case.
 
     Raises:
-        ValueError: It is negative, zero or no size at all.
+        ValueError: It is negative, zero or not a size.
 
     >>> parse_size("512KiB"), parse_size("1.5 MB"), parse_size(100)
     (524288, 1500000, 100)
@@ -45,10 +45,10 @@ def parse_size(value: object) -> int:
 
 
 def parse_count(text: str) -> int:
-    """Return the whole number in `text`, `MOST_COUNT` where it is larger, however many digits it has.
+    """Return the whole number in `text`, which may have any number of digits, but at most `MOST_COUNT`.
 
     Raises:
-        ValueError: It is anything else but ASCII digits.
+        ValueError: `text` is not just ASCII digits.
 
     >>> parse_count("007"), parse_count("9" * 5000) == MOST_COUNT
     (7, True)
@@ -64,7 +64,7 @@ BYTES_PER_LLM_TOKEN = 4
 
 
 def llm_tokens(byte_size: int) -> int:
-    """Return about how many tokens of a language model so many bytes are.
+    """Return about how many tokens `byte_size` bytes are for a language model.
 
     >>> llm_tokens(10)
     3

@@ -1,8 +1,7 @@
-"""Whose projects are used: our own and root's, as git does it, and what the user has listed as safe.
+"""Which projects are trusted: as in git, those of the user and of root, and those that the user has listed as safe.
 
-Settings name programs that are run, so a ``.max`` that somebody else has put in our way must not be obeyed, nor our
-data be put into it. The list of exceptions comes from the environment and from the user's own settings, never from
-the project.
+Settings name programs that are run, so a ``.max`` planted by another user must not be obeyed or given our data. The
+list of exceptions comes from the environment and from the user's own settings, never from the project.
 """
 
 import os
@@ -19,16 +18,16 @@ ENVIRONMENT = "MAX_SAFE_DIRECTORY"
 
 
 def check_owner(status: os.stat_result, path: str, project: str) -> None:
-    """Refuse what belongs to somebody else.
+    """Refuse a file that belongs to another user.
 
     Args:
-        status: The status of what is about to be used.
+        status: The status of the file.
         path: Its name, for the error.
         project: The folder that holds ``.max``, absolute.
 
     Raises:
-        Untrusted: It belongs neither to us nor to root, and the project is not listed as safe.
-        ConfigError: The list of what is safe can't be read.
+        Untrusted: It belongs neither to the user nor to root, and the project is not listed as safe.
+        ConfigError: The list of safe directories can't be read.
     """
     if is_trusted(status) or any(_covers(entry, project) for entry in _safe_directories()):
         return
@@ -40,9 +39,9 @@ def check_owner(status: os.stat_result, path: str, project: str) -> None:
 
 
 def check_path(path: str, project: str) -> None:
-    """Refuse a file or directory that belongs to somebody else, a symbolic link as well as what it leads to.
+    """Refuse a file or directory that belongs to another user; for a symbolic link, check it and its target.
 
-    One that is missing is no matter. Raises as `check_owner` does.
+    A missing one is accepted. Raises as `check_owner` does.
     """
     try:
         check_owner(os.lstat(path), path, project)
@@ -59,7 +58,7 @@ def _covers(entry: str, project: str) -> bool:
         raise ConfigError(f"{entry!r} in {SAFE_DIRECTORIES} or {ENVIRONMENT} is not an absolute path")
     below = path.endswith("/*")
     path = os.path.normpath(path[:-1] if below else path)
-    # The project's own path is taken as it was given: a link in it that somebody else can change must not count.
+    # Don't resolve the project's path: another user may be able to change a link in it.
     return any(
         project.startswith(f"{folder.rstrip('/')}/") if below else project == folder
         for folder in (path, os.path.realpath(path))

@@ -1,6 +1,6 @@
-"""The user's own settings, which hold in all projects and outside of any: ``$XDG_CONFIG_HOME/maxstage/config.toml``.
+"""The user's own settings, for all projects and outside them: ``$XDG_CONFIG_HOME/maxstage/config.toml``.
 
-A project can't say what stands here, and this file can't say what a project does.
+These settings can't be in a project's file, nor a project's settings in this one.
 """
 
 import os
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from maxstage.config_file import ConfigFile
 
 SAFE_DIRECTORIES = "safe_directories"
-"""Projects of other users that are used all the same: see `maxstage.trust`."""
+"""Projects of other users that are used nevertheless: see `maxstage.trust`."""
 
 USER_STORE = "user_store"
-"""Whether there is a store outside of projects: see `maxstage.store.user`."""
+"""Whether there is a store for use outside projects: see `maxstage.store.user`."""
 
 _KEYS = [SAFE_DIRECTORIES, USER_STORE]
 
 
 def user_config() -> str | None:
-    """Return the path of the user's own settings; None where the environment gives no absolute one.
+    """Return the path of the user's own settings; None if the environment gives no absolute path.
 
-    A relative path would lead into the very folder that is in question.
+    A relative path could lead into the very folder whose trust is in question.
     """
     home = os.environ.get("XDG_CONFIG_HOME") or ""
     if not os.path.isabs(home):
@@ -33,11 +33,11 @@ def user_config() -> str | None:
 
 
 def read_user_settings() -> "ConfigFile | None":
-    """Read the user's own settings; None where they say nothing.
+    """Read the user's own settings; None if there are none.
 
     Raises:
-        Untrusted: The file belongs to somebody else.
-        ConfigError: It is at fault, or has a key that is unknown.
+        Untrusted: The file belongs to another user.
+        ConfigError: It is invalid, or has an unknown key.
     """
     path = user_config()
 
@@ -60,7 +60,7 @@ def read_user_settings() -> "ConfigFile | None":
 
 
 def name_of(uid: int) -> str:
-    """Return a user as an error names them."""
+    """Return a user's name for errors."""
     import pwd
 
     try:

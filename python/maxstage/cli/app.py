@@ -1,4 +1,4 @@
-"""The commands by name. Each lives in a file of its own, imported when it is called."""
+"""The commands by name. Each module is imported when its command is called."""
 
 from importlib import import_module
 
@@ -43,11 +43,11 @@ COMMANDS = {
     "runs clean": ("runs", "Delete runs and their outputs."),
     "context": ("context", "Show which outputs an agent's task gets, and why."),
 }
-"""Each command's file and the line that the overview shows: so the overview imports none of them."""
+"""The module of each command, and its line in the overview, which thus needn't import any of them."""
 
 
 class App(click.Group):
-    """The program. ``stage`` and ``runs`` are commands of their own and the first word of others."""
+    """The program. ``stage`` and ``runs`` are commands in their own right and the first word of others."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """Return all names, in the order of the overview."""
@@ -62,7 +62,7 @@ class App(click.Group):
         return command
 
     def import_command(self, ctx: click.Context, args: "Sequence[str]") -> None:
-        """Import the command that `args` begin with, if they do: while nothing is begun that Ctrl-C would spoil."""
+        """Import the command that `args` start with, if any, before Ctrl-C raises an exception."""
         for name in (" ".join(args[:2]), *args[:1]):
             if self.get_command(ctx, name) is not None:
                 return
@@ -70,7 +70,7 @@ class App(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Take two words as the name where they are one."""
+        """Look up the first two words, if they are a command, or the first."""
         two = " ".join(args[:2])
         if len(args) > 1 and two in COMMANDS:
             return two, self.get_command(ctx, two), args[2:]
@@ -79,18 +79,18 @@ class App(click.Group):
         return super().resolve_command(ctx, args)
 
     def _check_name(self, ctx: click.Context, args: "Sequence[str]") -> None:
-        """Refuse a name that is none, with the one that it may have been meant for."""
+        """Reject an unknown command, suggesting the one that was probably meant."""
         first = args[0]
         if first not in COMMANDS and not first.startswith("-"):
             raise click.UsageError(f"No such command: {shorten(first)}{did_you_mean(first, COMMANDS)}", ctx)
-        # `runs` takes no words of its own, so that what follows is meant for a verb; `stage` has files.
+        # `runs` takes no arguments, so the next word must be a verb; for `stage` it may be a file.
         if first == "runs" and len(args) > 1 and not args[1].startswith("-"):
             verbs = second_words(first)
             hint = did_you_mean(args[1], verbs, f"{first} ") or f"; there are {', '.join(verbs)}"
             raise click.UsageError(f"No such command: {shorten(f'runs {args[1]}')}{hint}", ctx)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem[str]]":
-        """Offer the first words of the names, importing none of the commands; or options."""
+        """Offer the first words of the commands, without importing any of them; or options."""
         from click.shell_completion import CompletionItem
 
         names = [
@@ -107,17 +107,17 @@ class App(click.Group):
 
 
 def second_words(first: str) -> "list[str]":
-    """Return the verbs that may follow a name."""
+    """Return the verbs that may follow a command."""
     return [name.split()[1] for name in COMMANDS if name.startswith(f"{first} ")]
 
 
 def did_you_mean(word: str, names: "Iterable[str]", before: str = "") -> str:
-    """Return what to add to an error about a mistyped name; empty where nothing is near.
+    """Return a suggestion to append to an error about a mistyped name; empty if no name is similar.
 
     Args:
         word: What was typed.
-        names: What may have been meant; of a name of two words also the second.
-        before: What stands before the names in the suggestion.
+        names: The names that may have been meant; a two-word name also matches by its second word.
+        before: A prefix for the name in the suggestion.
     """
     from difflib import get_close_matches
 

@@ -52,7 +52,7 @@ def _message(error: click.UsageError) -> str:
     from maxstage.humanize import quoted_bytes
 
     if isinstance(error, click.NoSuchOption) and error.possibilities:
-        # The library names three that are less and less alike.
+        # Click suggests three names, the others less similar.
         return f"{quoted_bytes(error.message)} Did you mean {error.possibilities[0]!r}?"
     return quoted_bytes(error.format_message())
 

@@ -1,6 +1,6 @@
-"""The commands that pipelines are made of, without the command-line library: importing that takes longer than they do.
+"""The commands used in pipelines, without the command-line library, whose import takes longer than they do.
 
-What is not fully understood here goes the long way; a test holds the two to the same answers.
+Anything not fully understood here is left to the library; a test checks that both give the same results.
 """
 
 import os
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
     from typing import Any
 
 _LONGEST_NUMBER = 18
-"""Digits; a longer one is for the long way to judge."""
+"""Digits; longer numbers are left to the library."""
 
 
 _DIR = {"--dir": "dir"}
 _OUTPUT = {"-o": "output", "--output": "output"}
 _PART = {"--head": "head", "--tail": "tail", "--lines": "lines"}
-"""Options that take a value, and what that is called."""
+"""Options that take a value, and the names of their parameters."""
 
 
 def run(args: "Sequence[str]") -> int | None:
-    """Run a command if it is one of these; return its exit code, or None.
+    """Run a command if it has one of these forms; return its exit code, or None if it hasn't.
 
     - ``stage [--source TEXT] [--ttl TIME] [--sync] [--compress[=CODEC]] [--dir DIR] [-o text|json|ndjson] [FILE...]``
     - ``retrieve TOKEN... [--head N | --tail N | --lines A:B] [--dir DIR]``
@@ -30,7 +30,7 @@ def run(args: "Sequence[str]") -> int | None:
     - ``exec [--agent] [--dir DIR] [-o text|json] [--] CMD [ARG...]``
     - ``mcp [--dir DIR] [--allow exec]``
     """
-    # Completion in a shell asks by the environment.
+    # Shell completion makes its requests through the environment.
     if any(name.endswith("_COMPLETE") for name in os.environ):
         return None
     verb = args[0] if args else ""
@@ -46,7 +46,7 @@ def _stage(args: "Sequence[str]") -> int | None:
     flags = {"--sync": ("sync", True), "--compress": ("compress", DEFAULT)}
     flags |= {f"--compress={codec}": ("compress", codec) for codec in CODECS}
     parsed = _parse(args, {"--source": "source", "--ttl": "ttl"} | _DIR | _OUTPUT, flags)
-    # Not one of the verbs that may follow `stage`: those have neither a dot nor a slash.
+    # Only names with a dot or a slash, since others may be verbs, as in `stage list`.
     if parsed is None or not all("." in name or "/" in name for name in parsed[1]):
         return None
     options, files = {"source": None, **parsed[0]}, parsed[1]
@@ -147,7 +147,7 @@ def _look(verb: str, args: "Sequence[str]") -> int | None:
 
 
 def _execute(args: "Sequence[str]") -> int | None:
-    # Options of ours come before the command; what follows is the command's own.
+    # Our options come before the command; what follows belongs to the command.
     own = 0
     while args[own : own + 1] and (args[own] in _DIR | _OUTPUT or args[own] in _AGENT):
         own += 1 if args[own] in _AGENT else 2
@@ -196,7 +196,7 @@ _QUICK = {"stage": _stage, "retrieve": _retrieve, "exec": _execute, "mcp": _serv
 _OUTPUTS = ("text", "json")
 _AGENT = {"--agent": ("agent", True)}
 _LINES = (*_OUTPUTS, "ndjson")
-"""What ``-o`` may be: of a command that prints one thing, and of one that prints several."""
+"""The values of ``-o``: for a command that prints one thing, and for one that prints several."""
 
 
 _NO_FLAGS: "Mapping[str, tuple[str, object]]" = {}
@@ -205,7 +205,7 @@ _NO_FLAGS: "Mapping[str, tuple[str, object]]" = {}
 def _parse(
     args: "Sequence[str]", valued: "dict[str, str]", flags: "Mapping[str, tuple[str, object]]" = _NO_FLAGS
 ) -> "tuple[dict[str, Any], list[str]] | None":
-    """Return the options by name and all other words; None for whatever is not plain."""
+    """Return the options by name and all other words; None if anything is not plain."""
     options: dict[str, Any] = {}
     words = []
     rest = iter(args)
@@ -224,7 +224,7 @@ def _parse(
 
 
 def _import(name: str) -> None:
-    """Import a module while a signal still ends us by itself: an import that it interrupts would show a traceback."""
+    """Import a module while signals still end the process directly: interrupted later, it would print a traceback."""
     __import__(name)
 
 

@@ -1,4 +1,4 @@
-"""The options that nearly every command has: ``--dir``, and the store of the project that it names; ``--output``."""
+"""The options that nearly every command has: ``--dir``, with the store that it names, and ``--output``."""
 
 import functools
 
@@ -54,16 +54,16 @@ output_option = _output_option("json")
 """For a command that prints one JSON document."""
 
 lines_option = _output_option("json", "ndjson")
-"""For one that may print several things: ``ndjson`` is one a line, `maxstage.cli.printing.print_all` prints them."""
+"""For one that may print several things: ``ndjson`` prints one per line, see `maxstage.cli.printing.print_all`."""
 
 
 def pass_store(function: "Callable[..., Any]") -> "Callable[..., Any]":
-    """Give a command ``--dir`` and, as its last positional argument, the store."""
+    """Add ``--dir`` to a command, and pass it the store as its last positional argument."""
     return _passing(function, find_store)
 
 
 def pass_project(function: "Callable[..., Any]") -> "Callable[..., Any]":
-    """Give a command ``--dir`` and, as its last positional argument, the store of the project."""
+    """Add ``--dir`` to a command, and pass it the store of the project as its last positional argument."""
     return _passing(function, find_project)
 
 
@@ -88,5 +88,5 @@ def find_project(ctx: click.Context, folder: str | None) -> Store:
 
 
 def named_folder(ctx: click.Context, folder: str | None) -> str | None:
-    """Return the folder that ``--dir`` names, after the command or before it."""
+    """Return the folder that ``--dir`` names, whether it was given after the command or before it."""
     return folder if folder is not None else ctx.find_root().params.get("folder")

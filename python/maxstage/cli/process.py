@@ -1,9 +1,9 @@
 """A command as a process: signals, standard streams, errors as one line, exit codes, and the stores that it uses.
 
-The stores are found here, so that all of them are swept after the answer, if that is due.
+Stores are opened here, so that each can be swept, if due, once the command has finished its output.
 """
 
-# The C module behind `signal`, whose own import makes enums of all signals: 4 ms, as long as staging takes.
+# The C module behind `signal`: importing `signal` makes enums of all signals, 4 ms, as long as staging takes.
 import _signal  # type: ignore[import-not-found]
 import gc
 import os
@@ -24,33 +24,33 @@ if TYPE_CHECKING:
 
 OK, FAILED, USAGE = 0, 1, 2
 _BY_SIGNAL = 128
-"""What a shell adds to a signal's number for its exit code."""
+"""What a shell adds to a signal's number for the exit code."""
 
 _IMPORTER = "<frozen importlib._bootstrap>"
-"""The file that the code of an import is said to be of."""
+"""The file name in the code objects of the import system."""
 
 _MOST_RAISED = 2
 
 _MOMENT = 0.002
-"""Seconds: about what a module of ours takes to be imported."""
+"""Seconds: about as long as importing one of our modules takes."""
 
 _ENDING = (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP)
-"""The signals that ask us to end."""
+"""The signals that ask the process to end."""
 
 closed_at_start: set[int] = set()
-"""Which of the descriptors 0, 1, 2 our parent had closed."""
+"""Which of the descriptors 0, 1 and 2 the parent process had closed."""
 
 _used: "list[Store]" = []
-"""The stores that the command has opened."""
+"""The stores that the command opened."""
 
 
 class _Ending:
-    """How far a signal has ended us.
+    """How far a signal has got in ending the process.
 
     Attributes:
-        raised: How many signals were raised as exceptions. The first ends the command, the second its patience while it
-            cleans up; further ones would only disturb that.
-        over: Whether nothing is left to clean up: what comes now ends us by itself.
+        raised: How many signals were raised as exceptions. The first ends the command, the second makes it stop
+            waiting while it cleans up; further ones would only interfere and are ignored.
+        over: Whether nothing is left to clean up, so that the next signal ends the process directly.
     """
 
     raised = 0
@@ -69,16 +69,16 @@ def run(command: "Command", args: list[str]) -> int:
         finally:
             _ending.over = True
             _release_signals()
-    except (KeyboardInterrupt, Terminated) as error:  # one more, while the first was dealt with
+    except (KeyboardInterrupt, Terminated) as error:  # another signal, while the first was being handled
         _ending.over = True
         return code_of(error)
 
 
 def catch_signals() -> None:
-    """Let Ctrl-C, SIGTERM and SIGHUP raise exceptions from now on, so that what was begun is cleaned up.
+    """Make Ctrl-C, SIGTERM and SIGHUP raise exceptions from now on, so that unfinished work is cleaned up.
 
-    To be called when all is imported and before anything is begun: until then a signal ends us by itself. From now on
-    there may be garbage as well; what was imported is none, and is not looked at.
+    Call it after all imports and before any work: until then a signal ends the process directly. It also turns on
+    garbage collection, except for the objects made by imports, which are never garbage.
     """
     gc.freeze()
     gc.enable()
@@ -88,7 +88,7 @@ def catch_signals() -> None:
 
 
 def _release_signals() -> None:
-    """Let signals end us by themselves again: nothing is left to clean up."""
+    """Let signals end the process directly again: nothing is left to clean up."""
     for number in _ENDING:
         # Under nohup SIGHUP is ignored, and stays so.
         if _signal.getsignal(number) != _signal.SIG_IGN:
@@ -96,7 +96,7 @@ def _release_signals() -> None:
 
 
 def finish(code: int) -> int:
-    """Do what comes after the answer, as the last thing of this process; return the exit code.
+    """Do what comes after the command's output, as the last step of the process; return the exit code.
 
     A signal ends it at once, which does no harm.
     """
@@ -105,21 +105,21 @@ def finish(code: int) -> int:
 
 
 def open_store(folder: str | None) -> "Store":
-    """Open the store of the project in `folder`; None: found as `Store.nearest` does it, and raises."""
+    """Open the store of the project in `folder`; None: as `Store.nearest`. Raises as that does."""
     from maxstage.store.store import Store
 
     return _use(Store.nearest() if folder is None else Store.open(folder))
 
 
 def open_project(folder: str | None) -> "Store":
-    """Open the store of the project in `folder`; None: found as `Store.find` does it, and raises."""
+    """Open the store of the project in `folder`; None: as `Store.find`. Raises as that does."""
     from maxstage.store.store import Store
 
     return _use(Store.find() if folder is None else Store.open(folder))
 
 
 def open_project_or_none(folder: str | None) -> "Store | None":
-    """Open the store of a project that need not be there, as `Store.find_or_none` does it, and raises."""
+    """Open the store of a project, if there is one. Behaves and raises as `Store.find_or_none`."""
     from maxstage.store.store import Store
 
     store = Store.find_or_none(folder)
@@ -127,9 +127,9 @@ def open_project_or_none(folder: str | None) -> "Store | None":
 
 
 def open_store_or_later(folder: str | None) -> "Store | Callable[[], Store] | None":
-    """Open the store that `open_store` would, but make none: what is returned does that, when it is called.
+    """Open the store that `open_store` would, or return a function that does so if that has to create it.
 
-    None where there is nothing to make: the user wants no store of their own. Raises as `open_store` does.
+    Returns None if there is no project and the user's own store is turned off. Raises as `open_store` does.
     """
     store = open_project_or_none(folder)
     if store is not None:
@@ -142,7 +142,7 @@ def open_store_or_later(folder: str | None) -> "Store | Callable[[], Store] | No
     try:
         store = Store.user_or_none()
     except NoProject:
-        store = None  # there is no place for it, which is told when one is needed
+        store = None  # it has no location, which is reported once a store is needed
     return (lambda: open_store(None)) if store is None else _use(store)
 
 
@@ -152,18 +152,18 @@ def _use(store: "Store") -> "Store":
 
 
 def spare() -> None:
-    """Sweep nothing after this command: it was interrupted, or has only said what would be swept."""
+    """Don't sweep after this command: it was interrupted, or only reported what a sweep would do."""
     _used.clear()
 
 
 def _sweep_used() -> None:
-    """Sweep what was used and is due; before that let go of stdout and stderr, which somebody may wait for."""
+    """Sweep the stores that are due, after releasing stdout and stderr, since readers may wait for their end."""
     for store in _used:
         if store.sweep_is_due():
             try:
                 _let_go()
             except OSError:
-                return  # no descriptor to be had: the next command sweeps
+                return  # out of descriptors: the next command sweeps
             store.sweep_if_due()
 
 
@@ -174,7 +174,7 @@ def _attempt(command: "Command", args: list[str]) -> int:
             return _fail("Standard output is closed: there is nowhere to write to", FAILED)
         return command(args)
     except BrokenPipeError:
-        # The reader has what it needs: `max retrieve … | head` is not an error.
+        # The reader has what it needed: `max retrieve … | head` is not an error.
         _forget(1)
         return OK
     except (Error, OSError, ImportError) as error:
@@ -184,7 +184,7 @@ def _attempt(command: "Command", args: list[str]) -> int:
         try:
             sys.stdout.flush()
         except OSError:
-            _forget(1)  # a full disk, which was told
+            _forget(1)  # the disk is full, for instance, which was reported
         return code
     except (KeyboardInterrupt, Terminated) as error:
         spare()
@@ -193,13 +193,13 @@ def _attempt(command: "Command", args: list[str]) -> int:
 
 
 def code_of(error: BaseException) -> int:
-    """Return what to exit with where a signal ended us."""
+    """Return the exit code of a process that a signal ended."""
     return _BY_SIGNAL + (error.number if isinstance(error, Terminated) else _signal.SIGINT)
 
 
 def _terminate(number: int, frame: "FrameType | None") -> None:
     if _is_importing(frame):
-        # Python drops what is raised within some callbacks of an import, and shows a traceback: a moment later then.
+        # Python drops exceptions raised within some callbacks of an import and prints a traceback, so try again later.
         _signal.signal(_signal.SIGALRM, lambda *_: _signal.raise_signal(number))
         _signal.setitimer(_signal.ITIMER_REAL, _MOMENT)
         return
@@ -223,7 +223,7 @@ def _is_importing(frame: "FrameType | None") -> bool:
 
 
 def _plug_closed_streams() -> None:
-    """Put /dev/null where a standard stream is closed: else the next file opened would take its place."""
+    """Open /dev/null for each closed standard stream, or the next file opened would take its place."""
     for fd in (0, 1, 2):
         try:
             os.fstat(fd)
@@ -233,13 +233,13 @@ def _plug_closed_streams() -> None:
 
 
 def _let_go() -> None:
-    """Let go of stdout and stderr: all is said, and who reads them to the end need not wait for us."""
+    """Release stdout and stderr: the output is complete, and readers must not wait for the sweep."""
     _forget(1)
     _forget(2)
 
 
 def _forget(fd: int) -> None:
-    """Put /dev/null in the place of a stream; else the interpreter's last flush fails on a pipe that nobody reads."""
+    """Replace a stream by /dev/null, or the interpreter's last flush would fail on a pipe that nobody reads."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, fd)
     os.close(null)

@@ -1,7 +1,7 @@
-"""Where ``max retrieve --to`` writes; without the command-line library, as in `fast_path.py`.
+"""The file that ``max retrieve --to`` writes.
 
-A file appears under its name when it is complete (`maxstage.replacement.Replacement`). What is no regular file (a
-device, a pipe, a descriptor) is written as it is.
+A file appears under its name once it is complete (`maxstage.replacement.Replacement`). Anything that is not a regular
+file (a device, a pipe, a descriptor) is written directly.
 """
 
 import errno
@@ -21,9 +21,9 @@ _DESCRIPTORS = ("/dev/fd/", "/proc/self/fd/")
 
 
 class Target:
-    """A file that is written: a descriptor, its name in errors, and what to write it in.
+    """A context manager that yields a descriptor, its name for errors, and a context to write it in.
 
-    Signals wait but in there, and what was begun is cleaned up whatever comes after the first.
+    Signals are deferred except in that context, and once one has been raised, so that cleanup isn't interrupted.
     """
 
     def __init__(self, name: str) -> None:
@@ -54,17 +54,17 @@ class Target:
         except FileNotFoundError:
             if target.endswith("/"):
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), target) from None
-            # In "no/../name" it is the system that must find the folder: resolving the text would lose it.
+            # In "missing/../name" the system must report the missing folder, which `realpath` would drop.
             os.stat(os.path.dirname(target) or ".")
             status = None
         if status is not None and not stat.S_ISREG(status.st_mode):
-            with self._signals.open():  # a named pipe that nobody reads yet
+            with self._signals.open():  # this may wait for the reader of a named pipe
                 self._fd = os.open(target, os.O_WRONLY | os.O_CLOEXEC)
             return
         if status is not None:
-            # Whether it may be written is for its own permissions to say, not for those of its folder.
+            # Replacing it needs only permissions of the folder, but its own must allow writing.
             os.close(os.open(target, os.O_WRONLY | os.O_CLOEXEC))
-        # A symbolic link stays, and what it leads to is replaced.
+        # A symbolic link stays, and its target is replaced.
         self._real = os.path.realpath(target)
         _check_name(self._real)
         self._new = Replacement(self._real, status)
@@ -88,7 +88,7 @@ class Target:
 
 
 def _descriptor(target: str) -> int | None:
-    """Return the descriptor that a name like ``/dev/stdout`` stands for: opened anew, a file would begin at 0 again."""
+    """Return the descriptor that a name like ``/dev/stdout`` stands for: opening it would reset a file's offset."""
     for prefix in _DESCRIPTORS:
         number = target.removeprefix(prefix)
         if number != target and number.isascii() and number.isdigit() and len(number) < 10:  # noqa: PLR2004
@@ -97,7 +97,7 @@ def _descriptor(target: str) -> int | None:
 
 
 def _check_name(path: str) -> None:
-    """Let the system say now what it would say of the name when all is written: too long, or not to be used."""
+    """Raise now what the system would say of the name after everything is written: that it is too long, for example."""
     try:
         os.lstat(path)
     except FileNotFoundError:

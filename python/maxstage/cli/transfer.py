@@ -1,4 +1,4 @@
-"""Staging and retrieving, once the options are known; without the command-line library, as in `fast_path.py`."""
+"""Staging and retrieving, once the options are parsed; without the command-line library, for `fast_path`."""
 
 import os
 import sys
@@ -33,13 +33,13 @@ def stage(
 ) -> None:
     """Stage each file, or stdin for ``-``, and print its tokens; the options are those of `Store.stage`.
 
-    A signal between staging and printing waits: whatever is listed, its token was printed.
+    Signals are deferred between staging and printing, so that the token of every staged item is printed.
     """
     with Deferred() as signals:
         for name in files:
             items = _stage_one(store, name, split, split_lines, options)
             _announce_all(store, items, output, signals)
-            # Of split data each has the counts of all.
+            # If the data was split, each item has the counts for all of it.
             if items and items[0].redacted:
                 from maxstage.redaction import counts_text
 
@@ -57,7 +57,7 @@ def _stage_one(
 
 
 class _Unwatched:
-    """Stands for a progress that nobody sees."""
+    """Does nothing, in place of a progress bar that nobody would see."""
 
     def __enter__(self) -> None:
         pass
@@ -67,7 +67,7 @@ class _Unwatched:
 
 
 def _progress(verb: str, total: int | None) -> "Progress | _Unwatched":
-    """Return the progress that is shown on a terminal, and elsewhere one that is not."""
+    """Return a progress bar if stderr is a terminal, else a context manager that does nothing."""
     if sys.stderr is None or not sys.stderr.isatty():
         return _Unwatched()
     from maxstage.cli.progress import Progress
@@ -79,7 +79,7 @@ def _size_of(name: str) -> int | None:
     try:
         status = os.fstat(0) if name == STDIN else os.stat(name)
     except OSError:
-        return None  # opening it will tell
+        return None  # opening it will report the error
     return status.st_size
 
 
@@ -87,7 +87,7 @@ def _announce_all(store: "Store", items: "list[Item]", output: str, signals: Def
     for told, item in enumerate(items):
         try:
             with signals.open():
-                # One line has room in a pipe as a rule; before the next we may wait long for a slow reader.
+                # The first line normally fits into a pipe; for the next we may have to wait for a slow reader.
                 if told:
                     _wait_for_stdout()
         except BaseException:
@@ -105,7 +105,7 @@ def _wait_for_stdout() -> None:
 
 
 def _announce(item: "Item", output: str, left: "list[Item]") -> None:
-    """Print a token, the first of those that are `left`."""
+    """Print the token of an item, the first of those `left` to print."""
     try:
         if output != "text":
             print_json(item_json(item), indent=None)
@@ -114,13 +114,13 @@ def _announce(item: "Item", output: str, left: "list[Item]") -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        # The data is safe, and this line is the only place that can still say where.
+        # The data is safe, and only this message can still say where.
         tokens = ", ".join(item.token for item in left)
         raise Error(f"Staged as {tokens}, but stdout could not be written: {error.strerror}") from None
 
 
 class Part:
-    """Which part of an item is wanted: its first lines, its last, a range of lines, or all of it."""
+    """The part of an item to retrieve: its first lines, its last, a range of lines, or everything."""
 
     __slots__ = ("head", "lines", "tail")
 
@@ -132,7 +132,7 @@ class Part:
         self.lines = lines
 
     def of(self, opened: "OpenItem") -> "Range":
-        """Return from which byte to before which."""
+        """Return the range of bytes, without the end."""
         if self.head is not None:
             return opened.head(self.head) if self.head else (0, 0)
         if self.tail is not None:
@@ -155,17 +155,17 @@ def retrieve(
 
     Args:
         store: The store.
-        tokens: What to write, one after the other.
-        part: Which part of each.
-        cut: The strategy, bytes and lines that what is written is cut to.
+        tokens: The items to write, in this order.
+        part: The part of each item.
+        cut: The strategy, bytes and lines to truncate each item to; None to write all of it.
         target: A file; None or ``-`` is stdout.
-        output: ``json`` says what was written to the file.
+        output: ``json`` prints what was written to the file.
     """
     opened: list[OpenItem] = []
     try:
-        # All are opened before the first byte is written: a mistyped token spoils nothing.
+        # Open all of them before writing anything, so that a mistyped token spoils nothing.
         for token in tokens:
-            opened.append(store.open_item_or_own(token))  # noqa: PERF401 - those that were opened are closed
+            opened.append(store.open_item_or_own(token))  # noqa: PERF401 - if one fails, the others are closed
         if target in {None, STDIN}:
             _send_all(opened, part, 1, "<stdout>", cut)
         else:
@@ -184,7 +184,7 @@ def retrieve(
 def _send_all(
     opened: "Sequence[OpenItem]", part: Part, fd: int, name: str, cut: tuple[str, int, int] | None
 ) -> int:
-    """Write what is wanted of each item; return the bytes written."""
+    """Write the wanted part of each item; return the number of bytes written."""
     sent = 0
     for item in opened:
         if cut is None:

@@ -1,4 +1,4 @@
-"""What the values of options and arguments may be: each is read, and told of, here."""
+"""The types of options and arguments: they parse the values, and report invalid ones."""
 
 import click
 
@@ -33,9 +33,9 @@ class TokenType(click.ParamType[str]):
         try:
             items = find_store(ctx, ctx.params.get("folder")).list()
         except (Error, OSError):
-            return []  # a shell that waits for a completion is no place for an error
+            return []  # a shell completion must not print errors
         typed = incomplete.lower()
-        # A token that was begun without "max:" goes on without it: not every shell replaces what was typed.
+        # Complete a token typed without "max:" without it, too: not every shell replaces what was typed.
         bare = not "max:".startswith(typed) and not typed.startswith("max:")
         return [
             CompletionItem(
@@ -48,7 +48,7 @@ class TokenType(click.ParamType[str]):
 
 
 class NameType(click.Path):
-    """The name of a file or folder, which is not empty. Whether it can be read, opening it tells: no wrong usage."""
+    """A non-empty name of a file or folder. An unreadable file is not a usage error: opening it reports that."""
 
     def __init__(self, *, file_okay: bool = True) -> None:
         super().__init__(file_okay=file_okay, readable=False)
@@ -56,17 +56,17 @@ class NameType(click.Path):
     def convert(
         self, value: "Any", param: click.Parameter | None, ctx: click.Context | None
     ) -> "str | bytes | os.PathLike[str]":
-        """Refuse an empty name, of which the system would say that there is no such file, naming none."""
+        """Reject an empty name, for which the system's error would name no file."""
         if value == "":
             self.fail("the name is empty", param, ctx)
         return super().convert(value, param, ctx)
 
 
 class CountType(click.IntRange):
-    """A whole number; one that is larger than any data counts as just that, however many digits it has."""
+    """A whole number of any length, capped where it is larger than any data."""
 
     def convert(self, value: "Any", param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Read the number."""
+        """Parse the number."""
         from maxstage.sizes import parse_count
 
         if isinstance(value, str) and value.isascii() and value.isdigit():
@@ -83,7 +83,7 @@ class TtlType(click.ParamType[float]):
     name = "ttl"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Read the number."""
+        """Parse the duration."""
         from maxstage.durations import parse_minutes
 
         try:
@@ -98,7 +98,7 @@ class SizeType(click.ParamType[int]):
     name = "size"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Read the size."""
+        """Parse the size."""
         from maxstage.sizes import parse_size
 
         try:
@@ -108,11 +108,11 @@ class SizeType(click.ParamType[int]):
 
 
 _SHOWN = 60
-"""Characters of a bad value that an error repeats: enough to recognise it, and never a screenful."""
+"""Characters of a bad value that an error quotes: enough to recognise it, without filling the screen."""
 
 
 def shorten(value: object) -> str:
-    """Return what was given, for an error: quoted, and no longer than a line has room for."""
+    """Return a value for an error: quoted, and short enough for one line."""
     from maxstage.humanize import quoted_bytes
 
     text = str(value)
@@ -120,28 +120,28 @@ def shorten(value: object) -> str:
 
 
 class SecondsType(click.ParamType[float]):
-    """Seconds, more than none. What is longer than anybody waits, infinity too, counts as just that."""
+    """A positive number of seconds, infinity included, capped where nobody would wait that long."""
 
     name = "seconds"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Read the number."""
+        """Parse the number."""
         try:
             seconds = float(str(value))
         except ValueError:
             seconds = 0.0
-        # Also false for "nan".
+        # The comparison is also false for "nan".
         if not seconds > 0:
             self.fail(f"{shorten(value)} is not a number of seconds above 0", param, ctx)
         return min(seconds, _MOST_SECONDS)
 
 
 _MOST_SECONDS = 1e9
-"""Thirty years; the clocks of the data path count in whole numbers, which have no infinity."""
+"""Thirty years; the data path measures time in integers, which have no infinity."""
 
 
 def parse_labels(_ctx: click.Context, _param: click.Parameter, values: "Sequence[str]") -> dict[str, str]:
-    """Read ``--label K=V`` options."""
+    """Parse ``--label K=V`` options."""
     labels = {}
     for text in values:
         key, equals, value = text.partition("=")
@@ -157,7 +157,7 @@ def parse_labels(_ctx: click.Context, _param: click.Parameter, values: "Sequence
 def parse_label_filter(
     _ctx: click.Context, _param: click.Parameter, values: "Sequence[str]"
 ) -> "dict[str, str | None]":
-    """Read ``--label K[=V]`` options: a label, with any value or this one."""
+    """Parse ``--label K[=V]`` options: a label with any value, or with this one."""
     for text in values:
         if not text.partition("=")[0]:
             raise click.BadParameter(f"{shorten(text)} names no label; write KEY or KEY=VALUE")
@@ -166,21 +166,21 @@ def parse_label_filter(
 
 
 def parse_source(_ctx: click.Context, _param: click.Parameter, text: str | None) -> str | None:
-    """Read a ``--source`` option."""
+    """Parse a ``--source`` option."""
     if text == "":
         raise click.BadParameter("it is empty; name where the data came from, or leave the option out")
     return text if text is None else check_text(text)
 
 
 def parse_source_filter(_ctx: click.Context, _param: click.Parameter, glob: str | None) -> str | None:
-    """Read a ``--source`` option that chooses items: an empty one, of an unset variable, say, would choose none."""
+    """Parse a ``--source`` option that selects items: an empty one, from an unset variable, would select none."""
     if glob == "":
         raise click.BadParameter("it is empty; write a pattern, like 'hubspot/*', or leave the option out")
     return glob
 
 
 def check_text(text: str) -> str:
-    """Refuse what a terminal would obey: it is shown in lists."""
+    """Reject control characters, since the text is shown on terminals."""
     if not text.isprintable():
         raise click.BadParameter(f"{shorten(text)} has characters that can't be printed")
     return text
