@@ -23,7 +23,8 @@ from helpers import (
     wait_until_group_gone,
 )
 from maxstage import run
-from maxstage.output import group
+from maxstage.output import group, running
+from maxstage.output.full_output import FullOutputs
 
 DRIVER = """
 import sys, time, maxstage
@@ -157,6 +158,26 @@ def test_what_leaves_the_group_is_not_ended_but_holds_nothing_up(tmp_path):
     pid = int((tmp_path / "pid").read_text())
     assert is_running(pid)
     os.kill(pid, signal.SIGKILL)
+    assert "still holds its output" in done.warnings[0]
+
+
+def test_what_is_in_the_pipe_is_read_however_slowly(monkeypatch):
+    # A busy machine: each look takes longer than silence would be waited for.
+    real = FullOutputs.step
+
+    def step(self, capture, wait_ms):
+        time.sleep(0.05)
+        return real(self, capture, 0)
+
+    monkeypatch.setattr(FullOutputs, "step", step)
+    monkeypatch.setattr(running, "DRAIN", 0.03)
+    done = run(["head", "-c", "900000", "/dev/zero"], keep="never", limits={"max_stdout_bytes": 1000})
+    assert (done.original_size, done.warnings) == (900_000, ())
+
+
+def test_who_goes_on_printing_is_not_waited_for():
+    # It ends by itself once nobody reads what it prints.
+    done = run(["sh", "-c", "yes & echo"], keep="never")
     assert "still holds its output" in done.warnings[0]
 
 

@@ -37,6 +37,9 @@ _POLL_MS = 20
 _SHORTEST, _LONGEST = 0.005, 0.2
 """Seconds between two looks at a group that was asked to end: more and more, so that a stubborn one costs nothing."""
 
+_IN_PIPES = 2 * 1024 * 1024
+"""Bytes that may be in the pipes when a command ends: more than they hold."""
+
 _MARKER = 512
 """Bytes that a marker takes at most, unless its path is very long."""
 
@@ -221,13 +224,29 @@ class Running:
                 self._on_output(stream, data)
 
     def _drain(self) -> None:
-        """Read what is still to come from a command that has ended."""
+        """Read what is still to come from a command that has ended.
+
+        What is in the pipes is read however long that takes; only for silence, or for somebody else who goes on and on
+        printing, the time counts.
+        """
+        before = self._came()
+        most = before + _IN_PIPES
         until = time.monotonic() + DRAIN
-        while (left := until - time.monotonic()) > 0:
+        while True:
+            left = until - time.monotonic()
+            if left <= 0:
+                came = self._came()
+                if came > most:
+                    break
+                # Their end may have come as late as all else: one look finds it, and the next one tells.
+                if came == before and core.Event.END in (self._step(0), self._step(0)):
+                    return
+                if self._came() == before:
+                    break
+                before, left = came, DRAIN
+                until = time.monotonic() + left
             if self._step(int(left * 1000) + 1) == core.Event.END:
                 return
-        if self._read_the_rest():
-            return
         self._warnings.append(
             "the command has ended, but something that it started still holds its output; "
             "what that prints from now on is not captured"
@@ -248,6 +267,9 @@ class Running:
         return False
 
     def _captured(self) -> int:
+        return self._core.size(STDOUT) + self._core.size(STDERR)
+
+    def _came(self) -> int:
         return self._core.size(STDOUT) + self._core.size(STDERR)
 
     def _end_for(self, error: BaseException) -> None:
