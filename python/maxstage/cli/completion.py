@@ -1,7 +1,7 @@
-"""Completion in bash, zsh and fish: the scripts that they read, and the answers that these ask for.
+"""Completion in bash, zsh and fish: the scripts that they load, and the answers to their requests.
 
-The command-line library has scripts of its own. Here the line up to the cursor is taken as it is, because bash takes
-words apart at ``:``, which every token has; and a name of two words is completed like any other.
+These replace the scripts of the command-line library. They pass the line up to the cursor unsplit, because bash splits
+words at ``:``, which every token has; and they complete commands of two words.
 """
 
 import os
@@ -92,17 +92,17 @@ complete --no-files --keep-order --command %(prog_name)s --arguments '(%(complet
 
 
 class _Shell(ShellComplete):
-    """What the shells have in common: the line up to the cursor comes in, an answer a line goes out."""
+    """What the shells have in common: the input is the line up to the cursor, the output one answer per line."""
 
     def get_completion_args(self) -> tuple[list[str], str]:
-        """Return the complete words behind the program's name, and the word before the cursor."""
-        # The mark shows where the last word ends, be it empty, quoted or escaped.
+        """Return the complete words after the program's name, and the word before the cursor."""
+        # The mark shows where the last word ends, even if it is empty, quoted or escaped.
         words = split_arg_string(os.environ["COMP_LINE"] + "|")
         return words[1:-1], words[-1][:-1] if len(words) > 1 else ""
 
     def get_completions(self, args: list[str], incomplete: str) -> "Items":
-        """Return what may stand in the place of `incomplete`, each as a whole word."""
-        # Behind `--compress` stands no value of it.
+        """Return the completions of `incomplete`, as whole words."""
+        # The word after a bare `--compress` is not its value.
         found = [*_second_words(args, incomplete), *super().get_completions(with_values(args), incomplete)]
         option, equals, _ = incomplete.partition("=")
         if not equals or not option.startswith("--") or "--" in args:
@@ -112,19 +112,19 @@ class _Shell(ShellComplete):
         return found
 
     def format_completion(self, item: "Item[str]") -> str:
-        """Return the answer's line: kind, value, help."""
+        """Return an answer as a line: kind, value, help."""
         help_text = "".join(letter if letter.isprintable() else "?" for letter in item.help or "")
         return f"{item.type}\t{item.value}\t{help_text}"
 
 
 class Bash(_Shell):
-    """Completion in bash, which replaces the last piece of a word alone and shows no help."""
+    """Completion in bash, which only replaces the last piece of a word, and shows no help."""
 
     name = "bash"
     source_template = _BASH
 
     def get_completions(self, args: list[str], incomplete: str) -> "Items":
-        """Leave out of each what stands before the piece that bash is about to replace."""
+        """Remove from each completion what comes before the piece that bash replaces."""
         found = super().get_completions(args, incomplete)
         piece = os.environ.get("COMP_WORD", "")
         kept = incomplete[: len(incomplete) - len(piece)] if incomplete.endswith(piece) else ""
@@ -134,7 +134,7 @@ class Bash(_Shell):
         return found
 
     def format_completion(self, item: "Item[str]") -> str:
-        """Return the answer's line: kind and value."""
+        """Return an answer as a line: kind and value."""
         return f"{item.type}\t{item.value}"
 
 
@@ -166,6 +166,6 @@ def _second_words(args: list[str], incomplete: str) -> "Items":
 
 
 def install() -> None:
-    """Take the place of the library's own scripts."""
+    """Replace the library's own scripts."""
     for shell in (Bash, Zsh, Fish):
         add_completion_class(shell)

@@ -1,4 +1,4 @@
-"""``--compress`` and ``--redact``, alone or with a value behind ``=``, as ``--compress=CODEC``: a FILE may follow."""
+"""``--compress`` and ``--redact``, alone or with a value after ``=``, since a FILE may follow either."""
 
 import itertools
 import os
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from maxstage.redaction import Redact
 
 _BARE = {"--compress": DEFAULT, "--redact": "shown"}
-"""What these options mean where they stand alone."""
+"""The values of these options if none is given."""
 
 _NO = "no"
-"""What stands for ``--no-redact``."""
+"""The value of ``--no-redact``."""
 
 
 class _BareOption(click.Option):
@@ -29,10 +29,10 @@ class _BareOption(click.Option):
 
 
 class CompressCommand(click.Command):
-    """A command that has the options of `compress_options` or `redact_option`."""
+    """A command with the options of `compress_options` or `redact_option`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the arguments; ``--compress`` alone is the default codec."""
+        """Parse the arguments; ``--compress`` alone means the default codec."""
         return super().parse_args(ctx, self._name_values(ctx, args))
 
     def _name_values(self, ctx: click.Context, args: "Sequence[str]") -> list[str]:
@@ -54,7 +54,7 @@ class CompressCommand(click.Command):
         for arg in rest:
             is_word = arg == "-" or not arg.startswith("-")
             if arg == "--" or (is_word and not ctx.allow_interspersed_args):
-                return [*named, arg, *rest]  # what follows are words, or a command with options of its own
+                return [*named, arg, *rest]  # only words follow, or a command with its own options
             if before == "--compress" and arg in CODECS and not os.path.lexists(arg):
                 raise click.UsageError(f'No such file: {arg}. Did you mean "{before}={arg}"?', ctx)
             before = arg
@@ -65,7 +65,7 @@ class CompressCommand(click.Command):
 
 
 def with_values(args: "Sequence[str]") -> list[str]:
-    """Return options with the value named where ``--compress`` or ``--redact`` stands alone.
+    """Return the arguments with a value added to each ``--compress`` or ``--redact`` that has none.
 
     >>> with_values(["--compress", "data.txt"])
     ['--compress=gzip', 'data.txt']
@@ -74,7 +74,7 @@ def with_values(args: "Sequence[str]") -> list[str]:
 
 
 def redact_option(function: "Callable[..., Any]") -> "Callable[..., Any]":
-    """Give a command of `CompressCommand` the options ``--redact`` and ``--no-redact``, of which the last counts."""
+    """Add ``--redact`` and ``--no-redact`` to a `CompressCommand`; the last one given counts."""
     function = click.option("--no-redact", "redact", flag_value=_NO, help="Mask nothing.")(function)
     return click.option(
         "--redact",
@@ -87,18 +87,18 @@ def redact_option(function: "Callable[..., Any]") -> "Callable[..., Any]":
 
 
 def redact_mode(redact: str | None) -> "Redact | None":
-    """Return what ``--redact`` says, as `maxstage.run` takes it."""
+    """Return the value of ``--redact`` as an argument for `maxstage.run`."""
     if redact is None:
         return None
     return redact != _NO and (parse_mode(redact) or False)
 
 
 def compress_options(name: str, what: str) -> "Callable[[Callable[..., Any]], Callable[..., Any]]":
-    """Give a command of `CompressCommand` the options ``--compress`` and ``--no-compress``, of which the last counts.
+    """Add ``--compress`` and ``--no-compress`` to a `CompressCommand`; the last one given counts.
 
     Args:
-        name: The parameter that takes the name of a codec; None where neither is given.
-        what: What is stored, for the help.
+        name: The parameter that gets the name of the codec; None if neither option is given.
+        what: What is compressed, for the help text.
     """
     codecs = [codec for codec in CODECS if codec != NONE]
 

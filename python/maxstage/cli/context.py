@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from maxstage.workflow.run.state import RunState
 
 _LONGEST_NAME = 120
-"""Characters of a task's path that are shown."""
+"""The most characters of a task's path that are shown."""
 
 
 @click.command(
@@ -104,7 +104,7 @@ _NO_CONTEXT = "it does not say inject_context: true"
 
 
 def _of_file(ctx: click.Context, file: str, task: str, folder: str | None) -> dict[str, Any]:
-    """Return what would be considered if the tasks before it had run, one after the other."""
+    """Return what would be considered if the tasks before it had run, one by one."""
     from maxstage.cli.validate import known_providers
     from maxstage.output.limits import Limits
     from maxstage.workflow.run.foreseen import selection_of_file

@@ -1,4 +1,4 @@
-"""The options of limits that several commands have, and the strategy that they imply."""
+"""The options for limits that several commands have, and the strategy that they imply."""
 
 import click
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from maxstage.store.store import Store
 
 BY_LINES_TEXT = " and ".join(BY_LINES)
-"""The strategies that count lines, in a sentence."""
+"""The strategies that count lines, for use in a sentence."""
 
 
 def common_limits(function: "Callable[..., Any]") -> "Callable[..., Any]":
-    """Give a command of `CompressCommand` the limits that several have."""
+    """Add the common options for limits to a `CompressCommand`."""
     for option in (
         click.option(
             "--keep",
@@ -57,12 +57,12 @@ def common_limits(function: "Callable[..., Any]") -> "Callable[..., Any]":
 
 
 def line_strategy(strategy: str | None, max_lines: int | None, default: str = DEFAULT) -> str | None:
-    """Return the strategy that the options ask for: ``--max-lines`` alone means the lines at one end.
+    """Return the strategy that the options ask for: ``--max-lines`` alone means lines at one end of the text.
 
     Args:
-        strategy: What ``--strategy`` says; None where it was not given.
-        max_lines: What ``--max-lines`` says; None where it was not given.
-        default: The strategy where none is given: its end of the text is kept.
+        strategy: The value of ``--strategy``; None if it was not given.
+        max_lines: The value of ``--max-lines``; None if it was not given.
+        default: The configured strategy, which decides which end ``--max-lines`` alone keeps.
     """
     if max_lines is None:
         return strategy
@@ -75,7 +75,7 @@ def line_strategy(strategy: str | None, max_lines: int | None, default: str = DE
 def with_line_strategy(
     store: "Store | Callable[[], Store] | None", options: "dict[str, Any]"
 ) -> "dict[str, Any]":
-    """Return the options of limits, with the strategy that they imply."""
+    """Return the options for limits with the strategy that they imply."""
     configured = str(configured_limits(store).get("truncation_strategy", DEFAULT))
     strategy = line_strategy(options["truncation_strategy"], options["max_lines"], configured)
     return options | {"truncation_strategy": strategy}

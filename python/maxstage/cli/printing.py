@@ -1,4 +1,4 @@
-"""Printing, without the command-line library: what every command needs, the quick ones too."""
+"""Printing, without the command-line library, so that the fast path can use it as well."""
 
 import sys
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 
 def item_json(item: "Item", *, internals: bool = False) -> "dict[str, Any]":
-    """Return an item as every ``-o json`` shows it: its metadata, with the token beside the bare id, as ``ref``.
+    """Return an item as every ``-o json`` shows it: its metadata, in which ``token`` is the bare id, and ``ref``.
 
     Args:
         item: The item.
-        internals: Also what only reading it needs: the line index, which grows with the data.
+        internals: Include what is only needed to read it: the line index, which grows with the data.
     """
     meta = item.to_dict()
     if not internals:
         meta.pop("lineIndex", None)
-    # In this order; a key "ref" that somebody wrote into the metadata doesn't stand for ours.
+    # `token` and `ref` come first; a "ref" that somebody wrote into the metadata must not replace ours.
     return {"token": item.id, "ref": item.token} | meta | {"ref": item.token}
 
 
@@ -33,7 +33,7 @@ def print_json(value: object, *, indent: int | None = 2) -> None:
 
 
 def print_all(values: "Iterable[object]", output: str) -> None:
-    """Print several things: as an array for ``json``, as a line each for ``ndjson``."""
+    """Print several values: as an array for ``json``, one per line for ``ndjson``."""
     if output == "json":
         print_json([*values])
     else:
@@ -42,10 +42,9 @@ def print_all(values: "Iterable[object]", output: str) -> None:
 
 
 def to_json(value: object, *, indent: int | None = None) -> str:
-    """Return JSON that every reader takes and no terminal obeys, whatever the data holds.
+    """Return JSON that every reader accepts and every terminal can safely show, whatever the data contains.
 
-    What JSON has no number for (NaN, infinity) is null, half of a surrogate pair is U+FFFD, and what a terminal would
-    obey is an escape.
+    NaN and infinity become null, lone surrogates become U+FFFD, and control characters are escaped.
 
     Raises:
         Error: It is nested too deeply.
@@ -61,30 +60,30 @@ def to_json(value: object, *, indent: int | None = None) -> str:
             text = json.dumps(_finite(value), indent=indent, ensure_ascii=False, allow_nan=False)
     except RecursionError:
         raise Error("this is nested too deeply to be printed as JSON") from None
-    # All that need not be looked at: json itself escapes what lies before the blank.
+    # The common case: json itself escapes the control characters below the space.
     if text.isascii() and "\x7f" not in text:
         return text
     return _disarm(text)
 
 
 def _finite(value: object) -> object:
-    """Return a value with null for the numbers that JSON has not."""
+    """Return a value with None for the numbers that JSON doesn't have."""
     if isinstance(value, dict):
         return {key: _finite(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_finite(inner) for inner in value]
-    if isinstance(value, float) and value - value != 0:  # infinity less itself is NaN
+    if isinstance(value, float) and value - value != 0:  # infinity minus itself is NaN
         return None
     return value
 
 
 def _disarm(text: str) -> str:
-    """Return JSON with escapes for what a terminal would obey; such characters stand within strings only."""
+    """Return JSON with control characters escaped; they only occur inside strings."""
     from maxstage.humanize import is_harmless
 
     for char in set(text):
         if char != "\n" and not is_harmless(char):
-            # An escape beyond U+FFFF is a pair of surrogates.
+            # JSON escapes characters beyond U+FFFF as surrogate pairs.
             units = char.encode("utf-16-be", "surrogatepass").hex()
             escape = "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
             text = text.replace(char, "\ufffd" if "\ud800" <= char <= "\udfff" else escape)
@@ -92,18 +91,18 @@ def _disarm(text: str) -> str:
 
 
 def write_out(text: str) -> None:
-    """Print text to stdout now, so that an error of the disk or the reader is seen here and not at exit."""
+    """Print text to stdout at once, so that a write error is raised here and not at exit."""
     sys.stdout.flush()
     data = text + "\n"
     try:
         content = data.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
-        content = data.encode("utf-8", "backslashreplace")  # half of a surrogate pair, from no file name
+        content = data.encode("utf-8", "backslashreplace")  # a lone surrogate that is not from a file name
     write_all(1, content, "<stdout>")
 
 
 def warn(message: str) -> None:
-    """Print one line to stderr, with nothing in it that a terminal obeys: it may name files and data."""
+    """Print one line to stderr, with control characters escaped, since it may quote file names and data."""
     if not message.isprintable():
         from maxstage.humanize import name_bytes, printable
 
@@ -112,7 +111,7 @@ def warn(message: str) -> None:
 
 
 def tell(text: str) -> None:
-    """Print text to stderr; where that is full or its reader has gone, only the exit code is left to tell."""
+    """Print text to stderr, ignoring errors: if it can't be written, the exit code must do."""
     try:
         write_all(2, (text + "\n").encode("utf-8", "backslashreplace"), "<stderr>")
     except OSError:

@@ -1,4 +1,4 @@
-"""Progress of long work, on stderr, only where that is a terminal."""
+"""Progress of long operations, on stderr, if that is a terminal."""
 
 import sys
 import time
@@ -8,14 +8,14 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _PATIENCE = 0.5
-"""Seconds before anything is shown: most work is done by then."""
+"""Seconds before anything is shown: most operations are finished by then."""
 _EVERY = 0.1
-"""Seconds between two updates: faster is only flicker."""
+"""Seconds between two updates: faster ones would only flicker."""
 _WIDTH = 24
 
 
 class Progress:
-    """A bar where the size is known, else what went through so far. Called with bytes done since the last call."""
+    """A bar if the size is known, else the amount so far. Called with the number of bytes since the last call."""
 
     def __init__(self, verb: str, total: int | None = None) -> None:
         self._verb = verb
@@ -37,7 +37,7 @@ class Progress:
             sys.stderr.flush()
 
     def __call__(self, count: int) -> None:
-        """Note that `count` more bytes are done."""
+        """Add `count` bytes to what is done."""
         self._done += count
         now = time.monotonic()
         if self._terminal and now >= self._next:

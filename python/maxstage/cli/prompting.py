@@ -1,4 +1,4 @@
-"""Asking on a terminal before something is deleted."""
+"""Asking for confirmation before something is deleted."""
 
 import sys
 
@@ -6,7 +6,7 @@ import click
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask on a terminal before something is deleted; elsewhere `yes` must have been given."""
+    """Ask for confirmation on a terminal, unless `yes` was given; without a terminal it must have been."""
     if yes:
         return
     if sys.stdin is None or not sys.stdin.isatty():
@@ -17,7 +17,7 @@ def confirm(question: str, *, yes: bool) -> None:
         sys.stderr.flush()
         line = sys.stdin.readline()
         if not line:
-            sys.stderr.write("\n")  # the end of input was typed: the line is still open
+            sys.stderr.write("\n")  # end of input: the cursor is still on the line of the question
         answer = line.strip().lower() or "n"
     if answer not in {"y", "yes"}:
         raise click.ClickException("Aborted: nothing was deleted")

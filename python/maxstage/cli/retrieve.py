@@ -11,7 +11,7 @@ from maxstage.sizes import parse_count
 from maxstage.store.store import Store
 
 _MOST_LINES = 1000
-"""Lines that the line strategies keep unless --max-lines says otherwise: as for `maxstage.output.limits`."""
+"""Lines that the line strategies keep without --max-lines: the default in `maxstage.output.limits`, too."""
 
 
 def _parse_lines(
@@ -73,8 +73,8 @@ def retrieve(
 ) -> None:
     """Write staged data to stdout, byte for byte as it was staged; several one after the other.
 
-    All of an item is checked against its checksum. Where it does not match, some bytes were written by
-    then: the command says so and exits 1.
+    A whole item is checked against its checksum. If it does not match, the command says so and exits with 1;
+    some bytes may have been written by then.
     """
     if sum(option is not None for option in (head, tail, lines)) > 1:
         raise click.UsageError("use only one of --head, --tail and --lines")

@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from maxstage.workflow.workflow import Event, RunResult
 
 _LONGEST = 500
-"""Characters of an error that are shown."""
+"""The most characters of an error that are shown."""
 _LONGEST_NAME = 120
-"""Characters of a task's path that are shown."""
+"""The most characters of a task's path that are shown."""
 _MOST_NAMED = 5
-"""Tasks that the last line names."""
+"""The most tasks that the last line names."""
 
 
 def _parse_inputs(_ctx: click.Context, _param: click.Parameter, values: Sequence[str]) -> dict[str, str]:
@@ -82,10 +82,10 @@ Examples:
 @dir_option
 @click.pass_context
 def run(ctx: click.Context, /, file: str, inputs: dict[str, str], folder: str | None, **options: Any) -> None:
-    """Run a workflow FILE: its tasks, each when what it depends on has ended, some side by side.
+    """Run a workflow FILE: each of its tasks once its dependencies have ended, some in parallel.
 
-    Its state is kept: a run that was stopped, or killed, goes on with --resume where it was. Exits with 0 where
-    all succeeded, with 1 where a task failed, with 130 after Ctrl-C.
+    Its state is kept: a run that was stopped, or killed, continues with --resume. Exits with 0 if all tasks
+    succeeded, with 1 if one failed, with 130 after Ctrl-C.
     """
     from maxstage.cli.validate import known_providers
     from maxstage.workflow.format import loading
@@ -106,7 +106,7 @@ def run(ctx: click.Context, /, file: str, inputs: dict[str, str], folder: str | 
 
 
 def _typed(inputs: dict[str, str], spec: WorkflowSpec) -> dict[str, Any]:
-    """Return inputs of the command line as what the file declares: where a default is no text, as JSON."""
+    """Return the inputs with the types that the file declares: parsed as JSON unless the default is text."""
     values: dict[str, Any] = {}
     for name, text in inputs.items():
         default = spec.inputs[name].default if name in spec.inputs else None
@@ -185,7 +185,7 @@ def _run(
 
 
 def _interrupted(result: RunResult) -> str:
-    """Return which tasks were ended with the run; of many, the first ones."""
+    """Return text that names the interrupted tasks, or the first of them."""
     paths = [printable(path, _LONGEST_NAME) for path in result.interrupted]
     more = f" and {len(paths) - _MOST_NAMED:,} more" if len(paths) > _MOST_NAMED else ""
     return f"; interrupted: {', '.join(paths[:_MOST_NAMED])}{more}" if paths else ""
@@ -196,9 +196,9 @@ def _to_go_on(workflow: ValidWorkflow, result: RunResult) -> str:
 
 
 def _use_one_arena() -> None:
-    """Keep glibc from reserving 64 MiB of addresses for each thread: ours wait, most of the time.
+    """Keep glibc from reserving 64 MiB of address space per thread; ours spend most of their time waiting.
 
-    Under a limit of the address space (``ulimit -v``) there would be none left for anything else.
+    Under a limit on the address space (``ulimit -v``) none would be left for anything else.
     """
     import ctypes
 
@@ -208,7 +208,7 @@ def _use_one_arena() -> None:
 
 
 def _watcher(*, metrics: bool) -> Watcher:
-    # TERM=dumb: a terminal, or an editor's, that can't go back a line.
+    # TERM=dumb: a terminal, often in an editor, that can't move the cursor up.
     if sys.stderr is None or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         return PlainWatcher(metrics=metrics)
     try:
@@ -219,7 +219,7 @@ def _watcher(*, metrics: bool) -> Watcher:
 
 
 def in_file_order(paths: Iterable[str], workflow: ValidWorkflow) -> list[str]:
-    """Return the paths of tasks in the order of the file, each before its iterations and subtasks."""
+    """Return the paths of tasks in file order, each before its iterations and subtasks."""
     order = {path: number for number, path in enumerate(workflow.tasks)}
 
     def key(path: str) -> tuple[int, list[int]]:
@@ -265,7 +265,7 @@ def _report_json(result: RunResult, ended: list[str], *, whole: bool) -> None:
 
 
 def _shown(result: RunResult, ended: list[str]) -> Iterator[tuple[str, TaskResult]]:
-    """Give what is shown, one by one: all outputs together may be more than fits into memory."""
+    """Yield the results to show one by one, since all outputs together may not fit in memory."""
     for path in ended:
         task = result.tasks[path]
         if not is_iteration(path) or task.status in {"failed", "interrupted"}:
@@ -275,7 +275,7 @@ def _shown(result: RunResult, ended: list[str]) -> Iterator[tuple[str, TaskResul
 def _write_metrics(result: RunResult, workflow: ValidWorkflow, path: str) -> None:
     from maxstage.workflow.report.metrics import prometheus
 
-    # By rename: a collector must not read half of it.
+    # Written by rename, so that a collector never reads half of it.
     with Target(path) as (fd, shown, writing), writing:
         write_all(fd, prometheus(result.metrics, result.run_id, workflow.spec.name).encode(), shown)
 

@@ -1,4 +1,4 @@
-"""The live display of a run on a terminal: a line a task, bars for loops."""
+"""The live display of a run on a terminal: a line for each task, a bar for each loop."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ _COLOURS = {
 _SIGNS = {"completed": "✓", "failed": "✗", "skipped": "-", "waiting": "…", "interrupted": "!", "stopped": "-"}
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _PER_SECOND = 8
-"""Redraws a second: smooth enough for a clock that shows tenths."""
+"""Redraws per second: smooth enough for a clock that shows tenths."""
 _AROUND = 3
-"""Lines of the terminal that are left to what is not a task."""
+"""Lines of the terminal reserved for anything but tasks."""
 _BAR = 24
 _STATE, _SECONDS, _SIZE = 9, 8, 9
-"""Columns for what is short."""
+"""The widths of the short columns."""
 _NARROW = 60
-"""Columns of a terminal on which sizes are left out."""
+"""The width of a terminal below which sizes are omitted."""
 _LONGEST = 500
-"""Characters of a name or an error that are looked at; no terminal is wider."""
+"""The most characters of a name or an error: wider than any terminal."""
 
 
 class _Row:
@@ -56,11 +56,11 @@ class _Row:
         self.is_loop = False
 
     def line(self, name_width: int, width: int) -> Text:
-        """Return its line: one of the terminal, whatever it has to tell.
+        """Return its line, which always fits on one line of the terminal.
 
         Args:
-            name_width: Columns for the name.
-            width: Columns of the terminal.
+            name_width: The width of the column for names.
+            width: The width of the terminal.
         """
         colour = _COLOURS.get(self.state, "")
         now = time.monotonic()
@@ -88,14 +88,14 @@ class _Row:
 
 
 def _cell(text: str, width: int, style: str = "") -> Text:
-    """Return text in exactly so many columns, however wide its characters are."""
+    """Return text cut or padded to exactly `width` columns, whatever the width of its characters."""
     cell = Text(text, style=style)
     cell.truncate(width, overflow="ellipsis", pad=True)
     return cell
 
 
 class LiveWatcher:
-    """Shows the tasks as they are; what does not fit on the screen is counted."""
+    """Shows the current state of the tasks; those that don't fit on the screen are counted."""
 
     def __init__(self) -> None:
         self._rows: dict[str, _Row] = {}
@@ -112,13 +112,13 @@ class LiveWatcher:
         self._live.start()
 
     def close(self) -> None:
-        """Take the display away; the final table follows."""
+        """Remove the display; the final table follows."""
         self._live.stop()
         for note in self._notes:
             self._console.print(note, markup=False, highlight=False)
 
     def __call__(self, event: Event) -> None:
-        """Take notice of an event."""
+        """Handle an event."""
         task, data = event.task or "", event.data
         if event.kind == "run_started":
             self._title = printable(f"run {data['run']} of {data['workflow']}", _LONGEST)
@@ -131,7 +131,7 @@ class LiveWatcher:
             self._update(task, event.kind, data)
 
     def _update(self, task: str, kind: str, data: dict[str, Any]) -> None:
-        # A dict that grows while the other thread draws it must not be changed in place.
+        # Replaced, not changed in place, since another thread may be drawing it.
         if task not in self._rows:
             self._rows = {**self._rows, task: _Row(task)}
         row = self._rows[task]
@@ -155,7 +155,7 @@ class LiveWatcher:
                 self._not_again(task.rpartition(".")[0])
 
     def _not_again(self, around: str) -> None:
-        """Take note that nothing within a task, or within the run, is tried again."""
+        """Mark the waiting tasks within a task, or within the run (``""``), as stopped: they won't be retried."""
         for row in self._rows.values():
             if row.state == "waiting" and row.path.startswith(f"{around}." if around else ""):
                 row.state, row.seconds = "stopped", time.monotonic() - row.started

@@ -1,4 +1,4 @@
-"""What a person sees of a run: plain lines as it goes, and a table at its end."""
+"""The output of a run for people: plain lines while it runs, and a table at the end."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ if TYPE_CHECKING:
     from maxstage.workflow.workflow import Event
 
 _LONGEST = 500
-"""Characters of an error that are shown."""
+"""The most characters of an error that are shown."""
 _LONGEST_NAME = 120
-"""Characters of a task's path that are shown."""
+"""The most characters of a task's path that are shown."""
 _EVERY = 5.0
-"""Seconds between two lines on a loop that goes on."""
+"""Seconds between two progress lines of a loop."""
 
 
 class Watcher(Protocol):
     """Follows a run."""
 
     def __call__(self, event: Event) -> None:
-        """Take notice of an event."""
+        """Handle an event."""
 
     def close(self) -> None:
-        """End, before anything else is printed."""
+        """Stop, before anything else is printed."""
 
 
 def format_seconds(seconds: float) -> str:
-    """Return a time in words: ``0.25 s``, ``12.3 s``, ``3 m 05 s``, ``2 h 05 m``."""
-    if seconds < 10:  # noqa: PLR2004 - two digits tell something up to there
+    """Return a duration as text: ``0.25 s``, ``12.3 s``, ``3 m 05 s``, ``2 h 05 m``."""
+    if seconds < 10:  # noqa: PLR2004 - below this a second decimal is useful
         return f"{seconds:.2f} s"
     if seconds < 60:  # noqa: PLR2004
         return f"{seconds:.1f} s"
@@ -43,17 +43,17 @@ def format_seconds(seconds: float) -> str:
 
 
 def is_iteration(path: str) -> bool:
-    """Whether a path is that of a loop's iteration, or of a task within one."""
+    """Return whether a path is that of a loop's iteration, or of a task within one."""
     return "[" in path
 
 
 def state_of(result: TaskResult) -> str:
-    """Return in a word or two how a task ended."""
+    """Return how a task ended, in a word or two."""
     return f"{result.status}, tolerated" if result.tolerated else result.status
 
 
 def remarks(result: TaskResult) -> str:
-    """Return what else is to be said: why it failed, what is missing of its output and where that is."""
+    """Return further information: why it failed, whether its output was cut, and where the full output is."""
     parts = [result.error] if result.error else []
     if result.pruned:
         parts.append("output pruned")
@@ -66,7 +66,7 @@ def remarks(result: TaskResult) -> str:
 
 
 def table(rows: Iterable[tuple[str, TaskResult]]) -> list[str]:
-    """Return the final table, a line a task."""
+    """Return the final table, a line for each task."""
     cells = [("TASK", "STATE", "TIME", "OUTPUT", "")]
     for path, result in rows:
         output = result.output
@@ -81,7 +81,7 @@ def table(rows: Iterable[tuple[str, TaskResult]]) -> list[str]:
 
 
 class PlainWatcher:
-    """A line for each task that begins or ends, for logs; and the metrics now and then, if they are wanted."""
+    """Prints a line for each task that starts or ends, for logs, and optionally the metrics from time to time."""
 
     def __init__(self, *, metrics: bool = False) -> None:
         self._next: dict[str, float] = {}
@@ -94,7 +94,7 @@ class PlainWatcher:
             warn(printable(line, 2 * _LONGEST))
 
     def close(self) -> None:
-        """Do nothing: every line is out."""
+        """Do nothing: every line has been printed."""
 
     def _line(self, event: Event) -> str | None:
         task, data = event.task or "", event.data
@@ -133,7 +133,7 @@ class PlainWatcher:
 
 
 def metrics_line(metrics: dict[str, Any]) -> str:
-    """Return the metrics of a run in a line."""
+    """Return the metrics of a run as one line."""
     return (
         f"{counted(metrics['outputs'], 'output')}, {format_size(metrics['held_bytes'])} held, "
         f"{metrics['truncated']:,} truncated, {metrics['pruned']:,} pruned, "
@@ -142,7 +142,7 @@ def metrics_line(metrics: dict[str, Any]) -> str:
 
 
 def stopping_text(*, now: bool) -> str:
-    """Return what is said when a run is asked to stop."""
+    """Return the message for a run that is asked to stop."""
     if now:
         return "stopping now: running programs are ended"
     return "stopping: running programs may finish; Ctrl-C again ends them now"

@@ -34,7 +34,7 @@ _LONGEST = 500
 
 
 def _status(facts: dict[str, Any]) -> str:
-    # One that was killed in its first moments has none.
+    # A run that was killed right after its start has no status.
     if facts.get("imported") and "status" not in facts:
         return "imported"
     status: str = facts.get("status", "running")
@@ -149,7 +149,7 @@ def runs_report(store: Store, run_id: str, file: str, output: str) -> None:
     try:
         name = state.facts().get("file", "")
         workflow = None
-        # A file that is gone, or not what it was, leaves a page without a graph.
+        # If the workflow file is gone or no longer valid, the page has no graph.
         with contextlib.suppress(WorkflowError, OSError):
             workflow = load(name, providers_from(store.settings.providers))
         page = render(state, None if isinstance(workflow, Problems) else workflow)
@@ -186,9 +186,9 @@ def runs_export(store: Store, run_id: str, output: str) -> None:  # noqa: ARG001
 @output_option
 @pass_project
 def runs_import(store: Store, file: str, output: str) -> None:
-    """Take over a state that was exported, also one of the older form ``{"task_results": {NAME: TEXT}}``.
+    """Import an exported state, or one in the older form ``{"task_results": {NAME: TEXT}}``.
 
-    Prints the id of the run, which "max run FILE --run-id RUN" goes on with.
+    Prints the id of the run, which "max run FILE --run-id RUN" continues.
     """
     from maxstage.workflow.run.folder import import_run, runs_folder
 
@@ -216,7 +216,7 @@ def runs_import(store: Store, file: str, output: str) -> None:
 @output_option
 @pass_project
 def runs_prune(store: Store, run_id: str, keep: int | None, strategy: str | None, output: str) -> None:
-    """Drop the outputs of a run that nothing depends on any more, and what is kept of them outside."""
+    """Drop the outputs of a run that nothing depends on any more, and their staged full outputs."""
     from maxstage.workflow.run.pruning import prune_by_hand
 
     state = _open(store, run_id)
@@ -275,7 +275,7 @@ def runs_clean(
 
 
 def _delete(store: Store, run_id: str) -> int:
-    """Delete a run, also a damaged one, but none that only can't be read now; return how many outputs it kept."""
+    """Delete a run, even a damaged one, unless it just can't be read now; return how many outputs it had kept."""
     from maxstage.workflow.run.leftovers import delete_damaged, delete_run
     from maxstage.workflow.run.state import DamagedRun
 

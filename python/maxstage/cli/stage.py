@@ -89,7 +89,7 @@ def stage(
 ) -> None:
     """Stage stdin, or each FILE (- is stdin), and print one token a line.
 
-    A token is printed once its data is there, whole. The data is private to you and expires automatically.
+    A token is printed once its data is stored completely. The data is private to you and expires automatically.
     """
     if split is not None and split_lines is not None:
         raise click.UsageError("use only one of --split and --split-lines")
@@ -100,7 +100,7 @@ def stage(
 
 
 def _check_verb(files: tuple[str, ...]) -> None:
-    """Say of a first word that is no file what verb it may have been meant for."""
+    """Reject a first word that is not a file but resembles a verb."""
     first = files[0] if files else STDIN
     if first == STDIN or "." in first or "/" in first or os.path.lexists(first):
         return

@@ -33,7 +33,7 @@ def _report(item: "Item", verb: str, output: str) -> None:
 @lines_option
 @pass_store
 def stage_renew(store: Store, tokens: tuple[str, ...], ttl: float | None, output: str) -> None:
-    """Let items expire TIME from now."""
+    """Make items expire TIME from now."""
     for token in tokens:
         _report(store.renew(token, ttl), "Renewed", output)
 
@@ -43,7 +43,7 @@ def stage_renew(store: Store, tokens: tuple[str, ...], ttl: float | None, output
 @lines_option
 @pass_store
 def stage_pin(store: Store, tokens: tuple[str, ...], output: str) -> None:
-    """Let items never expire."""
+    """Keep items from expiring."""
     for token in tokens:
         _report(store.pin(token), "Pinned", output)
 
@@ -54,6 +54,6 @@ def stage_pin(store: Store, tokens: tuple[str, ...], output: str) -> None:
 @lines_option
 @pass_store
 def stage_unpin(store: Store, tokens: tuple[str, ...], ttl: float | None, output: str) -> None:
-    """Let pinned items expire TIME from now; others stay as they are."""
+    """Make pinned items expire TIME from now; others stay as they are."""
     for token in tokens:
         _report(store.unpin(token, ttl), "Unpinned", output)

@@ -11,7 +11,7 @@ from maxstage.humanize import format_size
 from maxstage.store.store import Store
 
 _NAMED = 5
-"""Files that could not be deleted and are named; of more, how many."""
+"""The most files that could not be deleted to name; the rest are counted."""
 
 
 @click.command("stage gc", epilog="\b\nExample:\n  max stage gc --dry-run")
@@ -22,7 +22,7 @@ _NAMED = 5
 def stage_gc(ctx: click.Context, store: Store, dry_run: bool, output: str) -> None:
     """Delete expired items, and what killed commands left behind, now.
 
-    This happens by itself, too, once a minute at most. The exit code is 1 where something could not be deleted.
+    This also happens automatically, at most once a minute. Exits with 1 if something could not be deleted.
     """
     swept = store.cleanup(dry_run=dry_run)
     if dry_run:

@@ -58,7 +58,7 @@ def _summary(results: "list[dict[str, Any]]") -> str:
 
 
 def _verify(store: Store, token: str) -> tuple[bool | None, str | None]:
-    """Return whether an item is good, None where nobody here can tell, and what is wrong."""
+    """Return whether an item is good (None if that can't be checked here), and what is wrong."""
     try:
         with Progress(f"verified {token}") as progress:
             store.verify(token, progress=progress)

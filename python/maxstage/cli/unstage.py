@@ -47,7 +47,7 @@ def unstage(
     yes: bool,
     output: str,
 ) -> None:
-    """Delete staged data: what TOKENs name at once, what options choose after a question, or with --yes."""
+    """Delete staged data: TOKENs at once, items selected by options after asking, or with --yes."""
     filtered = source is not None or bool(labels)
     if sum((bool(tokens), every, filtered, expired)) != 1:
         raise click.UsageError("Name tokens, or use one of --all, --expired, --source and --label")
@@ -75,7 +75,7 @@ def _delete(ctx: click.Context, store: Store, ids: list[str], output: str, *, na
         try:
             deleted = store.unstage(item_id)
         except OSError as error:
-            # One that can't be deleted keeps no other.
+            # Carry on with the others.
             failed = True
             warn(f"{format_token(item_id)} could not be deleted: {describe(error)}")
             continue

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def known_providers(ctx: click.Context, folder: str | None) -> "Mapping[str, Provider]":
-    """Return the providers of the project; without a project those that need no settings."""
+    """Return the providers of the project, or outside a project the built-in ones."""
     from maxstage.workflow.format.agents import PROVIDERS, providers_from
 
     store = open_project_or_none(named_folder(ctx, folder))
