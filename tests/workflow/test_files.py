@@ -1,5 +1,6 @@
 """The files that a workflow writes and reads: data adds names to a path, and never leads out of its folder."""
 
+import json
 import os
 import stat
 
@@ -7,6 +8,8 @@ import pytest
 
 from maxstage.workflow.format import loading
 from maxstage.workflow.format.yaml_source import Source
+from maxstage.workflow.run.folder import import_run, runs_folder
+from maxstage.workflow.run.state import RunState
 
 
 def echo(text="x", **more):
@@ -279,13 +282,51 @@ def test_an_output_never_is_any_file(flow, outside):
     assert not (outside / "new").exists()
 
 
-def test_the_file_of_a_loop_that_had_ended_is_claimed_again(flow, tmp_path):
+@pytest.mark.parametrize(
+    ("task", "writer"),
+    [
+        (echo("first", output="x", loop={"repeat": {"count": 2}}), "a"),
+        (echo("first", output="{{ item }}", loop=each(["w", "x"])), "a[1]"),
+        ({"loop": each(["w", "x"]), "subtasks": {"i": echo(output="{{ item }}")}}, "a[1].i"),
+        ({"subtasks": {"i": echo(output="x")}}, "a.i"),
+        (echo("first", inputs={"f": "x"}, output="{{ inputs.f }}"), "a"),
+    ],
+)
+def test_the_files_of_what_had_ended_are_claimed_again(flow, tmp_path, task, writer):
     tasks = {
-        "a": echo("first", output="x", loop={"repeat": {"count": 2}}),
-        "b": {"script": {"content": "cat go"}, "output": "{{ inputs.f }}", "depends_on": ["a"]},
+        "a": task,
+        "n": {"script": {"content": "cat go"}, "depends_on": ["a"]},
+        "b": echo("b", output="{{ inputs.g }}", depends_on=["n"]),
+    }
+
+    def start(**more):
+        return flow(tasks, inputs={"g": "x"}, check=False, **more)
+
+    result = start()
+    assert "n: exit status 1" in result.error
+    (tmp_path / "go").touch()
+    written = (tmp_path / "x").read_text()
+    result = start(resume=result.run_id)
+    assert f"{tmp_path}/x was already written by {writer}" in result.error
+    assert (tmp_path / "x").read_text() == written
+    # Who is no longer in the file has no say.
+    del tasks["a"], tasks["n"]["depends_on"]
+    assert start(resume=result.run_id).ok
+
+
+def test_what_was_exported_knows_who_wrote_what(flow, tmp_path):
+    tasks = {
+        "a": echo(output="{{ item }}", loop=each(["x", "y"])),
+        "n": {"script": {"content": "cat go"}, "depends_on": ["a"]},
+        "b": echo("b", output="{{ inputs.f }}", depends_on=["n"]),
     }
     result = flow(tasks, inputs={"f": "x"}, check=False)
+    assert "n: exit status 1" in result.error
+    state = RunState(runs_folder(flow.store), result.run_id)
+    exported = json.loads(json.dumps(state.export()))
+    state.acquire()
+    state.delete()
+    import_run(runs_folder(flow.store), exported, "x").close()
     (tmp_path / "go").touch()
     result = flow(tasks, inputs={"f": "x"}, check=False, resume=result.run_id)
-    assert "was already written by a" in result.error
-    assert (tmp_path / "x").read_text() == "first\nfirst\n"
+    assert "was already written by a[0]" in result.error

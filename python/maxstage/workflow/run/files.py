@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import stat
 import threading
@@ -19,9 +20,13 @@ from maxstage.replacement import Replacement
 from maxstage.workflow.format.references import PATTERN, resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from maxstage.workflow.run.scope import Scope
+
+
+_DIGITS = 32
+"""Of a digest: nobody makes up paths that have the same one."""
 
 
 class Located(NamedTuple):
@@ -39,6 +44,11 @@ class Located(NamedTuple):
     def path(self) -> str:
         """The path in one piece."""
         return os.path.join(self.root, *self.parts)
+
+    @property
+    def digest(self) -> str:
+        """What stands for the path in the state of a run: it may have a secret in it, or bytes that are no text."""
+        return hashlib.sha256(os.fsencode(self.path)).hexdigest()[:_DIGITS]
 
 
 def locate(folder: str, text: str, render: Callable[[str], str]) -> Located:
@@ -131,11 +141,15 @@ def _no_folder(fd: int, path: str) -> int:
 
 
 class Writers:
-    """Who wrote which file in a run: two must not write the same one, since only the last would be there."""
+    """Who wrote which file in a run: two must not write the same one, since only the last would be there.
 
-    def __init__(self) -> None:
+    Args:
+        before: The tasks that wrote files in earlier starts of the run, each with the digest of its file.
+    """
+
+    def __init__(self, before: Mapping[str, str]) -> None:
         self._lock = threading.Lock()
-        self._of: dict[str, str] = {}
+        self._of = {digest: task for task, digest in before.items()}
 
     def check(self, located: Located, task: str) -> None:
         """Refuse a file that another task wrote.
@@ -143,7 +157,7 @@ class Writers:
         Raises:
             WorkflowError: One did.
         """
-        self._refuse(located, task, self._of.get(located.path, task))
+        self._refuse(located, task, self._of.get(located.digest, task))
 
     def claim(self, located: Located, task: str) -> None:
         """Note that a task writes a file.
@@ -152,14 +166,14 @@ class Writers:
             WorkflowError: Another one did.
         """
         with self._lock:
-            first = self._of.setdefault(located.path, task)
+            first = self._of.setdefault(located.digest, task)
         self._refuse(located, task, first)
 
     def give_up(self, located: Located, task: str) -> None:
         """Note that a task could not write it after all."""
         with self._lock:
-            if self._of.get(located.path) == task:
-                del self._of[located.path]
+            if self._of.get(located.digest) == task:
+                del self._of[located.digest]
 
     def _refuse(self, located: Located, task: str, first: str) -> None:
         if first != task:

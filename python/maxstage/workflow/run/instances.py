@@ -17,7 +17,7 @@ from maxstage.workflow.run.instance import TaskInstance
 from maxstage.workflow.run.jobs import perform, prepare
 from maxstage.workflow.run.loops import Loop, failed
 from maxstage.workflow.run.results import COMPLETED, FAILED, INTERRUPTED, SKIPPED, TaskResult
-from maxstage.workflow.run.task_files import claim_again, file_of, names_iteration, write_file
+from maxstage.workflow.run.task_files import file_of, names_iteration, write_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -136,8 +136,6 @@ class TaskNode:
         run, task, instance = self._run, self._task, self._instance
         known = run.state.find(instance.path)
         if known is not None and known.is_final:
-            if task.loop is None or not names_iteration(task):
-                claim_again(run, task, instance, self._scope, known)
             run.emit("task_finished", instance.path, result=known, resumed=True)
             run.scheduler.soon(functools.partial(self._done, known))
             return

@@ -11,7 +11,7 @@ from maxstage.workflow.run.clock import Clock
 from maxstage.workflow.run.collections import Records, open_records
 from maxstage.workflow.run.gathering import gather
 from maxstage.workflow.run.results import COMPLETED, FAILED, SKIPPED, TaskResult
-from maxstage.workflow.run.task_files import claim_again, file_of, names_iteration, write_file
+from maxstage.workflow.run.task_files import file_of, names_iteration, write_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -143,8 +143,6 @@ class Loop:
         self._active += 1
         done = functools.partial(self._ended, number, instance.path)
         if known is not None:
-            if names_iteration(self._task):
-                claim_again(self._run, self._task, instance, scope, known)
             self._run.scheduler.soon(functools.partial(done, known))
         elif control.continue_condition is not None and scope.holds(control.continue_condition):
             skipped = TaskResult(SKIPPED)

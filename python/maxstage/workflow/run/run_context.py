@@ -56,7 +56,7 @@ class RunContext:
     executor: Executor
     jobs: int
     emit: Callable[..., None]
-    writers: Writers = dataclasses.field(default_factory=Writers)
+    writers: Writers
     secrets: Secrets = dataclasses.field(default_factory=Secrets)
     _limits: dict[str, Limits] = dataclasses.field(default_factory=dict, repr=False)
     _job_limits: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict, repr=False)
@@ -148,4 +148,8 @@ def open_context(
         jobs=jobs,
         emit=emit,
         secrets=secrets or Secrets(),
+        # A task that is no longer in the file has no say about what the others write.
+        writers=Writers(
+            {path: file for path, file in state.files().items() if spec_path(path) in workflow.tasks}
+        ),
     )

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _WITH_ITEMS = 2
 """The version of the tables from which on they tell the items of iterations, and what lies in the store."""
+_WITH_FILES = 3
+"""The version of the tables from which on they tell which file each task wrote."""
 _FINAL = "(status NOT IN ('failed', 'interrupted') OR tolerated)"
 """What need not be tried again when the run is resumed, in SQL."""
 
@@ -255,6 +257,19 @@ class RunState:
         with self._transaction(commit=False) as db:
             db.execute("INSERT OR REPLACE INTO items VALUES (?, ?)", (path, digest))
 
+    def files(self) -> dict[str, str]:
+        """Return the tasks that have completed and wrote a file, each with that file's digest."""
+        rows = self._rows("SELECT path, digest FROM files JOIN tasks USING (path) WHERE status = 'completed'")
+        with self._checking():
+            for row in rows:
+                shapes.check_row(row, (shapes.text, shapes.text))
+        return dict(rows)
+
+    def note_file(self, path: str, digest: str) -> None:
+        """Note which file a task has written; it is written down together with how the task ends."""
+        with self._transaction(commit=False) as db:
+            db.execute("INSERT OR REPLACE INTO files VALUES (?, ?)", (path, digest))
+
     def has_within(self, path: str) -> bool:
         """Whether something within a task, or an iteration, has ended and is not done again."""
         query = f"SELECT 1 FROM tasks WHERE path > ? AND path < ? AND {_FINAL} LIMIT 1"  # noqa: S608 - ours
@@ -425,6 +440,7 @@ class RunState:
             "task_outputs": tasks,
             "contexts": self.contexts(),
             "items": dict(items),
+            "files": self.files() if self._version >= _WITH_FILES else {},
         }
 
     def restore(self, exported: dict[str, Any]) -> None:
@@ -439,6 +455,8 @@ class RunState:
             return
         for path, digest in exported.get("items", {}).items():
             self.note_item(path, digest)
+        for path, digest in exported.get("files", {}).items():
+            self.note_file(path, digest)
         for path, values in exported["task_outputs"].items():
             self.record(path, TaskResult.from_dict(values))
         self.prune([path for path, values in exported["task_outputs"].items() if values["pruned"]])

@@ -18,7 +18,7 @@ from urllib.parse import quote
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-VERSION = 2
+VERSION = 3
 """The version of the tables; `_MIGRATIONS` has a step from each to the next."""
 
 _MIGRATIONS = {
@@ -35,6 +35,10 @@ _MIGRATIONS = {
     1: """
     CREATE TABLE items (path TEXT PRIMARY KEY, digest TEXT NOT NULL) WITHOUT ROWID;
     ALTER TABLE tasks ADD COLUMN moved INTEGER NOT NULL DEFAULT 0;
+    """,
+    # Which file each task wrote.
+    2: """
+    CREATE TABLE files (path TEXT PRIMARY KEY, digest TEXT NOT NULL) WITHOUT ROWID;
     """,
 }
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
 
-from maxstage.errors import Error, WorkflowError
+from maxstage.errors import WorkflowError
 from maxstage.files import write_all
 from maxstage.workflow.execution.outputs import open_full
 from maxstage.workflow.format import references
 from maxstage.workflow.format.graph import loop_names
 from maxstage.workflow.run import files
-from maxstage.workflow.run.results import COMPLETED
 
 if TYPE_CHECKING:
     from maxstage.output.task_output import TaskOutput
     from maxstage.workflow.format.schema import Task
     from maxstage.workflow.run.instance import TaskInstance
-    from maxstage.workflow.run.results import TaskResult
     from maxstage.workflow.run.run_context import RunContext
     from maxstage.workflow.run.scope import Scope
 
@@ -46,22 +43,6 @@ def file_of(run: RunContext, task: Task, instance: TaskInstance, scope: Scope) -
     located = files.locate(run.folder, task.output, scope.render)
     run.writers.check(located, instance.path)
     return located
-
-
-def claim_again(run: RunContext, task: Task, instance: TaskInstance, scope: Scope, known: TaskResult) -> None:
-    """Note the file that a task wrote in an earlier start of the run, so that no other one writes it now.
-
-    Args:
-        run: The run.
-        task: The task.
-        instance: Which of the run's it is.
-        scope: What its references name.
-        known: How it ended then.
-    """
-    if task.output is not None and known.status == COMPLETED:
-        # The file may have been another one, where what it was named by is gone.
-        with contextlib.suppress(Error):
-            run.writers.claim(files.locate(run.folder, task.output, scope.render), instance.path)
 
 
 def write_file(run: RunContext, output: TaskOutput, located: files.Located, task: str) -> None:
@@ -97,3 +78,4 @@ def write_file(run: RunContext, output: TaskOutput, located: files.Located, task
     except BaseException:
         run.writers.give_up(located, task)
         raise
+    run.state.note_file(task, located.digest)
