@@ -1,4 +1,4 @@
-//! Writing an item: bytes in, file out; counted, checksummed and sampled on the way, in constant memory.
+//! Writes an item to a file in constant memory, and counts, checksums and samples its bytes on the way.
 
 use std::os::fd::BorrowedFd;
 
@@ -9,26 +9,27 @@ use crate::error::{Check, Result};
 use crate::fd::{self, CHUNK};
 use crate::observe::Observer;
 
-/// How often a copy that never waits asks whether to go on: every 8 MiB, a few milliseconds.
+/// How often a copy that never waits checks for signals: every 8 MiB, which takes a few milliseconds.
 const CHECK_EVERY: u64 = 8 * 1024 * 1024;
 
-/// Bytes written between two hints to the disk to begin, at least: large enough for long writes, small enough that it is
-/// never idle for long. What the kernel copied by itself is told of at the end of the call.
+/// The least bytes between two hints to start writing to disk: enough for long writes, yet few enough that the disk is
+/// never idle for long. For data that the kernel copies, the hint comes at the end of the call.
 const WRITEBACK_EVERY: u64 = 8 * 1024 * 1024;
 
 /// Writes one item.
 pub struct Writer {
-    /// Compresses; `None` where the item is stored as it is.
+    /// Compresses the data; `None` to store it as it is.
     packer: Option<Packer>,
     buffer: Vec<u8>,
     seen: Observer,
     stored_size: u64,
-    /// Where the disk was last told to begin; `None` where nobody will wait for it.
+    /// The end of the last hint to start writing to disk; `None` if nobody will wait for the disk.
     synced_upto: Option<u64>,
 }
 
 impl Writer {
-    /// A writer of nothing yet, compressed by `codec`. With `sync`, the disk begins to write early, since the caller will wait for it.
+    /// Creates a writer that compresses with `codec`. With `sync`, writing to disk starts early, since the caller will
+    /// wait for it.
     #[must_use]
     pub fn new(codec: Option<Codec>, sync: bool) -> Self {
         Self {
@@ -52,7 +53,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Copies from `source` until its end, or until `limit` bytes were copied. Returns whether it was the end.
+    /// Copies from `source` up to its end, or `limit` bytes. Returns whether the end was reached.
     ///
     /// # Errors
     /// [`crate::error::Error::Read`], [`crate::error::Error::Write`], or what `check` returns.
@@ -72,7 +73,7 @@ impl Writer {
         end
     }
 
-    /// Copies what the kernel can copy from file to file by itself; returns how many bytes.
+    /// Copies as much as the kernel can copy between files by itself; returns the number of bytes.
     fn copy_in_kernel(
         &mut self,
         out: BorrowedFd<'_>,
@@ -88,7 +89,7 @@ impl Writer {
             return Ok(0);
         }
         let Some(reread_at) = fd::position(out).filter(|_| fd::is_readable(out)) else { return Ok(0) };
-        // The copy is read, not the source: that may be changing.
+        // Read back the copy, not the source, which may be changing.
         let plan = Plan { source, from: None, out, len: limit, reread: out, reread_at };
         let seen = &mut self.seen;
         let copied = copy_offload::copy(plan, &mut |chunk| seen.observe(chunk), check)?;
@@ -106,7 +107,7 @@ impl Writer {
     ) -> Result<bool> {
         let (mut left, mut checked) = (limit, 0);
         while left > 0 {
-            // What does not fit into a usize is more than a buffer.
+            // A number that doesn't fit into a usize is more than a buffer holds.
             let most = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
             let count = fd::read(source, &mut buffer[..most], check)?;
             if count == 0 {
@@ -125,7 +126,7 @@ impl Writer {
         Ok(false)
     }
 
-    /// Writes what is still pending. Nothing may be written after it.
+    /// Writes what is still pending. Nothing may be written afterwards.
     ///
     /// # Errors
     /// [`crate::error::Error::Write`], or what `check` returns.
@@ -158,13 +159,13 @@ impl Writer {
         }
     }
 
-    /// Bytes written out; less than were taken in where the item is compressed.
+    /// The number of bytes written to the file: the compressed size if the item is compressed.
     #[must_use]
     pub fn stored_size(&self) -> u64 {
         self.stored_size
     }
 
-    /// What is told of the bytes taken in.
+    /// The observations about the data, before compression.
     #[must_use]
     pub fn seen(&self) -> &Observer {
         &self.seen

@@ -1,4 +1,4 @@
-//! Copying inside the kernel, while a second thread reads what was copied: to count it, or for its checksum.
+//! Copies inside the kernel, while a second thread reads what was copied, to count or checksum it.
 
 use std::os::fd::BorrowedFd;
 use std::sync::mpsc::{self, Receiver};
@@ -6,31 +6,31 @@ use std::sync::mpsc::{self, Receiver};
 use crate::error::{Check, Error, Result};
 use crate::fd::{self, CHUNK};
 
-/// Bytes copied by one call: the reader beside is not much further behind than this, and is seldom woken, which costs.
+/// Bytes copied by one call: few enough that the second thread isn't far behind, enough to wake it rarely.
 const STEP: usize = 4 * 1024 * 1024;
 
 /// Below this a second thread costs more than it saves.
 pub const WORTH_A_THREAD: u64 = 1024 * 1024;
 
-/// What is copied, to where, and where to read it again.
+/// What to copy, where to, and where to read it back.
 #[derive(Clone, Copy)]
 pub struct Plan<'fd> {
-    /// What is copied.
+    /// The file to copy.
     pub source: BorrowedFd<'fd>,
-    /// From where; `None` for its position, which moves on.
+    /// Where to start; `None` for its current position, which advances.
     pub from: Option<u64>,
-    /// To where, at its position.
+    /// Where to copy to, at its current position.
     pub out: BorrowedFd<'fd>,
-    /// Bytes at most.
+    /// The maximum number of bytes.
     pub len: u64,
-    /// The file that is read beside: of the two, the one that nobody else changes.
+    /// The file that the second thread reads: of the two, the one that nobody else changes.
     pub reread: BorrowedFd<'fd>,
-    /// Where in it what is copied begins.
+    /// Where the copied data starts in that file.
     pub reread_at: u64,
 }
 
-/// Copies, and gives all that was copied to `observe`, in order. Returns how many bytes: fewer than asked for at the
-/// end of the source, or where the system can't.
+/// Copies, and passes everything copied to `observe`, in order. Returns the number of bytes: fewer than `len` at the
+/// end of the source, or if the system can't copy them.
 ///
 /// # Errors
 /// [`crate::error::Error::Write`], [`crate::error::Error::Read`], or what `check` returns.
@@ -39,7 +39,7 @@ pub fn copy(plan: Plan<'_>, observe: &mut (dyn FnMut(&[u8]) + Send), check: Chec
         let (sender, receiver) = mpsc::channel::<usize>();
         let reader =
             std::thread::Builder::new().spawn_scoped(scope, move || reread(plan, &receiver, observe));
-        // A thread may be refused, by a limit of processes or of memory: then the plain loop takes over.
+        // A limit on processes or memory may prevent the thread: then the plain loop takes over.
         let Ok(reader) = reader else { return Ok(0) };
         let copied = copy_steps(plan, &mut |count| sender.send(count).is_ok(), check);
         drop(sender);
@@ -49,7 +49,7 @@ pub fn copy(plan: Plan<'_>, observe: &mut (dyn FnMut(&[u8]) + Send), check: Chec
     })
 }
 
-/// Copies step by step, telling `done` of each, until that returns `false`.
+/// Copies step by step, calling `done` after each, until that returns `false`.
 fn copy_steps(plan: Plan<'_>, done: &mut dyn FnMut(usize) -> bool, check: Check<'_>) -> Result<u64> {
     let mut copied = 0;
     while copied < plan.len {
@@ -65,13 +65,13 @@ fn copy_steps(plan: Plan<'_>, done: &mut dyn FnMut(usize) -> bool, check: Check<
     Ok(copied)
 }
 
-/// Reads what was copied, as it is told of.
+/// Reads what was copied; `counts` receives the bytes of each step.
 fn reread(plan: Plan<'_>, counts: &Receiver<usize>, observe: &mut (dyn FnMut(&[u8]) + Send)) -> Result<()> {
     let (mut buffer, mut at) = (vec![0; CHUNK], plan.reread_at);
     for mut left in counts {
         while left > 0 {
             let part = &mut buffer[..left.min(CHUNK)];
-            // Signals are the other thread's to look at.
+            // The other thread checks for signals.
             fd::read_exact_at(plan.reread, part, at, &mut || Ok(()))?;
             observe(part);
             at += part.len() as u64;

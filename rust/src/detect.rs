@@ -1,12 +1,12 @@
-//! Telling the content type from the beginning of the data.
+//! Detects the content type from the beginning of the data.
 
 use crate::json::{Scan, scan};
 use crate::lines::is_blank;
 
-/// What an item holds.
+/// The type of an item's data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ContentType {
-    /// One JSON object or array a line.
+    /// One JSON object or array per line.
     Ndjson,
     /// One JSON object or array.
     Json,
@@ -15,7 +15,7 @@ pub enum ContentType {
 }
 
 impl ContentType {
-    /// Its name in the metadata, and its file's extension but for `.txt`.
+    /// Its name in the metadata, and the extension of its file, except for `.txt`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -26,11 +26,11 @@ impl ContentType {
     }
 }
 
-/// Tells the content type from the first bytes of the data.
+/// Detects the content type from the first bytes of the data.
 ///
-/// `whole`: `prefix` is all of it. `lines`: lines in all of it. `last_nonblank`: the last byte of all of it
-/// that is no white space. Where the prefix ends too early to be sure, what it holds must be right as far as
-/// it goes, and for `json` the data must also end in the bracket that closes the first.
+/// `whole` says whether `prefix` is all of the data. `lines` is the number of lines in all of it, `last_nonblank` its
+/// last byte that is not white space. If the prefix ends too early to be sure, it must be valid as far as it goes, and
+/// for `json` the data must also end in the bracket that closes the first.
 #[must_use]
 pub fn content_type(prefix: &[u8], whole: bool, lines: u64, last_nonblank: Option<u8>) -> ContentType {
     if lines >= 2 && is_ndjson(prefix, whole) {

@@ -1,4 +1,4 @@
-//! Reading and writing file descriptors that other people set up: interrupted, non-blocking, short.
+//! Reads and writes file descriptors set up by others: calls may be interrupted, non-blocking or partial.
 
 use std::os::fd::BorrowedFd;
 
@@ -8,21 +8,21 @@ use rustix::io::Errno;
 
 use crate::error::{Check, Error, Result};
 
-/// One read: large enough that system calls cost little, small enough to stay in a core's L2 cache
-/// between being read, counted, checksummed and written.
+/// The size of one read: large enough that system calls cost little, small enough to stay in a core's L2 cache
+/// while it is read, counted, checksummed and written.
 pub const CHUNK: usize = 256 * 1024;
 
-/// What a pipe is widened to: the most that an unprivileged process may ask for by default
-/// (`/proc/sys/fs/pipe-max-size`). Fewer, larger reads; halves the time of a pipe of small writes.
+/// The size that pipes are widened to: the most that an unprivileged process may request by default
+/// (`/proc/sys/fs/pipe-max-size`). Fewer, larger reads halve the time for a pipe with small writes.
 #[cfg(target_os = "linux")]
 const PIPE_SIZE: usize = 1024 * 1024;
 
-/// Reads once, waiting where there is nothing yet. 0 is the end.
+/// Reads once, waiting for data. 0 is the end.
 ///
 /// # Errors
 /// [`Error::Read`], or what `check` returns.
 pub fn read(fd: BorrowedFd<'_>, buffer: &mut [u8], check: Check<'_>) -> Result<usize> {
-    // A signal that came while we worked interrupts no call: so look before a call that may wait for long.
+    // A signal that arrived earlier won't interrupt the call, so check before one that may wait for long.
     if !is_ready(fd, PollFlags::IN) {
         check()?;
     }
@@ -51,7 +51,7 @@ pub fn read_at(fd: BorrowedFd<'_>, buffer: &mut [u8], offset: u64, check: Check<
 /// Fills `buffer` from `offset`.
 ///
 /// # Errors
-/// [`Error::Damaged`] where the file ends first; else as [`read_at`].
+/// [`Error::Damaged`] if the file ends first; otherwise as [`read_at`].
 pub fn read_exact_at(fd: BorrowedFd<'_>, buffer: &mut [u8], offset: u64, check: Check<'_>) -> Result<()> {
     let mut done = 0;
     while done < buffer.len() {
@@ -71,9 +71,9 @@ pub fn write_all(fd: BorrowedFd<'_>, mut data: &[u8], check: Check<'_>) -> Resul
     while !data.is_empty() {
         match rustix::io::write(fd, data) {
             Ok(count) => {
-                // The kernel never takes more than it was given.
+                // In bounds: the kernel never writes more than it was given.
                 data = &data[count..];
-                // A pipe takes less than all only where a signal came in the middle.
+                // A write to a pipe is only partial if a signal interrupted it.
                 if !data.is_empty() {
                     check()?;
                 }
@@ -84,14 +84,14 @@ pub fn write_all(fd: BorrowedFd<'_>, mut data: &[u8], check: Check<'_>) -> Resul
     Ok(())
 }
 
-/// Whether a descriptor is a pipe.
+/// Returns whether a descriptor is a pipe.
 #[must_use]
 pub fn is_pipe(fd: BorrowedFd<'_>) -> bool {
     rustix::fs::fstat(fd).is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode).is_fifo())
 }
 
-/// Moves `len` bytes of a file, from `offset`, into a pipe: the kernel passes its pages on instead of copying them.
-/// Returns how many were moved: fewer where the system can't.
+/// Moves `len` bytes of a file, from `offset`, into a pipe: the kernel passes on its pages instead of copying them.
+/// Returns how many were moved: fewer if the system can't.
 ///
 /// # Errors
 /// [`Error::Write`], or what `check` returns.
@@ -111,7 +111,7 @@ pub fn splice(
             Ok(0) | Err(Errno::INVAL | Errno::NOSYS) => break,
             Ok(count) => {
                 done += count;
-                // The pipe is full, or a signal came: look before a call that may wait for long.
+                // The pipe is full, or a signal arrived: check before a call that may wait for long.
                 if done < len {
                     check()?;
                 }
@@ -137,27 +137,27 @@ pub fn splice(
     Ok(0)
 }
 
-/// Whether a descriptor is a regular file.
+/// Returns whether a descriptor is a regular file.
 #[must_use]
 pub fn is_regular(fd: BorrowedFd<'_>) -> bool {
     rustix::fs::fstat(fd).is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file())
 }
 
-/// Whether a descriptor that is written to can be read as well.
+/// Returns whether a descriptor can be both read and written.
 #[must_use]
 pub fn is_readable(fd: BorrowedFd<'_>) -> bool {
     rustix::fs::fcntl_getfl(fd).is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::RDWR)
 }
 
-/// Where the next byte is written or read; `None` where there is no such place, as in a pipe.
+/// Returns the current position; `None` if there is none, as for a pipe.
 #[must_use]
 pub fn position(fd: BorrowedFd<'_>) -> Option<u64> {
     rustix::fs::seek(fd, rustix::fs::SeekFrom::Current(0)).ok()
 }
 
-/// Copies at most `len` bytes from one file to another inside the kernel, without a copy where the file system shares
-/// blocks. `from` is an offset, or `None` for the file's position. Returns how many: 0 at the end, or where the system
-/// can't.
+/// Copies at most `len` bytes from one file to another inside the kernel; file systems that can share blocks don't even
+/// copy them. `from` is an offset, or `None` for the current position. Returns how many were copied: 0 at the end, or
+/// if the system can't.
 ///
 /// # Errors
 /// [`Error::Write`], or what `check` returns.
@@ -173,12 +173,12 @@ pub fn copy_range(
         match rustix::fs::copy_file_range(source, from.as_mut(), out, None, len) {
             Ok(count) => return Ok(count),
             Err(Errno::INTR) => check()?,
-            // The disk is full, the file too large: what a plain write would say too.
+            // The disk is full or the file too large: a plain write would fail, too.
             Err(errno @ (Errno::NOSPC | Errno::FBIG | Errno::DQUOT)) => {
                 return Err(Error::Write(errno.into()));
             }
-            // Another file system, a file opened for appending, no such call: the plain loop takes over, and says what
-            // else is wrong.
+            // Another file system, a file opened for appending, no such call: the plain loop takes over, and reports
+            // other errors.
             Err(_) => return Ok(0),
         }
     }
@@ -199,8 +199,8 @@ pub fn copy_range(
     Ok(0)
 }
 
-/// Waits until all that was written to the file system of `fd` is on the disk. Returns `false` where the system has no
-/// such call.
+/// Waits until everything written to the file system of `fd` is on disk. Returns `false` if the system has no such
+/// call.
 ///
 /// # Errors
 /// [`Error::Write`].
@@ -222,10 +222,10 @@ pub fn sync_file_system(_fd: BorrowedFd<'_>) -> Result<bool> {
     Ok(false)
 }
 
-/// Lets the disk begin to write a part of a file, so that a sync at the end has less to wait for.
+/// Starts writing a part of a file to disk, so that a sync at the end has less to wait for.
 pub fn start_writeback(fd: BorrowedFd<'_>, offset: u64, len: u64) {
-    // Advice, which a system may not have or not take: then the sync waits longer, nothing worse. On Linux this one
-    // begins to write what is dirty; what is being written stays cached.
+    // This is only advice: if the system ignores it, the sync takes longer, nothing worse. On Linux it starts writing
+    // dirty pages; those being written stay cached.
     #[cfg(target_os = "linux")]
     let _ = rustix::fs::fadvise(fd, offset, std::num::NonZeroU64::new(len), rustix::fs::Advice::DontNeed);
     #[cfg(not(target_os = "linux"))]
@@ -234,22 +234,22 @@ pub fn start_writeback(fd: BorrowedFd<'_>, offset: u64, len: u64) {
 
 /// Widens a pipe; does nothing to anything else.
 pub fn widen_pipe(fd: BorrowedFd<'_>) {
-    // A refusal (no pipe, or the user's pipe memory is spent) leaves a slower pipe, nothing worse.
+    // If this fails (not a pipe, or the user's pipe memory is used up), the pipe is slower, nothing worse.
     #[cfg(target_os = "linux")]
     let _ = rustix::pipe::fcntl_setpipe_size(fd, PIPE_SIZE);
     #[cfg(not(target_os = "linux"))]
     let _ = fd;
 }
 
-/// Whether a call would not wait; where that can't be told, it is left to the call.
+/// Returns whether a call would not wait; also `true` if that is unknown.
 fn is_ready(fd: BorrowedFd<'_>, events: PollFlags) -> bool {
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
     !matches!(poll(&mut [PollFd::from_borrowed_fd(fd, events)], Some(&now)), Ok(0))
 }
 
-/// After a failed call: `Ok` to try it again, else the error, made by `error` unless `check` said stop.
+/// Handles a failed call: `Ok` to try again, otherwise the error, made by `error` or returned by `check`.
 ///
-/// A parent may have left our stdin or stdout non-blocking (Node.js does): then wait for it.
+/// The parent may have left stdin or stdout non-blocking, as Node.js does: then this waits.
 fn wait(
     fd: BorrowedFd<'_>,
     errno: Errno,

@@ -1,11 +1,11 @@
 //! The hot paths of maxstage.
 //!
-//! Every module but `bindings` is plain Rust with no Python in it, one verb each, and has a twin of
-//! the same behaviour in `python/maxstage/_pure/`. `bindings` alone knows Python: it converts
+//! Every module but `bindings` is plain Rust without Python, one per verb, and has a twin with the
+//! same behaviour in `python/maxstage/_pure/`. Only `bindings` deals with Python: it converts
 //! arguments, releases the GIL for the data path, and turns errors into exceptions.
 //!
 //! **What a line is**, here and in the twin: the bytes up to and including a `\n` (0x0A). A `\r` before
-//! it belongs to the line. An unterminated rest at the end of the data is a line too.
+//! it belongs to the line. An unterminated rest at the end of the data is a line, too.
 
 pub mod capture;
 pub mod codec;

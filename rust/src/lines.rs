@@ -6,13 +6,13 @@ pub fn count_newlines(data: &[u8]) -> u64 {
     memchr::memchr_iter(b'\n', data).count() as u64
 }
 
-/// Returns how many lines `data` of `newlines` newlines has, given its last byte (`None`: it is empty).
+/// Returns how many lines data with `newlines` newlines has, given its last byte (`None` if it is empty).
 #[must_use]
 pub fn line_count(newlines: u64, last: Option<u8>) -> u64 {
     newlines + u64::from(last.is_some_and(|byte| byte != b'\n'))
 }
 
-/// Returns the offset just past the `nth` newline of `data` (`nth` counts from 1), or `None` where there are fewer.
+/// Returns the offset just past the `nth` newline of `data` (`nth` counts from 1), or `None` if there are fewer.
 #[must_use]
 pub fn after_newline(data: &[u8], nth: u64) -> Option<usize> {
     let index = usize::try_from(nth.checked_sub(1)?).ok()?;

@@ -1,21 +1,21 @@
-//! What is told of the bytes on their way: counts, the checksum, a sample of the beginning.
+//! Observes bytes on their way: counts, a checksum, and a sample of the beginning.
 
 use std::num::NonZeroU64;
 
 use crate::detect::{self, ContentType};
 use crate::lines;
 
-/// What is kept of the beginning, to tell the content type and the source from: several records of any usual size.
+/// The bytes kept from the beginning, to detect the content type and the source: several records of usual size.
 pub const PREFIX: usize = 64 * 1024;
 
-/// Newlines per block of the data, so that a line in the middle is found without reading what lies before.
+/// Newlines per block of the data, to find a line in the middle without reading everything before it.
 ///
-/// Constant in size: when [`LineIndex::MOST`] blocks are full, neighbours are merged and blocks are twice as long.
+/// Its size is bounded: when [`LineIndex::MOST`] blocks are full, neighbours are merged, which doubles the block size.
 #[derive(Clone, Debug)]
 pub struct LineIndex {
     /// Bytes in a block.
     pub block: u64,
-    /// Newlines in each block; the last may be shorter.
+    /// Newlines in each block; the last block may be shorter.
     pub counts: Vec<u64>,
     filled: u64,
     most: usize,
@@ -28,18 +28,18 @@ impl Default for LineIndex {
 }
 
 impl LineIndex {
-    /// The first block length: reading it takes less time than starting a process.
+    /// The initial block size: reading a block takes less time than starting a process.
     pub const SMALLEST: u64 = 1024 * 1024;
-    /// Blocks at most: 6 KB of JSON.
+    /// The most blocks: 6 KB of JSON.
     pub const MOST: usize = 1024;
 
-    /// An index that was stored.
+    /// Creates an index from stored counts.
     #[must_use]
     pub fn from_parts(block: u64, counts: Vec<u64>) -> Self {
         Self { block, counts, filled: 0, most: Self::MOST }
     }
 
-    /// An index of blocks that stay as long as they are, however many there are.
+    /// Creates an index whose block size never changes, however many blocks there are.
     #[must_use]
     pub fn of_blocks(block: NonZeroU64) -> Self {
         Self { block: block.get(), counts: Vec::new(), filled: 0, most: usize::MAX }
@@ -51,7 +51,7 @@ impl LineIndex {
             if self.filled == 0 {
                 self.open_block();
             }
-            // A block may have more room than a usize can say: then all of the data fits.
+            // If the room exceeds a usize, all of the data fits.
             let room =
                 usize::try_from(self.block - self.filled).map_or(data.len(), |room| room.min(data.len()));
             let (now, later) = data.split_at(room);
@@ -78,7 +78,7 @@ impl LineIndex {
     }
 }
 
-/// Looks at bytes as they pass by.
+/// Observes bytes as they pass by.
 #[derive(Default)]
 pub struct Observer {
     crc: crc32fast::Hasher,
@@ -90,7 +90,7 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// Looks at the next `chunk`.
+    /// Observes the next `chunk`.
     pub fn observe(&mut self, chunk: &[u8]) {
         self.crc.update(chunk);
         self.index.count(chunk);
@@ -102,25 +102,25 @@ impl Observer {
         self.prefix.extend_from_slice(&chunk[..room]);
     }
 
-    /// Bytes that passed by.
+    /// The number of bytes.
     #[must_use]
     pub fn byte_size(&self) -> u64 {
         self.byte_size
     }
 
-    /// Lines that did; an unterminated last one counts.
+    /// The number of lines, including an unterminated last one.
     #[must_use]
     pub fn line_count(&self) -> u64 {
         lines::line_count(self.index.newlines(), self.last)
     }
 
-    /// Their CRC-32 (IEEE 802.3, as in gzip).
+    /// The CRC-32 of the bytes (IEEE 802.3, as in gzip).
     #[must_use]
     pub fn crc32(&self) -> u32 {
         self.crc.clone().finalize()
     }
 
-    /// The first [`PREFIX`] of them.
+    /// The first [`PREFIX`] bytes.
     #[must_use]
     pub fn prefix(&self) -> &[u8] {
         &self.prefix
@@ -132,7 +132,7 @@ impl Observer {
         &self.index
     }
 
-    /// What they look like.
+    /// The detected content type.
     #[must_use]
     pub fn content_type(&self) -> ContentType {
         let whole = self.byte_size == self.prefix.len() as u64;

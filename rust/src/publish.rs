@@ -1,5 +1,5 @@
-//! The first and the last step of an item, each a handful of system calls in one go: many threads that stage small
-//! items would else spend their time handing Python's lock to each other.
+//! The first and the last step of writing an item, each a handful of system calls in one go: otherwise many threads
+//! staging small items would spend their time passing Python's GIL around.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -11,10 +11,11 @@ use rustix::io::Errno;
 /// An error and the file that it is about.
 pub type Failure = (io::Error, OsString);
 
-/// Takes an id: makes `claim` exclusively, locks it, and makes `part`. `None` where one of `holders` has the id.
+/// Reserves an id: creates `claim` exclusively, locks it, and creates `part`. `None` if `claim` or one of `holders`
+/// exists.
 ///
 /// # Errors
-/// What the system says, and of which file; then none of the two is left.
+/// The system's error and the file that it is about; then neither file is left.
 pub fn claim(
     claim: &OsStr,
     part: &OsStr,
@@ -30,21 +31,21 @@ pub fn claim(
     };
     let taken = rustix::fs::flock(&lock, FlockOperation::LockExclusive)
         .map_err(of(claim))
-        // After the exclusive creation: who has the id moves from one of these names to the next, in this order.
+        // Check after the exclusive creation: an id in use moves from one of these names to the next, in this order.
         .and_then(|()| {
             if holders.iter().any(exists) { Ok(None) } else { create(part).map(Some).map_err(of(part)) }
         });
     match taken {
         Ok(Some(data)) => Ok(Some((lock, data))),
         failed => {
-            // Ours alone until it is gone. Where it can't be removed, a sweep will: its lock is gone with us.
+            // The claim is ours. If it can't be removed, a sweep will do so, since its lock ends with this process.
             let _ = rustix::fs::unlink(claim);
             failed.map(|_| None)
         }
     }
 }
 
-/// Whether there is anything of that name.
+/// Returns whether anything has this name.
 fn exists(name: &OsString) -> bool {
     rustix::fs::lstat(name).is_ok()
 }
@@ -57,7 +58,7 @@ fn create(name: &OsStr) -> Result<OwnedFd, Errno> {
 /// Renames each pair, in order.
 ///
 /// # Errors
-/// What the system says of the first that it can't rename, and its name.
+/// The system's error for the first file that it can't rename, and its name.
 pub fn rename(pairs: &[(OsString, OsString)]) -> Result<(), Failure> {
     pairs
         .iter()

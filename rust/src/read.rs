@@ -1,7 +1,7 @@
-//! Reading an item: all of it, a range of bytes, or the place where a line begins.
+//! Reads an item: all of it, a range of bytes, or the offset where a line begins.
 //!
-//! Offsets are those of the data as it was staged, whether the file is compressed or not. A file that is
-//! being read is never edited in place, so ranges stay right while it is open.
+//! Offsets refer to the data as it was staged, whether the file is compressed or not. Files are never edited in place,
+//! so ranges stay valid while one is open.
 
 use std::num::NonZeroU64;
 use std::os::fd::BorrowedFd;
@@ -13,10 +13,10 @@ use crate::fd::{self, CHUNK};
 use crate::lines;
 use crate::observe::LineIndex;
 
-/// How the last lines are looked for: from the end, in steps of this many bytes.
+/// The bytes per step when searching for the last lines, from the end.
 const BACKWARDS: usize = 64 * 1024;
 
-/// A part of the data of which it is known how many newlines lie before it.
+/// A part of the data with the number of newlines before it.
 struct Block {
     offset: u64,
     newlines_before: u64,
@@ -28,16 +28,16 @@ pub enum Piece<'a> {
     Plain {
         /// Where they begin.
         start: u64,
-        /// How many they are.
+        /// How many there are.
         len: usize,
     },
     /// A frame.
     Packed {
         /// The frame.
         frame: &'a Frame,
-        /// From where in its data.
+        /// The offset in its data where the piece begins.
         from: usize,
-        /// To before where.
+        /// The offset where it ends, exclusive.
         to: usize,
     },
 }
@@ -49,25 +49,25 @@ pub struct Reader {
     packed: Option<Packed>,
 }
 
-/// What a compressed file needs more.
+/// The additional state for a compressed file.
 struct Packed {
     codec: Codec,
     frames: Vec<Frame>,
     decoder: Decoder,
-    /// The frame that was inflated last, by its offset: many small reads of one inflate it once.
+    /// The offset of the frame that was inflated last, so that many small reads inflate it only once.
     current: Option<u64>,
     data: Vec<u8>,
 }
 
 impl Reader {
-    /// The data of a plain file of `size` bytes; with the index of its lines where there is one.
+    /// Creates a reader for a plain file of `size` bytes, with its line index if it has one.
     #[must_use]
     pub fn plain(size: u64, index: Option<&LineIndex>) -> Self {
         Self { size, blocks: indexed_blocks(size, index), packed: None }
     }
 
-    /// The data of a file that `codec` made, `file_size` bytes long; with the index of its lines where there is one and
-    /// the file itself does not tell.
+    /// Creates a reader for a file of `file_size` bytes compressed by `codec`, with its line index if it has one and
+    /// the file doesn't count its own newlines.
     ///
     /// # Errors
     /// [`crate::error::Error::Damaged`], [`crate::error::Error::Read`].
@@ -85,20 +85,20 @@ impl Reader {
         Ok(Self { size, blocks, packed: Some(Packed { codec, frames, decoder, current: None, data }) })
     }
 
-    /// Bytes of data.
+    /// The size of the data.
     #[must_use]
     pub fn size(&self) -> u64 {
         self.size
     }
 
-    /// How it is compressed.
+    /// The codec, if the file is compressed.
     #[must_use]
     pub fn codec(&self) -> Option<Codec> {
         self.packed.as_ref().map(|packed| packed.codec)
     }
 
-    /// The pieces of the data from `start` to before `end`, each of which can be read by itself: of `block` bytes, or
-    /// frames.
+    /// Returns the pieces of the data from `start` up to `end`, which can be read independently: blocks of `block`
+    /// bytes, or frames.
     pub fn pieces(&self, start: u64, end: u64, block: u64) -> impl Iterator<Item = Piece<'_>> {
         let end = end.min(self.size);
         let frames: &[Frame] = self.packed.as_ref().map_or(&[], |packed| &packed.frames);
@@ -121,7 +121,7 @@ impl Reader {
         plain.chain(packed)
     }
 
-    /// Gives `take` the data from `start` to before `end`, chunk by chunk, until `take` returns `false`.
+    /// Passes the data from `start` up to `end` to `take`, chunk by chunk, until it returns `false`.
     ///
     /// # Errors
     /// [`crate::error::Error::Damaged`], [`crate::error::Error::Read`], what `take` or `check` return.
@@ -143,7 +143,7 @@ impl Reader {
         }
     }
 
-    /// Writes the data from `start` to before `end`, and carries `crc` on over it.
+    /// Writes the data from `start` up to `end`, and updates `crc` with it.
     ///
     /// # Errors
     /// [`crate::error::Error::Damaged`], [`crate::error::Error::Read`], [`crate::error::Error::Write`], what `check`
@@ -157,7 +157,7 @@ impl Reader {
         check: Check<'_>,
     ) -> Result<()> {
         let start = start + self.copy_in_kernel(file, out, (start, end), crc, check)?;
-        // Into a pipe the data is read for the checksum only.
+        // For a pipe, the data is only read for the checksum.
         let mut splicing = self.packed.is_none() && fd::is_pipe(out);
         if splicing {
             fd::widen_pipe(out);
@@ -167,16 +167,16 @@ impl Reader {
             crc.update(chunk);
             let moved = if splicing { fd::splice(file, at, chunk.len(), out, check)? } else { 0 };
             splicing = splicing && moved == chunk.len();
-            // No more was moved than asked for.
+            // In bounds: no more is moved than was asked for.
             fd::write_all(out, &chunk[moved..], check)?;
             at += chunk.len() as u64;
-            // Before the next write, which may wait for a reader that went for lunch.
+            // Check before the next write, which may wait for a slow reader.
             check()?;
             Ok(true)
         })
     }
 
-    /// Carries `crc` on over the data from `start` to before `end`; returns the newlines in each `block` bytes of it.
+    /// Updates `crc` with the data from `start` up to `end`, and returns the newlines in each `block` bytes of it.
     ///
     /// # Errors
     /// [`crate::error::Error::Damaged`], [`crate::error::Error::Read`], what `check` returns.
@@ -197,7 +197,7 @@ impl Reader {
         Ok(index.counts)
     }
 
-    /// Copies what the kernel can copy from file to file by itself; returns how many bytes.
+    /// Copies as much as the kernel can copy between files by itself; returns the number of bytes.
     fn copy_in_kernel(
         &self,
         file: BorrowedFd<'_>,
@@ -214,7 +214,7 @@ impl Reader {
         copy_offload::copy(plan, &mut |chunk| crc.update(chunk), check)
     }
 
-    /// Returns where line `number` begins (1 is the first); the end of the data where there are fewer lines.
+    /// Returns where line `number` begins (1 is the first); the end of the data if there are fewer lines.
     ///
     /// # Errors
     /// [`crate::error::Error::Damaged`], [`crate::error::Error::Read`], what `check` returns.
@@ -225,7 +225,7 @@ impl Reader {
             return Ok(self.size);
         };
         let (mut at, mut left, mut found) = (block.offset, ends - block.newlines_before, None);
-        // Not beyond the block: of compressed data, several frames would be inflated ahead.
+        // Stop at the end of the block, or more frames of compressed data would be inflated ahead.
         let (start, end) = (at, self.blocks.get(after).map_or(self.size, |next| next.offset));
         self.chunks(file, start, end, check, &mut |chunk, _| {
             if let Some(past) = lines::after_newline(chunk, left) {
@@ -249,7 +249,7 @@ impl Reader {
         // A newline at the very end ends the last line; it does not begin another.
         let (mut left, mut end) = (count, last);
         while end > 0 {
-            // Steps end where frames do, so that each is inflated once.
+            // Steps are aligned with frames, so that each is inflated once.
             let start = (end - 1) / step * step;
             let mut part = Vec::new();
             self.chunks(file, start, end, check, &mut |chunk, _| {
@@ -278,7 +278,7 @@ fn plain_chunks(
     let mut buffer = vec![0; CHUNK.min(usize::try_from(end.saturating_sub(start)).unwrap_or(CHUNK))];
     let mut at = start;
     while at < end {
-        // What does not fit into a usize is more than a buffer.
+        // A number that doesn't fit into a usize is more than a buffer holds.
         let most = usize::try_from(end - at).map_or(buffer.len(), |left| left.min(buffer.len()));
         let chunk = &mut buffer[..most];
         fd::read_exact_at(file, chunk, at, check)?;
@@ -325,7 +325,7 @@ fn packed_chunks(
     Ok(())
 }
 
-/// The blocks that frames are, where each tells its newlines.
+/// Returns the frames as blocks, if each has its number of newlines.
 fn blocks_of(frames: &[Frame]) -> Option<Vec<Block>> {
     let mut newlines_before = 0;
     let block = |frame: &Frame| {
@@ -336,7 +336,7 @@ fn blocks_of(frames: &[Frame]) -> Option<Vec<Block>> {
     frames.iter().map(block).collect()
 }
 
-/// The blocks of an index; all of the data is one where there is none.
+/// Returns the blocks of an index; without one, all of the data is one block.
 fn indexed_blocks(size: u64, index: Option<&LineIndex>) -> Vec<Block> {
     let mut blocks = vec![Block { offset: 0, newlines_before: 0 }];
     if let Some(index) = index {

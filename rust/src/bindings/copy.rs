@@ -32,7 +32,7 @@ impl Writer {
     }
 
     /// Copy from a descriptor until its end or `limit` bytes; true at the end.
-    // The name is the caller's text as the system wants it, made for this call.
+    // The name was converted to the system's encoding for this call.
     #[allow(clippy::needless_pass_by_value)]
     #[pyo3(signature = (source, limit, name, /))]
     fn copy_from(&mut self, py: Python<'_>, source: i32, limit: u64, name: OsString) -> PyResult<bool> {

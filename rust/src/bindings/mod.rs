@@ -1,4 +1,4 @@
-//! The border to Python: one file for each pure module, and what they share.
+//! The bindings to Python: one file for each Rust module, and what they share.
 
 pub mod capture;
 pub mod codec;
@@ -27,7 +27,7 @@ use codec::Packing;
 
 pyo3::import_exception!(maxstage.errors, Corrupt);
 
-/// What the two ends of a copy are called in an error. File names, which need not be UTF-8.
+/// What errors call the two ends of a copy: file names, which need not be UTF-8.
 #[derive(Clone, Copy)]
 struct Names<'a> {
     source: &'a OsStr,
@@ -40,7 +40,7 @@ impl Default for Names<'_> {
     }
 }
 
-/// Runs a part of the data path with the GIL released, letting signal handlers run at every check.
+/// Runs a part of the data path with the GIL released; signal handlers run at every check.
 fn detached<T: Send>(
     py: Python<'_>,
     names: Names<'_>,
@@ -67,7 +67,7 @@ fn run_signal_handlers(py: Python<'_>) -> PyResult<()> {
     py.check_signals()
 }
 
-/// An `OSError` that keeps errno and file name: Python picks the subclass by errno.
+/// Creates an `OSError` with errno and file name: Python picks the subclass by errno.
 fn os_error(error: &io::Error, name: &OsStr) -> PyErr {
     match error.raw_os_error() {
         None => PyOSError::new_err(error.to_string()),
@@ -82,10 +82,10 @@ fn os_error(error: &io::Error, name: &OsStr) -> PyErr {
     }
 }
 
-/// Borrows a descriptor that the Python caller owns; `name` is what an error calls it.
+/// Borrows a descriptor that the Python caller owns; `name` is what errors call it.
 fn borrow<'fd>(fd: i32, name: &OsStr) -> PyResult<BorrowedFd<'fd>> {
     if fd < 0 {
-        // What the kernel says of it too: but to borrow it would break a rule of the language.
+        // The kernel would return the same error, but borrowing -1 is undefined behavior.
         return Err(os_error(&Errno::BADF.into(), name));
     }
     // SAFETY: it is not -1, and the caller keeps it open for the length of the call, as the stub demands.

@@ -48,19 +48,19 @@ impl Reader {
         self.inner.size()
     }
 
-    /// Where line `number` begins.
+    /// Return where line `number` begins.
     #[pyo3(signature = (number, /))]
     fn line_offset(&mut self, py: Python<'_>, number: u64) -> PyResult<u64> {
         self.run(py, |inner, file, check| inner.line_offset(file, number, check))
     }
 
-    /// Where the last `count` lines begin.
+    /// Return where the last `count` lines begin.
     #[pyo3(signature = (count, /))]
     fn tail_offset(&mut self, py: Python<'_>, count: u64) -> PyResult<u64> {
         self.run(py, |inner, file, check| inner.tail_offset(file, count, check))
     }
 
-    /// The bytes from `start` to before `end`.
+    /// Return the bytes from `start` up to `end`.
     #[pyo3(signature = (start, end, /))]
     fn read<'py>(&mut self, py: Python<'py>, start: u64, end: u64) -> PyResult<Bound<'py, PyBytes>> {
         let data = self.run(py, |inner, file, check| {
@@ -74,8 +74,8 @@ impl Reader {
         Ok(PyBytes::new(py, &data))
     }
 
-    /// Write the bytes from `start` to before `end` to `target`; return `crc` carried on over them.
-    // The name is the caller's text as the system wants it, made for this call.
+    /// Write the bytes from `start` up to `end` to `target`; return `crc` updated with them.
+    // The name was converted to the system's encoding for this call.
     #[allow(clippy::needless_pass_by_value)]
     #[pyo3(signature = (target, start, end, name, /, *, crc = 0))]
     fn copy_to(
@@ -96,7 +96,7 @@ impl Reader {
         })
     }
 
-    /// Carry `crc` on over the bytes from `start` to before `end`; return it, and the newlines in each `block` bytes.
+    /// Return `crc` updated with the bytes from `start` up to `end`, and the newlines in each `block` bytes.
     #[pyo3(signature = (start, end, block, /, *, crc = 0))]
     fn measure(
         &mut self,

@@ -6,7 +6,7 @@ use crate::truncate as cut;
 use crate::truncate::{Ends, Limit, Strategy};
 use crate::truncator;
 
-/// A text that was cut, or was short enough.
+/// A text after truncation, whether it was cut or short enough.
 #[pyclass(module = "maxstage._core", frozen)]
 pub struct Truncated {
     pub(super) inner: cut::Truncated,
@@ -40,7 +40,7 @@ impl Truncated {
     }
 }
 
-/// Cuts a text that streams by.
+/// Truncates a text that is streamed.
 #[pyclass(module = "maxstage._core")]
 pub struct Truncator {
     inner: truncator::Truncator,
@@ -60,7 +60,7 @@ impl Truncator {
         py.detach(|| self.inner.feed(data));
     }
 
-    /// The text so far, cut to `max_bytes`, which is at most the truncator's own.
+    /// Return the text so far, cut to `max_bytes`, which is at most the truncator's own.
     #[pyo3(signature = (max_bytes, hint = None, /))]
     fn render(&self, max_bytes: usize, hint: Option<&str>) -> Truncated {
         Truncated { inner: self.inner.render(max_bytes, hint) }
@@ -77,7 +77,7 @@ impl Truncator {
     }
 }
 
-/// Cut a text that is in memory.
+/// Truncate a text that is in memory.
 #[pyfunction]
 #[pyo3(signature = (data, strategy, max_bytes, max_lines, hint = None, /))]
 pub fn truncate(
@@ -92,7 +92,7 @@ pub fn truncate(
     Truncated { inner: py.detach(|| truncator::truncate(data, limit, hint)) }
 }
 
-/// Cut a text of which the ends are known; not for `summary`.
+/// Truncate a text whose two ends are known; not for `summary`.
 #[pyfunction]
 #[pyo3(signature = (head, tail, size, lines, strategy, max_bytes, max_lines, hint = None, /))]
 #[expect(

@@ -1,8 +1,8 @@
-//! Gzip in independent members, each of which names its own size.
+//! Gzip in independent members, each of which records its own size.
 //!
-//! A frame is a gzip member (RFC 1952 allows any number in a file). `gunzip` reads the row as one stream. We also read
-//! any part of it without inflating what lies before, as bgzip does, because each member's header carries an extra field
-//! `MX`: the member's length, its length inflated, and its newlines, as three little-endian `u32`.
+//! A frame is a gzip member (RFC 1952 allows any number in a file). `gunzip` reads all of them as one stream. Like
+//! bgzip, we can also read any part without inflating everything before it, because each member's header has an extra
+//! field `MX`: the member's length, its inflated length, and its newlines, as three little-endian `u32`.
 
 use std::os::fd::BorrowedFd;
 
@@ -13,7 +13,7 @@ use crate::error::{Check, Result};
 use crate::fd;
 use crate::lines;
 
-/// Level 1: staging sits in pipelines, where time is worth more than the last few percent of size.
+/// Level 1: in pipelines, time matters more than the last few percent of size.
 const LEVEL: i32 = 1;
 
 /// Magic, DEFLATE, flag FEXTRA, no time, "fastest", unknown system; extra field of 16 bytes: `MX`, 12 bytes.
@@ -23,7 +23,7 @@ const HEADER: usize = LEAD.len() + 12;
 /// CRC-32 and length, each a `u32`.
 const TRAILER: usize = 8;
 
-/// What a member may measure in the file: incompressible data grows by far less than its own size.
+/// The valid sizes of a member in the file: incompressible data grows by far less than its own size.
 const MEMBER_FILE: std::ops::RangeInclusive<usize> = HEADER + TRAILER..=2 * FRAME;
 
 /// Compresses one member at a time.
@@ -40,9 +40,9 @@ impl Default for Encoder {
 impl Encode for Encoder {
     fn compress(&mut self, data: &[u8], frame: &mut Vec<u8>) -> Result<()> {
         let bound = self.compressor.deflate_compress_bound(data.len());
-        // What it held is overwritten: nothing is gained by clearing it first.
+        // Its old content is overwritten, so there is no need to clear it first.
         frame.resize(HEADER + bound + TRAILER, 0);
-        // In bounds: it was made that long.
+        // In bounds, since it was resized above.
         let body = &mut frame[HEADER..HEADER + bound];
         let packed = self.compressor.deflate_compress(data, body).map_err(|_| failed())?;
         frame.truncate(HEADER + packed);
@@ -60,10 +60,10 @@ impl Encode for Encoder {
     }
 }
 
-/// Reads the members' headers, hopping from one to the next.
+/// Reads the members' headers, skipping from one to the next.
 ///
 /// # Errors
-/// [`crate::error::Error::Damaged`] where the file is no row of our members; [`crate::error::Error::Read`].
+/// [`crate::error::Error::Damaged`] if the file is not a sequence of our members; [`crate::error::Error::Read`].
 pub fn read_index(file: BorrowedFd<'_>, file_size: u64, check: Check<'_>) -> Result<Vec<Frame>> {
     let mut frames: Vec<Frame> = Vec::new();
     let (mut file_offset, mut offset) = (0, 0);
@@ -83,7 +83,7 @@ pub fn read_index(file: BorrowedFd<'_>, file_size: u64, check: Check<'_>) -> Res
     if file_offset == file_size { Ok(frames) } else { Err(DAMAGED) }
 }
 
-/// Three little-endian `u32`.
+/// Parses three little-endian `u32`.
 fn three_numbers(bytes: &[u8]) -> Option<[u32; 3]> {
     let (fours, rest) = bytes.as_chunks::<4>();
     let numbers: [[u8; 4]; 3] = fours.try_into().ok()?;
@@ -99,7 +99,7 @@ pub struct Inflater {
 impl Inflate for Inflater {
     fn inflate(&mut self, packed: &[u8], frame: &Frame, data: &mut [u8]) -> Result<()> {
         match self.decompressor.gzip_decompress(packed, data) {
-            // The trailer's checksum covers the data; the count of newlines is in nothing but our header.
+            // The trailer's checksum covers the data, but not the number of newlines in our header.
             Ok(len) if len == data.len() && Some(lines::count_newlines(data)) == frame.newlines => Ok(()),
             _ => Err(DAMAGED),
         }

@@ -1,7 +1,8 @@
-//! Compression. A stored file is a row of *frames*, each at most [`FRAME`] bytes of data compressed on its own, so that
-//! all cores work on one item and a read in the middle inflates one frame.
+//! Compression. A stored file is a sequence of *frames*, each at most [`FRAME`] bytes of data compressed independently,
+//! so that all cores can work on one item and a read in the middle inflates one frame.
 //!
-//! A codec is a file beside this one and a line in [`Codec::ALL`]; its twin is in `python/maxstage/_pure/codec/`.
+//! To add a codec, add a file next to this one and a line to [`Codec::ALL`]; its twin is in
+//! `python/maxstage/_pure/codec/`.
 
 pub mod gzip;
 pub mod pack;
@@ -13,14 +14,14 @@ use std::os::fd::BorrowedFd;
 use crate::error::{Check, Error, Result};
 use crate::fd;
 
-/// Data in one frame. Frames of 1 MiB cost half a percent of size against a single stream (64 KiB ones cost 6%) and are
-/// what a read in the middle has to inflate.
+/// The data in one frame, which a read in the middle has to inflate. Compared with a single stream, frames of 1 MiB add
+/// half a percent to the size; frames of 64 KiB would add 6%.
 pub const FRAME: usize = 1024 * 1024;
 
-/// The error for what is no row of our frames, or has changed.
+/// The error for a file that is not a sequence of our frames, or has changed.
 pub const DAMAGED: Error = Error::Damaged("the compressed data is damaged");
 
-/// A way to compress.
+/// A compression format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Codec {
     /// Members of RFC 1952, read by `gunzip`.
@@ -30,13 +31,13 @@ pub enum Codec {
 }
 
 impl Codec {
-    /// All of them.
+    /// All codecs.
     pub const ALL: [Self; 2] = [Self::Gzip, Self::Zstd];
 
-    /// What stands for no codec, where one is named.
+    /// The name that means no codec.
     pub const NONE: &'static str = "none";
 
-    /// Its name, as settings and metadata have it.
+    /// Its name in settings and metadata.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -45,10 +46,10 @@ impl Codec {
         }
     }
 
-    /// Something that compresses frames.
+    /// Creates an encoder for frames.
     ///
     /// # Errors
-    /// [`Error::Write`] where there is no memory for it.
+    /// [`Error::Write`] if there is no memory for it.
     pub fn encoder(self) -> Result<Box<dyn Encode>> {
         Ok(match self {
             Self::Gzip => Box::new(gzip::Encoder::default()),
@@ -56,7 +57,7 @@ impl Codec {
         })
     }
 
-    /// Something that inflates frames.
+    /// Creates a decoder for frames.
     #[must_use]
     pub fn decoder(self) -> Decoder {
         let inflate: Box<dyn Inflate> = match self {
@@ -66,10 +67,10 @@ impl Codec {
         Decoder { inflate, packed: Vec::new() }
     }
 
-    /// Tells where the frames of a file lie.
+    /// Returns the positions of the frames in a file.
     ///
     /// # Errors
-    /// [`Error::Damaged`] where the file is no row of our frames; [`Error::Read`].
+    /// [`Error::Damaged`] if the file is not a sequence of our frames; [`Error::Read`].
     pub fn read_index(self, file: BorrowedFd<'_>, file_size: u64, check: Check<'_>) -> Result<Vec<Frame>> {
         match self {
             Self::Gzip => gzip::read_index(file, file_size, check),
@@ -77,22 +78,22 @@ impl Codec {
         }
     }
 
-    /// Whether the file ends with a table of the frames' sizes. Members of gzip each name their own.
+    /// Whether the file ends with a table of the frames' sizes. Gzip members each contain their own.
     #[must_use]
     pub fn has_table(self) -> bool {
         self == Self::Zstd
     }
 
-    /// What is written behind the last frame, given the sizes of all; nothing where there is no table.
+    /// Returns the bytes that follow the last frame, given the sizes of all frames; none if there is no table.
     ///
     /// # Errors
-    /// [`Error::Write`]: the format has no room for so many.
+    /// [`Error::Write`] if there are more frames than the format allows.
     pub fn trailer(self, sizes: &[FrameSizes]) -> Result<Vec<u8>> {
         if self.has_table() { zstd::seek_table(sizes) } else { Ok(Vec::new()) }
     }
 }
 
-/// How long a frame is: in the file, and its data.
+/// The sizes of a frame in the file and of its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameSizes {
     /// Bytes in the file.
@@ -101,33 +102,33 @@ pub struct FrameSizes {
     pub data: u32,
 }
 
-/// Where a frame lies, in the file and in the data.
+/// The position of a frame in the file and in the data.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame {
     /// Where it begins in the file.
     pub file_offset: u64,
-    /// How long it is there.
+    /// Its length in the file.
     pub file_len: usize,
-    /// Where its data begins in the whole.
+    /// Where its data begins in all of the data.
     pub offset: u64,
-    /// How long its data is.
+    /// The length of its data.
     pub len: usize,
-    /// Newlines in it, where the file tells.
+    /// The newlines in it, if the file records them.
     pub newlines: Option<u64>,
 }
 
 /// Compresses one frame at a time.
 pub trait Encode: Send {
-    /// Makes `frame` the frame of `data`, which is at most [`FRAME`] bytes.
+    /// Compresses `data`, at most [`FRAME`] bytes, into `frame`.
     ///
     /// # Errors
-    /// [`Error::Write`] where the compressor refuses, which its own bound rules out.
+    /// [`Error::Write`] if the compressor fails, which the size of its buffer rules out.
     fn compress(&mut self, data: &[u8], frame: &mut Vec<u8>) -> Result<()>;
 }
 
 /// Inflates one frame at a time.
 pub trait Inflate: Send + Sync {
-    /// Inflates `packed`, the bytes of `frame`, into `data`, which has the length of its data; checks its checksum.
+    /// Inflates `packed`, the bytes of `frame`, into `data`, which has the right length; verifies the checksum.
     ///
     /// # Errors
     /// [`Error::Damaged`].
@@ -159,16 +160,16 @@ impl Decoder {
     }
 }
 
-/// The error for what can't happen: the compressor, or a thread of it, gave up.
+/// The error for what shouldn't happen: the compressor, or one of its threads, failed.
 #[must_use]
 pub fn failed() -> Error {
     Error::Write(std::io::Error::other("compression failed"))
 }
 
-/// A length as a frame's header or a seek table has it.
+/// Converts a length for a frame's header or a seek table.
 ///
 /// # Errors
-/// [`Error::Write`]: it is no length of a frame.
+/// [`Error::Write`] if it is too large.
 pub fn frame_len(len: usize) -> Result<u32> {
     u32::try_from(len).map_err(|_| failed())
 }

@@ -1,4 +1,4 @@
-//! Compressing side by side: threads compress whole frames, which are given out in their order.
+//! Compresses in parallel: threads compress whole frames, which are output in order.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -7,34 +7,34 @@ use std::sync::{Mutex, PoisonError};
 use super::{Codec, FRAME, FrameSizes, failed, frame_len};
 use crate::error::Result;
 
-/// Threads that work on one item at most: more wait for the disk.
+/// The most threads that work on one item: more would wait for the disk.
 const MOST_WORKERS: usize = 4;
 
-/// Members that a worker has at once: one that it works on, and one so that it never waits for the next.
+/// Frames that a worker has at once: the current one, and another so that it never has to wait.
 const AHEAD: usize = 2;
 
-/// How many threads work side by side.
+/// Returns how many threads work in parallel.
 #[must_use]
 pub fn workers() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from).min(MOST_WORKERS)
 }
 
-/// Two buffers that go to a worker and come back: the data, and its frame.
+/// Two buffers that go to a worker and come back: the data and its frame.
 #[derive(Default)]
 struct Job {
     data: Vec<u8>,
     frame: Vec<u8>,
 }
 
-/// A thread that compresses what it is sent, in order. It ends when nothing more can come.
+/// A thread that compresses what it is sent, in order. It ends when the channel is closed.
 struct Worker {
     jobs: Sender<Job>,
-    /// Locked by nobody: so that the whole may be shared with other threads.
+    /// Never locked; the mutex only makes the struct `Sync`.
     done: Mutex<Receiver<Result<Job>>>,
 }
 
 impl Worker {
-    /// A new thread; `None` where the system refuses it, or its memory.
+    /// Starts a thread; `None` if the system refuses it, or its memory.
     fn start(codec: Codec) -> Option<Self> {
         let mut encoder = codec.encoder().ok()?;
         let (jobs, todo) = mpsc::channel::<Job>();
@@ -52,27 +52,27 @@ impl Worker {
     }
 }
 
-/// Takes the frames in their order.
+/// Receives the frames in order.
 pub type Put<'a> = &'a mut dyn FnMut(&[u8]) -> Result<()>;
 
 /// Compresses data as it comes.
 pub struct Packer {
     codec: Codec,
-    /// Started with the first full frame: what is smaller is compressed here.
+    /// Started with the first full frame; smaller data is compressed by the caller's thread.
     workers: Vec<Worker>,
     /// Which workers have a frame, oldest first.
     busy: VecDeque<usize>,
     next: usize,
     pending: Vec<u8>,
     spare: Vec<Job>,
-    /// Whether there is a frame at all.
+    /// Whether there has been a frame.
     begun: bool,
-    /// The sizes of all frames, where the file ends with a table of them: 8 bytes for each MiB of data.
+    /// The sizes of all frames, if the file ends with a table of them: 8 bytes for each MiB of data.
     sizes: Vec<FrameSizes>,
 }
 
 impl Packer {
-    /// A packer of nothing yet.
+    /// Creates a packer.
     #[must_use]
     pub fn new(codec: Codec) -> Self {
         Self {
@@ -87,7 +87,7 @@ impl Packer {
         }
     }
 
-    /// Takes `data` in, and gives out frames that are ready.
+    /// Takes `data`, and outputs frames that are ready.
     ///
     /// # Errors
     /// What `put` returns, or [`crate::error::Error::Write`].
@@ -104,7 +104,7 @@ impl Packer {
         Ok(())
     }
 
-    /// Gives out what is left.
+    /// Outputs the rest.
     ///
     /// # Errors
     /// As [`Self::pack`].
@@ -112,12 +112,12 @@ impl Packer {
         while !self.busy.is_empty() {
             self.collect(put)?;
         }
-        // Nothing at all is one empty frame: no bytes are not a gzip file.
+        // Empty data is one empty frame, since an empty file is not a gzip file.
         if !self.pending.is_empty() || !self.begun {
             self.compress_here(put)?;
         }
         let trailer = self.codec.trailer(&self.sizes)?;
-        // The threads end, and their buffers go: many items may be finished before they are published.
+        // End the threads and free their buffers, since many items may be finished before they are published.
         *self = Self { begun: true, ..Self::new(self.codec) };
         if trailer.is_empty() { Ok(()) } else { put(&trailer) }
     }
@@ -136,7 +136,7 @@ impl Packer {
         let mut job = self.spare.pop().unwrap_or_default();
         std::mem::swap(&mut job.data, &mut self.pending);
         self.pending.clear();
-        // Each in turn: so the oldest frame is always the first that its worker gives back.
+        // Workers take turns, so the oldest frame is always the first that its worker returns.
         let worker = self.workers.get(self.next).ok_or_else(failed)?;
         worker.jobs.send(job).map_err(|_| failed())?;
         self.busy.push_back(self.next);
@@ -144,14 +144,14 @@ impl Packer {
         Ok(())
     }
 
-    /// Gives out the oldest frame, waiting for it.
+    /// Waits for the oldest frame and outputs it.
     fn collect(&mut self, put: Put<'_>) -> Result<()> {
         let done = self.oldest().ok_or_else(failed)?;
         let job = done.recv().map_err(|_| failed())??;
         self.give_out(job, put)
     }
 
-    /// Gives out what is ready: a producer may pause.
+    /// Outputs frames that are ready, since the producer may pause.
     fn collect_ready(&mut self, put: Put<'_>) -> Result<()> {
         while let Some(Ok(job)) = self.oldest().map(|done| done.try_recv()) {
             self.give_out(job?, put)?;
@@ -159,7 +159,7 @@ impl Packer {
         Ok(())
     }
 
-    /// Where the oldest frame that is being compressed will come from.
+    /// Returns the channel that the oldest frame in progress will come from.
     fn oldest(&mut self) -> Option<&mut Receiver<Result<Job>>> {
         let worker = self.busy.front().and_then(|at| self.workers.get_mut(*at))?;
         Some(worker.done.get_mut().unwrap_or_else(PoisonError::into_inner))

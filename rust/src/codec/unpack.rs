@@ -1,4 +1,4 @@
-//! Inflating side by side: threads inflate whole frames, which are taken in their order.
+//! Inflates in parallel: threads inflate whole frames, which are consumed in order.
 
 use std::os::fd::BorrowedFd;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -7,23 +7,23 @@ use super::pack::workers;
 use super::{Codec, DAMAGED, Frame};
 use crate::error::{Check, Result};
 
-/// Buffers of a worker: one that it fills, and one that is being taken.
+/// Buffers per worker: one that it fills, and one that is being consumed.
 const BUFFERS: usize = 2;
 
-/// Fewer frames are inflated by the caller.
+/// The fewest frames that are worth starting threads.
 const WORTH_THREADS: usize = 3;
 
-/// Takes a frame's data; `false` is enough.
+/// Consumes a frame's data; returns `false` to stop.
 pub type Take<'a> = &'a mut dyn FnMut(&Frame, &[u8], Check<'_>) -> Result<bool>;
 
-/// What one worker gives, and where its buffers go back to.
+/// The channels of a worker: full buffers from it, and free ones back to it.
 struct Lane {
     full: Receiver<Result<Vec<u8>>>,
     free: Sender<Vec<u8>>,
 }
 
-/// Inflates `frames` by several threads, until `take` says enough. Returns whether it did: `false` where it is not
-/// worth threads, or none are to be had, and then nothing was taken.
+/// Inflates `frames` with several threads, until `take` returns `false`. Returns `false`, without calling `take`, if
+/// threads aren't worth it or can't be started.
 ///
 /// # Errors
 /// [`crate::error::Error::Damaged`], [`crate::error::Error::Read`], what `take` returns.
@@ -57,14 +57,14 @@ pub fn inflate(
             if !take(frame, &data, check)? {
                 break;
             }
-            // The worker may have ended: that was its last.
+            // If the worker has ended, this was its last frame.
             let _ = lane.free.send(data);
         }
         Ok(true)
     })
 }
 
-/// What a worker does: inflates its share, as long as somebody takes it.
+/// Inflates a worker's share of the frames, until nobody takes them any more.
 fn inflate_some<'a>(
     codec: Codec,
     file: BorrowedFd<'_>,
@@ -75,7 +75,7 @@ fn inflate_some<'a>(
     let mut decoder = codec.decoder();
     for frame in frames {
         let Ok(mut data) = empty.recv() else { return };
-        // Signals are the caller's to look at.
+        // The caller checks for signals.
         let result = decoder.read(file, frame, &mut data, &mut || Ok(()));
         let failed = result.is_err();
         if give.send(result.map(|()| data)).is_err() || failed {

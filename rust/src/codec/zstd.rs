@@ -1,8 +1,8 @@
 //! Zstandard in independent frames, with a table of them at the end.
 //!
 //! The file follows the *seekable format* of the zstd project (`contrib/seekable_format`, version 0.1.0): frames of
-//! RFC 8878, and last a skippable frame with the length of each, packed and not. `zstd -d` reads it as one stream. Each
-//! frame carries the checksum of its data. Newlines are not in the file: an item's metadata has them.
+//! RFC 8878, then a skippable frame with the compressed and inflated length of each. `zstd -d` reads it as one stream.
+//! Each frame has a checksum of its data. The file doesn't record newlines; the item's metadata does.
 
 use std::os::fd::BorrowedFd;
 
@@ -12,12 +12,12 @@ use super::{DAMAGED, Encode, FRAME, Frame, FrameSizes, Inflate, failed, frame_le
 use crate::error::{Check, Error, Result};
 use crate::fd;
 
-/// zstd's own default: beyond it, time grows faster than files shrink.
+/// zstd's own default: beyond it, time grows faster than size shrinks.
 const LEVEL: i32 = 3;
 
 /// Magic number of the skippable frame that is a seek table.
 const TABLE_MAGIC: u32 = 0x184D_2A5E;
-/// Magic number at its very end.
+/// Magic number at the very end of the table.
 const SEEKABLE_MAGIC: u32 = 0x8F92_EAB1;
 /// Magic and length.
 const TABLE_HEADER: usize = 8;
@@ -26,10 +26,10 @@ const ENTRY: usize = 8;
 /// Number of frames, descriptor, magic.
 const FOOTER: usize = 9;
 
-/// Frames that the format allows in one file.
+/// The most frames that the format allows in one file.
 const MOST_FRAMES: usize = 1 << 27;
 
-/// What a frame may measure in the file: incompressible data grows by far less than its own size.
+/// The largest valid size of a frame in the file: incompressible data grows by far less than its own size.
 const MOST_PACKED: u32 = 2 * 1024 * 1024;
 
 /// Compresses one frame at a time.
@@ -38,10 +38,10 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// An encoder of our level.
+    /// Creates an encoder with our level.
     ///
     /// # Errors
-    /// [`Error::Write`]: there is no memory for it.
+    /// [`Error::Write`] if there is no memory for it.
     pub fn new() -> Result<Self> {
         let no_memory = || Error::Write(std::io::ErrorKind::OutOfMemory.into());
         let mut context = CCtx::try_create().ok_or_else(no_memory)?;
@@ -61,10 +61,10 @@ impl Encode for Encoder {
     }
 }
 
-/// The table of all frames, which is what the file ends with.
+/// Returns the table of all frames, which ends the file.
 ///
 /// # Errors
-/// [`Error::Write`]: there are more frames than the format allows, 2^27, which is 128 TiB of data.
+/// [`Error::Write`] if there are more frames than the format allows: 2^27, which is 128 TiB of data.
 pub fn seek_table(sizes: &[FrameSizes]) -> Result<Vec<u8>> {
     if sizes.len() > MOST_FRAMES {
         return Err(Error::Write(std::io::ErrorKind::FileTooLarge.into()));
@@ -88,7 +88,7 @@ pub fn seek_table(sizes: &[FrameSizes]) -> Result<Vec<u8>> {
 /// Reads the seek table.
 ///
 /// # Errors
-/// [`Error::Damaged`] where it is none of ours, or does not fit the file; [`Error::Read`].
+/// [`Error::Damaged`] if it is not one of ours, or doesn't match the file; [`Error::Read`].
 pub fn read_index(file: BorrowedFd<'_>, file_size: u64, check: Check<'_>) -> Result<Vec<Frame>> {
     let footer_at = file_size.checked_sub(FOOTER as u64).ok_or(DAMAGED)?;
     let mut footer = [0; FOOTER];
@@ -99,7 +99,7 @@ pub fn read_index(file: BorrowedFd<'_>, file_size: u64, check: Check<'_>) -> Res
         return Err(DAMAGED);
     }
     let length = u64::from(count) * ENTRY as u64 + FOOTER as u64;
-    // Checked against the file before anything of that size is held.
+    // Checked against the file size before anything that large is allocated.
     let table_at = file_size.checked_sub(TABLE_HEADER as u64 + length).ok_or(DAMAGED)?;
     let mut table = vec![0; usize::try_from(footer_at - table_at).map_err(|_| DAMAGED)?];
     fd::read_exact_at(file, &mut table, table_at, check)?;
@@ -127,7 +127,7 @@ fn frames_of(entries: &[u8], table_at: u64) -> Result<Vec<Frame>> {
     if file_offset == table_at { Ok(frames) } else { Err(DAMAGED) }
 }
 
-/// Two little-endian `u32`.
+/// Parses two little-endian `u32`.
 fn two_numbers(bytes: &[u8]) -> Option<[u32; 2]> {
     let (fours, rest) = bytes.as_chunks::<4>();
     let numbers: [[u8; 4]; 2] = fours.try_into().ok()?;
