@@ -110,6 +110,7 @@ bench: $(VENV)/bench ## Compare with named peers; the figures go to build/bench,
 	$(BIN)/python benches/run.py --json build/bench/processes.json
 	$(BIN)/python benches/inside.py --json build/bench/inside.json
 	$(BIN)/python benches/capture.py --json build/bench/capture.json
+	$(BIN)/python benches/query.py --json build/bench/query.json
 	$(BIN)/python benches/workflow.py
 	$(BIN)/python benches/context.py
 	$(BIN)/python benches/facts.py --json build/bench/facts.json

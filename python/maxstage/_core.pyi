@@ -250,6 +250,30 @@ class Scan:
     def take_groups(self) -> list[tuple[str, bytes, int]]:
         """Take what was counted by value since: ``text``, ``number``, ``json`` or ``null``, the text, and the count."""
 
+    def take_shapes(
+        self,
+    ) -> tuple[
+        bool,
+        list[
+            tuple[
+                list[bytes],
+                list[int],
+                tuple[bytes, bytes] | None,
+                tuple[bytes, bytes] | None,
+                int,
+                bytes,
+                list[bytes],
+            ]
+        ],
+    ]:
+        """Take what was described since.
+
+        Whether there were more fields than are told apart, and of each its names from outside in (none for the whole
+        record); how many values are null, bools, numbers, texts, objects and arrays; the least and the greatest
+        number, and text; how many values differ, or where those are many the registers of a HyperLogLog sketch; the
+        first values that differ, as JSON.
+        """
+
     @property
     def group_bytes(self) -> int:
         """Bytes that counting by value takes, about."""

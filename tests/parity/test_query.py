@@ -160,7 +160,7 @@ plans = st.fixed_dictionaries(
 )
 wanted = st.one_of(
     st.just({}),
-    st.sampled_from(["count"]).map(lambda what: {"wanted": what}),
+    st.sampled_from(["count", "shapes"]).map(lambda what: {"wanted": what}),
     st.tuples(
         st.sampled_from(["groups", "ascending", "descending"]), st.sampled_from(["a", "a.b", "line"])
     ).map(lambda pair: {"wanted": pair[0], "field": pair[1]}),
@@ -188,7 +188,8 @@ def look(module, plan: Plan, text: bytes, cuts=()):
     resume = None if plan.wanted != "records" else scan.resume if plan.numbered else scan.resume[0]
     # What comes after the last that is wanted may have been looked at, or not.
     after = () if scan.full else (scan.matched, scan.bad, scan.first_bad if plan.numbered else None)
-    return found, groups, scan.given if plan.wanted == "records" else None, resume, scan.full, after
+    shapes = scan.take_shapes() if plan.is_json and plan.wanted == "shapes" else None
+    return shapes, found, groups, scan.given if plan.wanted == "records" else None, resume, scan.full, after
 
 
 @settings(deadline=None, max_examples=600)
@@ -196,6 +197,7 @@ def look(module, plan: Plan, text: bytes, cuts=()):
     texts, plans, wanted, st.lists(st.integers(0, 300), max_size=6), st.lists(st.integers(0, 300), max_size=6)
 )
 @example(b'\xef\xbb\xbf{"a":1}\n{"a":2}', {}, {}, [1, 2], [])
+@example(b"no JSON", {"filters": ["a = Hello"]}, {}, [], [])
 def test_both_find_the_same_however_the_data_is_cut(text, plan, what, cuts, other_cuts):
     plan = Plan(**plan, **what)
     whole = look(_core, plan, text)

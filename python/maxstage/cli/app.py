@@ -20,6 +20,7 @@ COMMANDS = {
     "retrieve": ("retrieve", "Write staged data to stdout, whole or a slice."),
     "search": ("search", "Print the records that match."),
     "count": ("count", "Count the records that match, or by value."),
+    "schema": ("schema", "Describe the fields of records."),
     "stage list": ("stage_list", "List what is staged."),
     "stage info": ("stage_info", "Show one item, with a preview."),
     "stage renew": ("stage_expiry", "Give an item more time."),

@@ -20,7 +20,7 @@ FORMATS = ("text", "json", "ndjson", "csv")
 _STDOUT = "<stdout>"
 
 
-class _Inputs:
+class Inputs:
     """What is searched, opened; closed when it is left."""
 
     def __init__(self, names: "Sequence[str]", find: "Callable[[], Store]", kind: str | None) -> None:
@@ -99,7 +99,7 @@ def search(
         return
     if not names:
         raise InvalidQuery('nothing to search; for example: max search max:a1b2c3d4 -f "age >= 18"')
-    inputs = _Inputs(names, stores.find, "csv" if csv else None)
+    inputs = Inputs(names, stores.find, "csv" if csv else None)
     with inputs as opened:
         query = Query(pattern=inputs.left[0] if inputs.left else None, **said)
         _check_together(opened, query, output, numbered=numbered)
@@ -161,7 +161,7 @@ def _go_on(
 
     state = load_state(stores.find(), token)
     query = Query.from_dict(state.query)
-    inputs = _Inputs(state.what, stores.find, state.kind)
+    inputs = Inputs(state.what, stores.find, state.kind)
     with inputs as opened:
         state.check_inputs(opened)
         _check_said(state, names, said)
@@ -398,7 +398,7 @@ def count(
     if by is None and output in {"ndjson", "csv"}:
         raise InvalidQuery(f"-o {output} needs --by FIELD; a count is one number")
     stores, looked = Stores(folder), Looked()
-    inputs = _Inputs(names, stores.find, "csv" if csv else None)
+    inputs = Inputs(names, stores.find, "csv" if csv else None)
     with inputs as opened:
         query = Query(
             pattern=inputs.left[0] if inputs.left else None,

@@ -153,16 +153,22 @@ class Looked:
         return f"{counted(self.bad, 'record')} {are} not JSON and left out{where}"
 
     def follow(
-        self, one: Input, scan: core.Scan, *, strict: bool, start: Position | None = None
+        self, one: Input, scan: core.Scan, *, strict: bool, start: Position | None = None, again: bool = False
     ) -> "Iterator[None]":
         """Show an input to a scan; come back after each step, when what was found can be taken.
+
+        Args:
+            one: The input.
+            scan: The scan.
+            strict: Whether a record that is no JSON is an error.
+            start: Where to begin.
+            again: Whether the scan was shown all the other inputs, too.
 
         Raises:
             NotRecords: A record is no JSON, where that is an error.
         """
         start = start or Position()
-        bad = self.bad
-        matched = self.matched
+        matched, bad = (0, 0) if again else (self.matched, self.bad)
         for size in one.look(scan, start.offset, start.lines):
             self.looked += size
             self.bad = bad + scan.bad

@@ -10,6 +10,7 @@ use crate::query::elements;
 use crate::query::like::{Like, Piece};
 use crate::query::plan::{Kind, Plan, Wanted};
 use crate::query::scan;
+use crate::query::shapes::{Described, Shape};
 use crate::query::test::{Operator, Test};
 use crate::query::walk::{Fields, Part};
 
@@ -49,6 +50,7 @@ impl PlanArgs<'_> {
             wanted: match self.wanted.as_str() {
                 "count" => Wanted::Count,
                 "records" => Wanted::Records,
+                "shapes" => Wanted::Shapes,
                 "groups" => Wanted::Groups(self.field),
                 "ascending" => Wanted::Sorted { field: self.field, descending: false },
                 "descending" => Wanted::Sorted { field: self.field, descending: true },
@@ -203,6 +205,25 @@ impl Scan {
     fn take_groups<'py>(&mut self, py: Python<'py>) -> Vec<(&'static str, Bound<'py, PyBytes>, u64)> {
         let groups = self.inner.take_groups().into_iter();
         groups.map(|(kind, text, count)| (kind, PyBytes::new(py, &text), count)).collect()
+    }
+
+    /// Take what was described since: of each field its names, the counts of its types, ranges, distinct values, examples.
+    fn take_shapes<'py>(&mut self, py: Python<'py>) -> PyResult<(bool, Vec<Bound<'py, PyTuple>>)> {
+        let shapes = self.inner.take_shapes();
+        let bytes = |text: &Vec<u8>| PyBytes::new(py, text);
+        let field = |one: Described| {
+            let Shape { types, numbers, texts, distinct, examples } = &one.shape;
+            let range = |range: &Option<[(Vec<u8>, Vec<u8>); 2]>| {
+                range.as_ref().map(|[least, greatest]| (bytes(&least.1), bytes(&greatest.1)))
+            };
+            let path: Vec<_> = one.path.iter().map(bytes).collect();
+            let examples: Vec<_> = examples.iter().map(|(_, json)| bytes(json)).collect();
+            let few = distinct.few.len();
+            let registers = bytes(&distinct.registers);
+            (path, types.to_vec(), range(numbers), range(texts), few, registers, examples).into_pyobject(py)
+        };
+        let fields = shapes.described().into_iter().map(field).collect::<PyResult<Vec<_>>>()?;
+        Ok((shapes.more, fields))
     }
 
     #[getter]

@@ -1,5 +1,7 @@
 //! Looking at a block of lines.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use memchr::memmem::Finder;
 
 use super::look::{Looker, Verdict};
@@ -21,9 +23,19 @@ pub struct Found {
     pub text_end: usize,
 }
 
+/// What need not be given.
+pub struct Limits<'a> {
+    /// Set: nothing is, what matches is counted only.
+    pub counting: &'a AtomicBool,
+    /// What is sorted by this or a greater key: enough that come before it were given already.
+    pub bound: Option<&'a [u8]>,
+}
+
 /// What was found in some lines.
 #[derive(Debug, Default)]
 pub struct Part {
+    /// What comes before it in the order of the data, in whatever unit.
+    pub order: u64,
     /// Records that match.
     pub matched: u64,
     /// Records that were looked at and are no JSON.
@@ -39,12 +51,12 @@ pub struct Part {
 }
 
 impl Part {
-    /// Looks at `data`, which is whole lines; only the last may be unterminated. `counting`: what matches is counted only.
-    pub fn look(&mut self, data: &[u8], looker: &mut Looker, plan: &Plan, counting: bool) {
+    /// Looks at `data`, which is whole lines; only the last may be unterminated.
+    pub fn look(&mut self, data: &[u8], looker: &mut Looker, plan: &Plan, limits: &Limits<'_>) {
         if plan.needles.is_empty() {
             let mut at = 0;
             while at < data.len() {
-                at = self.line(data, at, looker, plan, counting);
+                at = self.line(data, at, looker, plan, limits);
             }
             return;
         }
@@ -60,7 +72,7 @@ impl Part {
             if plan.numbered {
                 self.lines += lines::count_newlines(&data[counted..start]);
             }
-            at = self.line(data, start, looker, plan, counting);
+            at = self.line(data, start, looker, plan, limits);
             counted = at;
         }
         if plan.numbered {
@@ -70,7 +82,14 @@ impl Part {
     }
 
     /// Looks at the line that begins at `start`; returns where the next one does.
-    fn line(&mut self, data: &[u8], start: usize, looker: &mut Looker, plan: &Plan, counting: bool) -> usize {
+    fn line(
+        &mut self,
+        data: &[u8],
+        start: usize,
+        looker: &mut Looker,
+        plan: &Plan,
+        limits: &Limits<'_>,
+    ) -> usize {
         let rest = &data[start..];
         let (length, end) = match memchr::memchr(b'\n', rest) {
             Some(at) => (at, start + at + 1),
@@ -88,14 +107,21 @@ impl Part {
                 self.matched += 1;
                 match plan.wanted {
                     Wanted::Groups(field) => looker.count(line, field, plan),
-                    Wanted::Records | Wanted::Sorted { .. } if !counting => {
+                    Wanted::Shapes => looker.describe(line, self.order + start as u64),
+                    Wanted::Records | Wanted::Sorted { .. } if !limits.counting.load(Ordering::Relaxed) => {
+                        let key = looker.key(line, plan);
+                        if limits.bound.is_some_and(|bound| key >= bound) {
+                            self.lines += 1;
+                            return end;
+                        }
+                        let key = key.to_vec();
                         looker.give(line, plan, &mut self.text);
                         self.text.push(b'\n');
                         self.found.push(Found {
                             line: self.lines,
                             start: start as u64,
                             end: end as u64,
-                            key: looker.key(line, plan),
+                            key,
                             text_end: self.text.len(),
                         });
                     }

@@ -3,6 +3,7 @@
 use super::decimal::Decimal;
 use super::groups::Groups;
 use super::plan::{Kind, Plan, Wanted};
+use super::shapes::Shapes;
 use super::value::{Value, encode_text};
 use super::walk::{Walker, skip_blank};
 
@@ -25,6 +26,9 @@ pub struct Looker {
     walker: Walker,
     /// What it has counted by value.
     pub groups: Groups,
+    /// What it has described.
+    pub shapes: Shapes,
+    key: Vec<u8>,
 }
 
 /// Where sorting puts a value: numbers, then texts, null at the end.
@@ -89,18 +93,29 @@ impl Looker {
         out.push(b'}');
     }
 
+    /// Describes the record that was looked at last; `order` is larger for later ones.
+    pub fn describe(&mut self, line: &[u8], order: u64) {
+        self.shapes.add(line, order);
+    }
+
     /// The key by which the record that was looked at last is sorted.
-    #[must_use]
-    pub fn key(&self, line: &[u8], plan: &Plan) -> Vec<u8> {
-        let Wanted::Sorted { field, descending } = plan.wanted else { return Vec::new() };
+    pub fn key(&mut self, line: &[u8], plan: &Plan) -> &[u8] {
+        let mut key = std::mem::take(&mut self.key);
+        key.clear();
+        self.push_key(line, plan, &mut key);
+        self.key = key;
+        &self.key
+    }
+
+    fn push_key(&self, line: &[u8], plan: &Plan, key: &mut Vec<u8>) {
+        let Wanted::Sorted { field, descending } = plan.wanted else { return };
         let value = self.value(line, field, plan);
         if value == Value::Null {
-            return vec![NULL];
+            return key.push(NULL);
         }
-        let mut key = Vec::new();
         if let Value::Number(number) = value {
             key.push(NUMBER);
-            Decimal::new(number).push_key(&mut key);
+            Decimal::new(number).push_key(key);
         } else {
             key.push(TEXT);
             for byte in value.text() {
@@ -113,10 +128,9 @@ impl Looker {
             key.extend([0, 0]);
         }
         if descending {
-            for byte in &mut key {
+            for byte in key {
                 *byte = !*byte;
             }
         }
-        key
     }
 }

@@ -16,6 +16,7 @@ pub mod like;
 pub mod look;
 pub mod plan;
 pub mod scan;
+pub mod shapes;
 pub mod test;
 pub mod value;
 pub mod walk;

@@ -19,6 +19,8 @@ pub enum Kind {
 pub enum Wanted {
     /// They are counted.
     Count,
+    /// Their fields are described.
+    Shapes,
     /// They are given, in the order of the data.
     Records,
     /// They are counted by the value of this field.

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use super::blocks::{Found, Part};
+use super::blocks::{Found, Limits, Part};
 use super::groups::{Group, Groups};
 use super::look::Looker;
 use super::plan::{Plan, Wanted};
+use super::shapes::Shapes;
 use crate::codec::pack::workers;
 use crate::codec::{DAMAGED, Decoder};
 use crate::error::{Check, Result};
@@ -26,6 +27,9 @@ const AHEAD: usize = 2;
 
 /// How long a signal may wait.
 const PATIENCE: Duration = Duration::from_millis(50);
+
+/// Bits that tell the places in a part apart.
+const PART_BITS: u32 = 32;
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
@@ -72,13 +76,20 @@ pub struct Scan {
     pub resume: (u64, u64),
     /// Whether nothing more is wanted.
     pub full: bool,
+    /// The key of the last of the sorted records that can be wanted, once there are so many.
+    bound: Option<Vec<u8>>,
+    /// Parts that were looked at.
+    parts: u64,
 }
 
 /// A part of the data that one thread looks at.
-enum Job<'a> {
+enum Work<'a> {
     Bytes(&'a [u8]),
     Stored(Piece<'a>),
 }
+
+/// A part, and how many parts come before it.
+type Job<'a> = (u64, Work<'a>);
 
 /// What a thread found in its part, and the lines that its part begins and ends with, which go on in others.
 struct Done {
@@ -111,6 +122,8 @@ impl Scan {
             count: 0,
             resume: (0, 0),
             full: false,
+            bound: None,
+            parts: 0,
         }
     }
 
@@ -128,7 +141,7 @@ impl Scan {
     /// What `check` returns.
     pub fn feed(&mut self, data: &[u8], check: Check<'_>) -> Result<()> {
         let size = usize::try_from(BLOCK).unwrap_or(usize::MAX);
-        self.run(None, data.chunks(size).map(Job::Bytes).collect(), check)
+        self.run(None, data.chunks(size).map(Work::Bytes).collect(), check)
     }
 
     /// Looks at the data of `reader` from `start` to before `end`.
@@ -142,8 +155,17 @@ impl Scan {
         (start, end): (u64, u64),
         check: Check<'_>,
     ) -> Result<()> {
-        let jobs = reader.pieces(start, end, BLOCK).map(Job::Stored).collect();
+        let jobs = reader.pieces(start, end, BLOCK).map(Work::Stored).collect();
         self.run(Some((file, reader)), jobs, check)
+    }
+
+    /// Takes out what was described.
+    pub fn take_shapes(&mut self) -> Shapes {
+        let mut all = Shapes::default();
+        for looker in self.lookers.iter_mut().chain([&mut self.own]) {
+            all.merge(&std::mem::take(&mut looker.shapes));
+        }
+        all
     }
 
     /// Looks at what is left: a last line that nothing ends.
@@ -177,7 +199,13 @@ impl Scan {
         let mut rows: Vec<(usize, Given)> = starts.into_iter().zip(given).collect();
         // Stable: what is equal stays in the order of the data.
         rows.sort_by(|a, b| a.1.key.cmp(&b.1.key));
-        rows.truncate(usize::try_from(self.plan.skip.saturating_add(self.plan.most)).unwrap_or(usize::MAX));
+        let most = usize::try_from(self.plan.skip.saturating_add(self.plan.most)).unwrap_or(usize::MAX);
+        rows.truncate(most);
+        if let Some((_, last)) = rows.last().filter(|_| rows.len() == most)
+            && self.bound.as_ref().is_none_or(|bound| last.key < *bound)
+        {
+            self.bound = Some(last.key.clone());
+        }
         for (start, mut one) in rows {
             self.text.extend_from_slice(text.get(start..one.text_end).unwrap_or_default());
             one.text_end = self.text.len();
@@ -188,9 +216,11 @@ impl Scan {
     fn run(
         &mut self,
         stored: Option<(BorrowedFd<'_>, &Reader)>,
-        jobs: Vec<Job<'_>>,
+        parts: Vec<Work<'_>>,
         check: Check<'_>,
     ) -> Result<()> {
+        // A line that ends in a part comes before the others of it.
+        let jobs = (self.parts..).zip(parts).collect();
         let mut lookers = std::mem::take(&mut self.lookers);
         let result = self.run_with(&mut lookers, stored, jobs, check);
         self.lookers = lookers;
@@ -207,16 +237,17 @@ impl Scan {
         jobs: Vec<Job<'_>>,
         check: Check<'_>,
     ) -> Result<()> {
-        let counting = AtomicBool::new(self.is_counting());
+        let (flag, bound) = (AtomicBool::new(self.is_counting()), self.bound.clone());
+        let limits = Limits { counting: &flag, bound: bound.as_deref() };
         let threads = if jobs.len() > 1 { lookers.len() } else { 0 };
         // Borrowed for the threads; what is found is merged here.
         let plan = std::mem::replace(&mut self.plan, Plan::nothing());
         let result = std::thread::scope(|scope| {
-            let (plan, counting) = (&plan, &counting);
+            let (plan, limits) = (&plan, &limits);
             let start = |looker| {
                 let (jobs, todo) = channel();
                 let (give, done) = channel();
-                let work = move || work(looker, plan, counting, stored, &todo, &give);
+                let work = move || work(looker, plan, limits, stored, &todo, &give);
                 std::thread::Builder::new().spawn_scoped(scope, work).ok()?;
                 Some((jobs, done))
             };
@@ -228,13 +259,13 @@ impl Scan {
                     }
                     let mut own = std::mem::take(&mut self.own);
                     let mut decoder = decoder_of(stored);
-                    let done = look(job, &mut own, plan, counting, stored, decoder.as_mut(), &mut Vec::new());
+                    let done = look(job, &mut own, plan, limits, stored, decoder.as_mut(), &mut Vec::new());
                     self.own = own;
-                    self.merge(plan, done?, counting);
+                    self.merge(plan, done?, limits);
                     check()
                 });
             }
-            self.share(&lanes, plan, jobs, counting, check)
+            self.share(&lanes, plan, jobs, limits, check)
         });
         self.plan = plan;
         result
@@ -246,7 +277,7 @@ impl Scan {
         lanes: &[Lane<'a>],
         plan: &Plan,
         jobs: Vec<Job<'a>>,
-        counting: &AtomicBool,
+        limits: &Limits<'_>,
         check: Check<'_>,
     ) -> Result<()> {
         let count = jobs.len();
@@ -263,7 +294,7 @@ impl Scan {
                     Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => return Err(DAMAGED),
                 }
             };
-            self.merge(plan, done, counting);
+            self.merge(plan, done, limits);
             check()?;
             if self.full {
                 break;
@@ -279,7 +310,7 @@ impl Scan {
         matches!(self.plan.wanted, Wanted::Records) && self.count >= self.plan.most
     }
 
-    fn merge(&mut self, plan: &Plan, done: Done, counting: &AtomicBool) {
+    fn merge(&mut self, plan: &Plan, done: Done, limits: &Limits<'_>) {
         if !self.too_long {
             self.carry.extend_from_slice(&done.head);
         }
@@ -289,6 +320,7 @@ impl Scan {
             self.carry = Vec::new();
         }
         if !done.whole {
+            self.parts += 1;
             return;
         }
         let line = std::mem::take(&mut self.carry);
@@ -300,7 +332,10 @@ impl Scan {
         self.at += done.middle + done.tail.len() as u64;
         self.line_start = self.at - done.tail.len() as u64;
         self.carry = done.tail;
-        counting.store(matches!(plan.wanted, Wanted::Records) && self.count >= plan.most, Ordering::Relaxed);
+        self.parts += 1;
+        limits
+            .counting
+            .store(matches!(plan.wanted, Wanted::Records) && self.count >= plan.most, Ordering::Relaxed);
     }
 
     fn own_line(&mut self, line: &[u8]) {
@@ -319,7 +354,9 @@ impl Scan {
             (part.bad, part.first_bad) = (1, Some(0));
         } else {
             let text = if self.line_start == 0 { line.strip_prefix(BOM).unwrap_or(line) } else { line };
-            part.look(text, &mut self.own, plan, false);
+            part.order = self.parts << PART_BITS;
+            let limits = Limits { counting: &AtomicBool::new(false), bound: None };
+            part.look(text, &mut self.own, plan, &limits);
         }
         part.lines = 0;
         for found in &mut part.found {
@@ -380,7 +417,7 @@ fn decoder_of(stored: Option<(BorrowedFd<'_>, &Reader)>) -> Option<Decoder> {
 fn work(
     looker: &mut Looker,
     plan: &Plan,
-    counting: &AtomicBool,
+    limits: &Limits<'_>,
     stored: Option<(BorrowedFd<'_>, &Reader)>,
     todo: &Receiver<Job<'_>>,
     give: &Sender<Result<Done>>,
@@ -388,7 +425,7 @@ fn work(
     let mut decoder = decoder_of(stored);
     let mut buffer = Vec::new();
     while let Ok(job) = todo.recv() {
-        let done = look(job, looker, plan, counting, stored, decoder.as_mut(), &mut buffer);
+        let done = look(job, looker, plan, limits, stored, decoder.as_mut(), &mut buffer);
         let failed = done.is_err();
         if give.send(done).is_err() || failed {
             return;
@@ -400,16 +437,17 @@ fn look(
     job: Job<'_>,
     looker: &mut Looker,
     plan: &Plan,
-    counting: &AtomicBool,
+    limits: &Limits<'_>,
     stored: Option<(BorrowedFd<'_>, &Reader)>,
     decoder: Option<&mut Decoder>,
     buffer: &mut Vec<u8>,
 ) -> Result<Done> {
+    let (number, job) = job;
     let data = match (job, stored) {
-        (Job::Bytes(data), _) => data,
-        (Job::Stored(_), None) => &[],
+        (Work::Bytes(data), _) => data,
+        (Work::Stored(_), None) => &[],
         // Signals are the caller's to look at.
-        (Job::Stored(piece), Some((file, _))) => load(&piece, file, decoder, buffer)?,
+        (Work::Stored(piece), Some((file, _))) => load(&piece, file, decoder, buffer)?,
     };
     let Some(first) = memchr::memchr(b'\n', data) else {
         return Ok(Done {
@@ -423,8 +461,8 @@ fn look(
     let last = memchr::memrchr(b'\n', data).unwrap_or(first);
     let (head, rest) = data.split_at(first + 1);
     let (middle, tail) = rest.split_at(last - first);
-    let mut part = Part::default();
-    part.look(middle, looker, plan, counting.load(Ordering::Relaxed));
+    let mut part = Part { order: (number << PART_BITS) + head.len() as u64, ..Part::default() };
+    part.look(middle, looker, plan, limits);
     Ok(Done { head: head.to_vec(), part, middle: middle.len() as u64, tail: tail.to_vec(), whole: true })
 }
 

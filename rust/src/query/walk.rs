@@ -181,7 +181,7 @@ pub fn skip_blank(data: &[u8], mut at: usize) -> usize {
 }
 
 /// Returns where the value at `at` ends; `None` where there is none. `open` is what it needs for the nesting.
-fn skip_value(data: &[u8], mut at: usize, open: &mut Vec<u8>) -> Option<usize> {
+pub(super) fn skip_value(data: &[u8], mut at: usize, open: &mut Vec<u8>) -> Option<usize> {
     open.clear();
     loop {
         match data.get(at)? {
@@ -259,7 +259,7 @@ const fn zeros(word: u64) -> u64 {
 
 /// Returns the offset past the closing quote of a string, which begins before `at`, and whether it has escapes.
 #[inline]
-fn string_end(data: &[u8], mut at: usize) -> Option<(usize, bool)> {
+pub(super) fn string_end(data: &[u8], mut at: usize) -> Option<(usize, bool)> {
     let mut escaped = false;
     loop {
         // Eight bytes at a time, as long as none of them is a quote, a backslash or a control character.

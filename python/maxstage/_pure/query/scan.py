@@ -3,6 +3,7 @@
 import json
 import re
 
+from maxstage._pure.query.shapes import Shapes
 from maxstage._pure.query.values import NULL, decimal_key, sort_key, test_of
 from maxstage._pure.query.walk import NotJson, decode_text, tree_of, walk
 
@@ -61,6 +62,7 @@ class Scan:
         self._given: list[tuple[int, int, bytes, bytes]] = []
         self.resume = (0, 0)
         self.full = False
+        self._shapes = Shapes()
         self._groups: dict[tuple[str, bytes], tuple[bytes, int]] = {}
         self.group_bytes = 0
         self._line = b""
@@ -119,6 +121,11 @@ class Scan:
         self.group_bytes = 0
         return [(kind, text, count) for (kind, _), (text, count) in groups.items()]
 
+    def take_shapes(self) -> "tuple[bool, list[tuple[Any, ...]]]":
+        """Take what was described since."""
+        shapes, self._shapes = self._shapes, Shapes()
+        return shapes.more, list(shapes.described())
+
     def _sort(self) -> None:
         if self._sorted:
             self._given.sort(key=lambda one: one[2])
@@ -153,7 +160,13 @@ class Scan:
             self._note_bad()
         else:
             text = line.removeprefix(_BOM) if self._line_start == 0 else line
-            self._look(text, self._line_start, self._at)
+            plan = self._plan
+            if (
+                not plan.needles
+                or any(needle in text for needle in plan.needles)
+                or (plan.escapes and b"\\u" in text)
+            ):
+                self._look(text, self._line_start, self._at)
         self._line_start = self._at
 
     def _note_bad(self) -> None:
@@ -210,6 +223,8 @@ class Scan:
         self.matched += 1
         if plan.wanted == "groups":
             self._count()
+        elif plan.wanted == "shapes":
+            self._shapes.add(line)
         elif plan.wanted != "count":
             self._give(start, end)
 

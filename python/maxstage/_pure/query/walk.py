@@ -90,13 +90,14 @@ def walk(data: bytes, root: Node) -> Spans:
         NotJson: It is none.
     """
     found: Spans = [None] * len(root.within)
-    end = _skip_blank(data, _value(data, _skip_blank(data, 0), root, found))
+    end = skip_blank(data, _value(data, skip_blank(data, 0), root, found))
     if end != len(data):
         raise NotJson
     return found
 
 
-def _skip_blank(data: bytes, at: int) -> int:
+def skip_blank(data: bytes, at: int) -> int:
+    """Return where the next byte that is no white space lies."""
     match = _BLANK.match(data, at)
     return match.end() if match else at
 
@@ -108,65 +109,82 @@ def _value(data: bytes, at: int, node: Node, found: Spans) -> int:
     elif first == b"[" and node.items:
         end = _array(data, at + 1, node, found)
     else:
-        end = _skip_value(data, at)
+        end = skip_value(data, at)
     if node.field is not None:
         found[node.field] = (at, end)
     return end
 
 
 def _object(data: bytes, at: int, node: Node, found: Spans) -> int:
-    at = _skip_blank(data, at)
+    at = skip_blank(data, at)
     if data[at : at + 1] == b"}":
         return at + 1
     while True:
         key = _STRING.match(data, at)
         if key is None:
             raise NotJson
-        at = _skip_blank(data, key.end())
+        at = skip_blank(data, key.end())
         if data[at : at + 1] != b":":
             raise NotJson
-        at = _skip_blank(data, at + 1)
+        at = skip_blank(data, at + 1)
         child = node.keys.get(decode_text(key[0][1:-1]))
         if child is None:
-            at = _skip_value(data, at)
+            at = skip_value(data, at)
         else:
             # A key that comes again: the last one wins, with all that is in it.
             for field in child.within:
                 found[field] = None
             at = _value(data, at, child, found)
-        at = _skip_blank(data, at)
+        at = skip_blank(data, at)
         sign = data[at : at + 1]
         if sign == b"}":
             return at + 1
         if sign != b",":
             raise NotJson
-        at = _skip_blank(data, at + 1)
+        at = skip_blank(data, at + 1)
 
 
 def _array(data: bytes, at: int, node: Node, found: Spans) -> int:
-    at = _skip_blank(data, at)
+    at = skip_blank(data, at)
     if data[at : at + 1] == b"]":
         return at + 1
     number = 0
     while True:
         child = node.items.get(number)
-        at = _skip_value(data, at) if child is None else _value(data, at, child, found)
+        at = skip_value(data, at) if child is None else _value(data, at, child, found)
         number += 1
-        at = _skip_blank(data, at)
+        at = skip_blank(data, at)
         sign = data[at : at + 1]
         if sign == b"]":
             return at + 1
         if sign != b",":
             raise NotJson
-        at = _skip_blank(data, at + 1)
+        at = skip_blank(data, at + 1)
 
 
-def _skip_value(data: bytes, at: int) -> int:
+def string_end(data: bytes, at: int) -> int:
+    """Return where the string at `at` ends, its quotes included.
+
+    Raises:
+        NotJson: There is none.
+    """
+    match = _STRING.match(data, at)
+    if match is None:
+        raise NotJson
+    return match.end()
+
+
+def skip_value(data: bytes, at: int) -> int:
+    """Return where the value at `at` ends.
+
+    Raises:
+        NotJson: There is none.
+    """
     opened: list[bytes] = []
     while True:
         close = _CLOSING.get(data[at : at + 1])
         if close is not None:
-            at = _skip_blank(data, at + 1)
+            at = skip_blank(data, at + 1)
             if data[at : at + 1] != close:
                 opened.append(close)
                 at = _skip_key(data, at) if close == b"}" else at
@@ -185,10 +203,10 @@ def _skip_value(data: bytes, at: int) -> int:
 def _skip_closed(data: bytes, at: int, opened: list[bytes]) -> int:
     """Close what ends after a value; return where the next value begins, or where all of it ends."""
     while opened:
-        at = _skip_blank(data, at)
+        at = skip_blank(data, at)
         sign = data[at : at + 1]
         if sign == b",":
-            at = _skip_blank(data, at + 1)
+            at = skip_blank(data, at + 1)
             return _skip_key(data, at) if opened[-1] == b"}" else at
         if sign != opened.pop():
             raise NotJson
@@ -200,7 +218,7 @@ def _skip_key(data: bytes, at: int) -> int:
     key = _STRING.match(data, at)
     if key is None:
         raise NotJson
-    at = _skip_blank(data, key.end())
+    at = skip_blank(data, key.end())
     if data[at : at + 1] != b":":
         raise NotJson
-    return _skip_blank(data, at + 1)
+    return skip_blank(data, at + 1)

@@ -1,0 +1,117 @@
+"""Describing records, once the options are known; without the command-line library, as in `fast_path.py`."""
+
+from maxstage.cli.printing import print_json, warn, write_out
+from maxstage.cli.searching import Inputs, Stores
+from maxstage.errors import InvalidQuery
+from maxstage.query.search import Looked, Query
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from maxstage.query.schema import Field, Schema
+
+
+def schema(
+    names: "Sequence[str]",
+    folder: str | None = None,
+    *,
+    output: str = "text",
+    sample: int | None = None,
+    csv: bool = False,
+    filters: "Sequence[str]" = (),
+    type: str | None = None,  # noqa: A002 - it is the option's name
+    regex: str | None = None,
+    strict: bool = False,
+) -> None:
+    """Print what fields the records have; the options are those of ``max schema``.
+
+    Raises:
+        InvalidQuery: An option can't be understood.
+        Error, OSError: Something can't be read.
+    """
+    from maxstage.query.schema import describe
+
+    if not names:
+        raise InvalidQuery("nothing to describe; for example: max schema max:a1b2c3d4")
+    stores, looked = Stores(folder), Looked()
+    inputs = Inputs(names, stores.find, "csv" if csv else None)
+    with inputs as opened:
+        query = Query(
+            pattern=inputs.left[0] if inputs.left else None,
+            filters=filters,
+            type=type,
+            regex=regex,
+            strict=strict,
+        )
+        found = describe(opened, query, looked, sample=sample)
+    if output == "json":
+        fields = [_json_field(field) for field in found.fields]
+        print_json({"records": found.records, "fields": fields, "more": found.more})
+    else:
+        write_out(_text_schema(found))
+    note = looked.note()
+    if note is not None:
+        warn(note)
+
+
+def _json_field(field: "Field") -> "dict[str, Any]":
+    return {
+        "name": field.name,
+        "types": field.types,
+        "present": field.present,
+        "share": field.share,
+        "distinct": field.distinct,
+        "distinctIsExact": field.is_exact,
+        "min": _value_of(field.least, is_json=field.is_number),
+        "max": _value_of(field.greatest, is_json=field.is_number),
+        "examples": [_value_of(one, is_json=True) for one in field.examples],
+    }
+
+
+def _value_of(text: str | None, *, is_json: bool) -> "Any":
+    """Return JSON as the value that it is; as text where it was cut, or where Python has no such number."""
+    if text is None or not is_json:
+        return text
+    import json
+
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return text if isinstance(value, float) and value - value != 0 else value
+
+
+def _text_schema(found: "Schema") -> str:
+    from maxstage.humanize import counted, printable
+
+    head = ("field", "type", "present", "distinct", "least", "greatest", "examples")
+    rows = [
+        (
+            printable(field.name, _NAME) or "(record)",
+            "|".join(name for name in field.types if name != "null" or len(field.types) == 1)
+            + ("?" if "null" in field.types and len(field.types) > 1 else ""),
+            f"{field.share:.0%}" if field.share in {0, 1} else f"{field.share:.1%}",
+            f"{'' if field.is_exact else '~'}{field.distinct:,}" if field.distinct else "",
+            printable(field.least or "", _VALUE),
+            printable(field.greatest or "", _VALUE),
+            ", ".join(printable(one, _VALUE) for one in field.examples),
+        )
+        for field in found.fields
+    ]
+    widths = [max(len(row[at]) for row in (head, *rows)) for at in range(len(head))]
+    lines = [
+        "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in (head, *rows)
+    ]
+    more = ["... and more fields; the counts of some of these may be too low"] if found.more else []
+    return "\n".join([counted(found.records, "record"), "", *lines, *more])
+
+
+def _line(cells: "Sequence[str]", widths: "Sequence[int]") -> str:
+    return "  ".join(f"{cell:{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip()
+
+
+_NAME, _VALUE = 40, 24
+"""Characters that are shown of a name, and of a value."""
