@@ -1,8 +1,8 @@
-"""The compiled module. Its pure twin is `maxstage._pure`; use either through `maxstage._backend`.
+"""The compiled module. Its pure-Python twin is `maxstage._pure`; use both through `maxstage._backend`.
 
 File descriptors are borrowed: the caller keeps them open for the length of the call and closes them.
-Names of files are what an `OSError` is to call them. All sizes and offsets are bytes. Long work releases
-the GIL and lets signal handlers run.
+File names are only used in the `OSError` raised for them. All sizes and offsets are in bytes. Long operations release
+the GIL and let signal handlers run.
 """
 
 from collections.abc import Sequence
@@ -39,21 +39,21 @@ _Row: TypeAlias = tuple[str, list[str], list[str], bool, str, str, int, str, boo
 _ContentType: TypeAlias = Literal["ndjson", "json", "text"]
 
 def crc32(data: bytes, crc: int = 0, /) -> int:
-    """Return the CRC-32 (as `zlib.crc32`) of what `crc` is of, followed by `data`."""
+    """Return `crc`, the CRC-32 of earlier data, updated with `data`, as `zlib.crc32` does."""
 
 def claim(claim: str, part: str, holders: Sequence[str], /) -> tuple[int, int] | None:
-    """Make a claim exclusively, lock it (flock), and make the part beside it, both private.
+    """Create a claim exclusively, lock it (flock), and create the part, both private to the user.
 
     Args:
-        claim: The file that shows that an id is being taken.
-        part: The file of the data.
-        holders: The files of which any shows that the id is taken already.
+        claim: The file that reserves the id.
+        part: The file for the data.
+        holders: Files whose existence shows that the id is in use.
 
     Returns:
-        The descriptors of the claim and of the part, for reading and writing; None where the id is taken.
+        The descriptors of the claim and of the part, for reading and writing; None if the id is taken.
 
     Raises:
-        OSError: One of them could not be made; none is left.
+        OSError: One of them could not be created; neither is left.
     """
 
 def rename(pairs: Sequence[tuple[str, str]], /) -> None:
@@ -64,10 +64,10 @@ def rename(pairs: Sequence[tuple[str, str]], /) -> None:
     """
 
 def sync_file_system(fd: int, /) -> bool:
-    """Wait until all that was written to the file system of a descriptor is on the disk.
+    """Wait until everything written to the file system of a descriptor is on disk.
 
     Returns:
-        False where the system, or this backend, can't: then nothing was waited for.
+        False if the system, or this backend, can't do that; then it doesn't wait.
 
     Raises:
         OSError: Something could not be written since the descriptor was opened.
@@ -77,24 +77,24 @@ def count_newlines(data: bytes, /) -> int:
     """Count the ``\\n`` bytes in `data`."""
 
 def content_type(prefix: bytes, /, *, whole: bool, lines: int, last_nonblank: int | None) -> _ContentType:
-    """Tell ``ndjson``, ``json`` or ``text`` from the first bytes of the data.
+    """Detect ``ndjson``, ``json`` or ``text`` from the first bytes of the data.
 
     Args:
         prefix: The first bytes.
         whole: Whether `prefix` is all of the data.
         lines: How many lines all of the data has.
-        last_nonblank: The last byte of all of the data that is no white space.
+        last_nonblank: The last byte of all of the data that is not white space.
     """
 
 @final
 class Writer:
-    """Writes one item to a file descriptor: counted, checksummed and sampled on the way, in constant memory.
+    """Writes one item to a file descriptor in constant memory, and counts, checksums and samples it on the way.
 
     Args:
         fd: Where to write.
         name: What to call it in an error.
         codec: How to compress: ``none``, ``gzip`` or ``zstd``.
-        sync: Whether the caller will wait for the disk: then it is told to begin early.
+        sync: Whether the caller will wait for the disk; then writing to disk starts early.
     """
 
     def __new__(cls, fd: int, name: str, /, *, codec: _Codec = "none", sync: bool = False) -> Writer: ...
@@ -102,52 +102,52 @@ class Writer:
         """Write `data`."""
 
     def copy_from(self, source: int, limit: int, name: str, /) -> bool:
-        """Copy from a descriptor until its end or `limit` bytes; return whether the end was seen."""
+        """Copy from a descriptor up to its end, or `limit` bytes; return whether the end was reached."""
 
     def finish(self) -> None:
-        """Write what is pending; nothing may be written after it."""
+        """Write what is pending; nothing may be written afterwards."""
 
     @property
     def byte_size(self) -> int:
-        """Bytes taken in."""
+        """The number of bytes taken in."""
 
     @property
     def stored_size(self) -> int:
-        """Bytes written out; less where the item is compressed."""
+        """The number of bytes written out: the compressed size if the item is compressed."""
 
     @property
     def line_count(self) -> int:
-        """Lines taken in; an unterminated last one counts."""
+        """The number of lines, including an unterminated last one."""
 
     @property
     def crc32(self) -> int:
-        """CRC-32 (that of gzip) of the bytes taken in."""
+        """The CRC-32 (as in gzip) of the bytes taken in."""
 
     @property
     def prefix(self) -> bytes:
-        """The first bytes taken in, 64 KiB at most."""
+        """The first bytes, at most 64 KiB."""
 
     @property
     def line_index(self) -> tuple[int, list[int]]:
-        """Bytes in a block, and the newlines of each block; 1,024 blocks at most."""
+        """Bytes in a block, and the newlines of each block; at most 1,024 blocks."""
 
     @property
     def content_type(self) -> _ContentType:
-        """What the bytes look like."""
+        """The detected content type."""
 
 @final
 class Reader:
-    """Reads one item from a file descriptor. Offsets are those of the data as it was staged.
+    """Reads one item from a file descriptor. Offsets refer to the data as it was staged.
 
     Args:
         fd: What to read; it must allow reading at an offset.
         name: What to call it in an error.
-        file_size: How long the file is.
+        file_size: The size of the file.
         codec: How `Writer` compressed it.
-        line_index: The writer's `line_index`; not needed for gzip, where the file has it.
+        line_index: The writer's `line_index`; not needed for gzip files, which contain it.
 
     Raises:
-        Corrupt: The file is not what these say; the methods may raise it too.
+        Corrupt: The file doesn't match the arguments; the methods may raise this, too.
     """
 
     def __new__(
@@ -162,22 +162,22 @@ class Reader:
     ) -> Reader: ...
     @property
     def size(self) -> int:
-        """Bytes of data."""
+        """The size of the data."""
 
     def line_offset(self, number: int, /) -> int:
-        """Where line `number` begins (1 is the first); the end of the data where there are fewer lines."""
+        """Return where line `number` begins (1 is the first); the end of the data if there are fewer lines."""
 
     def tail_offset(self, count: int, /) -> int:
-        """Where the last `count` lines begin."""
+        """Return where the last `count` lines begin."""
 
     def read(self, start: int, end: int, /) -> bytes:
-        """Return the bytes from `start` to before `end`, or to the end of the data."""
+        """Return the bytes from `start` up to `end`, or to the end of the data."""
 
     def copy_to(self, target: int, start: int, end: int, name: str, /, *, crc: int = 0) -> int:
-        """Write the bytes from `start` to before `end` to `target`; return `crc` carried on over them."""
+        """Write the bytes from `start` up to `end` to `target`; return `crc` updated with them."""
 
     def measure(self, start: int, end: int, block: int, /, *, crc: int = 0) -> tuple[int, list[int]]:
-        """Carry `crc` on over the bytes from `start` to before `end`, and count the newlines in each `block` bytes."""
+        """Return `crc` updated with the bytes from `start` up to `end`, and the newlines in each `block` bytes."""
 
 class _Plan(Protocol):
     """What `maxstage.query.plan.Plan` has: its attributes say what each is."""
@@ -355,7 +355,7 @@ class Redactor:
 
 @final
 class Truncated:
-    """A text that was cut, or was short enough."""
+    """A text after truncation, whether it was cut or short enough."""
 
     @property
     def content(self) -> bytes:
@@ -363,7 +363,7 @@ class Truncated:
 
     @property
     def original_size(self) -> int:
-        """Bytes before."""
+        """The size before truncation."""
 
     @property
     def truncated(self) -> bool:
@@ -371,20 +371,20 @@ class Truncated:
 
     @property
     def dropped_bytes(self) -> int:
-        """Bytes dropped."""
+        """The number of bytes dropped."""
 
     @property
     def dropped_lines(self) -> int:
-        """Lines dropped: those whose end was dropped."""
+        """The number of lines whose end was dropped."""
 
 @final
 class Truncator:
-    """Cuts a text that streams by, holding no more than about three times the limit, and some MiB.
+    """Truncates a streamed text, holding no more than about three times the limit, and some MiB.
 
     Args:
-        strategy: What is kept, by its name in `maxstage.output.strategies.STRATEGIES`.
-        max_bytes: Bytes at most, marker included.
-        max_lines: Lines at most, for the two line strategies.
+        strategy: A name in `maxstage.output.strategies.STRATEGIES`.
+        max_bytes: The most bytes to keep, marker included.
+        max_lines: The most lines to keep, for the two line strategies.
     """
 
     def __new__(cls, strategy: str, max_bytes: int, max_lines: int, /) -> Truncator: ...
@@ -410,7 +410,7 @@ class Truncator:
 def truncate(
     data: bytes, strategy: str, max_bytes: int, max_lines: int, hint: str | None = None, /
 ) -> Truncated:
-    """Cut a text that is in memory. Arguments as for `Truncator`."""
+    """Truncate a text that is in memory. The arguments are as for `Truncator`."""
 
 def truncate_ends(
     head: bytes,
@@ -423,32 +423,32 @@ def truncate_ends(
     hint: str | None = None,
     /,
 ) -> Truncated:
-    """Cut a text of which the ends are known; not for ``summary``.
+    """Truncate a text whose two ends are known; not for ``summary``.
 
     Args:
         head: The first bytes: `max_bytes` and 4 more, or all there are.
-        tail: The last bytes, likewise.
-        size: Bytes of all of it.
-        lines: Lines of all of it.
-        strategy: What is kept, as for `Truncator`.
-        max_bytes: Bytes at most, marker included.
-        max_lines: Lines at most, for the strategies that count lines.
-        hint: How to get the whole, for the marker.
+        tail: The last bytes: `max_bytes` and 4 more, or all there are.
+        size: The size of the whole text.
+        lines: The number of lines of the whole text.
+        strategy: As for `Truncator`.
+        max_bytes: The most bytes to keep, marker included.
+        max_lines: The most lines to keep, for the strategies that count lines.
+        hint: How to get the full text, for the marker.
     """
 
 @final
 class Plain:
-    """Makes a text plain while it streams by: without ANSI escape sequences, `\\r` and `\\b` resolved.
+    """Makes a streamed text plain: removes ANSI escape sequences, and applies `\\r` and `\\b`.
 
-    At most 64 KiB of a line are held back, since they may be written over.
+    At most 64 KiB of a line are held back, since they may be overwritten.
     """
 
     def __new__(cls) -> Plain: ...
     def feed(self, data: bytes, /) -> bytes:
-        """Take in the next part of the text; return what is certain."""
+        """Take the next part of the text; return what is final."""
 
     def finish(self) -> bytes:
-        """Return what is held back of the last line; more text goes on with that line."""
+        """Return what was held back of the last line; more text continues that line."""
 
 @final
 class StreamLimits:

@@ -1,4 +1,4 @@
-"""The pure-Python twin of the compiled module `_core`: same names, signatures, results and errors.
+"""The pure-Python twin of the compiled module `_core`, with the same names, signatures, results and errors.
 
 One file for each Rust module; `maxstage._backend` chooses between the two.
 """
@@ -42,8 +42,8 @@ _HOMES = {
     "truncate": "truncation",
     "truncate_ends": "truncation",
 }
-"""Where each name lives. It is imported when first asked for: staging needs a fifth of this. (No file has the name of
-a function: importing it would put the module in its place.)"""
+"""The module of each name, imported on first use, since staging needs only a fifth of them. (No module is named like a
+function, which importing it would replace.)"""
 
 __all__ = [
     "Capture",
@@ -74,7 +74,7 @@ def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'maxstage._pure' has no attribute {name!r}")
     home = f"maxstage._pure.{_HOMES[name]}"
-    # `__import__` and not `importlib`, which most commands don't need.
+    # `__import__`, since most commands don't need `importlib`.
     value: object = getattr(__import__(home, fromlist=[name]), name)
     globals()[name] = value
     return value

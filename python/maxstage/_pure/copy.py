@@ -1,4 +1,4 @@
-"""Writing an item: bytes in, file out; counted, checksummed and sampled on the way, in constant memory."""
+"""Writes an item to a file in constant memory, and counts, checksums and samples its bytes on the way."""
 
 import zlib
 
@@ -13,28 +13,28 @@ if TYPE_CHECKING:
     from maxstage._pure.detect import ContentType
 
 PREFIX = 64 * 1024
-"""Bytes kept of the beginning, to tell the content type and the source from."""
+"""The bytes kept from the beginning, to detect the content type and the source."""
 
 _SMALLEST_BLOCK = 1024 * 1024
-"""Bytes in a block of the line index, at first: reading it takes less time than starting a process."""
+"""The initial block size of the line index: reading a block takes less time than starting a process."""
 _MOST_BLOCKS = 1024
-"""Blocks at most (6 KB of JSON); when full, neighbours are merged and blocks are twice as long."""
+"""The most blocks (6 KB of JSON); when they are full, neighbours are merged, which doubles the block size."""
 
 _WRITEBACK_EVERY = 8 * 1024 * 1024
-"""Bytes written between two hints to the disk to begin: long writes, and it is never idle for long."""
+"""The least bytes between two hints to start writing to disk: enough for long writes, without long idle times."""
 
 
 class Writer:
-    """Writes one item to a file descriptor. See the stub of the compiled module."""
+    """Writes one item to a file descriptor. The stub of the compiled module describes the arguments."""
 
     def __init__(self, fd: int, name: str, /, *, codec: str = "none", sync: bool = False) -> None:
         self._fd = fd
         self._name = name
-        # Where the disk was last told to begin; None where nobody will wait for it.
+        # The end of the last hint to start writing to disk; None if nobody will wait for the disk.
         self._synced_upto = 0 if sync else None
         self._codec = codec_of(codec)
         self._pending = bytearray()
-        # Where the file ends with a table of its frames: 8 bytes for each MiB of data there, some more here.
+        # The sizes of all frames, if the file ends with a table of them: small, as there is one for each MiB of data.
         self._sizes: list[FrameSizes] = []
         self._prefix = bytearray()
         self._last = b""
@@ -52,7 +52,7 @@ class Writer:
             self._take(data[at : at + descriptor.CHUNK])
 
     def copy_from(self, source: int, limit: int, name: str, /) -> bool:
-        """Copy from a descriptor until its end or `limit` bytes; true at the end."""
+        """Copy from a descriptor up to its end, or `limit` bytes; return whether the end was reached."""
         descriptor.widen_pipe(source)
         while limit > 0:
             chunk = descriptor.read(source, min(descriptor.CHUNK, limit), name)
@@ -63,11 +63,11 @@ class Writer:
         return False
 
     def finish(self) -> None:
-        """Write what is pending; nothing may be written after it."""
+        """Write what is pending; nothing may be written afterwards."""
         codec = self._codec
         if codec is None:
             return
-        # An empty item is one empty frame: no bytes at all are not a compressed file.
+        # An empty item is one empty frame, since an empty file is not a compressed file.
         if self._pending or not self.stored_size:
             self._store_frame(codec, bytes(self._pending))
             self._pending.clear()
@@ -124,12 +124,12 @@ class Writer:
 
     @property
     def line_count(self) -> int:
-        """Lines taken in; an unterminated last one counts."""
+        """The number of lines, including an unterminated last one."""
         return sum(self._counts) + (self._last not in (b"", b"\n"))
 
     @property
     def prefix(self) -> bytes:
-        """The first bytes taken in, 64 KiB at most."""
+        """The first bytes, at most 64 KiB."""
         return bytes(self._prefix)
 
     @property
@@ -139,8 +139,8 @@ class Writer:
 
     @property
     def content_type(self) -> "ContentType":
-        """What the bytes look like."""
-        # Its regular expressions take longer to import than most text takes to stage.
+        """The detected content type."""
+        # Compiling the regular expressions in `detect` takes longer than staging most text.
         first = bytes(self._prefix.lstrip(BLANK)[:1])
         if first not in (b"", b"{", b"["):
             return "text"

@@ -1,4 +1,4 @@
-"""Reading and writing file descriptors that other people set up: non-blocking, short."""
+"""Reads and writes file descriptors set up by others: calls may be non-blocking or partial."""
 
 import errno
 import os
@@ -8,14 +8,14 @@ import stat
 from maxstage.errors import Corrupt
 
 CHUNK = 256 * 1024
-"""Bytes in one read: few system calls, and small enough to stay in a core's L2 cache."""
+"""The size of one read: large enough for few system calls, small enough to stay in a core's L2 cache."""
 
 _PIPE_SIZE = 1024 * 1024
-"""What a pipe is widened to: the most that Linux lets an unprivileged process ask for by default."""
+"""The size that pipes are widened to: the most that an unprivileged process may request by default."""
 
 
 def read(fd: int, size: int, name: str) -> bytes:
-    """Read once, waiting where there is nothing yet; ``b""`` is the end."""
+    """Read once, waiting for data; ``b""`` is the end."""
     while True:
         try:
             return os.read(fd, size)
@@ -42,7 +42,7 @@ def read_exact_at(fd: int, size: int, offset: int, name: str) -> bytes:
 
 
 def is_pipe(fd: int) -> bool:
-    """Whether a descriptor is a pipe."""
+    """Return whether a descriptor is a pipe."""
     try:
         return stat.S_ISFIFO(os.fstat(fd).st_mode)
     except OSError:
@@ -50,7 +50,7 @@ def is_pipe(fd: int) -> bool:
 
 
 def splice(file: int, offset: int, size: int, pipe: int, name: str) -> int:
-    """Move bytes of a file into a pipe without copying them; return how many: fewer where the system can't."""
+    """Move bytes of a file into a pipe without copying them; return how many: fewer if the system can't."""
     if not hasattr(os, "splice"):
         return 0
     done = 0
@@ -71,14 +71,14 @@ def splice(file: int, offset: int, size: int, pipe: int, name: str) -> int:
 
 
 def sync_file_system(fd: int, /) -> bool:  # noqa: ARG001
-    """Wait for a file system: Python has no such call; `os.sync` is for all of them, and tells no errors."""
+    """Return false: Python has no `syncfs`, and `os.sync` syncs all file systems and reports no errors."""
     return False
 
 
 def start_writeback(fd: int, offset: int, size: int) -> None:
-    """Let the disk begin to write a part of a file, so that a sync at the end has less to wait for."""
+    """Start writing a part of a file to disk, so that a sync at the end has less to wait for."""
     if hasattr(os, "posix_fadvise"):
-        # Advice that may be refused. On Linux it begins to write what is dirty, which stays cached meanwhile.
+        # This is only advice. On Linux it starts writing dirty pages, which stay cached in the meantime.
         try:
             os.posix_fadvise(fd, offset, size, os.POSIX_FADV_DONTNEED)
         except OSError:
@@ -86,7 +86,7 @@ def start_writeback(fd: int, offset: int, size: int) -> None:
 
 
 def widen_pipe(fd: int) -> None:
-    """Widen a pipe; a refusal (no pipe, or the user's pipe memory is spent) leaves a slower one, nothing worse."""
+    """Widen a pipe; if that fails (not a pipe, or out of pipe memory), it is slower, nothing worse."""
     import fcntl
 
     if hasattr(fcntl, "F_SETPIPE_SZ"):
@@ -97,7 +97,7 @@ def widen_pipe(fd: int) -> None:
 
 
 def _wait(fd: int, events: int) -> None:
-    """Wait for a descriptor that a parent left non-blocking (Node.js does)."""
+    """Wait for a descriptor that the parent left non-blocking, as Node.js does."""
     poll = select.poll()
     poll.register(fd, events)
     poll.poll()

@@ -1,4 +1,4 @@
-"""Telling the content type from the beginning of the data; the rules are those of ``rust/src/detect.rs``."""
+"""Detects the content type from the beginning of the data, by the rules of ``rust/src/detect.rs``."""
 
 import re
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     ContentType = Literal["ndjson", "json", "text"]
 
 INCOMPLETE = -1
-"""What `scan` returns where the text is right so far but ends too early."""
+"""Returned by `scan` for a text that is valid so far but ends too early."""
 INVALID = -2
-"""What `scan` returns where the text is no JSON object or array."""
+"""Returned by `scan` for a text that is not a JSON object or array."""
 
 _SPACE = re.compile(rb"[ \t\n\r]*")
 _STRING = re.compile(rb'"(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*')
@@ -25,13 +25,13 @@ _LITERALS = (b"true", b"false", b"null")
 
 
 def content_type(prefix: bytes, /, *, whole: bool, lines: int, last_nonblank: int | None) -> "ContentType":
-    """Tell ``ndjson``, ``json`` or ``text`` from the first bytes of the data.
+    """Detect ``ndjson``, ``json`` or ``text`` from the first bytes of the data.
 
     Args:
         prefix: The first bytes.
         whole: Whether `prefix` is all of the data.
         lines: How many lines all of the data has.
-        last_nonblank: The last byte of all of the data that is no white space.
+        last_nonblank: The last byte of all of the data that is not white space.
     """
     if lines >= 2 and _is_ndjson(prefix, whole=whole):  # noqa: PLR2004
         return "ndjson"
@@ -63,11 +63,11 @@ def _is_json(prefix: bytes, whole: bool, last_nonblank: int | None) -> bool:
 
 
 def scan(data: bytes) -> int:  # noqa: C901 - a state machine reads best in one piece
-    """Look at the JSON object or array that `data` begins with, after white space.
+    """Scan the JSON object or array at the beginning of `data`, after white space.
 
     Returns:
-        The offset past its end, or `INCOMPLETE`, or `INVALID`. Bytes above 0x7F are taken as they come
-        inside strings.
+        The offset past its end, or `INCOMPLETE`, or `INVALID`. Bytes above 0x7F are accepted inside strings
+        without checking that they are UTF-8.
 
     >>> scan(b'{"a": [1]} x'), scan(b'{"a": [1'), scan(b"[01]")
     (10, -1, -2)
@@ -123,7 +123,7 @@ def _scan_string(data: bytes, at: int) -> int:
 
 
 def _scan_word(data: bytes, at: int) -> int:
-    """Scan a number or a literal; one that the end of the data cuts can't be judged unless it begins wrongly."""
+    """Scan a number or a literal; one cut off by the end of the data is only invalid if its beginning is."""
     end = _WORD.match(data, at).end()  # type: ignore[union-attr]
     word = data[at:end]
     cut = end == len(data)
@@ -137,9 +137,9 @@ def _scan_word(data: bytes, at: int) -> int:
 
 
 def field_names(data: bytes) -> list[bytes]:
-    """Return the names of the fields of the objects on the first lines, as they are written, in order of appearance.
+    """Return the field names of the objects on the first lines, as they are written, in order of appearance.
 
-    A last line that is cut is left out.
+    A last line that is cut off is ignored.
 
     >>> field_names(b'{"a": 1, "b": 2}\\n{"c": [3]}\\n{"cut')
     [b'a', b'b', b'c']
@@ -151,7 +151,7 @@ def field_names(data: bytes) -> list[bytes]:
 
 
 def _keys(line: bytes) -> "Iterator[bytes]":
-    """Give the keys of the object in `line`, or as many as can be read."""
+    """Yield the keys of the object in `line`, or as many as can be read."""
     at = _skip_blank(line, 0)
     if line[at : at + 1] != b"{":
         return

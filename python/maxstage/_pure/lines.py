@@ -1,4 +1,4 @@
-"""Looking at bytes: line ends, white space, characters, the checksum."""
+"""Functions of bytes: line ends, white space, characters, checksums."""
 
 import zlib
 
@@ -6,7 +6,7 @@ BLANK = b" \t\n\r"
 """JSON's white space (RFC 8259, section 2)."""
 
 CHARACTER = 4
-"""Bytes kept beyond the limit at either end: a character that the limit cuts is looked at whole."""
+"""Bytes kept beyond the limit at either end, to see all of a character that the limit would cut."""
 
 
 def count_newlines(data: bytes, /) -> int:
@@ -15,12 +15,12 @@ def count_newlines(data: bytes, /) -> int:
 
 
 def crc32(data: bytes, crc: int = 0, /) -> int:
-    """Return the CRC-32 of what `crc` is of, followed by `data`."""
+    """Return `crc`, the CRC-32 of earlier data, updated with `data`."""
     return zlib.crc32(data, crc)
 
 
 def cut_head(text: bytes, budget: int) -> int:
-    """Return how many of the first bytes of `text` to keep: at most `budget`, and no part of a character."""
+    """Return how many of the first bytes of `text` to keep: at most `budget`, without cutting a character."""
     if budget >= len(text):
         return len(text)
     around = character_around(text, budget)
@@ -28,7 +28,7 @@ def cut_head(text: bytes, budget: int) -> int:
 
 
 def cut_tail(text: bytes, budget: int) -> int:
-    """Return how many of the last bytes of `text` to keep."""
+    """Return how many of the last bytes of `text` to keep: at most `budget`, without cutting a character."""
     start = len(text) - budget
     if start < 0:
         return len(text)
@@ -37,7 +37,7 @@ def cut_tail(text: bytes, budget: int) -> int:
 
 
 def character_around(text: bytes, at: int) -> tuple[int, int] | None:
-    """Return where the character begins and ends that a cut at `at` would go through, if it would."""
+    """Return where the character that a cut at `at` would split begins and ends; None if it would split none."""
     if at >= len(text) or text[at] & 0xC0 != 0x80:  # noqa: PLR2004 - a continuation byte is 10xxxxxx
         return None
     for start in range(at - 1, max(-1, at - CHARACTER), -1):

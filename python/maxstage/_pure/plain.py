@@ -1,4 +1,4 @@
-"""Text without what only a terminal understands; the rules are told in ``rust/src/plain.rs``."""
+"""Removes terminal control from text. ``rust/src/plain.rs`` documents the rules."""
 
 import re
 
@@ -16,7 +16,7 @@ _SPECIAL = re.compile(rb"([\n\r\x08])")
 
 
 class Plain:
-    """Makes a text plain while it streams by. See the stub of the compiled module."""
+    """Makes a streamed text plain. The stub of the compiled module describes it."""
 
     def __init__(self) -> None:
         self._undecided = b""
@@ -26,11 +26,11 @@ class Plain:
 
     @property
     def held(self) -> int:
-        """Bytes that `finish` will return."""
+        """The number of bytes that `finish` will return."""
         return len(self._line)
 
     def feed(self, data: bytes, /) -> bytes:
-        """Take in the next part; return what is certain."""
+        """Take the next part of the text; return what is final."""
         data = self._without_sequences(self._undecided + data)
         out = bytearray()
         for part in _SPECIAL.split(data):
@@ -49,14 +49,14 @@ class Plain:
         return bytes(out)
 
     def finish(self) -> bytes:
-        """Return what is held back of the last line."""
+        """Return what was held back of the last line."""
         self._begun = self._begun or bool(self._line)
         line = bytes(self._line)
         self._line.clear()
         return line
 
     def _without_sequences(self, data: bytes) -> bytes:
-        """Return data without sequences; one that ends with it may go on, and is kept for later."""
+        """Return data without sequences; one at its very end is kept for later, since it may continue."""
         self._undecided = b""
         if b"\x1b" not in data:
             return data

@@ -1,4 +1,4 @@
-"""The first and the last step of an item."""
+"""The first and the last step of writing an item."""
 
 import os
 
@@ -12,14 +12,14 @@ _NEW = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_RDWR
 
 
 def claim(claim: str, part: str, holders: "Sequence[str]", /) -> tuple[int, int] | None:
-    """Make a claim, locked, and the part beside it; return their descriptors, or None where the id is taken."""
+    """Create a locked claim, and the part; return their descriptors, or None if the id is taken."""
     try:
         lock = os.open(claim, _NEW, 0o600)
     except FileExistsError:
         return None
     try:
         wait_for_lock(lock)
-        # After the exclusive creation: who has the id moves from one of these names to the next, in this order.
+        # Check after the exclusive creation: an id in use moves from one of these names to the next, in this order.
         if not any(map(os.path.lexists, holders)):
             return lock, os.open(part, _NEW, 0o600)
     except BaseException:
@@ -30,7 +30,7 @@ def claim(claim: str, part: str, holders: "Sequence[str]", /) -> tuple[int, int]
 
 
 def _drop(claim: str, lock: int) -> None:
-    """Remove a claim: ours alone until it is gone."""
+    """Remove our claim, and only then release its lock."""
     try:
         os.unlink(claim)
     finally:

@@ -1,4 +1,4 @@
-"""Reading an item: all of it, a range of bytes, or the place where a line begins."""
+"""Reads an item: all of it, a range of bytes, or the offset where a line begins."""
 
 import bisect
 import zlib
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _BACKWARDS = 64 * 1024
-"""How the last lines are looked for: from the end, in steps of this many bytes."""
+"""The bytes per step when searching for the last lines, from the end."""
 
 
 class Reader:
-    """Reads one item from a file descriptor. See the stub of the compiled module."""
+    """Reads one item from a file descriptor. The stub of the compiled module describes the arguments."""
 
     def __init__(
         self,
@@ -32,10 +32,10 @@ class Reader:
         self._name = name
         self._codec = codec_of(codec)
         self._frames: list[Frame] = []
-        # The frame inflated last, so that many small reads of one inflate it once.
+        # The frame that was inflated last, so that many small reads inflate it only once.
         self._current: Frame | None = None
         self._data = b""
-        # Parts of the data of which it is known how many newlines lie before: (newlines before, offset).
+        # Parts of the data with the number of newlines before them: (newlines before, offset).
         self._blocks: list[tuple[int, int]] = [(0, 0)]
         self.size = file_size
         if self._codec is not None:
@@ -47,7 +47,7 @@ class Reader:
             self._blocks += _block_starts(line_index, self.size)
 
     def line_offset(self, number: int, /) -> int:
-        """Where line `number` begins (1 is the first); the end of the data where there are fewer lines."""
+        """Return where line `number` begins (1 is the first); the end of the data if there are fewer lines."""
         ends = number - 1
         if ends <= 0:
             return 0
@@ -65,7 +65,7 @@ class Reader:
         return self.size
 
     def tail_offset(self, count: int, /) -> int:
-        """Where the last `count` lines begin."""
+        """Return where the last `count` lines begin."""
         if count <= 0 or not self.size:
             return self.size
         step = _BACKWARDS if self._codec is None else FRAME
@@ -81,12 +81,12 @@ class Reader:
         return 0
 
     def read(self, start: int, end: int, /) -> bytes:
-        """Return the bytes from `start` to before `end`."""
+        """Return the bytes from `start` up to `end`."""
         return b"".join(self._chunks(start, end))
 
     def copy_to(self, target: int, start: int, end: int, name: str, /, *, crc: int = 0) -> int:
-        """Write the bytes from `start` to before `end` to `target`; return `crc` carried on over them."""
-        # Into a pipe the kernel passes the file's pages on; they are read for the checksum only.
+        """Write the bytes from `start` up to `end` to `target`; return `crc` updated with them."""
+        # For a pipe, the kernel passes on the file's pages, and the data is only read for the checksum.
         splicing = self._codec is None and descriptor.is_pipe(target)
         if splicing:
             descriptor.widen_pipe(target)
@@ -100,7 +100,7 @@ class Reader:
         return crc
 
     def measure(self, start: int, end: int, block: int, /, *, crc: int = 0) -> tuple[int, list[int]]:
-        """Carry `crc` on over the bytes from `start` to before `end`, and count newlines in each `block` bytes."""
+        """Return `crc` updated with the bytes from `start` up to `end`, and the newlines in each `block` bytes."""
         counts: list[int] = []
         filled = 0
         for chunk in self._chunks(start, end):
@@ -151,7 +151,7 @@ def _block_starts(line_index: tuple[int, list[int]], size: int) -> "Iterator[tup
 
 
 def _after_newline(data: bytes, nth: int) -> int:
-    """Return the offset just past the `nth` newline of `data`, which has that many."""
+    """Return the offset just past the `nth` newline of `data`, which must exist."""
     at = 0
     for _ in range(nth):
         at = data.index(b"\n", at) + 1

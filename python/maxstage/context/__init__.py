@@ -1,1 +1,1 @@
-"""Choosing what an agent is given: the outputs that matter for its task, within a budget."""
+"""Choosing the context of an agent: the outputs that matter for its task, within a budget."""

@@ -1,7 +1,7 @@
 """How relevant the output of one task is for another.
 
-The largest that applies: a direct dependency 1.0; a dependency at depth d (the shortest path) 0.8 / d; a task of the
-same agent 0.5; one of those that completed last 0.3; else 0.
+The highest score that applies counts: a direct dependency has 1.0; a dependency at depth d (the shortest path) 0.8 / d;
+a task of the same agent 0.5; one of the tasks that completed last 0.3; any other 0.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 DIRECT, INDIRECT, SAME_AGENT, RECENT = 1.0, 0.8, 0.5, 0.3
 
 MOST_RECENT = 10
-"""Tasks that count as recent: those that completed last. A number, and not a time, so that the machine's speed has no
-say in what an agent is given."""
+"""How many of the tasks that completed last count as recent. A number, not a time, so that the speed of the machine
+doesn't affect what an agent is given."""
 
 
 class Relevance(NamedTuple):
@@ -23,8 +23,8 @@ class Relevance(NamedTuple):
 
     Attributes:
         score: From 0 to 1.
-        why: In words.
-        depth: How many steps away it is, if this one depends on it; else 0.
+        why: The reason, in words.
+        depth: The number of steps to it, if it is a dependency; else 0.
     """
 
     score: float
@@ -43,16 +43,16 @@ def relevances(
     recent: Iterable[str] = (),
     least: float = 0.0,
 ) -> dict[str, Relevance]:
-    """Return how relevant the others are for a task; those that are not at all are not in it.
+    """Return how relevant other tasks are for a task, without those that are irrelevant.
 
-    The time it takes grows with the part of the graph that is within reach, and no more.
+    The time it takes only grows with the reachable part of the graph.
 
     Args:
-        task: The task that asks.
-        graph: For each task those that it depends on directly. What is not in it depends on nothing.
+        task: The task that gets the context.
+        graph: The direct dependencies of each task. A task that is missing has none.
         agents: The agent of each task that has one.
         recent: The tasks that completed last.
-        least: What is below this is not looked for.
+        least: The lowest score to look for.
 
     >>> found = relevances("d", {"d": ["c"], "c": ["b"], "b": ["a"]}, recent=["x"])
     >>> {name: round(relevance.score, 2) for name, relevance in found.items()}

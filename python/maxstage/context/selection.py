@@ -1,4 +1,4 @@
-"""Putting the outputs that matter into one text, within a budget of bytes, tokens and tasks."""
+"""Putting the relevant outputs into one text, within a budget of bytes, tokens and tasks."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ Mode = Literal["automatic", "manual", "none"]
 State = Literal["kept", "cut", "dropped"]
 
 LEAST_CUT = 256
-"""Bytes that must be left for an output to be cut to them; of less it is left out."""
+"""The fewest bytes that an output is cut to; if less room is left, it is dropped."""
 _LEAST_WEIGHT = 0.1
-"""The weight of what was named and is not relevant by itself, where what there is is shared."""
+"""The weight, in fair packing, of outputs that were included by name and are not relevant."""
 _NOTE = 256
-"""Bytes set aside for the line that says what was left out, once something is."""
+"""Bytes reserved for the line that says what was left out, if anything is."""
 
 _TITLE = b"# Outputs of earlier tasks\n"
 
 
 @dataclass(frozen=True)
 class ContextBudget:
-    """What may be put into a prompt.
+    """Limits on what is put into a prompt.
 
     Attributes:
         mode: ``automatic``: what is relevant; ``manual``: the tasks of `include`; ``none``: nothing.
         include: Tasks that are considered whatever their relevance.
-        exclude: Tasks that are not.
-        min_relevance: What is below this is not considered.
-        max_bytes: Bytes of all of it, headings included.
-        max_tokens: The same in tokens; None for no limit.
-        max_tasks: Outputs at most.
-        time_window: Only what completed in the last so many seconds; None for all.
-        packing: ``greedy``: the most relevant first, each as much as it wants. ``fair``: all share what there is by
-            their relevance, so that one that is large can't starve the others.
+        exclude: Tasks that are never considered.
+        min_relevance: The lowest relevance that is considered.
+        max_bytes: The most bytes in total, headings included.
+        max_tokens: The most LLM tokens in total; None for no limit.
+        max_tasks: The most outputs.
+        time_window: Only consider what completed within this many seconds; None for no limit.
+        packing: ``greedy``: the most relevant first, each with as much as it needs. ``fair``: all share the room by
+            their relevance, so that a large output can't starve the others.
     """
 
     mode: Mode = "automatic"
@@ -63,12 +63,12 @@ class Candidate:
     Attributes:
         task: The task.
         relevance: From 0 to 1.
-        why: Why it is as relevant as that.
-        size: Bytes of its output, as far as it is within its own limits; None where it was not looked at.
-        used: Bytes of it in the text, heading included.
+        why: The reason for its relevance.
+        size: The size of its output, after its own limits; None if it was not examined.
+        used: The bytes that it takes in the text, heading included.
         state: ``kept``, ``cut`` or ``dropped``.
         reason: Why it was cut or dropped.
-        token: The token of its whole output, or None.
+        token: The token of its full output, or None.
     """
 
     task: str
@@ -83,12 +83,12 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Selection:
-    """What a task is given.
+    """The context that a task is given.
 
     Attributes:
         content: The text, within the budget.
-        candidates: All that were considered, the most relevant first.
-        tokens: Its tokens: counted where there is a tokenizer, else estimated.
+        candidates: All outputs that were considered, the most relevant first.
+        tokens: The LLM tokens of the text: counted if there is a tokenizer, otherwise estimated.
     """
 
     content: bytes
@@ -102,7 +102,7 @@ class Selection:
 
     @property
     def used(self) -> tuple[str, ...]:
-        """The tasks whose outputs are in it."""
+        """The tasks whose outputs are in the text."""
         return tuple(candidate.task for candidate in self.candidates if candidate.state != "dropped")
 
 
@@ -120,22 +120,23 @@ def select_context(
     count_tokens: Callable[[str], int] | None = None,
     keep: Callable[[str, TaskOutput], str | None] | None = None,
 ) -> Selection:
-    """Choose what a task is given of the outputs of others.
+    """Choose which outputs of other tasks a task is given.
 
-    The same arguments give the same bytes. Outputs are looked up only as far as they are considered.
+    The same arguments always produce the same bytes. Outputs are only looked up if they are considered.
 
     Args:
-        task: The task that asks.
-        graph: For each task those that it depends on directly.
-        outputs: The outputs there are.
-        budget: What may be put in.
+        task: The task that gets the context.
+        graph: The direct dependencies of each task.
+        outputs: The available outputs.
+        budget: The limits.
         agents: The agent of each task that has one.
-        completed: When each output was completed, where `outputs` does not tell; else they count in their order.
-        now: What the time window ends with; None: when the last output was completed.
-        missing: Outputs that are not there any more, each with why: those that would matter are told as left out.
-        strategy: How outputs are cut to fit, or what returns it for a task. One that was cut before is cut likewise.
+        completed: When each output was completed; None takes this from `outputs` or, if they don't say, their order.
+        now: The end of the time window; None for the time when the last output was completed.
+        missing: Outputs that no longer exist, each with the reason; relevant ones are reported as left out.
+        strategy: How outputs are cut to fit, or a function that returns this for a task. An output that was cut
+            before is cut in the same way.
         count_tokens: A tokenizer; None for an estimate.
-        keep: Called for an output that does not fit and has no token; returns one under which it keeps the whole.
+        keep: Called for an output that does not fit and has no token; stores the full output and returns a token.
 
     >>> outputs = {"fetch": "3 records\\n", "plan": "first fetch, then write\\n", "other": "nothing to do with it\\n"}
     >>> selection = select_context("write", {"write": ["fetch"], "fetch": ["plan"]}, outputs)
@@ -167,7 +168,7 @@ def select_context(
 
 
 class _Ages:
-    """In which order outputs were completed."""
+    """The order in which outputs were completed."""
 
     def __init__(
         self, outputs: Mapping[str, TaskOutput | str | bytes], completed: Mapping[str, datetime] | None
@@ -180,7 +181,7 @@ class _Ages:
         ):
             completed = {name: output.completed_at for name, output in outputs.items()}  # type: ignore[union-attr]
         self.completed = completed
-        # The newest first; among those of one moment the names decide.
+        # The newest first; those of the same time by name.
         if completed is not None:
             times = completed
             self.names.sort()
@@ -206,7 +207,7 @@ def _rank(
     now: datetime | None,
     missing: Mapping[str, str],
 ) -> list[tuple[str, Relevance]]:
-    """Return what is considered: the most relevant first, then the newest, then by name."""
+    """Return the tasks to consider: the most relevant first, then the newest, then by name."""
     least = 0.0 if budget.include or budget.mode == "manual" else budget.min_relevance
     found = relevances(task, graph, agents=agents, recent=ages.names[:MOST_RECENT], least=least)
     include, exclude = set(budget.include), {*budget.exclude, task}
@@ -228,7 +229,7 @@ def _rank(
 
 
 class _Packer:
-    """Puts outputs one after the other, as long as there is room."""
+    """Packs one output after the other, as long as there is room."""
 
     def __init__(
         self,
@@ -252,10 +253,10 @@ class _Packer:
         self._loaded: dict[str, TaskOutput] = {}
 
     def pack(self, room: int) -> tuple[bytes, list[Candidate]]:
-        """Return the text, at most `room` bytes, and what became of each."""
+        """Return the text, at most `room` bytes, and what happened to each output."""
         content, candidates = self._pack(room, note=0)
         if any(candidate.state == "dropped" for candidate in candidates):
-            # Again, with room for the line that says so; unless the room is too small to spare it.
+            # Pack again, reserving room for the line that says so, unless the room is too small.
             if room >= len(_TITLE) + _NOTE + LEAST_CUT:
                 content, candidates = self._pack(room, note=_NOTE)
             content += self._note(candidates, room - len(content))
@@ -307,14 +308,14 @@ class _Packer:
         return self._loaded[name]
 
     def _shares(self, room: int) -> dict[str, int]:
-        """For fair packing: how many bytes each may take."""
+        """Return how many bytes each output may take, for fair packing."""
         if self._budget.packing != "fair":
             return {}
         shares: dict[str, int] = {}
         chosen = dict(self._ranked[: self._budget.max_tasks])
         sizes = {name: len(_part(name, one, self._load(name).content)) for name, one in chosen.items()}
         weights = {name: max(one.score, _LEAST_WEIGHT) for name, one in chosen.items()}
-        # Those that want less than their share leave the rest of it to the others.
+        # Outputs that need less than their share leave the rest of it to the others.
         waiting = sorted(chosen, key=lambda name: (sizes[name] / weights[name], name))
         for number, name in enumerate(waiting):
             share = int(room * weights[name] / sum(weights[other] for other in waiting[number:]))
@@ -324,7 +325,7 @@ class _Packer:
 
     def _fit(self, name: str, relevance: Relevance, left: int, share: int) -> tuple[bytes, State, str]:
         whole = _part(name, relevance, self._load(name).content)
-        # A share that nothing fits into is of no use: then what matters more goes before.
+        # A share that is too small is useless, so give it `LEAST_CUT` while there is room: more relevant ones first.
         room = min(left, max(share, LEAST_CUT))
         if len(whole) <= room:
             return whole, "kept", ""
@@ -336,13 +337,13 @@ class _Packer:
         return part, "cut", f"{room:,} bytes were left"
 
     def _ensure_token(self, name: str) -> None:
-        """Keep an output that does not fit in full, so that it can be retrieved."""
+        """Keep the full text of an output that does not fit, so that it can be retrieved."""
         output = self._load(name)
         if output.token is None and not output.truncated and self._keep is not None:
             self._loaded[name] = output.replace(token=self._keep(name, output))
 
     def _cut(self, name: str, room: int) -> bytes:
-        """Cut an output, once more where it was cut before: the marker tells what is missing of all of it."""
+        """Cut an output; if it was cut before, the marker says what is missing of the full output."""
         output = self._load(name)
         content = output.content
         strategy = output.truncation_strategy
@@ -380,7 +381,7 @@ def _part(name: str, relevance: Relevance, content: bytes) -> bytes:
 def _pack_tokens(
     packer: _Packer, budget: ContextBudget, count_tokens: Callable[[str], int]
 ) -> tuple[bytes, list[Candidate]]:
-    """Find the most bytes whose tokens are within the budget: a tokenizer's parts don't add up to its whole."""
+    """Find the most bytes whose tokens are within the budget; token counts of parts don't add up exactly."""
     most = budget.max_tokens or 0
     low, high = 0, budget.max_bytes
     best: tuple[bytes, list[Candidate]] = packer.pack(0)

@@ -1,6 +1,6 @@
-"""Compression in independent frames: the twin of ``rust/src/codec``, which tells the formats.
+"""Compression in independent frames: the twin of ``rust/src/codec``, which documents the formats.
 
-A codec is a file beside this one, with the functions of `Codec`; `maxstage.codecs` lists them.
+A codec is a module of this package with the functions of `Codec`; `maxstage.codecs` lists them.
 """
 
 from maxstage.codecs import NONE, codec_named
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     class Codec(Protocol):
-        """What the file of a codec has."""
+        """What the module of a codec provides."""
 
         HAS_TABLE: bool
         """Whether the file ends with a table of the frames' sizes."""
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
             """Compress at most `FRAME` bytes into a frame."""
 
         def inflate(self, packed: bytes, frame: "Frame", /) -> bytes:
-            """Inflate a frame, checking its checksum. Raises `Corrupt`."""
+            """Inflate a frame and verify its checksum. Raises `Corrupt`."""
 
         def read_index(self, fd: int, file_size: int, name: str, /) -> "list[Frame]":
-            """Tell where the frames of a file lie. Raises `Corrupt`."""
+            """Return the positions of the frames in a file. Raises `Corrupt`."""
 
         def trailer(self, sizes: "list[FrameSizes]", /) -> bytes:
-            """Return what is written behind the last frame."""
+            """Return the bytes that follow the last frame."""
 
     FrameSizes = tuple[int, int]  # bytes of a frame in the file, and of its data
 
@@ -50,14 +50,14 @@ def codec_of(name: str) -> "Codec | None":
 
 
 class Frame:
-    """Where a frame lies: in the file, and its data in the whole.
+    """The position of a frame in the file and in the data.
 
     Attributes:
         file_offset: Where it begins in the file.
-        file_len: How long it is there.
-        offset: Where its data begins in the whole.
-        len: How long its data is.
-        newlines: Newlines in its data; None where the file does not tell.
+        file_len: Its length in the file.
+        offset: Where its data begins in all of the data.
+        len: The length of its data.
+        newlines: The newlines in its data; None if the file doesn't record them.
     """
 
     __slots__ = ("file_len", "file_offset", "len", "newlines", "offset")

@@ -1,4 +1,4 @@
-"""Gzip in independent members, each of which names its own size; the format is told in ``rust/src/codec/gzip.rs``."""
+"""Gzip in independent members, each of which records its own size. ``rust/src/codec/gzip.rs`` documents the format."""
 
 import struct
 import zlib
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 HAS_TABLE = False
 
 _LEVEL = 1
-"""Staging sits in pipelines, where time is worth more than the last few percent of size."""
+"""In pipelines, time matters more than the last few percent of size."""
 
 _LEAD = bytes((0x1F, 0x8B, 8, 4, 0, 0, 0, 0, 4, 255, 16, 0)) + b"MX" + bytes((12, 0))
 _SIZES = struct.Struct("<III")
@@ -32,12 +32,12 @@ def compress(data: bytes, /) -> bytes:
 
 
 def trailer(sizes: "list[FrameSizes]", /) -> bytes:  # noqa: ARG001
-    """Return nothing: each member names its own sizes."""
+    """Return nothing: each member records its own sizes."""
     return b""
 
 
 def read_index(fd: int, file_size: int, name: str, /) -> list[Frame]:
-    """Read the members' headers, hopping from one to the next."""
+    """Read the members' headers, skipping from one to the next."""
     frames: list[Frame] = []
     file_offset = offset = 0
     while file_offset < file_size:
@@ -54,14 +54,14 @@ def read_index(fd: int, file_size: int, name: str, /) -> list[Frame]:
 
 
 def inflate(packed: bytes, frame: Frame, /) -> bytes:
-    """Inflate a member, checking its checksum."""
+    """Inflate a member and verify its checksum."""
     try:
         unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
         data = unpacker.decompress(packed, frame.len + 1)
     except zlib.error:
         raise Corrupt(DAMAGED) from None
     whole = unpacker.eof and not unpacker.unused_data and len(data) == frame.len
-    # The trailer's checksum covers the data; the count of newlines is in nothing but our header.
+    # The trailer's checksum covers the data, but not the number of newlines in our header.
     if not whole or data.count(b"\n") != frame.newlines:
         raise Corrupt(DAMAGED)
     return data

@@ -1,4 +1,4 @@
-"""Zstandard in independent frames with a table at the end; the format is told in ``rust/src/codec/zstd.rs``."""
+"""Zstandard in independent frames with a table at the end. ``rust/src/codec/zstd.rs`` documents the format."""
 
 import struct
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 HAS_TABLE = True
 
 _LEVEL = 3
-"""zstd's own default: beyond it, time grows faster than files shrink."""
+"""zstd's own default: beyond it, time grows faster than size shrinks."""
 
 _TABLE_MAGIC = 0x184D2A5E
 _SEEKABLE_MAGIC = 0x8F92EAB1
@@ -24,11 +24,11 @@ _ENTRY = struct.Struct("<II")
 _FOOTER = struct.Struct("<IBI")
 _MOST_PACKED = 2 * FRAME
 _MOST_FRAMES = 1 << 27
-"""Frames that the format allows in one file: 128 TiB of data."""
+"""The most frames that the format allows in one file: 128 TiB of data."""
 
 
 def _import_zstd() -> "Any":
-    """Return the standard library's module, or the same for older interpreters."""
+    """Return the standard library's module, or its backport for older interpreters."""
     for name in ("compression.zstd", "backports.zstd"):
         try:
             return __import__(name, fromlist=["ZstdCompressor"])
@@ -74,7 +74,7 @@ def read_index(fd: int, file_size: int, name: str, /) -> list[Frame]:
     )
     length = count * _ENTRY.size + _FOOTER.size
     table_at = file_size - _HEADER.size - length
-    # Checked against the file before anything of that size is held.
+    # Checked against the file size before anything that large is allocated.
     if magic != _SEEKABLE_MAGIC or descriptor_byte != 0 or table_at < 0:
         raise Corrupt(DAMAGED)
     table = descriptor.read_exact_at(fd, footer_at - table_at, table_at, name)
@@ -94,7 +94,7 @@ def read_index(fd: int, file_size: int, name: str, /) -> list[Frame]:
 
 
 def inflate(packed: bytes, frame: Frame, /) -> bytes:
-    """Inflate a frame, checking its checksum."""
+    """Inflate a frame and verify its checksum."""
     unpacker = _zstd.ZstdDecompressor()
     try:
         data: bytes = unpacker.decompress(packed, frame.len + 1)
