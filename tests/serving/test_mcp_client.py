@@ -68,7 +68,7 @@ def text_of(result):
 async def drive(client, folder):
     """Use everything that there is once."""
     tools = {tool.name: tool for tool in (await client.list_tools()).tools}
-    assert list(tools) == ["stage", "retrieve", "info", "list", "exec"]
+    assert list(tools) == ["stage", "retrieve", "search", "count", "info", "list", "exec"]
     assert tools["retrieve"].annotations.read_only_hint
     assert not tools["exec"].annotations.read_only_hint
     result = await client.call_tool("stage", {"text": "one\ntwo\n", "source": "a/b", "labels": {"job": "1"}})
@@ -80,6 +80,9 @@ async def drive(client, folder):
     assert text_of(await client.call_tool("retrieve", {"token": token, "lines": "2:2"})) == "two\n"
     assert "next_line: " in text_of(await client.call_tool("retrieve", {"token": big}))
     assert "Records:    5,000" in text_of(await client.call_tool("info", {"token": big}))
+    found = text_of(await client.call_tool("search", {"token": big, "filter": "id >= 4990", "limit": 2}))
+    assert found == '{"id": 4990}\n{"id": 4991}\n[results 1-2 of 10; go on with offset=2]'
+    assert text_of(await client.call_tool("count", {"token": big, "filter": "id < 10"})) == "10"
     assert text_of(await client.call_tool("list", {"labels": {"job": "1"}})).startswith(token)
     assert "exit status 0" in text_of(await client.call_tool("exec", {"command": ["seq", "100000"]}))
     failed = await client.call_tool("retrieve", {"token": "max:00000000"})

@@ -8,7 +8,7 @@ from wire import META
 
 from helpers import PATIENCE
 
-TOOLS = ["stage", "retrieve", "info", "list"]
+TOOLS = ["stage", "retrieve", "search", "count", "info", "list"]
 
 
 def test_discovering(wire):
@@ -55,7 +55,7 @@ def test_tools_are_listed(any_wire):
     assert [tool["name"] for tool in tools] == TOOLS
     if any_wire.version >= "2025-03-26":
         read_only = {tool["name"]: tool["annotations"]["readOnlyHint"] for tool in tools}
-        assert read_only == {"stage": False, "retrieve": True, "info": True, "list": True}
+        assert read_only == {name: name != "stage" for name in TOOLS}
 
 
 def test_resources(any_wire):

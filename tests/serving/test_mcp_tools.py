@@ -262,6 +262,91 @@ def test_listing(wire):
     assert wire.call("list", limit=10**40).count("max:") == 2
 
 
+PEOPLE = "".join(
+    f'{{"name": "p{number}", "city": "{("Rome", "Oslo", "Bonn")[number % 3]}", "n": {number}}}\n'
+    for number in range(1000)
+)
+
+
+def test_searching(wire):
+    token = wire.stage(PEOPLE)
+    first = PEOPLE.splitlines()
+    assert wire.call("search", token=token, limit=2) == (
+        f"{first[0]}\n{first[1]}\n[results 1-2 of 1,000; go on with offset=2]"
+    )
+    assert wire.call("search", token=token, filter="n = 7") == f"{first[7]}\n[results 1-1 of 1]"
+    assert wire.call("search", token=token, filter='city = "Oslo"', fields=["n"], sort="n:desc", limit=1) == (
+        '{"n": 997}\n[results 1-1 of 333; go on with offset=1]'
+    )
+    assert wire.call("search", token=token, pattern='"p12"', line_numbers=True).startswith("13:{")
+    assert wire.call("search", token=token, regex='"p1[01]"').endswith("[results 1-2 of 2]")
+    assert wire.call("search", token=f"{token} {token}", filter="n = 7").endswith("[results 1-2 of 2]")
+    assert wire.call("search", token=token, filter="n = -1") == "[no results]"
+    assert wire.call("search", token=token, offset=10**30) == "[no results after the first 1,000]"
+    text = wire.stage("one\ntwo\n")
+    assert wire.call("search", token=text, filter="line = two") == "two\n[results 1-1 of 1]"
+    csv = wire.stage("a,b\n1,2\n")
+    assert wire.call("search", token=csv, csv=True, fields=["b"]).endswith("\n[results 1-1 of 1]")
+
+
+def test_pages_of_a_search_are_all_of_it(wire):
+    token = wire.stage(PEOPLE)
+    found, offset = [], 0
+    while offset is not None:
+        answer = wire.call("search", token=token, limit=1000, offset=offset)
+        assert len(answer.encode()) <= 16 * 1024
+        *records, last = answer.splitlines()
+        found += records
+        offset = int(last.split("offset=")[1].rstrip("]")) if "offset=" in last else None
+    assert found == PEOPLE.splitlines()
+
+
+def test_a_record_that_is_too_long_for_an_answer(connect):
+    wire = connect("--max-bytes", "1KiB")
+    long = json.dumps({"a": "ä" * 5000}, ensure_ascii=False)
+    token = wire.stage(f"{long}\n" + '{"a": 1}\n')
+    answer = wire.call("search", token=token)
+    assert len(answer.encode()) <= 1024
+    assert answer.endswith("[results 1-1 of 2; go on with offset=1; the record is cut: it has 10,009 bytes]")
+    assert wire.call("search", token=token, offset=1) == '{"a": 1}\n[results 2-2 of 2]'
+
+
+def test_records_that_are_damaged_are_told(wire):
+    token = wire.stage('{"a": 1}\n{"a": 2}\n{"a":\n')
+    note = f"1 record is not JSON and left out (the first: {token}, line 3)"
+    assert wire.call("search", token=token, filter="a > 1").endswith(f"[results 1-1 of 1; {note}]")
+    assert wire.call("count", token=token, filter="a > 0") == f"2\n[{note}]"
+
+
+def test_counting(wire):
+    token = wire.stage(PEOPLE)
+    assert wire.call("count", token=token) == "1000"
+    assert wire.call("count", token=token, filter="n < 10") == "10"
+    assert wire.call("count", token=token, by="city", top=2) == (
+        "      334  Rome\n      333  Bonn\n[1,000 records; more than these 2: ask for more with top]"
+    )
+    assert wire.call("count", token=token, by="nope", top=10**30) == "    1,000  null\n[1,000 records]"
+
+
+def test_queries_that_are_no_good(wire):
+    token, text = wire.stage(PEOPLE), wire.stage("one\ntwo\n")
+    for name, arguments, words in (
+        ("search", {"filter": "n ="}, ""),
+        ("search", {"regex": "("}, ""),
+        ("search", {"pattern": ""}, "the pattern is empty"),
+        ("search", {"limit": 0}, "search: limit must be "),
+        ("search", {"sort": "n", "line_numbers": True}, "search: line_numbers are of lines "),
+        ("search", {"fields": "n"}, "search: fields must be a list of texts, not 'n'"),
+        ("search", {"fields": ["a"], "token": text}, "search: lines of text have no fields"),
+        ("search", {"token": "max:00000000"}, "Staged data not found: "),
+        ("search", {"token": f"{token} x"}, "Invalid token: x"),
+        ("search", {"token": " "}, "Invalid token: "),
+        ("count", {"by": "", "token": token}, ""),
+        ("count", {"top": 0}, "count: top must be "),
+    ):
+        assert wire.fails(name, **{"token": token} | arguments).startswith(words), arguments
+
+
 def test_a_scope_shows_only_its_own(connect, store, program):
     other = store.stage(b"secret\n", source="secret/source", labels={"agent": "b"}).token
     plain = store.stage(b"secret\n").token
@@ -277,6 +362,8 @@ def test_a_scope_shows_only_its_own(connect, store, program):
         for name, arguments in (
             ("retrieve", {"token": token}),
             ("info", {"token": token}),
+            ("search", {"token": token}),
+            ("count", {"token": f"{own} {token}"}),
             ("exec", {"command": ["cat"], "stdin": token}),
         ):
             assert wire.fails(name, **arguments) == f"Staged data not found: {token}"

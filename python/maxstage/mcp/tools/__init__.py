@@ -1,12 +1,14 @@
 """The tools: a file each, and the table of them. One more is a file with a `Tool`, and a line here."""
 
+from maxstage.mcp.tools.count import COUNT
 from maxstage.mcp.tools.execute import EXEC
 from maxstage.mcp.tools.info import INFO
 from maxstage.mcp.tools.listing import LIST
 from maxstage.mcp.tools.retrieve import RETRIEVE
+from maxstage.mcp.tools.search import SEARCH
 from maxstage.mcp.tools.stage import STAGE
 
-TOOLS = {tool.name: tool for tool in (STAGE, RETRIEVE, INFO, LIST, EXEC)}
+TOOLS = {tool.name: tool for tool in (STAGE, RETRIEVE, SEARCH, COUNT, INFO, LIST, EXEC)}
 """In the order in which a client is told of them."""
 
 PERMITTED = sorted(tool.permission for tool in TOOLS.values() if tool.permission is not None)
