@@ -20,7 +20,7 @@ endif
 
 FUZZ_SECONDS ?= 600
 
-.PHONY: fuzz help demo test test-rust test-python test-pure lint coverage stress bench growth wheels clean
+.PHONY: fuzz help demo test test-agents test-rust test-python test-pure lint coverage stress bench growth wheels clean
 .DEFAULT_GOAL := help
 
 help: ## Show the targets
@@ -94,6 +94,17 @@ coverage: $(VENV)/installed ## How much of the Python code the suite runs, on bo
 
 test-pure: $(VENV)/installed ## The suite on the pure backend alone
 	MAXSTAGE_BACKEND=python $(PYTEST)
+
+# 400 MB: the program of Claude Code ships in this package. In an environment of its own, that no other test sees.
+build/agents/installed: pyproject.toml
+	test -x build/agents/bin/python || $(PYTHON) -m venv build/agents
+	build/agents/bin/python -m pip install --quiet 'pip>=25.1'
+	build/agents/bin/python -m pip install --quiet --group agents
+	touch $@
+
+test-agents: $(VENV)/installed build/agents/installed ## The real programs of agents with our hooks; a large download
+	MAXSTAGE_CLAUDE="$$(build/agents/bin/python -c 'import claude_agent_sdk as sdk; print(sdk.__path__[0])')/_bundled/claude" \
+		$(BIN)/python -P -m pytest -m agents tests/agents --timeout 1800
 
 stress: $(VENV)/installed ## The slow tests: many gigabytes, many processes
 	for backend in $(BACKENDS); do MAXSTAGE_BACKEND=$$backend $(PYTEST) -m stress --timeout 1800 || exit 1; done

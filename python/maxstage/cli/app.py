@@ -43,6 +43,11 @@ COMMANDS = {
     "runs prune": ("runs", "Drop outputs that a run no longer needs."),
     "runs clean": ("runs", "Delete runs and their outputs."),
     "context": ("context", "Show which outputs an agent's task gets, and why."),
+    "agent": ("agents", "Show which agents' programs know of it."),
+    "agent status": ("agents", "Show the same, by its full name."),
+    "agent install": ("agents", "Make it known to an agent's program: skill, tools, hooks."),
+    "agent uninstall": ("agents", "Take back what was installed."),
+    "agent plugin": ("agents", "Write a plugin folder for Claude Code."),
 }
 """The module of each command, and its line in the overview, which thus needn't import any of them."""
 
@@ -84,11 +89,11 @@ class App(click.Group):
         first = args[0]
         if first not in COMMANDS and not first.startswith("-"):
             raise click.UsageError(f"No such command: {shorten(first)}{did_you_mean(first, COMMANDS)}", ctx)
-        # `runs` takes no arguments, so the next word must be a verb; for `stage` it may be a file.
-        if first == "runs" and len(args) > 1 and not args[1].startswith("-"):
+        # `runs` and `agent` take no arguments, so the next word must be a verb; for `stage` it may be a file.
+        if first in {"runs", "agent"} and len(args) > 1 and not args[1].startswith("-"):
             verbs = second_words(first)
             hint = did_you_mean(args[1], verbs, f"{first} ") or f"; there are {', '.join(verbs)}"
-            raise click.UsageError(f"No such command: {shorten(f'runs {args[1]}')}{hint}", ctx)
+            raise click.UsageError(f"No such command: {shorten(f'{first} {args[1]}')}{hint}", ctx)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem[str]]":
         """Offer the first words of the commands, without importing any of them; or options."""

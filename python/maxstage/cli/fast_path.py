@@ -29,7 +29,12 @@ def run(args: "Sequence[str]") -> int | None:
     - ``search WHAT... [PATTERN]`` and ``count WHAT... [PATTERN]`` with the options of `_LOOK`
     - ``exec [--agent] [--dir DIR] [-o text|json] [--] CMD [ARG...]``
     - ``mcp [--dir DIR] [--allow exec]``
+    - ``agent hook CLIENT``, which programs call and the overview doesn't show
     """
+    if args[:2] == ["agent", "hook"]:
+        from maxstage.cli.agent_hook import hook
+
+        return hook(args[2:])
     # Shell completion makes its requests through the environment.
     if any(name.endswith("_COMPLETE") for name in os.environ):
         return None

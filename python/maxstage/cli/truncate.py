@@ -29,6 +29,7 @@ Examples:
 )
 @click.argument("file", required=False, type=NameType())
 @click.option("--max-bytes", "max_stdout_bytes", type=SizeType(), help="Keep at most this much (1MiB).")
+@click.option("--cut-to", type=SizeType(), help="Cut what is longer to this much instead.")
 @common_limits
 @redact_option
 @click.option(
@@ -44,6 +45,7 @@ def truncate(
     ctx: click.Context,
     /,
     file: str | None,
+    cut_to: int | None,
     redact: str | None,
     output: str,
     folder: str | None,
@@ -72,7 +74,10 @@ def truncate(
             fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
             stack.callback(os.close, fd)
         name = "<stdin>" if fd == 0 else str(file)
-        done = bound(fd, limits, store, keep=keep, task_id="truncate", name=name, redact=redact_mode(redact))
+        masked = redact_mode(redact)
+        done = bound(
+            fd, limits, store, keep=keep, task_id="truncate", name=name, redact=masked, cut_to=cut_to
+        )
         if output == "json":
             print_json(done.to_dict())
         else:

@@ -33,6 +33,7 @@ def bound(
     name: str = "<stdin>",
     redact: Redact | None = None,
     secrets: Iterable[str | bytes] = (),
+    cut_to: int | None = None,
 ) -> TaskOutput:
     """Read a descriptor to its end; return the text within the limits of stdout, and keep the whole if need be.
 
@@ -47,6 +48,7 @@ def bound(
         name: What errors call the descriptor.
         redact: Whether to mask what looks like a credential, as for `maxstage.run`.
         secrets: Values to mask, as for `maxstage.run`.
+        cut_to: Bytes that are left of a text that is over the limit; None or more than the limit: as much as that.
     """
     full_outputs = FullOutputs(limits, store, keep=keep, source=task_id, owner=owner)
     size = limits.max_stdout_bytes
@@ -64,7 +66,10 @@ def bound(
         full_outputs.end(capture)
         full_outputs.publish()
     full = full_outputs.of(0)
-    cut = capture.render(0, size, None if full is None else full.hint)
+    hint = None if full is None else full.hint
+    cut = capture.render(0, size, hint)
+    if cut.truncated and cut_to is not None and cut_to < size:
+        cut = capture.render(0, cut_to, hint)
     return TaskOutput(
         task_id,
         "stdout",
