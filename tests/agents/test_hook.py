@@ -214,7 +214,9 @@ def test_nonsense_gets_no_answer(hook, content):
         assert hook(client, content) is None
     # It takes any folder, and asks for no rule.
     said = hook("codex", content)
-    assert said is None or said["hookSpecificOutput"]["updatedInput"]["command"].startswith("set -o pipefail; ls | ")
+    assert said is None or said["hookSpecificOutput"]["updatedInput"]["command"].startswith(
+        "set -o pipefail; ls | "
+    )
 
 
 @pytest.mark.parametrize("content", NONSENSE[:22], ids=lambda one: repr(one[:40]))

@@ -38,7 +38,12 @@ def _options(function: "Callable[..., Any]") -> "Callable[..., Any]":
     return function
 
 
-@click.command()
+@click.command(
+    epilog="""\b
+Examples:
+  max agent status
+  max agent -o json"""
+)
 @output_option
 def agent(output: str) -> None:
     """Show for which programs it is installed, for yourself and for this folder."""
