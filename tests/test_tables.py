@@ -168,7 +168,12 @@ def test_what_a_limit_refuses_names_it(name):
 
 def test_settings_are_one_table(tmp_path):
     keys = [setting.key for setting in SETTINGS]
-    assert list(Settings.__annotations__) == [*(one.attribute for one in SETTINGS), "limits", "providers"]
+    assert list(Settings.__annotations__) == [
+        *(one.attribute for one in SETTINGS),
+        "limits",
+        "providers",
+        "sources",
+    ]
     documented = table_in("store.md", "## Settings")
     assert list(documented) == keys
     maxstage.Store.init(tmp_path)

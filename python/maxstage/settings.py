@@ -25,6 +25,7 @@ class Settings:
     Attributes:
         limits: The output limits (`maxstage.output.limits.Limits`) that differ from their defaults.
         providers: Agents that workflows refer to by name (`maxstage.workflow.format.agents`).
+        sources: Programs that are searched by name (`maxstage.query.sources`).
         file: The file to change them in, as errors name it.
     """
 
@@ -38,12 +39,14 @@ class Settings:
     exec_profile: str
     limits: "dict[str, Any]"
     providers: "dict[str, Any]"
+    sources: "dict[str, Any]"
 
     def __init__(self, **values: "Any") -> None:
         for setting in SETTINGS:
             setattr(self, setting.attribute, values.pop(setting.key, setting.default))
         self.limits = values.pop("limits", {})
         self.providers = values.pop("providers", {})
+        self.sources = values.pop("sources", {})
         self.file: str = values.pop("file", ".max/config.toml")
         if values:
             raise TypeError(f"unknown settings: {', '.join(values)}")
@@ -239,9 +242,46 @@ def _providers(values: "dict[str, Any]", config: "ConfigFile") -> None:
             raise config.error(["providers", name, *error.keys], str(error)) from None
 
 
+def _sources(values: "dict[str, Any]", config: "ConfigFile") -> None:
+    from maxstage.config_file import show, unknown
+
+    for name, value in values.items():
+        if not isinstance(value, dict) or "command" not in value:
+            raise config.error(
+                ["sources", name], f'sources.{name} must be a table with a command, like ["my-exporter"]'
+            )
+        words = value["command"]
+        if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
+            raise config.error(
+                ["sources", name, "command"],
+                f'sources.{name}.command must be a list of words, like ["my-exporter", "{{type}}"]',
+            )
+        for key, number in value.items():
+            if key not in _SOURCE:
+                raise config.error(
+                    ["sources", name, key], f"sources.{name}: {unknown('setting', key, list(_SOURCE))}"
+                )
+            if key != "command" and not _is_between(number, _SOURCE[key]):
+                raise config.error(
+                    ["sources", name, key],
+                    f"sources.{name}.{key} must be a number from {_SOURCE[key]:g} to {_LONG}, not {show(number)}",
+                )
+
+
+def _is_between(number: object, least: float) -> bool:
+    return isinstance(number, int | float) and not isinstance(number, bool) and least <= number <= _LONG
+
+
+_SOURCE = {"command": 0, "cache_minutes": 1, "timeout_seconds": 0.1}
+"""What is said of a source, and the least that it may be where it is a number."""
+_LONG = 10**7
+"""Minutes, or seconds, that nobody waits."""
+
+
 _TABLES: "dict[str, Callable[[dict[str, Any], ConfigFile], None]]" = {
     "limits": _limits,
     "providers": _providers,
+    "sources": _sources,
 }
 """The tables, which only the file can have, and their checks, which run whether a command uses the table or not."""
 

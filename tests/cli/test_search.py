@@ -175,7 +175,7 @@ def test_what_is_no_json_is_counted_and_told(program, tmp_path):
     ("args", "code", "says"),
     [
         ([], 2, "nothing to search"),
-        (["nope"], 1, "nope; name a token, a file, or - for standard input"),
+        (["nope"], 1, "nope; name a token, a file, a source, or - for standard input"),
         (["max:00000000"], 1, "not found"),
         (["max:x"], 2, "Invalid token"),
         (["."], 1, "Is a directory"),

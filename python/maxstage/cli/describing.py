@@ -36,12 +36,12 @@ def schema(
     if not names:
         raise InvalidQuery("nothing to describe; for example: max schema max:a1b2c3d4")
     stores, looked = Stores(folder), Looked()
-    inputs = Inputs(names, stores.find, "csv" if csv else None)
+    inputs = Inputs(names, stores, "csv" if csv else None, type)
     with inputs as opened:
         query = Query(
             pattern=inputs.left[0] if inputs.left else None,
             filters=filters,
-            type=type,
+            type=inputs.type,
             regex=regex,
             strict=strict,
         )

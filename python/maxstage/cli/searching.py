@@ -5,10 +5,11 @@ from maxstage.errors import Error, InvalidQuery
 from maxstage.query.inputs import open_inputs
 from maxstage.query.plan import MOST
 from maxstage.query.search import LIMIT, Looked, Page, Query, check_limit, read_all, read_page
+from maxstage.query.sources import Sources
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
 
     from maxstage.query.counting import Group
@@ -23,8 +24,17 @@ _STDOUT = "<stdout>"
 class Inputs:
     """What is searched, opened; closed when it is left."""
 
-    def __init__(self, names: "Sequence[str]", find: "Callable[[], Store]", kind: str | None) -> None:
-        self.opened, self.left = open_inputs(names, find, kind)
+    def __init__(
+        self,
+        names: "Sequence[str]",
+        stores: "Stores",
+        kind: str | None,
+        type: str | None = None,  # noqa: A002 - it is the option's name
+    ) -> None:
+        sources = Sources(stores.sources, stores.find, type)
+        self.opened, self.left = open_inputs(names, stores.find, kind, sources)
+        self.type = None if sources.took_type else type
+        """The type that is still to be looked for: a source may have seen to that."""
 
     def __enter__(self) -> "list[Input]":
         return self.opened
@@ -40,6 +50,7 @@ class Stores:
     def __init__(self, folder: str | None) -> None:
         self._folder = folder
         self._store: Store | None = None
+        self._sources: Mapping[str, dict[str, Any]] | None = None
 
     def find(self) -> "Store":
         """Return it. Raises as `Store.find` does."""
@@ -48,6 +59,15 @@ class Stores:
 
             self._store = open_store(self._folder)
         return self._store
+
+    def sources(self) -> "Mapping[str, dict[str, Any]]":
+        """Return what the settings of the project say of sources; there need be none."""
+        if self._sources is None:
+            from maxstage.store.store import Store
+
+            store = self._store or Store.find_or_none(self._folder)
+            self._sources = {} if store is None else store.settings.sources
+        return self._sources
 
     def scratch(self) -> str | None:
         """Return a folder for what is written and not kept; None for the system's."""
@@ -99,9 +119,9 @@ def search(
         return
     if not names:
         raise InvalidQuery('nothing to search; for example: max search max:a1b2c3d4 -f "age >= 18"')
-    inputs = Inputs(names, stores.find, "csv" if csv else None)
+    inputs = Inputs(names, stores, "csv" if csv else None, type)
     with inputs as opened:
-        query = Query(pattern=inputs.left[0] if inputs.left else None, **said)
+        query = Query(pattern=inputs.left[0] if inputs.left else None, **said | {"type": inputs.type})
         _check_together(opened, query, output, numbered=numbered)
         if stage:
             _stage(stores, opened, query, limit, offset)
@@ -161,7 +181,7 @@ def _go_on(
 
     state = load_state(stores.find(), token)
     query = Query.from_dict(state.query)
-    inputs = Inputs(state.what, stores.find, state.kind)
+    inputs = Inputs(state.what, stores, state.kind)
     with inputs as opened:
         state.check_inputs(opened)
         _check_said(state, names, said)
@@ -398,12 +418,12 @@ def count(
     if by is None and output in {"ndjson", "csv"}:
         raise InvalidQuery(f"-o {output} needs --by FIELD; a count is one number")
     stores, looked = Stores(folder), Looked()
-    inputs = Inputs(names, stores.find, "csv" if csv else None)
+    inputs = Inputs(names, stores, "csv" if csv else None, type)
     with inputs as opened:
         query = Query(
             pattern=inputs.left[0] if inputs.left else None,
             filters=filters,
-            type=type,
+            type=inputs.type,
             regex=regex,
             strict=strict,
         )

@@ -9,9 +9,20 @@ from maxstage.store.tokens import PREFIX, is_id
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from typing import Protocol
 
     from maxstage.store.reading import OpenItem
     from maxstage.store.store import Store
+
+    class Named(Protocol):
+        """What is searched by a name: see `maxstage.query.sources`."""
+
+        def has(self, name: str, /) -> bool:
+            """Whether this is the name of a source."""
+
+        def open(self, name: str, /) -> "Input":
+            """Open a source."""
+
 
 STEP = 8 * 1024 * 1024
 """Bytes that are looked at between two looks at what was found: enough for all cores, and little to hold."""
@@ -226,7 +237,7 @@ class FileInput(Input):
             data = self._begun
             while data:
                 yield data
-                data = _read_much(self._fd)
+                data = read_much(self._fd)
 
     def _unpacked(self) -> "Iterator[bytes]":
         import zlib
@@ -249,7 +260,7 @@ class FileInput(Input):
     def _packed(self) -> "Iterator[bytes]":
         if not self._is_regular:
             yield self._begun
-            while data := _read_much(self._fd):
+            while data := read_much(self._fd):
                 yield data
             return
         at = 0
@@ -268,7 +279,7 @@ def _begins_with_record(begun: bytes) -> bool:
     )
 
 
-def _read_much(fd: int) -> bytes:
+def read_much(fd: int) -> bytes:
     """Read what comes, up to a step: a pipe gives little at a time, and a piece is shared between all cores."""
     parts: list[bytes] = []
     size = 0
@@ -292,7 +303,10 @@ def _rows(pieces: "Iterator[bytes]") -> "Iterator[bytes]":
 
 
 def open_inputs(
-    names: "Sequence[str]", store: "Callable[[], Store]", kind: str | None = None
+    names: "Sequence[str]",
+    store: "Callable[[], Store]",
+    kind: str | None = None,
+    sources: "Named | None" = None,
 ) -> "tuple[list[Input], list[str]]":
     """Open what is named, all of it before any is read; return it, and the words that name nothing.
 
@@ -300,6 +314,7 @@ def open_inputs(
         names: Tokens, files and ``-``. What names nothing is returned if it is the last of several.
         store: Returns the store, where a token is named.
         kind: What the data is, by its name in `KINDS`; None: told by each.
+        sources: What else is known by a name.
 
     Raises:
         InvalidToken, NotFound, Expired, Corrupt, OSError: Something can't be opened.
@@ -309,7 +324,9 @@ def open_inputs(
     left: list[str] = []
     try:
         for at, name in enumerate(names):
-            if at and at == len(names) - 1 and not names_something(name):
+            if sources is not None and sources.has(name):
+                inputs.append(sources.open(name))
+            elif at and at == len(names) - 1 and not names_something(name):
                 left.append(name)
             else:
                 inputs.append(_open(name, store, kind))
@@ -338,4 +355,4 @@ def _open(name: str, store: "Callable[[], Store]", kind: str | None) -> Input:
     try:
         return FileInput(os.open(name, os.O_RDONLY | os.O_CLOEXEC), name, kind)
     except FileNotFoundError as error:
-        raise Error(f"{describe(error)}; name a token, a file, or - for standard input") from None
+        raise Error(f"{describe(error)}; name a token, a file, a source, or - for standard input") from None

@@ -1,0 +1,141 @@
+"""Sources: files, and programs that print records."""
+
+import json
+import os
+import sys
+
+import pytest
+
+EXPORTER = """
+import json, sys
+open("calls", "a").write(sys.argv[1] + "\\n")
+for number, name in enumerate(["Ada", "Ben", "Cleo"]):
+    print(json.dumps({"id": number, "firstName": name, "kind": sys.argv[1]}))
+"""
+
+
+def configure(program, text: str) -> None:
+    (program.folder / ".max" / "config.toml").write_text(text)
+
+
+def command(*words: str) -> str:
+    return json.dumps([sys.executable, *words])
+
+
+def test_the_example_of_the_seeds_runs_as_it_stands(program):
+    (program.folder / "exporter.py").write_text(EXPORTER)
+    configure(program, f"[sources.hubspot]\ncommand = {command('exporter.py', '{type}')}\n")
+    names = program(
+        "search", "hubspot", "--type=contact", "--all", "--fields", "firstName", "-o", "ndjson"
+    ).stdout
+    assert names == b'{"firstName": "Ada"}\n{"firstName": "Ben"}\n{"firstName": "Cleo"}\n'
+    token = program.stage(names)
+    assert program("retrieve", token).stdout == names
+    assert program.text("count", "hubspot", "-t", "deal", "-f", "kind = deal and id > 0") == "2\n"
+    assert program.fails("count", "hubspot") == "source hubspot needs --type: its command has {type}"
+    page = program("search", "hubspot", "-t", "x", "--limit", "1")
+    assert page.stderr == b"More results (1 of 3). Continue: --offset 1\n"
+    assert "hubspot" in program.text("sources")
+    assert [row["name"] for row in json.loads(program.text("sources", "-o", "json"))] == ["files", "hubspot"]
+
+
+def test_an_answer_is_kept(program):
+    (program.folder / "exporter.py").write_text(EXPORTER)
+    configure(program, f"[sources.h]\ncommand = {command('exporter.py', '{type}')}\ncache_minutes = 15\n")
+    for kind in ("a", "b", "a", "a"):
+        assert program.text("count", "h", "-t", kind, "-f", f"kind = {kind}") == "3\n"
+    assert (program.folder / "calls").read_text().split() == ["a", "b"]
+    kept = json.loads(program.text("stage", "list", "-o", "json"))
+    assert sorted(item["source"] for item in kept) == ["h/a", "h/b"]
+    done = program("search", "h", "-t", "a", "--limit", "2")
+    state = done.stderr.decode().rpartition("--state=")[2].strip()
+    assert b'"id": 2' in program("search", "--state", state).stdout
+    program("unstage", "--all", "--yes")
+    assert program.text("count", "h", "-t", "a") == "3\n"
+    assert (program.folder / "calls").read_text().split() == ["a", "b", "a"]
+
+
+@pytest.mark.parametrize("cached", ["", "cache_minutes = 5\n"])
+@pytest.mark.parametrize(
+    ("words", "more", "says"),
+    [
+        (["-c", "print('{}'); import sys; sys.exit(3)"], "", "source s: its command exited with 3"),
+        (["-c", "import os; os.kill(os.getpid(), 9)"], "", "source s: its command was ended by signal 9"),
+        (
+            ["-c", "import time; time.sleep(600)"],
+            "timeout_seconds = 0.3\n",
+            "source s: its command printed nothing for 0.3 s",
+        ),
+    ],
+)
+def test_a_source_that_fails_says_which_it_is(program, words, more, says, cached):
+    configure(program, f"[sources.s]\ncommand = {command(*words)}\n{more}{cached}")
+    assert says in program.fails("count", "s")
+    assert program.text("stage", "list", "-q") == ""
+
+
+def test_a_program_that_is_not_there(program):
+    configure(program, '[sources.s]\ncommand = ["/no/such/program"]\n')
+    assert (
+        program.fails("count", "s")
+        == "source s: /no/such/program can't be started: No such file or directory"
+    )
+
+
+def test_nonsense_is_told(program):
+    configure(program, f"[sources.s]\ncommand = {command('-c', 'print(1); print(chr(123))')}\n")
+    assert program("count", "s").stderr == b"1 record is not JSON and left out (the first: s, line 2)\n"
+
+
+def test_what_is_enough_ends_the_program(program):
+    endless = "import itertools\nfor n in itertools.count(): print('{\"n\": %d}' % n)"
+    configure(program, f"[sources.s]\ncommand = {command('-c', endless)}\n")
+    process = program.start("search", "s", "--all", "-o", "ndjson")
+    assert json.loads(process.stdout.readline()) == {"n": 0}
+    process.stdout.close()
+    assert process.wait(60) == 0
+    assert process.stderr.read() == b""
+    process.stdin.close()
+    process.stderr.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[sources]\na = 1\n", "config.toml:2: sources.a must be a table"),
+        ("[sources.a]\ncommand = 'x'\n", "config.toml:2: sources.a.command must be a list of words"),
+        ("[sources.a]\ncommand = ['x']\ncache = 1\n", "config.toml:3: sources.a: unknown setting 'cache'"),
+        (
+            "[sources.a]\ncommand = ['x']\ncache_minutes = 'x'\n",
+            "config.toml:3: sources.a.cache_minutes must be a number",
+        ),
+        ("[sources.a]\ncommand = ['x']\ncache_minutes = 0.5\n", "must be a number from 1 to"),
+    ],
+)
+def test_settings_that_are_no_good(program, text, says):
+    configure(program, text)
+    assert says in program.fails("stage", "list")
+
+
+def test_files_are_records(program):
+    folder = program.folder
+    (folder / "docs").mkdir()
+    (folder / "docs" / "a.PDF").write_bytes(b"x" * 2000)
+    (folder / "b.txt").write_bytes(b"")
+    os.utime(folder / "b.txt", (0, 0))
+    (folder / "link").symlink_to("docs")
+    rows = [
+        json.loads(line) for line in program.text("search", "files", "--all", "-o", "ndjson").splitlines()
+    ]
+    assert [row["path"] for row in rows] == [".max", "b.txt", "docs", "docs/a.PDF", "link"]
+    assert rows[1] == {
+        "path": "b.txt",
+        "name": "b.txt",
+        "extension": "txt",
+        "size": 0,
+        "modified": "1970-01-01T00:00:00Z",
+        "type": "file",
+    }
+    assert [row["type"] for row in rows] == ["directory", "file", "directory", "file", "link"]
+    assert program.text("count", "files", "-f", "extension = pdf and size > 1kb") == "1\n"
+    assert program.text("count", "files", "-t", "file") == "2\n"
