@@ -25,6 +25,7 @@ SHARED = {
     "files",
     "humanize",
     "interrupts",
+    "exact",
     "light_json",
     "record",
     "redaction",

@@ -116,13 +116,18 @@ def test_csv_keeps_its_own_rules(flow):
         ({"type": "file", "path": "bad", "format": "json"}, "bad is not JSON"),
         (
             {"type": "file", "path": "huge", "format": "json_lines"},
-            "the number 1e400, which would be passed on as inf",
+            "huge, line 2 has a number of 4,001 characters",
+        ),
+        (
+            {"type": "file", "path": "deep", "format": "json_lines"},
+            "deep, line 1 is not JSON: it is nested too",
+        ),
+        (
+            {"type": "file", "path": "deeper", "format": "json"},
+            "deeper is not JSON that can be read: it is nested",
         ),
         ({"type": "file", "path": "array", "format": "json"}, "array has NaN, which is no JSON"),
-        (
-            {"type": "file", "path": "long", "format": "json"},
-            "the number 0.12345678901234567890, which would be",
-        ),
+        ({"type": "file", "path": "long", "format": "json"}, "long has a number of 4,002 characters, 0.111"),
         ({"type": "token", "token": "max:00000000"}, "max:00000000"),
         ({"type": "state", "key": "inputs.number"}, "'inputs.number' is not a list"),
         ({"type": "state", "key": "inputs.nothing"}, "'inputs.nothing' has no value"),
@@ -130,9 +135,11 @@ def test_csv_keeps_its_own_rules(flow):
 )
 def test_what_cannot_be_gone_over(flow, collection, error):
     (flow.folder / "bad").write_text('{"a": 1}\n{"a"\n')
-    (flow.folder / "huge").write_text('{"a": 1.5}\n{"a": 1e400}\n')
+    (flow.folder / "huge").write_text('{"a": 1.5}\n{"a": ' + 4001 * "1" + "}\n")
+    (flow.folder / "deep").write_text(100_000 * "[" + 100_000 * "]")
+    (flow.folder / "deeper").write_text(100_000 * "[" + 100_000 * "]")
     (flow.folder / "array").write_text("[1, NaN]")
-    (flow.folder / "long").write_text("[1.5, 0.12345678901234567890]")
+    (flow.folder / "long").write_text("[1.5, 0." + 4000 * "1" + "]")
     tasks = {"a": bash("true", loop=each(collection))}
     result = flow(tasks, check=False, inputs={"number": 5, "nothing": None})
     assert error in result.error

@@ -293,11 +293,3 @@ tasks:
         "4:67: there is no variable 'item'",
         "5:44: there is no input 'q'",
     ]
-
-
-def test_a_number_that_no_item_can_be():
-    loop = "loop: {for_each: {collection: {type: inline, items: [1.5, 1e400, -1e999]}}}"
-    found = problems(with_tasks(f"a: {{script: {{content: x}}, {loop}}}"))
-    assert [line.split(": ", 1)[1] for line in found] == [
-        "the number is too large; quote it to pass it on as text"
-    ] * 2

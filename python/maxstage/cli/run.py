@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import shlex
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from maxstage import exact
 from maxstage.cli.options import dir_option, find_project, output_option
 from maxstage.cli.printing import print_json, warn, write_all, write_out
 from maxstage.cli.run_report import PlainWatcher, format_seconds, is_iteration, table
@@ -113,9 +113,9 @@ def _typed(inputs: dict[str, str], spec: WorkflowSpec) -> dict[str, Any]:
         values[name] = text
         if default is not None and not isinstance(default, str):
             try:
-                values[name] = json.loads(text)
+                values[name] = exact.loads(text)
             except (ValueError, RecursionError):
-                kind = "true or false" if isinstance(default, bool) else f"JSON, like {json.dumps(default)}"
+                kind = "true or false" if isinstance(default, bool) else f"JSON, like {exact.dumps(default)}"
                 raise WorkflowError(f"input {name} must be {kind}, not {text!r}") from None
     return values
 

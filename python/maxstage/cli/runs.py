@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from maxstage import exact
 from maxstage.cli.options import lines_option, output_option, pass_project
 from maxstage.cli.printing import print_all, print_json, write_out
 from maxstage.cli.prompting import confirm
@@ -96,7 +97,7 @@ def runs_show(store: Store, run_id: str, iterations: bool, output: str) -> None:
         if facts.get("ended") is not None and facts.get("started") is not None:
             write_out(f"Took:     {format_seconds(facts['ended'] - facts['started'])}")
         for name, value in (facts.get("inputs") or {}).items():
-            write_out(f"Input:    {_shown(name)} = {_shown(json.dumps(value, ensure_ascii=False))}")
+            write_out(f"Input:    {_shown(name)} = {_shown(exact.dumps(value))}")
         if facts.get("metrics"):
             from maxstage.workflow.report.metrics import lines
 

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import csv
 import io
-import json
-import math
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TextIO
 
+from maxstage import exact
 from maxstage.errors import Error
 
 if TYPE_CHECKING:
@@ -162,8 +160,8 @@ def _json(file: TextIO, name: str) -> Iterator[Any]:
     while True:
         at = len(text) - len(text[at:].lstrip(_BLANK))
         value, end = _element(text, at, wanted, name)
-        if end is None or end == len(text):
-            # The value is cut off, or may be: a number can go on.
+        if end is None or not text[end:].strip(_NUMERIC):
+            # The value is cut off, or may be: a number can go on, and ``1.`` is not yet one that has.
             more = file.read(max(_READ, len(text)))
             if more:
                 text, at = text[at:] + more, 0
@@ -192,30 +190,8 @@ def _check_end(rest: str, file: TextIO, name: str) -> None:
 
 _BLANK = " \t\r\n"
 _END, _COMMA = object(), object()
-_SHOWN = 40
-"""The most characters of a number that an error quotes."""
-
-
-class _NoNumber(ValueError):
-    """A number that would change when it is passed on."""
-
-
-def _float(text: str) -> float:
-    """Return a number with a point or an exponent as a float, if that is the same number."""
-    value = float(text)
-    if not math.isfinite(value) or Decimal(repr(value)) != Decimal(text):
-        shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-        raise _NoNumber(
-            f"the number {shown}, which would be passed on as {value!r}; write it as text, in quotes"
-        )
-    return value
-
-
-def _constant(text: str) -> float:
-    raise _NoNumber(f"{text}, which is no JSON; write null, or text in quotes")
-
-
-_decoder = json.JSONDecoder(parse_float=_float, parse_constant=_constant)
+_NUMERIC = "0123456789+-.eE"
+"""What numbers are made of."""
 
 
 def parsed(text: str) -> Any:
@@ -224,14 +200,17 @@ def parsed(text: str) -> Any:
     Raises:
         ValueError: It is not JSON, or has a number that would change when it is passed on.
     """
-    return _decoder.decode(text)
+    try:
+        return exact.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def _record(text: str, where: str) -> Any:
     """Return a JSON text as a value, or raise NotRecords, which names `where`."""
     try:
         return parsed(text)
-    except _NoNumber as error:
+    except exact.NoNumberError as error:
         raise NotRecords(f"{where} has {error}") from None
     except ValueError as error:
         raise NotRecords(f"{where} is not JSON: {error}") from None
@@ -244,8 +223,10 @@ def _element(text: str, at: int, wanted: str, name: str) -> tuple[Any, int | Non
     if wanted == ", or ]":
         return (_COMMA, at + 1) if text[at : at + 1] == "," else (None, None)
     try:
-        return _decoder.raw_decode(text, at)
-    except _NoNumber as error:
+        return exact.decoder.raw_decode(text, at)
+    except exact.NoNumberError as error:
         raise NotRecords(f"{name} has {error}") from None
+    except RecursionError:
+        raise NotRecords(f"{name} is not JSON that can be read: it is nested too deeply") from None
     except ValueError:
         return None, None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
@@ -181,16 +180,6 @@ class _Checker:
                 path, f"there is no task {other!r}{where}{self._references.hint(other, tasks)}"
             )
 
-    def _check_items(self, path: Path, task: schema.Task) -> None:
-        if task.loop is None or task.loop.for_each is None:
-            return
-        where = (*path, "loop", "for_each", "collection", "items")
-        for number, item in enumerate(task.loop.for_each.collection.items or ()):
-            if isinstance(item, float) and not math.isfinite(item):
-                self._problems.add(
-                    (*where, number), "the number is too large; quote it to pass it on as text"
-                )
-
     def _check_task(self, path: Path, task: schema.Task, inner: Names, names: Names) -> None:
         self._check_limits((*path, "limits"), task.limits)
         if task.agent is not None and task.agent not in self._spec.agents:
@@ -201,7 +190,6 @@ class _Checker:
             if task.script.content is not None:
                 where = (*path, "script", "content")
                 self._references.check_script(where, task.script.language, task.script.content, inner)
-        self._check_items(path, task)
         if task.command is not None:
             self._check_program((*path, "command", "executable"), task.command.executable)
         if task.stdin_from is not None and task.agent is not None:

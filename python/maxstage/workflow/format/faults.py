@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Union, get_args, get_origin
 
@@ -12,6 +11,7 @@ from pydantic import BaseModel
 from maxstage.humanize import printable
 from maxstage.output.limits import Limits
 from maxstage.workflow.format import schema
+from maxstage.workflow.format.references import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -122,7 +122,7 @@ _TEXTS = {
 def _text(one: Any) -> str:
     words = _TEXTS.get(one["type"])
     if one["type"] == "string_type" and isinstance(one["input"], bool | int | float):
-        return f'must be text; put quotes around it: "{printable(json.dumps(one["input"]), 40)}"'
+        return f'must be text; put quotes around it: "{printable(as_text(one["input"]), 40)}"'
     return str(one["msg"]) if words is None else words.format(**one.get("ctx", {}))
 
 

@@ -8,10 +8,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from maxstage import exact
 from maxstage.errors import WorkflowError
 
 if TYPE_CHECKING:
@@ -118,7 +118,9 @@ def printable(text: str) -> str:
 
 
 def as_text(value: Any) -> str:
-    """Return a value as text: text as it is, nothing as nothing, anything else as JSON."""
+    """Return a value as text: text and numbers as they are written, nothing as nothing, anything else as JSON."""
     if value is None:
         return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, exact.WrittenInt | exact.WrittenFloat):
+        return value.text
+    return value if isinstance(value, str) else exact.dumps(value)

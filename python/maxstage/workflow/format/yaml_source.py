@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
+from maxstage import exact
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -203,7 +205,7 @@ class Source:
                     (node.position, f"a number of {len(text):,} digits; quote it if it is text")
                 )
                 return 0
-            return int(text) if _INTEGER.match(text) else float(text)
+            return exact.integer(text) if _INTEGER.match(text) else exact.real(text)
         return text
 
 

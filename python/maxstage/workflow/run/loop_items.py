@@ -7,9 +7,9 @@ told is that there are fewer items than iterations that were done.
 from __future__ import annotations
 
 import hashlib
-import json
 from typing import TYPE_CHECKING, Any
 
+from maxstage import exact
 from maxstage.errors import WorkflowError
 
 if TYPE_CHECKING:
@@ -60,9 +60,9 @@ def check_count(state: RunState, path: str, count: int) -> None:
 
 def _digest_of(item: Any) -> str:
     # Not sorted: with its fields in another order it is another text where it is referred to.
-    return hashlib.sha256(json.dumps(item, default=str).encode()).hexdigest()[:_DIGITS]
+    return hashlib.sha256(exact.dumps(item, ensure_ascii=True, default=str).encode()).hexdigest()[:_DIGITS]
 
 
 def _shorten(item: Any) -> str:
-    text = json.dumps(item, default=str, ensure_ascii=False)
+    text = exact.dumps(item, default=str)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

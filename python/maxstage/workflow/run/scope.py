@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from maxstage import exact
 from maxstage.errors import WorkflowError
 from maxstage.workflow.execution.outputs import gone
 from maxstage.workflow.format import references
@@ -192,6 +193,6 @@ class Scope:
             return self._exists(condition.key or "")
         value = self.state(condition.key or "")
         # What a task printed is text: it equals the number 3 where it is "3".
-        return bool(value == condition.value) or references.as_text(value) == references.as_text(
+        return exact.equal(value, condition.value) or references.as_text(value) == references.as_text(
             condition.value
         )

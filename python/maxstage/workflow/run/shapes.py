@@ -9,6 +9,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from maxstage import exact
+
 Shape = Callable[[Any], bool]
 
 _LATEST = 2.5e11
@@ -180,7 +182,7 @@ def parse(content: Any, shape: Shape) -> Any:
     if not isinstance(content, str):
         raise ValueError("a column that should be JSON is not text")  # noqa: TRY004 - damaged data, not a caller's mistake
     try:
-        value = json.loads(content)
+        value = json.loads(content, parse_int=exact.integer, parse_float=exact.real)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     if not shape(value):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from maxstage import exact
 from maxstage.errors import WorkflowError
 from maxstage.workflow.execution import DEFAULT, EXECUTORS
 from maxstage.workflow.run.clock import Clock
@@ -175,7 +175,7 @@ class RunStart:
             raise WorkflowError(f"the workflow needs a value for: {', '.join(missing)}")
         values = {name: given.get(name, one.default) for name, one in declared.items()}
         for name, value in values.items():
-            secret = self._secrets.find_in(json.dumps(value, ensure_ascii=False))
+            secret = self._secrets.find_in(exact.dumps(value))
             if secret is not None:
                 raise WorkflowError(
                     f"the input {name} has the secret {secret} in it, and inputs are kept: "

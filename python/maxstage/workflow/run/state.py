@@ -15,6 +15,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from maxstage import exact
 from maxstage.errors import WorkflowError
 from maxstage.humanize import printable
 from maxstage.output.task_output import TaskOutput
@@ -196,7 +197,7 @@ class RunState:
     def set_facts(self, **facts: Any) -> None:
         """Note what is known of the run."""
         with self._transaction() as db:
-            rows = [(name, json.dumps(value)) for name, value in facts.items()]
+            rows = [(name, exact.dumps(value, ensure_ascii=True)) for name, value in facts.items()]
             db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", rows)
 
     def facts(self) -> dict[str, Any]:

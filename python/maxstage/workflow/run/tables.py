@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import sqlite3
 import stat
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+
+from maxstage import exact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,7 +79,7 @@ def create(path: str, facts: Mapping[str, Any]) -> None:
         os.chmod(temporary, 0o600)
         db.execute("BEGIN IMMEDIATE")
         _migrate(db, 0)
-        rows = [(name, json.dumps(value)) for name, value in facts.items()]
+        rows = [(name, exact.dumps(value, ensure_ascii=True)) for name, value in facts.items()]
         db.executemany("INSERT INTO facts VALUES (?, ?)", rows)
         db.execute("COMMIT")
         # Now and not later, since to change the journal nobody else may have the file open.

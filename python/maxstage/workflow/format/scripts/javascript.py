@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from maxstage import exact
 from maxstage.workflow.format.scripts.functions import Dialect, named
 from maxstage.workflow.format.scripts.places import Lost
 from maxstage.workflow.format.scripts.reader import CHECK_FIRST, Reader, quoting_of
@@ -18,6 +19,9 @@ _FUNCTIONS = {
     **named("code", "query prepare", of=("sqlite", "pg", "mysql", "sqlite3")),
 }
 """Functions that read code or commands."""
+
+_MOST = 2**53
+"""Up to here a double has every whole number."""
 
 
 class _JavaScript(Reader):
@@ -90,6 +94,11 @@ class _JavaScript(Reader):
     def parsed(cls, whole: str) -> str:
         """Return the code of a list or a mapping, given the literal of its JSON."""
         return f"JSON.parse({whole})"
+
+    @classmethod
+    def holds(cls, number: float) -> bool:
+        """Whether a number is the same here as it was written: all are doubles."""
+        return exact.is_double(number) and (isinstance(number, float) or abs(number) <= _MOST)
 
 
 QUOTING = quoting_of(_JavaScript)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from maxstage import exact
 from maxstage.workflow.format.scripts.calls import MARK, TEXT, WORD
 from maxstage.workflow.format.scripts.functions import Dialect, named
 from maxstage.workflow.format.scripts.places import Lost
@@ -163,6 +164,11 @@ class _Perl(Reader):
                     self._at += 1
             self.anchors.update((place.start, began) for place in self.found[count:])
             self._at = stop.end()
+
+    @classmethod
+    def holds(cls, number: float) -> bool:
+        """Whether a number is the same here as it was written: whole ones have 64 bits."""
+        return -(2**63) <= number < 2**64 if isinstance(number, int) else exact.is_double(number)
 
 
 def _refuse_within(place: Place, before: str) -> None:

@@ -7,10 +7,11 @@ literal is ended before and begun again after. Where it would run the text (back
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from maxstage import exact
+from maxstage.errors import WorkflowError
 from maxstage.workflow.format.references import as_text
 from maxstage.workflow.format.scripts.calls import MARK, TEXT, VALUE, WORD, Token
 from maxstage.workflow.format.scripts.functions import Dialect, refuse_code
@@ -235,6 +236,27 @@ class Reader:
         return whole
 
     @classmethod
+    def holds(cls, number: float) -> bool:
+        """Whether a number is the same here as it was written: whole ones have no limit, by default."""
+        return isinstance(number, int) or exact.is_double(number)
+
+    @classmethod
+    def check(cls, reference: str, value: Any) -> None:
+        """Check that a value that stands by itself is the same in this language.
+
+        Raises:
+            WorkflowError: A number of it would be another one.
+        """
+        if isinstance(value, list | dict) and cls.parsed("") == "":
+            return  # the script gets its JSON, and reads that itself
+        for number in exact.numbers_in(value):
+            if not cls.holds(number):
+                raise WorkflowError(
+                    f"the value of {reference} has the number {exact.shortened(str(number))}, which would be another "
+                    f'one in this language; write the reference in quotes, "{reference}", to get it as text'
+                )
+
+    @classmethod
     def literal(cls, value: Any, quote: str) -> str:
         """Return a value as it is written where a reference stood.
 
@@ -247,7 +269,7 @@ class Reader:
         if isinstance(value, bool) or value is None:
             return cls.constants[0 if value is None else 1 + value]
         if isinstance(value, int | float):
-            return json.dumps(value)
+            return exact.dumps(value)
         whole = f'"{cls.escaped(as_text(value))}"'
         return whole if isinstance(value, str) else cls.parsed(whole)
 
@@ -271,7 +293,9 @@ def quoting_of(reader: type[Reader]) -> Quoting:
         refuse_code(one.dialect, text, one.tokens, one.found, one.anchors)
         return completed(text, one.found, lost=False)
 
-    def write(_number: int, place: Place, _reference: str, value: Any) -> tuple[str, str]:
+    def write(_number: int, place: Place, reference: str, value: Any) -> tuple[str, str]:
+        if not place.quote:
+            reader.check(reference, value)
         return "", reader.literal(value, place.quote)
 
     return Quoting(places, write)

@@ -1,0 +1,216 @@
+"""Numbers that keep how they were written: data that says ``1.10`` is passed on as ``1.10``, not as ``1.1``.
+
+They are an `int` or a `float` for whoever computes with them. Most numbers are written as Python would write them; only
+the others are of a kind of their own.
+
+>>> loads("[1.10, 1e2, -0, 5]")
+[1.1, 100.0, 0, 5]
+>>> dumps(loads("[1.10, 1e2, -0, 5]"))
+'[1.10, 1e2, -0, 5]'
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_LONGEST = 4000
+"""Characters of a number: beyond about as many digits Python reads and writes no whole numbers in decimal."""
+_SHOWN = 40
+"""Characters of a number that an error quotes."""
+_NUMBER = re.compile(r"([-+]?)0*([0-9]*)(?:\.([0-9]*))?([eE][-+]?[0-9]+)?")
+
+
+class NoNumberError(ValueError):
+    """Something is written as a number that can't be passed on."""
+
+
+class WrittenInt(int):
+    """A whole number that Python would write otherwise, like ``-0``.
+
+    Attributes:
+        text: How it was written.
+    """
+
+    text: str
+
+    def __new__(cls, text: str) -> WrittenInt:
+        """Read it."""
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+    def __getnewargs__(self) -> tuple[str]:  # type: ignore[override]
+        return (self.text,)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class WrittenFloat(float):
+    """A number that Python would write otherwise, like ``1.10``; or round, like one of thirty digits.
+
+    Attributes:
+        text: How it was written.
+    """
+
+    text: str
+
+    def __new__(cls, text: str) -> WrittenFloat:
+        """Read it."""
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+    def __getnewargs__(self) -> tuple[str]:  # type: ignore[override]
+        return (self.text,)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def integer(text: str) -> int:
+    """Return a whole number.
+
+    Raises:
+        NoNumberError: It has too many digits.
+    """
+    _check_length(text)
+    value = int(text)
+    return value if str(value) == text else WrittenInt(text)
+
+
+def real(text: str) -> float:
+    """Return a number with a point or an exponent.
+
+    Raises:
+        NoNumberError: It has too many digits.
+    """
+    _check_length(text)
+    value = float(text)
+    return value if repr(value) == text else WrittenFloat(text)
+
+
+def shortened(text: str) -> str:
+    """Return how a number is shown in an error."""
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def _check_length(text: str) -> None:
+    if len(text) > _LONGEST:
+        raise NoNumberError(
+            f"a number of {len(text):,} characters, {shortened(text)}, and {_LONGEST:,} is the most; "
+            "write it as text, in quotes"
+        )
+
+
+def _constant(text: str) -> float:
+    raise NoNumberError(f"{text}, which is no JSON; write null, or text in quotes")
+
+
+decoder = json.JSONDecoder(parse_int=integer, parse_float=real, parse_constant=_constant)
+"""Reads JSON; its numbers keep how they were written."""
+
+
+def loads(text: str) -> Any:
+    """Return what JSON says.
+
+    Raises:
+        ValueError: It is no JSON, or has a number that can't be passed on.
+        RecursionError: It is nested too deeply.
+    """
+    return decoder.decode(text)
+
+
+def dumps(value: Any, *, ensure_ascii: bool = False, default: Callable[[Any], Any] | None = None) -> str:
+    """Return a value as one line of JSON, its numbers as they were written.
+
+    What JSON doesn't know, like ``+5`` and ``.5`` of YAML, is written as JSON has it. The arguments are those of
+    `json.dumps`.
+    """
+
+    def plain(one: Any) -> str:
+        return json.dumps(one, ensure_ascii=ensure_ascii, default=default)
+
+    if not any(isinstance(one, WrittenInt | WrittenFloat) for one in numbers_in(value)):
+        return plain(value)
+    parts: list[str] = []
+    left: list[tuple[str, Any]] = [("", value)]
+    # Not by recursion, which goes less deep than JSON does. What comes before a value is there with it.
+    while left:
+        before, one = left.pop()
+        parts.append(before)
+        if isinstance(one, WrittenInt | WrittenFloat):
+            parts.append(_as_json(one.text))
+        elif isinstance(one, dict) and one:
+            names = [("{" if number == 0 else ", ") + plain(key) + ": " for number, key in enumerate(one)]
+            left.append(("}", _NOTHING))
+            left += reversed(list(zip(names, one.values(), strict=True)))
+        elif isinstance(one, list | tuple) and one:
+            left.append(("]", _NOTHING))
+            left += reversed([("[" if number == 0 else ", ", part) for number, part in enumerate(one)])
+        elif one is not _NOTHING:
+            parts.append(plain(one))
+    return "".join(parts)
+
+
+_NOTHING = object()
+
+
+def _as_json(text: str) -> str:
+    match = _NUMBER.fullmatch(text)
+    assert match is not None  # noqa: S101 - who makes one has read a number
+    sign, whole, fraction, exponent = match.groups()
+    point = "" if fraction is None else f".{fraction or 0}"
+    return f"{sign.removeprefix('+')}{whole or 0}{point}{exponent or ''}"
+
+
+def numbers_in(value: Any) -> Iterator[int | float]:
+    """Give the numbers within a value, however deep."""
+    left = [value]
+    while left:
+        one = left.pop()
+        if isinstance(one, dict):
+            left += one.values()
+        elif isinstance(one, list | tuple):
+            left += one
+        elif isinstance(one, int | float) and not isinstance(one, bool):
+            yield one
+
+
+def is_double(number: float) -> bool:
+    """Whether a program that holds numbers as doubles has the same one as was written."""
+    try:
+        if not math.isfinite(number):
+            return False
+    except OverflowError:  # a whole number that no double comes near
+        return False
+    return not isinstance(number, WrittenFloat) or _is_same(number, float(number))
+
+
+def equal(one: Any, other: Any) -> bool:
+    """Whether two values are the same: numbers as numbers, however they are written, also where one of them is text."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if not isinstance(one, int | float) and not isinstance(other, int | float):
+        return bool(one == other)
+    return _is_number(one) and _is_number(other) and _is_same(one, other)
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, str):
+        return len(value) <= _LONGEST and any(map(str.isdigit, value)) and bool(_NUMBER.fullmatch(value))
+    return isinstance(value, int | float)
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    try:
+        return Decimal(str(one)) == Decimal(str(other))
+    except (InvalidOperation, ValueError):  # an exponent, or a whole number, of too many digits
+        return str(one) == str(other)
