@@ -74,6 +74,7 @@ endif
 # backends against each other. `make test-pure` runs all of the suite on the other one.
 ONCE := tests/parity tests/packaging tests/test_structure.py tests/test_tables.py tests/test_facts_corpus.py \
 	tests/cli/test_completion.py tests/cli/test_live.py tests/cli/test_settings.py tests/cli/test_trust.py \
+	tests/serving/test_mcp_http.py tests/serving/test_mcp_messages.py tests/serving/test_mcp_robust.py \
 	tests/workflow/test_damaged.py tests/workflow/test_data_is_no_code.py tests/workflow/test_files.py \
 	tests/workflow/test_hostile_files.py tests/workflow/test_migration.py tests/workflow/test_report.py \
 	tests/workflow/test_scripts.py tests/workflow/test_validation.py

@@ -258,3 +258,15 @@ def test_a_full_stdout(program):
     words = ["sh", "-c", '"$@" >/dev/full', "sh", *program.command, "mcp"]
     done = subprocess.run(words, cwd=program.folder, input=LIST, capture_output=True, timeout=PATIENCE)
     assert b"Traceback" not in done.stderr
+
+
+def test_somebody_who_starts_it_by_hand_is_told_what_it_waits_for(program):
+    ours, theirs = os.openpty()
+    process = program.start("mcp", stdin=theirs)
+    os.close(theirs)
+    assert process.stderr.readline().startswith(b"Waiting for a client's messages on stdin: ")
+    os.write(ours, b"\x04")
+    assert process.wait(PATIENCE) == 0
+    os.close(ours)
+    process.stdout.close()
+    process.stderr.close()

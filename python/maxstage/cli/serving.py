@@ -3,6 +3,8 @@
 import os
 import sys
 
+from maxstage.cli.printing import tell
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,6 +63,8 @@ def serve(serving: Serving) -> None:
     if serving.port is None:
         from maxstage.mcp import stdio
 
+        if os.isatty(0):
+            tell("Waiting for a client's messages on stdin: see max mcp --help. Ctrl-C ends this.")
         stdout = _take_stdout()
         try:
             stdio.serve(server, 0, stdout)
