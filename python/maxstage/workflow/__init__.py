@@ -1,4 +1,4 @@
-"""Workflows: YAML in, tasks run, state that survives anything."""
+"""Workflows: YAML files whose tasks are run, with state that survives anything."""
 
 from importlib.util import find_spec
 

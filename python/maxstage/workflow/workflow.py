@@ -1,4 +1,4 @@
-"""Workflows from Python: load one, run it, look at what came out."""
+"""Workflows from Python: load one, run it, and look at its results."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 __all__ = ["Event", "RunInterrupted", "RunResult", "Workflow"]
 
 _NOT_IN_YAML = re.compile(r"[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
-"""Characters that JSON has in a text as they are."""
+"""Characters that JSON strings may contain and YAML doesn't accept, or takes for line breaks."""
 
 
 class Workflow:
-    """A workflow that was read and found good.
+    """A valid workflow.
 
     >>> workflow = Workflow.from_dict({
     ...     "name": "two", "version": "1",
@@ -54,38 +54,38 @@ class Workflow:
 
         Args:
             path: The YAML file.
-            store: The project whose settings name further providers; None: the one around, if there is one.
+            store: The project whose settings define more providers; None for the one found as by `Store.find`, if any.
 
         Raises:
-            WorkflowError: It is no good; the message has a line for each error, with file, line and column.
+            WorkflowError: It is invalid; the message has a line for each error, with file, line and column.
             OSError: It can't be read.
         """
         return cls(_valid(loading.load(os.fspath(path), _providers(store))))
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], *, store: Store | None = None) -> Workflow:
-        """Take a workflow from plain data, of the same form as the file.
+        """Create a workflow from plain data in the same form as the file.
 
         Args:
-            values: What the file would hold.
-            store: The project whose settings name further providers; None: the one around, if there is one.
+            values: The content of the file.
+            store: The project whose settings define more providers; None for the one found as by `Store.find`, if any.
 
         Raises:
-            WorkflowError: It is no good; the message has a line for each error, with line and column.
+            WorkflowError: It is invalid; the message has a line for each error, with line and column.
         """
-        # YAML is a superset of JSON, and so errors have their place here as well.
+        # YAML is a superset of JSON, so this gives errors a line and column as well.
         text = json.dumps(values, indent=2, ensure_ascii=False)
-        # But for what YAML takes for ends of lines, or does not take at all.
+        # Except for characters that YAML takes for line breaks, or rejects.
         text = _NOT_IN_YAML.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
         return cls(_valid(loading.check(Source(text), "<workflow>", _providers(store))))
 
     @property
     def warnings(self) -> list[Problem]:
-        """What is doubtful in the file."""
+        """The warnings about the file."""
         return self.valid.problems
 
     def order(self) -> list[str]:
-        """Return the tasks of the first level in an order in which they could run one by one."""
+        """Return the top-level tasks in an order in which they could run one by one."""
         return in_order(self.spec.tasks, self.valid.graph.dependencies)
 
     def run(
@@ -99,19 +99,19 @@ class Workflow:
         folder: str | os.PathLike[str] | None = None,
         cancel: threading.Event | None = None,
     ) -> RunResult:
-        """Run it.
+        """Run the workflow.
 
         Args:
             inputs: Values for its inputs; the others have their defaults.
-            jobs: Programs that run at once; None: as many as there are processors.
-            on_event: Called with each event, in the calling thread. What it raises ends the run.
-            store: The project; None: found as `Store.find` does it.
-            resume: The id of a run to go on with, or True for the newest of this file that has not completed.
-            folder: Where relative paths start, and ``cwd`` of the file too; None is the working directory.
-            cancel: Once it is set, the run is stopped and what runs is ended.
+            jobs: How many programs may run at once; None for the number of processors.
+            on_event: Called with each event, in the calling thread. If it raises, the run ends.
+            store: The project; None to find it as `Store.find` does.
+            resume: The id of a run to resume, or True for the newest run of this file that has not completed.
+            folder: Where relative paths start, including the file's ``cwd``; None for the working directory.
+            cancel: An event that, once set, stops the run and ends its programs.
 
         Returns:
-            How it ended. A failed task makes no exception.
+            How it ended. A failed task doesn't raise an exception.
 
         Raises:
             WorkflowError: An input is missing or unknown, there is nothing to resume, or the run is running already.

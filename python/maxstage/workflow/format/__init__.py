@@ -1,1 +1,1 @@
-"""The format of workflow files: what they may hold, reading them, and all that can be checked before a run."""
+"""The format of workflow files: its schema, reading files, and everything that can be checked before a run."""

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 class Provider(NamedTuple):
-    """An agent known by name.
+    """An agent that can be used by name.
 
     Attributes:
         command: The program and its arguments.
-        model: The arguments that choose a model; ``{model}`` in them stands for its name.
-        install: How to get it.
+        model: The arguments that select a model; ``{model}`` in them is replaced by its name.
+        install: How to install it.
     """
 
     command: list[str]
@@ -33,17 +33,17 @@ PROVIDERS = {
     "gemini": Provider(["gemini"], ["--model", "{model}"], "npm install -g @google/gemini-cli"),
     "llm": Provider(["llm"], ["-m", "{model}"], "pip install llm"),
 }
-"""The providers that need no settings. ``[providers]`` in config.toml adds to them and overrides them."""
+"""The built-in providers. ``[providers]`` in config.toml adds to them and overrides them."""
 
 
 def providers_from(settings: Mapping[str, Any]) -> dict[str, Provider]:
-    """Return the known providers and those of the settings.
+    """Return the built-in providers and those of the settings.
 
     Args:
         settings: ``{name: [program, argument, ...]}``, or ``{name: {command: [...], model: [...]}}``.
 
     Raises:
-        ConfigError: One is no list of words.
+        ConfigError: One is not a list of words.
 
     >>> providers_from({"mine": ["my-agent", "--fast"]})["mine"].command
     ['my-agent', '--fast']
@@ -60,7 +60,7 @@ def providers_from(settings: Mapping[str, Any]) -> dict[str, Provider]:
 
 
 def command_of(agent: Agent, providers: Mapping[str, Provider]) -> list[str]:
-    """Return the command line of an agent of the file; its provider is known."""
+    """Return the command line of an agent in the file, whose provider must be known."""
     if agent.command is not None:
         return list(agent.command)
     provider = providers[agent.provider or ""]
@@ -70,6 +70,6 @@ def command_of(agent: Agent, providers: Mapping[str, Provider]) -> list[str]:
 
 
 def prompt_of(system_prompt: str, description: str, context: str = "") -> str:
-    """Return the prompt for a task: what the agent is told of itself, what it is given, then the task."""
+    """Return the prompt for a task: the system prompt, the context, then the description of the task."""
     parts = (system_prompt, context, description)
     return "\n\n".join(part.rstrip("\n") for part in parts if part) + "\n"

@@ -1,4 +1,4 @@
-"""What no single field of a workflow file can tell: names that must exist, cycles, programs that must be there."""
+"""Checks across the fields of a workflow file: names that must exist, cycles, programs that must be installed."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def check_workflow(
     problems: Problems,
     hidden: Iterable[Hidden] = (),
 ) -> TaskGraph:
-    """Check a file whose every field is good by itself; return what waits for what.
+    """Check a file whose fields are each valid on their own; return the graph of its tasks.
 
     Args:
         spec: The file.
-        providers: The agents known by name.
-        problems: Takes what is wrong.
-        hidden: Texts in parts that are at fault and left out.
+        providers: The providers by name.
+        problems: Collects the problems.
+        hidden: Texts in invalid parts, which are left out of `spec`.
     """
     checker = _Checker(spec, providers, problems)
     checker.check()
@@ -46,11 +46,11 @@ def check_workflow(
 
 
 _MOST_OF_A_RING = 8
-"""Tasks of a ring that are told; more of them are counted."""
+"""The most tasks of a cycle that are named; the others are counted."""
 
 
 def _ring(cycle: Sequence[str]) -> str:
-    """Return tasks that wait for each other in a ring, the first one at both ends."""
+    """Return text that names the tasks of a cycle, the first one at both ends."""
     if len(cycle) <= _MOST_OF_A_RING + 1:
         return " -> ".join(cycle)
     left_out = len(cycle) - 1 - _MOST_OF_A_RING
@@ -68,7 +68,7 @@ class _Checker:
         self._providers = providers
 
     def check(self) -> None:
-        """Note all problems, and what waits for what."""
+        """Find all problems, and build the graph."""
         spec = self._spec
         for name, agent in spec.agents.items():
             self._check_agent(("agents", name), agent)
@@ -90,7 +90,7 @@ class _Checker:
                 self._references.check_script(("hooks", kind, number), SHELL, text, before)
 
     def check_hidden(self, hidden: Iterable[Hidden]) -> None:
-        """Note what is wrong with references in parts that are left out."""
+        """Check the references in parts that are left out."""
         paths = [path for path, _ in walk(self._spec.tasks)]
         for one in hidden:
             tasks = {path: path for path in paths}
@@ -125,7 +125,7 @@ class _Checker:
             self._problems.warn_of_limit((*path, text.split(" ", 1)[0]), text)
 
     def _check_level(self, tasks: Mapping[str, schema.Task], prefix: str, path: Path, names: Names) -> None:
-        """Check tasks that are siblings."""
+        """Check sibling tasks."""
         names = names._replace(tasks={**names.tasks, **{name: f"{prefix}{name}" for name in tasks}})
         graph = {}
         for name, task in tasks.items():
@@ -143,7 +143,7 @@ class _Checker:
             for field in ("depends_on", "parallel_with"):
                 for number, other in enumerate(getattr(task, field)):
                     self._check_sibling((*here, field, number), other, name, tasks, prefix)
-            # What is referred to must be there first, whether or not depends_on says so.
+            # A task waits for those that it refers to, whether or not depends_on lists them.
             used = [*task.depends_on, *tasks_used(task, self._spec.agents)]
             firsts = (names.tasks.get(other, "").removeprefix(prefix).split(".")[0] for other in used)
             own = [other for other in firsts if other in tasks and other != name]

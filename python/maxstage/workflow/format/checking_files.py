@@ -1,4 +1,4 @@
-"""That no two tasks write one file, as far as that can be told before a run."""
+"""Checks that no two tasks write the same file, as far as that can be known before a run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def check_files(tasks: Mapping[str, schema.Task], problems: Problems) -> None:
-    """Note each file that two tasks write for certain, or one task more than once."""
+    """Report each file that two tasks are certain to write, or one task more than once."""
     first: dict[str, str] = {}
     for one in _written(tasks, "", ("tasks",), repeats=False):
         where = (*one.where, "output")
@@ -27,7 +27,7 @@ def check_files(tasks: Mapping[str, schema.Task], problems: Problems) -> None:
 
 
 class _Written(NamedTuple):
-    """A file that a task writes in any case, and whether it does more than once."""
+    """A file that a task is certain to write, and whether more than once."""
 
     task: str
     where: Path
@@ -38,7 +38,7 @@ class _Written(NamedTuple):
 def _written(
     tasks: Mapping[str, schema.Task], prefix: str, path: Path, *, repeats: bool
 ) -> Iterator[_Written]:
-    """Give the files that are written for certain: one that a condition or a failure may leave out is seen later."""
+    """Yield the files that are certain to be written; those that depend on a condition or failure are checked later."""
     for name, task in tasks.items():
         if task.condition is not None or task.on_error.continue_:
             continue
@@ -51,7 +51,7 @@ def _written(
 
 
 def _goes_round(task: schema.Task) -> bool:
-    """Whether the loop of a task is known to have more than one iteration."""
+    """Return whether the loop of a task is known to have more than one iteration."""
     control, loop = task.loop_control, task.loop
     if loop is None or control.break_condition is not None or control.continue_condition is not None:
         return False

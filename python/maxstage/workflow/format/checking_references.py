@@ -1,4 +1,4 @@
-"""What the texts, conditions and keys of a file refer to: that it is there, and what of it is wanted."""
+"""Checks what the texts, conditions and keys of a file refer to, and records which full outputs are needed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Names(NamedTuple):
     Attributes:
         inputs: The inputs.
         tasks: The tasks, each with its path like ``build.compile``.
-        local: The variables of the loops around.
+        local: The variables of the enclosing loops.
     """
 
     inputs: AbstractSet[str]
@@ -35,12 +35,12 @@ class Names(NamedTuple):
 
 
 class ReferenceChecker:
-    """Checks references, and notes in the graph whose full output is wanted.
+    """Checks references, and records in the graph whose full output is needed.
 
     Args:
         spec: The file.
-        problems: Takes what is wrong.
-        graph: Takes what is wanted.
+        problems: Collects the problems.
+        graph: Collects which outputs are needed.
     """
 
     def __init__(self, spec: schema.WorkflowSpec, problems: Problems, graph: TaskGraph) -> None:
@@ -56,7 +56,7 @@ class ReferenceChecker:
             path: Where the task is.
             task: The task.
             names: What can be referred to in it.
-            before: The same before its loop begins.
+            before: What can be referred to before its loop begins.
         """
         tests = [found for where, test in conditions(task) for found in condition_parts(where, test)]
         named = [((*where, "task"), test.task) for where, test in tests if test.task is not None]
@@ -78,7 +78,7 @@ class ReferenceChecker:
             self._check_key((*path, "loop", "for_each", "collection", "key"), each.collection.key, before)
         for where, test in tests:
             if test.key is not None:
-                # Whether it runs at all is asked once, and not for each item.
+                # Its own condition is evaluated once, not for each item.
                 known = before if where[0] == "condition" else names
                 self._check_key((*path, *where, "key"), test.key, known)
 
@@ -95,7 +95,7 @@ class ReferenceChecker:
                 self._note_wanted(reference, names)
 
     def check_script(self, path: Path, language: str, text: str, names: Names) -> None:
-        """Check a script: its references, and that their values can stand where they do.
+        """Check a script: its references, and that values can be inserted in their places.
 
         Args:
             path: Where it is.
@@ -123,7 +123,7 @@ class ReferenceChecker:
             seen[match[0]] += 1
 
     def _check_reference(self, path: Path, text: str, names: Names) -> str | None:
-        """Return what is wrong with a reference; note what is wanted by one that is good."""
+        """Return what is wrong with a reference; record what a valid one needs."""
         try:
             reference = references.resolve(text)
         except ValueError as error:
@@ -136,7 +136,7 @@ class ReferenceChecker:
         return problem
 
     def _misplaced(self, path: Path, reference: references.Reference) -> str | None:
-        """Return what is wrong with a secret that is wanted where it would be seen: in an argument or a file's name."""
+        """Return what is wrong with a secret used where it would be visible: in an argument or a file name."""
         if reference.kind != "env" or reference.name not in self._secrets:
             return None
         is_hidden = path[-1] in {"content", "description", "system_prompt"} or path[-2] == "env"
@@ -145,7 +145,7 @@ class ReferenceChecker:
         return f"the secret {reference.name} would be seen here; programs find it in their environment"
 
     def _note_wanted(self, reference: references.Reference, names: Names) -> None:
-        """Note that all that a task prints is asked for, so that it is kept where it is cut."""
+        """Record that the full output of a task is needed, so that it is kept if it is cut."""
         if reference.kind == "tasks" and reference.field in {"output", "token"}:
             self._graph.wanted_whole.add(names.tasks[reference.name])
 
@@ -161,6 +161,6 @@ class ReferenceChecker:
         return f"there is no {what} {reference.name!r}{self.hint(reference.name, known)}"
 
     def hint(self, name: str, known: Mapping[str, object] | AbstractSet[str]) -> str:
-        """Return which of the known names may have been meant, as the end of a message."""
+        """Return the end of a message, which suggests the known name that may have been meant."""
         near = self._problems.nearest(name, known)
         return "" if near is None else f"; did you mean {near!r}?"

@@ -1,4 +1,4 @@
-"""What is wrong with a field, in words: what it must be, what may have been meant, and where it belongs."""
+"""Messages about invalid fields: what they must be, what may have been meant, and where they belong."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 
 class Fault(NamedTuple):
-    """One thing that is wrong, as the validation found it.
+    """An error that the validation found.
 
     Attributes:
-        path: Where, in the data.
-        kind: What it is called there.
-        texts: What is said of it.
-        known: What else is known of it.
+        path: The path to it in the data.
+        kind: The validation's name for it.
+        texts: The messages about it.
+        known: Further details.
     """
 
     path: Path
@@ -38,17 +38,17 @@ class Fault(NamedTuple):
 
     @property
     def unknown(self) -> bool:
-        """Whether it is a field that there is not."""
+        """Whether it is a field that doesn't exist."""
         return self.kind == "extra_forbidden"
 
     @property
     def of_name(self) -> bool:
-        """Whether the name of an entry is at fault, and not what it holds."""
+        """Whether the name of an entry is invalid, not its value."""
         return self.kind == "name"
 
 
 def told_once(details: Iterable[Any], data: Any) -> list[Fault]:
-    """Return the faults: where several forms are possible, what is said of each belongs together."""
+    """Return the faults, with the messages about alternative forms of a value combined into one fault."""
     found: dict[tuple[Path, bool], Fault] = {}
     for one in details:
         of_name = one["loc"][-1:] == ("[key]",)
@@ -63,7 +63,7 @@ def told_once(details: Iterable[Any], data: Any) -> list[Fault]:
 
 
 def _path_in(where: Path, data: Any, *, missing: bool) -> Path:
-    """Return the part of a path that the data has: the validation adds words of its own, for each form of a value."""
+    """Return the part of a path that exists in the data: the validation adds elements for alternative forms."""
     found: list[str | int] = []
     for part in where:
         in_list = isinstance(data, list) and isinstance(part, int) and part < len(data)
@@ -75,7 +75,7 @@ def _path_in(where: Path, data: Any, *, missing: bool) -> Path:
 
 
 def describe(faults: Iterable[Fault], nearest: Nearest) -> Iterator[tuple[Path, str]]:
-    """Give what is wrong in words, each with its path."""
+    """Yield a message for each fault, with its path."""
     for fault in faults:
         yield from _describe(fault, nearest)
 
@@ -101,7 +101,7 @@ _TEXTS = {
     "dict_type": "must be a mapping",
     "list_type": "must be a list",
     "string_type": "must be text",
-    # The only pattern that values have is that of names.
+    # Names are the only values with a pattern.
     "string_pattern_mismatch": "must be a name: letters, digits, _ and -, and no digit first",
     "int_type": "must be a whole number",
     "float_type": "must be a number",
@@ -116,7 +116,7 @@ _TEXTS = {
     "value_error": "{error}",
     "recursion_loop": "contains itself",
 }
-"""The words for each kind of error: those of the validation speak of Python's types."""
+"""The message for each kind of error, since those of the validation name Python types."""
 
 
 def _text(one: Any) -> str:
@@ -127,11 +127,11 @@ def _text(one: Any) -> str:
 
 
 def _unknown(path: Path, nearest: Nearest) -> str:
-    """Say what may have been meant by a field that there is not, or where it belongs."""
+    """Return a message about an unknown field: what may have been meant, or where it belongs."""
     name = str(path[-1])
     text = f"unknown field {printable(repr(name), 80)}"
     here = _fields_at(path[:-1])
-    # One that is hardly another word is a slip, also where its name is known elsewhere.
+    # A name that differs only slightly is a typo, even if a field has that name elsewhere.
     near = nearest(name, here)
     if near is not None and (name not in _places() or abs(len(near) - len(name)) == 1):
         return f"{text}; did you mean {near!r}?"
@@ -146,7 +146,7 @@ def _joined(places: list[str]) -> str:
 
 
 _ENTRIES = {schema.Task: "a task", schema.Agent: "an agent", schema.Input: "an input"}
-"""What stands by a name of the user's choice."""
+"""The entries whose names the user chooses."""
 
 
 @functools.cache
@@ -164,7 +164,7 @@ def _places() -> dict[str, list[str]]:
 
 @functools.cache
 def _models() -> dict[type[BaseModel], list[str]]:
-    """Return all parts of the format, each with where it stands, in words."""
+    """Return all parts of the format, each with the places where it occurs, in words."""
     found: dict[type[BaseModel], list[str]] = {schema.WorkflowSpec: ["the top level"]}
     todo: list[type[BaseModel]] = [schema.WorkflowSpec]
     while todo:
@@ -206,7 +206,7 @@ def _fields_at(path: Path) -> list[str]:
 
 
 def _forms(annotations: Iterable[Any]) -> Iterator[Any]:
-    """Give the types that annotations allow."""
+    """Yield the types that annotations allow."""
     for one in annotations:
         if get_origin(one) in {Union, UnionType}:
             yield from _forms(get_args(one))

@@ -1,4 +1,4 @@
-"""What waits for what among the tasks of a file, and in which order they would run."""
+"""The dependencies between the tasks of a file, and the order in which they would run."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass
 class TaskGraph:
-    """What is known of the tasks of a file beside their fields. Each is named by its path, like ``build.compile``.
+    """What the tasks of a file need of each other. Each is named by its path, like ``build.compile``.
 
     Attributes:
-        dependencies: What each task waits for among its siblings, by name.
+        dependencies: The siblings that each task waits for, by name.
         tokens_wanted: The tasks whose token is referred to: their full output is always kept.
-        wanted_whole: The tasks whose full output goes to another one, or to a file: where it is cut it is kept.
+        wanted_whole: The tasks whose full output goes to another task, or to a file: it is kept if it is cut.
         agents: The agent of each task that has one.
-        parallel_loops: The tasks whose iterations may run side by side.
+        parallel_loops: The tasks whose iterations may run in parallel.
     """
 
     dependencies: dict[str, list[str]] = dataclasses.field(default_factory=dict)
@@ -33,7 +33,7 @@ class TaskGraph:
 
     @functools.cached_property
     def dependents(self) -> dict[str, tuple[str, ...]]:
-        """For each task that others wait for, those, by path."""
+        """The tasks that wait for each task, by path."""
         found: dict[str, tuple[str, ...]] = {}
         for path, others in self.dependencies.items():
             prefix = path.rpartition(".")[0]
@@ -44,7 +44,7 @@ class TaskGraph:
 
 
 def walk(tasks: Mapping[str, schema.Task], prefix: str = "") -> Iterator[tuple[str, schema.Task]]:
-    """Give every task with its path, like ``build.compile``."""
+    """Yield every task with its path, like ``build.compile``."""
     for name, task in tasks.items():
         yield f"{prefix}{name}", task
         if task.subtasks is not None:
@@ -52,7 +52,7 @@ def walk(tasks: Mapping[str, schema.Task], prefix: str = "") -> Iterator[tuple[s
 
 
 def start_together(graph: dict[str, list[str]], tasks: Mapping[str, schema.Task]) -> dict[str, list[str]]:
-    """Let those of ``parallel_with`` wait for the same tasks, so that they start together."""
+    """Make tasks joined by ``parallel_with`` wait for the same tasks, so that they start together."""
     group = {name: {name} for name in tasks}
     for name, task in tasks.items():
         for other in task.parallel_with:
@@ -73,9 +73,9 @@ def in_order(
     """Return sibling tasks in the order in which they would run one by one: by priority, then as in the file.
 
     Args:
-        tasks: The tasks; they wait for each other in no cycle.
-        dependencies: What each waits for among its siblings, by path.
-        prefix: What the paths begin with, like ``build.``.
+        tasks: The tasks, which have no cyclic dependencies.
+        dependencies: The siblings that each task waits for, by path.
+        prefix: The prefix of the paths, like ``build.``.
     """
     number = {name: (task.priority, place) for place, (name, task) in enumerate(tasks.items())}
     waiting = {name: set(dependencies[f"{prefix}{name}"]) for name in tasks}
@@ -97,7 +97,7 @@ def in_order(
 
 
 def loop_names(task: schema.Task) -> set[str]:
-    """Return the variables that the loop of a task gives."""
+    """Return the variables that the loop of a task defines."""
     if task.loop is None:
         return set()
     return {"iteration", *({task.loop.for_each.iterator, "item"} if task.loop.for_each else ())}

@@ -1,4 +1,4 @@
-"""Texts in parts of a file that were at fault and left out: what they refer to is checked all the same."""
+"""Texts in invalid parts of a file, which are left out: their references are checked nevertheless."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Hidden(NamedTuple):
     Attributes:
         path: Where it is.
         text: The text.
-        tasks: The path of the tasks around it, like ``build.``.
-        names: Names that the tasks around it give: inputs of their own, and what a loop calls its items.
+        tasks: The path of the enclosing tasks, like ``build.``.
+        names: Names that the enclosing tasks define: their inputs, and the variables of their loops.
     """
 
     path: Path
@@ -30,11 +30,11 @@ _BY_LOOPS = frozenset(("item", "iteration"))
 
 
 def hidden_texts(whole: Any, left: Any) -> Iterator[Hidden]:
-    """Give the texts of tasks that a file has and what was left of it has not.
+    """Yield the texts of tasks that are in the file, but not in the rest without its invalid parts.
 
     Args:
-        whole: What the file holds.
-        left: The same without what is at fault.
+        whole: The content of the file.
+        left: The content without the invalid parts.
     """
     tasks = whole.get("tasks") if isinstance(whole, dict) else None
     others = left.get("tasks") if isinstance(left, dict) else None
@@ -48,7 +48,7 @@ def _of_tasks(tasks: Any, left: Any, path: Path, around: str, names: frozenset[s
         other = left.get(name) if isinstance(left, dict) else None
         other = dict(other) if isinstance(other, dict) else {}
         if "agent" in task and "agent" not in other:
-            # Without its agent it is no prompt, and nobody looks at it.
+            # The agent is invalid and left out, so the main check doesn't see its prompt either.
             other.pop("description", None)
         elif "agent" not in task:
             other["description"] = task.get("description")
@@ -75,7 +75,7 @@ def _missing(value: Any, left: Any, path: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _names_of(task: dict[str, Any]) -> frozenset[str]:
-    """Return the names that a task gives to what it holds, whatever else is wrong with it."""
+    """Return the names that a task defines for its subtasks, whatever else is wrong with it."""
     inputs, loop = task.get("inputs"), task.get("loop")
     each = loop.get("for_each") if isinstance(loop, dict) else None
     iterator = each.get("iterator") if isinstance(each, dict) else None

@@ -1,4 +1,4 @@
-"""The languages of scripts: one line each, and for each a file with its rules of quoting."""
+"""The languages of scripts: a line for each, and a module with its quoting rules."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 
 class Language(NamedTuple):
-    """A language of scripts.
+    """A language for scripts.
 
     Attributes:
-        name: What a workflow file calls it.
+        name: Its name in workflow files.
         interpreter: The program that runs it.
         flag: The option of that program that takes a script as its argument.
-        quoting: Where references may stand in it, and how values are written there.
+        quoting: Where it allows references, and how values are quoted there.
     """
 
     name: str
@@ -39,4 +39,4 @@ LANGUAGES = {
 """The languages by name."""
 
 SHELL = "bash"
-"""The language of hooks, and of a script that names none."""
+"""The language of hooks, and of scripts that don't name one."""

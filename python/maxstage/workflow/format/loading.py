@@ -1,4 +1,4 @@
-"""Reading a workflow file: every problem is reported at once, with file, line and column."""
+"""Reading a workflow file. All problems are reported at once, with file, line and column."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def load(path: str, providers: Mapping[str, Provider] = PROVIDERS) -> ValidWorkf
         providers: The agents known by name.
 
     Returns:
-        The workflow; where the file has errors, all its problems.
+        The workflow, or all its problems if the file has errors.
 
     Raises:
-        WorkflowError: It is too large, no regular file, or not UTF-8.
+        WorkflowError: It is too large, not a regular file, or not UTF-8.
         OSError: It can't be read.
     """
     content = _read(path)
@@ -55,10 +55,10 @@ def load(path: str, providers: Mapping[str, Provider] = PROVIDERS) -> ValidWorkf
 def _read(path: str) -> bytes:
     if "\0" in path:
         raise WorkflowError(f"{printable(path, LONGEST_TEXT)} is not the name of a file")
-    # A FIFO that nobody writes to must not hold us up.
+    # Don't wait for a FIFO that nobody writes to.
     with Naming(path), open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
         kind = os.fstat(file.fileno()).st_mode
-        # The pipe that a shell gives for <(command) has no name of its own; its writer is there.
+        # The pipe that a shell makes for <(command) has no name in the file system, and has a writer.
         pipe = stat.S_ISFIFO(kind) and not os.path.exists(os.path.realpath(path))
         if not stat.S_ISREG(kind) and not pipe:
             raise WorkflowError(f"{printable(path, LONGEST_TEXT)} is not a regular file")
@@ -75,7 +75,7 @@ def _read(path: str) -> bytes:
 def check(
     source: Source, file: str, providers: Mapping[str, Provider] = PROVIDERS
 ) -> ValidWorkflow | Problems:
-    """Check what a YAML text holds.
+    """Check the content of a YAML text.
 
     Args:
         source: The text.
@@ -83,7 +83,7 @@ def check(
         providers: The agents known by name.
 
     Returns:
-        The workflow; where the text has errors, all its problems.
+        The workflow, or all its problems if the text has errors.
     """
     problems = Problems(file, source)
     found = _check_fields(source, problems, providers) if source.is_whole else None
@@ -98,12 +98,12 @@ def check(
 def _check_fields(
     source: Source, problems: Problems, providers: Mapping[str, Provider]
 ) -> tuple[schema.WorkflowSpec, TaskGraph] | None:
-    """Check what was read; where a part is at fault, the others are checked all the same."""
+    """Check the data; if a part is invalid, the others are checked nevertheless."""
     data = copy.deepcopy(source.data)
     if isinstance(data, dict):
         _name_subtasks(problems, data.get("tasks"), ("tasks",))
     whole = copy.deepcopy(data)
-    # Where something is gone: what is said there of what is missing now is not its fault.
+    # The paths where a part was removed: errors there about missing fields are of our making.
     gone: set[Path] = set()
     for _ in range(_MOST_ATTEMPTS):
         try:
@@ -126,9 +126,9 @@ def _check_fields(
 
 
 _LARGEST = 16 << 20
-"""Bytes of a workflow file: a hundred times what anybody wrote."""
+"""The most bytes of a workflow file: a hundred times more than anybody writes."""
 _MOST_ATTEMPTS = 10
-"""Times that faulty parts are left out before the rest is given up."""
+"""How many times invalid parts are removed before the check gives up."""
 
 _STANDINS: dict[str, Any] = {
     "tasks": {"command": {"executable": "true"}},
@@ -136,13 +136,13 @@ _STANDINS: dict[str, Any] = {
     "agents": {"command": ["true"]},
     "inputs": {},
 }
-"""What takes the place of a faulty entry, so that references to it are not told as errors of their own."""
+"""Replacements for invalid entries, so that references to them are not reported as errors, too."""
 _KINDS = ("script", "command", "agent", "subtasks")
 _OF_TASKS = {("tasks",), ("subtasks",)}
 
 
 def _name_subtasks(problems: Problems, tasks: Any, path: Path) -> None:
-    """Turn lists of one-name mappings, as the upstream DSL writes subtasks, into mappings, as the schema does."""
+    """Convert lists of one-name mappings, the upstream DSL's form of subtasks, to mappings, the schema's form."""
     for name, task in tasks.items() if isinstance(tasks, dict) else ():
         inner = task.get("subtasks") if isinstance(task, dict) else None
         here = (*path, name, "subtasks")
@@ -158,7 +158,7 @@ def _name_subtasks(problems: Problems, tasks: Any, path: Path) -> None:
 
 
 def _mend(data: dict[str, Any], fault: Fault, *, whole: bool) -> Path:
-    """Take a faulty field out, so that the rest can be checked, or the whole entry that it belongs to; return which."""
+    """Remove an invalid field, or its whole entry, so that the rest can be checked; return the path removed."""
     path = fault.path
     trail: list[Any] = [data]
     for part in path:
@@ -186,7 +186,7 @@ def _mend(data: dict[str, Any], fault: Fault, *, whole: bool) -> Path:
 
 
 def _good_task(task: dict[str, Any]) -> dict[str, Any]:
-    """Return a task whose fields are good one by one as one that is good as a whole: so its references are checked."""
+    """Return a task whose fields are each valid as one that is valid as a whole, so that its references are checked."""
     kinds = [name for name in _KINDS if task.get(name) is not None] or ["command"]
     others = {name: value for name, value in task.items() if name not in _KINDS}
     if kinds[0] == "agent":
@@ -199,7 +199,7 @@ def _good_task(task: dict[str, Any]) -> dict[str, Any]:
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of the format."""
     made = schema.WorkflowSpec.model_json_schema(by_alias=True)
-    # What the format takes as well, and turns into the form that is described.
+    # Alternative forms that are accepted, and converted to the one described.
     made["properties"]["version"] = {"type": ["string", "number"]}
     definitions = made["$defs"]
     plain = {"type": ["string", "number", "boolean", "array", "null"], "description": "The default."}

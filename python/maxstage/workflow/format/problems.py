@@ -1,4 +1,4 @@
-"""What is wrong with a workflow file: all of it is told at once, each with file, line and column."""
+"""The problems of a workflow file, which are all reported at once, with file, line and column."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ if TYPE_CHECKING:
     from maxstage.workflow.format.yaml_source import Path, Source
 
 LONGEST_TEXT = 500
-"""Characters of what is said of one problem."""
+"""The most characters of the text of one problem."""
 _MOST_TOLD = 100
-"""Problems that are told of one file."""
+"""The most problems that are reported for one file."""
 _LONGEST_NAME = 64
-"""Characters of a name that is looked for among those that are known."""
+"""The most characters of a name to look for similar ones."""
 _MOST_EXACT = 1000
-"""Problems whose place within a text is looked for: ten times those that are told."""
+"""The most problems whose place within a text is looked for: ten times those that are reported."""
 _MOST_COMPARISONS = 50_000
-"""Names that others are compared with to say what may have been meant: about a second's work."""
+"""The most comparisons of names to find what may have been meant: about a second's work."""
 
 
 class Problem:
-    """What is wrong with a workflow file, and where.
+    """A problem of a workflow file, and where it is.
 
     Attributes:
-        line: From 1.
-        column: From 1.
+        line: The line, from 1.
+        column: The column, from 1.
         text: What is wrong.
-        warning: Whether the file is good all the same.
+        warning: Whether it is only a warning.
         of_limits: Whether it is about a limit.
     """
 
@@ -71,8 +71,8 @@ class Problems:
 
     Attributes:
         file: The file's name.
-        problems: Errors and warnings, in the order of the file once `sort` was called.
-        left_out: Problems beyond those that are told.
+        problems: Errors and warnings, in file order once `sort` has been called.
+        left_out: The number of problems beyond those that are reported.
     """
 
     def __init__(self, file: str, source: Source) -> None:
@@ -88,11 +88,11 @@ class Problems:
 
     @property
     def errors(self) -> list[Problem]:
-        """The problems that are no warnings."""
+        """The problems that are not warnings."""
         return [problem for problem in self.problems if not problem.warning]
 
     def nearest(self, name: str, known: Iterable[str]) -> str | None:
-        """Return the known name that somebody may have meant; None also once that has taken long enough."""
+        """Return the known name that may have been meant; None if there is none, or after too many comparisons."""
         if self._comparisons < 0 or len(name) > _LONGEST_NAME:
             return None
         others = [one for one in known if one != name]
@@ -100,32 +100,32 @@ class Problems:
         return next(iter(difflib.get_close_matches(name, others, 1)), None)
 
     def told(self, problems: Iterable[Problem] | None = None) -> list[str]:
-        """Return the problems, or some of them, as lines, and how many more there are."""
+        """Return the problems, or some of them, as lines, the last of which may count further ones."""
         more = [f"{printable(self.file, LONGEST_TEXT)}: and {self.left_out:,} more"] if self.left_out else []
         return [*map(str, self.problems if problems is None else problems), *more]
 
     def add(self, path: Path, text: str) -> None:
-        """Note an error in the field at a path."""
+        """Add an error in the field at a path."""
         self.add_at(self._source.position(path), text)
 
     def add_in(self, path: Path, piece: str, number: int, text: str) -> None:
-        """Note an error in a piece of the text at a path; of pieces that are alike, the one of that number, from 0."""
+        """Add an error in a piece of the text at a path; `number`, from 0, selects one of several equal pieces."""
         self._exact -= 1
         exact = self._exact >= 0 and number < _MOST_EXACT
         position = self._source.position_of(path, piece, number) if exact else self._source.position(path)
         self.add_at(position, text)
 
     def add_at(self, position: tuple[int, int], text: str) -> None:
-        """Note an error at a line and column."""
+        """Add an error at a line and column."""
         self.problems.append(Problem(self.file, position, text))
 
     def warn_of_limit(self, path: Path, text: str) -> None:
-        """Note a limit that is doubtful."""
+        """Add a warning about a questionable limit."""
         position = self._source.position(path)
         self.problems.append(Problem(self.file, position, text, warning=True, of_limits=True))
 
     def sort(self) -> None:
-        """Put them into the order of the file; one that was come across in several ways is told once."""
+        """Sort the problems in file order, and remove duplicates."""
         found = {(one.line, one.column, one.text): one for one in self.problems}
         ordered = [found[key] for key in sorted(found)]
         self.problems, self.left_out = ordered[:_MOST_TOLD], max(0, len(ordered) - _MOST_TOLD)

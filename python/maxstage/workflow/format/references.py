@@ -41,7 +41,7 @@ class Reference(NamedTuple):
 
 
 def parse(text: str) -> Reference | None:
-    """Return what the inside of a reference names; None where it has no such form."""
+    """Parse a reference without its braces; return None if it has no known form."""
     if match := _TASK.match(text):
         return Reference("tasks", match[1], match[2])
     if match := _VALUE.match(text):
@@ -52,7 +52,7 @@ def parse(text: str) -> Reference | None:
 
 
 def resolve(text: str) -> Reference:
-    """Return what a reference in its braces names.
+    """Parse a reference with its braces.
 
     Raises:
         ValueError: It has no known form.
@@ -83,23 +83,23 @@ def find(text: str) -> list[Reference]:
 
 
 def render(text: str, value_of: Callable[[Reference], Any]) -> str:
-    """Replace the references in `text`, all of them of a known form, by their values."""
+    """Replace the references in `text`, which must all have a known form, by their values."""
     return PATTERN.sub(lambda match: as_text(value_of(resolve(match[0]))), text)
 
 
 def of_bytes(content: bytes) -> str:
-    """Return what a task printed as a value: bytes that are not UTF-8 become surrogates, from which they come back.
+    """Return the output of a task as a value: bytes that are not UTF-8 become surrogates, which `to_bytes` restores.
 
-    A newline at the end is no part of the value, as with ``$(...)`` in a shell.
+    A newline at the end is not part of the value, as with ``$(...)`` in a shell.
     """
     return content.decode("utf-8", "surrogateescape").rstrip("\n")
 
 
 def to_bytes(text: str, what: str) -> bytes:
-    """Return a text as a program is given it: the bytes that `of_bytes` was given.
+    """Return a text as bytes for a program, the inverse of `of_bytes`.
 
     Raises:
-        WorkflowError: `what` is no text: it has half of a surrogate pair.
+        WorkflowError: `what` is not valid text: it has a lone surrogate.
     """
     try:
         return text.encode("utf-8", "surrogateescape")
@@ -109,7 +109,7 @@ def to_bytes(text: str, what: str) -> bytes:
 
 
 def printable(text: str) -> str:
-    """Return a text that can be printed and kept: what is no character is written as an escape.
+    """Return a text that can be printed and stored: surrogates and NUL are escaped.
 
     >>> print(printable("caf\\udce9"))
     caf\\udce9
@@ -118,7 +118,7 @@ def printable(text: str) -> str:
 
 
 def as_text(value: Any) -> str:
-    """Return a value as text: text and numbers as they are written, nothing as nothing, anything else as JSON."""
+    """Return a value as text: text and numbers as they are written, None as empty text, anything else as JSON."""
     if value is None:
         return ""
     if isinstance(value, exact.WrittenInt | exact.WrittenFloat):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def conditions(task: schema.Task) -> Iterator[tuple[Path, schema.Condition]]:
-    """Give the conditions of a task, each with its path."""
+    """Yield the conditions of a task, each with its path."""
     control, loop = task.loop_control, task.loop
     found: list[tuple[Path, schema.Condition | None]] = [
         (("condition",), task.condition),
@@ -28,7 +28,7 @@ def conditions(task: schema.Task) -> Iterator[tuple[Path, schema.Condition]]:
 
 
 def condition_parts(path: Path, condition: schema.Condition) -> Iterator[tuple[Path, schema.Condition]]:
-    """Give a condition and those that it is made of, each with its path."""
+    """Yield a condition and its parts, each with its path."""
     yield path, condition
     for name, parts in (("and", condition.and_), ("or", condition.or_)):
         for number, part in enumerate(parts or ()):
@@ -38,7 +38,7 @@ def condition_parts(path: Path, condition: schema.Condition) -> Iterator[tuple[P
 
 
 def texts(task: schema.Task) -> Iterator[tuple[Path, str]]:
-    """Give the texts of a task that may have references, scripts excepted, each with its path."""
+    """Yield the texts of a task that may have references, except scripts, each with its path."""
     if task.description is not None and task.agent is not None:
         yield ("description",), task.description
     if task.output is not None:
@@ -57,7 +57,7 @@ def texts(task: schema.Task) -> Iterator[tuple[Path, str]]:
 
 
 def texts_before_loop(task: schema.Task) -> Iterator[tuple[Path, str]]:
-    """Give the texts that are filled in before its loop begins."""
+    """Yield the texts that are rendered before its loop begins."""
     yield from ((("inputs", name), text) for name, text in task.inputs.items() if isinstance(text, str))
     if task.loop is not None and task.loop.for_each is not None:
         collection = task.loop.for_each.collection
@@ -68,13 +68,13 @@ def texts_before_loop(task: schema.Task) -> Iterator[tuple[Path, str]]:
 
 
 def system_prompt(task: schema.Task, agents: Mapping[str, schema.Agent]) -> str | None:
-    """Return what the agent of a task is told of itself; None where there is nothing."""
+    """Return the system prompt of a task's agent; None if it has none."""
     agent = agents.get(task.agent or "")
     return None if agent is None else agent.system_prompt
 
 
 def tasks_used(task: schema.Task, agents: Mapping[str, schema.Agent]) -> list[str]:
-    """Return the tasks that a task refers to, in its texts and conditions, its subtasks included."""
+    """Return the tasks that a task refers to in its texts and conditions, including its subtasks'."""
     used = [name for _, condition in conditions(task) for name in condition.tasks()]
     used += [task.stdin_from] if task.stdin_from is not None else []
     used += [*task.context.include_tasks] if task.inject_context else []
@@ -99,4 +99,4 @@ def _tasks_in(text: str) -> list[str]:
     try:
         return [reference.name for reference in references.find(text) if reference.kind == "tasks"]
     except ValueError:
-        return []  # told by the check of the text
+        return []  # the check of the text reports it

@@ -1,4 +1,4 @@
-"""A workflow file that was read and found good."""
+"""A workflow file that is valid."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class ValidWorkflow:
 
     Attributes:
         file: The file's name.
-        text: What it holds.
-        spec: What it says.
-        graph: What waits for what.
+        text: Its content.
+        spec: Its parsed content.
+        graph: The dependencies of its tasks.
         doubts: Its warnings.
     """
 

@@ -1,9 +1,9 @@
 """Reading YAML with the position of everything in it.
 
 YAML 1.2's core schema is followed where PyYAML would surprise: ``on`` and ``yes`` are text, ``010`` is ten, a date is
-text, and a key that is given twice is an error. Merges (``<<: *base``) are read as in 1.1, since people write them.
+text, and a duplicate key is an error. Merges (``<<: *base``) are read as in 1.1, since people use them.
 
-Whatever the file holds, time and memory stay within bounds: what is in it is counted while it is parsed.
+Time and memory are bounded for any file: values are counted while it is parsed.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ _WORDS = {"true": True, "True": True, "TRUE": True, "false": False, "False": Fal
 _NULLS = {"", "~", "null", "Null", "NULL"}
 
 _MOST_VALUES = 500_000
-"""Values at most: aliases of aliases make a file of ten lines fill the memory."""
+"""The most values: with aliases of aliases, a file of ten lines could fill the memory."""
 _DEEPEST = 100
-"""Levels of lists and mappings: far more than anybody writes, and few enough to go down them by recursion."""
+"""The most levels of lists and mappings: far more than anybody writes, and few enough for recursion."""
 _LONGEST_NUMBER = 400
-"""Digits of a number; Python takes time that grows with their square."""
+"""The most digits of a number, which Python parses in quadratic time."""
 
 
 class _RefusedError(Exception):
-    """There is too much of something; nothing further is read."""
+    """There is too much of something, so nothing more is read."""
 
     def __init__(self, position: Position, text: str) -> None:
         super().__init__(text)
@@ -70,13 +70,13 @@ _NOTHING = _Scalar((1, 1), "", plain=True, tag=None)
 
 
 class Source:
-    """What a YAML text holds.
+    """A parsed YAML text.
 
     Attributes:
-        data: Its plain data.
-        problems: What is wrong with it, each with its position.
+        data: Its content as plain data.
+        problems: Its problems, each with its position.
         text: The text itself.
-        is_whole: Whether `data` is all of it, though a key may be given twice.
+        is_whole: Whether `data` is all of its content, except for duplicate keys.
     """
 
     def __init__(self, text: str) -> None:
@@ -103,7 +103,7 @@ class Source:
             self.problems.append((where, f"character {error.character:#04x} can't be in a YAML file"))
 
     def position(self, path: Path) -> Position:
-        """Return line and column of what lies at `path`, or of the nearest thing around it."""
+        """Return line and column of the value at `path`, or of its nearest container that exists."""
         node, found = self._root, self._root.position
         for part in path:
             step = self._step(node, part)
@@ -113,9 +113,9 @@ class Source:
         return found
 
     def position_of(self, path: Path, piece: str, number: int) -> Position:
-        """Return where a piece of the text at `path` begins: of several that are alike, the one of that number, from 0.
+        """Return where a piece of the text at `path` begins; `number`, from 0, selects one of several equal pieces.
 
-        Where the file writes it otherwise (with an escape, or over two lines), it is that of the text.
+        If the file writes the piece differently (with an escape, or over two lines), return where the text begins.
         """
         node: _Node | None = self._root
         for part in path:
@@ -142,7 +142,7 @@ class Source:
             return None
         if isinstance(part, int):
             return (node.items[part].position, node.items[part]) if part < len(node.items) else None
-        # A list of mappings of one name each, which stands for a mapping.
+        # A list of one-name mappings, an alternative form of a mapping.
         inside = (self._step(item, part) for item in node.items if isinstance(item, _Mapping))
         return next((step for step in inside if step is not None), None)
 
@@ -161,7 +161,7 @@ class Source:
         return {key: self._value(value, depth + 1) for key, (_, value) in self._entries(node).items()}
 
     def _entries(self, node: _Mapping) -> _Entries:
-        """Return what a mapping has by name; worked out once, also where aliases repeat it."""
+        """Return the entries of a mapping by name; computed once, even if aliases repeat it."""
         known = self._entries_of.get(id(node))
         if known is not None:
             return known
@@ -176,7 +176,7 @@ class Source:
                 if key.text in found:
                     self.problems.append((key.position, f"{_shown(key.text)} is given twice"))
                 found[key.text] = (key.position, value)
-        # What is merged comes after what is written here, and does not replace it.
+        # Merged entries come after the mapping's own, and don't replace them.
         self._entries_of[id(node)] = found
         for value in merged:
             for one in value.items if isinstance(value, _List) else [value]:
@@ -190,9 +190,9 @@ class Source:
     def _scalar(self, node: _Scalar) -> Any:
         text = node.text
         if "\0" in text:
-            # No argument, variable or path of the system can have one.
+            # Arguments, environment variables and paths can't contain one.
             self.problems.append((node.position, "text with a NUL in it"))
-        # Quoted, a block, or said to be text by its tag.
+        # Quoted, a block, or tagged as text.
         if not node.plain or node.tag == "tag:yaml.org,2002:str":
             return text
         if text in _NULLS:
@@ -214,12 +214,12 @@ def _shown(text: str) -> str:
 
 
 def _parse(text: str, problems: list[tuple[Position, str]]) -> _Node:
-    """Return the first document of a text; aliases are the same node again."""
+    """Return the first document of a text; an alias is the same node as its anchor."""
     return _Builder(yaml.parse(text, Loader=_Loader), problems).document()
 
 
 class _Builder:
-    """Makes nodes of a parser's events, and counts them: a tree is never larger than what is taken."""
+    """Makes nodes of a parser's events, and counts them to limit the size of the tree."""
 
     def __init__(self, events: Iterator[Any], problems: list[tuple[Position, str]]) -> None:
         self._events = events
@@ -248,12 +248,12 @@ class _Builder:
             raise _RefusedError(here, f"nested more than {_DEEPEST} levels deep")
         if isinstance(event, yaml.AliasEvent):
             return self._alias(str(event.anchor), here)
-        # Until it is whole, an alias to it would contain itself.
+        # Until the node is complete, an alias to it would make it contain itself.
         if event.anchor is not None:
             self._anchors[event.anchor] = None
         node: _Node
         if isinstance(event, yaml.ScalarEvent):
-            # PyYAML gives a plain one the style None, libyaml gives it "".
+            # The style of a plain scalar is None in PyYAML, "" in libyaml.
             begins, ends = (mark.index if mark else 0 for mark in (event.start_mark, event.end_mark))
             node = _Scalar(here, event.value, not event.style, event.tag, begins, ends)
         elif isinstance(event, yaml.SequenceStartEvent):

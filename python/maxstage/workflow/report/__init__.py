@@ -1,1 +1,1 @@
-"""What is shown of a workflow and its runs."""
+"""Reports on workflows and their runs."""

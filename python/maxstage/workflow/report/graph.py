@@ -25,7 +25,7 @@ def _edges(workflow: ValidWorkflow) -> Iterator[tuple[str, str]]:
 
 def _mermaid(workflow: ValidWorkflow) -> str:
     def name_of(path: str) -> str:
-        # "end" and the like are words of mermaid's; no task of ours is called by such a name.
+        # The prefix avoids keywords of mermaid like "end".
         return "t_" + path.replace(".", "__").replace("-", "_0")
 
     def nodes(tasks: Mapping[str, Task], prefix: str, indent: str) -> Iterator[str]:
@@ -50,7 +50,7 @@ def _dot(workflow: ValidWorkflow) -> str:
             path = f"{prefix}{name}"
             if task.subtasks is not None:
                 yield f'{indent}subgraph "cluster_{path}" {{ label="{name}";'
-                # An edge leads to a node; this one stands for all of them.
+                # Edges need a node as their end; this one represents all subtasks.
                 yield f'{indent}  "{path}" [label="{name}", shape=plaintext];'
                 yield from nodes(task.subtasks, f"{path}.", indent + "  ")
                 yield f"{indent}}}"

@@ -26,7 +26,7 @@ _COUNTS = (
 
 
 def lines(metrics: dict[str, Any]) -> list[str]:
-    """Return metrics for a person."""
+    """Return metrics as lines of text for people."""
     shown = [
         (
             "held",

@@ -1,4 +1,4 @@
-"""A run as one page of HTML: no network, no script; the pictures are SVG, drawn here."""
+"""A run as one HTML page, without network access or scripts; its pictures are SVG."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from maxstage.workflow.run.state import RunState
 
 _MOST_ROWS = 500
-"""Tasks that are listed and drawn; a page of more is slow to show, and nobody reads it."""
+"""The most tasks that are listed and drawn; a longer page is slow, and nobody reads it."""
 _LONGEST = 1000
-"""Characters of a name or an error that are shown."""
+"""The most characters of a name or an error that are shown."""
 _LONGEST_OUTPUT = 20_000
-"""Characters of an output of the workflow that are shown."""
+"""The most characters of an output of the workflow that are shown."""
 _WIDTH = 900
 _ROW = 18
 _BOX_WIDTH, _BOX_HEIGHT, _GAP_X, _GAP_Y = 150, 30, 60, 16
@@ -36,7 +36,7 @@ def render(state: RunState, workflow: ValidWorkflow | None) -> str:
 
     Args:
         state: The run.
-        workflow: Its file, for the graph; None where that is not there any more.
+        workflow: Its file, for the graph; None if it no longer exists.
     """
     facts, ended = state.facts(), state.ended()
     failed, others = _chosen(state.statuses())
@@ -63,10 +63,10 @@ def render(state: RunState, workflow: ValidWorkflow | None) -> str:
 
 
 def _chosen(statuses: Mapping[str, str]) -> tuple[list[str], list[str]]:
-    """Return the paths that are shown, of those that failed and of the others: what failed comes first."""
+    """Return the paths to show, separately for tasks that failed, which take precedence, and the others."""
 
     def important(path: str) -> bool:
-        return "[" in path  # the task says more than its iterations
+        return "[" in path  # a loop's task is more informative than its iterations
 
     failed = sorted((path for path, status in statuses.items() if status == "failed"), key=important)
     others = [path for path, status in statuses.items() if status != "failed"]
@@ -78,19 +78,19 @@ def _chosen(statuses: Mapping[str, str]) -> tuple[list[str], list[str]]:
 
 
 def _without_content(result: TaskResult | None) -> TaskResult | None:
-    """Return a result as the page needs it: hundreds of outputs together would take much memory."""
+    """Return a result without content, since hundreds of outputs would take a lot of memory."""
     if result is not None and result.output is not None:
         result.output = result.output.replace(content=b"", stderr=None)
     return result
 
 
 def _text(value: object, most: int = _LONGEST) -> str:
-    """Return text as the page may hold it: inert, clipped, without what no page can have."""
+    """Return text that is safe in the page: escaped, clipped, and without invalid characters."""
     return html.escape(printable(str(value), most), quote=True)
 
 
 def _lines(value: object) -> str:
-    """Return a text of several lines, likewise."""
+    """Return a text of several lines that is safe in the page."""
     return "\n".join(_text(line) for line in str(value)[:_LONGEST_OUTPUT].split("\n"))
 
 
@@ -179,7 +179,7 @@ def _contexts(contexts: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
 
 
 def timeline_svg(found: Mapping[str, TaskResult], ended: Mapping[str, Ended]) -> str:
-    """Return when each task ran, as SVG: a bar a task."""
+    """Return when each task ran, as SVG with a bar for each task."""
     spans = {}
     for path, result in found.items():
         seconds = 0.0 if result.output is None else result.output.duration or 0.0
@@ -210,8 +210,8 @@ def timeline_svg(found: Mapping[str, TaskResult], ended: Mapping[str, Ended]) ->
 
 
 def graph_svg(workflow: ValidWorkflow, found: Mapping[str, TaskResult]) -> str:
-    """Return the tasks and what they wait for, as SVG: a column for each step from the beginning."""
-    # All tasks would be slow to show; those that failed are always there.
+    """Return the tasks and their dependencies as SVG, with a column for each level of dependencies."""
+    # Showing all tasks would be slow; those that failed come first.
     failed = {path for path, result in found.items() if result.status == "failed"}
     first = set(sorted(workflow.tasks, key=lambda path: path not in failed)[:_MOST_ROWS])
     paths = [path for path in workflow.tasks if path in first]
@@ -250,7 +250,7 @@ def _waits_for(path: str, workflow: ValidWorkflow) -> list[str]:
 
 
 def _depth(path: str, workflow: ValidWorkflow, known: dict[str, int]) -> int:
-    """Return how many tasks come before it, one after the other; without recursion, since chains may be long."""
+    """Return the length of the longest chain of tasks before it; without recursion, since chains may be long."""
     stack = [path]
     while stack:
         top = stack[-1]

@@ -1,4 +1,4 @@
-"""What a workflow would do, before it does it."""
+"""What a workflow would do."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from maxstage.workflow.format.valid import ValidWorkflow
 
 _SHOWN = 60
-"""Characters of a script that a plan shows."""
+"""The most characters of a script that a plan shows."""
 
 
 def plan(workflow: ValidWorkflow, providers: Mapping[str, Provider]) -> list[dict[str, Any]]:
-    """Return the tasks as they would run, each after what it waits for.
+    """Return the tasks in the order in which they would run, each after its dependencies.
 
     Returns:
-        For each task ``task``, ``kind``, ``does``, ``after`` (paths), and where given ``when``, ``loop``, ``retries``.
+        For each task ``task``, ``kind``, ``does``, ``after`` (paths), and if given ``when``, ``loop``, ``retries``.
     """
     entries = []
     for path, task in _in_order(workflow, workflow.spec.tasks, ""):
