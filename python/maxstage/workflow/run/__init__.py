@@ -1,1 +1,1 @@
-"""A run: what starts when, what is known of it, and what its tasks are given."""
+"""A run: when its tasks start, what they are given, and its state."""

@@ -1,4 +1,4 @@
-"""The time that a loop may take: it begins with the loop's first program, so that waiting for a turn costs nothing."""
+"""The time limit of a loop, which starts with the loop's first program so that time spent queued doesn't count."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ class Clock:
     """The clock of a loop, within those of the loops around it.
 
     Args:
-        seconds: How long it may take; None: no limit of its own.
+        seconds: How long the loop may take; None if it has no limit of its own.
         outer: The clock around it.
 
     >>> outer = Clock(60.0)
@@ -27,7 +27,7 @@ class Clock:
         self._started: float | None = None
 
     def start(self) -> None:
-        """Let it run, and those around it, if they don't yet."""
+        """Start it and those around it, if they haven't started yet."""
         if self._started is None:
             self._started = time.monotonic()
             if self._outer is not None:
@@ -35,19 +35,19 @@ class Clock:
 
     @property
     def started(self) -> float:
-        """When it began, as `time.monotonic` tells it; now, where it has not."""
+        """When it started, by `time.monotonic`; the current time if it hasn't."""
         return time.monotonic() if self._started is None else self._started
 
     @property
     def is_over(self) -> bool:
-        """Whether its own time is over."""
+        """Whether its own time is up."""
         if self._seconds is None or self._started is None:
             return False
         return time.monotonic() >= self._started + self._seconds
 
     @property
     def deadline(self) -> float | None:
-        """When the first of it and those around it is over, as `time.monotonic` tells it; None: no time is set yet."""
+        """When the first of it and those around it is up, by `time.monotonic`; None if there is no deadline yet."""
         outer = None if self._outer is None else self._outer.deadline
         if self._seconds is None or self._started is None:
             return outer

@@ -1,4 +1,4 @@
-"""What a for_each goes over."""
+"""The items that a for_each iterates over."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
 
 
 class Records(NamedTuple):
-    """Items to go over.
+    """Items to iterate over.
 
     Attributes:
         items: The items.
-        total: How many there are, where that is known before.
+        total: How many there are, if that is known in advance.
     """
 
     items: Iterator[Any]
     total: int | None
 
     def close(self) -> None:
-        """Close what is read."""
+        """Close the source of the items."""
         if isinstance(self.items, Generator):
             self.items.close()
 
@@ -49,13 +49,13 @@ def open_records(collection: Collection, scope: Scope, folder: str, store: Store
     """Open a collection.
 
     Args:
-        collection: What the file says.
+        collection: The collection as the workflow file has it.
         scope: What it can refer to.
         folder: Where relative paths start.
         store: Where tokens are looked up.
 
     Raises:
-        WorkflowError: There is no such value, or it is no list.
+        WorkflowError: There is no such value, or it is not a list.
         OSError, Error: The file or the staged data can't be read.
     """
     if collection.type == "inline":
@@ -74,7 +74,7 @@ def open_records(collection: Collection, scope: Scope, folder: str, store: Store
     token = scope.render(collection.token or "")
     item = store.info(token)
     kind = collection.format if "format" in collection.model_fields_set else FORMATS[item.content_type]
-    # A CSV's first line are its columns, and a JSON array's lines say nothing.
+    # The first line of CSV has the columns, and the lines of a JSON array are not its elements.
     total = item.record_count if kind in {"lines", "json_lines"} else None
     return Records(read_records(open_text(store.open(token), kind), kind, token), total)
 
@@ -84,9 +84,9 @@ def _of_list(items: list[Any]) -> Records:
 
 
 def _of_output(printed: BinaryIO, key: str) -> Records:
-    """Return the records of an output: the elements of a JSON array, or lines but for blank ones at the end.
+    """Return the records of an output: the elements of a JSON array, or lines except for empty ones at the end.
 
-    It is gone through twice, so that all of it has been read, and checked, before the first iteration.
+    It is read twice, so that all of it has been checked before the first iteration.
     """
     with reading(key.split(".", 1)[1].rpartition(".")[0]):
         file = open_text(printed, "json")
@@ -107,7 +107,7 @@ def _list_of(key: str, scope: Scope) -> list[Any]:
     value = scope.state(key)
     if isinstance(value, str):
         # An input: a JSON array, or lines.
-        # In lines numbers stay as they are written, also those that JSON can't hold.
+        # In lines, numbers stay as they are written, even those that JSON can't represent.
         with contextlib.suppress(ValueError):
             found = parsed(value)
             return found if isinstance(found, list) else lines_of(value)

@@ -1,8 +1,8 @@
-"""The files that a workflow names: what data may add to a path, and writing one whole or not at all.
+"""The files that a workflow names: which paths data may produce, and writing files atomically.
 
-What a file says literally is the author's will, also ``../shared/x`` or a symbolic link. What a reference brings in
-stays within the folder that is written before it: ``out/{{ item }}`` never leads out of ``out``, whatever the item is.
-What is only read may be anywhere where the whole path is an input, or a variable, of who runs the workflow.
+Literal parts of a path are the author's choice, including ``../shared/x`` or a symbolic link. The value of a reference
+stays within the folder written before it: ``out/{{ item }}`` never leads out of ``out``, whatever the item is. A file
+that is only read may be anywhere if its whole path is an input, or a variable, given by whoever runs the workflow.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 
 _DIGITS = 32
-"""Of a digest: nobody makes up paths that have the same one."""
+"""The digits of a digest: enough that nobody can construct two paths with the same one."""
 
 
 class Located(NamedTuple):
-    """Where a path of a workflow file leads.
+    """The location of a path in a workflow file.
 
     Attributes:
-        root: The folder that nothing leads out of, without symbolic links.
+        root: The folder that the path must stay in, without symbolic links.
         parts: The names below it, none of them ``..``.
     """
 
@@ -42,12 +42,12 @@ class Located(NamedTuple):
 
     @property
     def path(self) -> str:
-        """The path in one piece."""
+        """The whole path."""
         return os.path.join(self.root, *self.parts)
 
     @property
     def digest(self) -> str:
-        """What stands for the path in the state of a run: it may have a secret in it, or bytes that are no text."""
+        """A digest for the state of a run, since the path may contain a secret, or bytes that are not UTF-8."""
         return hashlib.sha256(os.fsencode(self.path)).hexdigest()[:_DIGITS]
 
 
@@ -56,11 +56,11 @@ def locate(folder: str, text: str, render: Callable[[str], str]) -> Located:
 
     Args:
         folder: Where relative paths start.
-        text: The path as the workflow file says it.
+        text: The path as the workflow file has it.
         render: Replaces references.
 
     Raises:
-        WorkflowError: What a reference brings in leads out of the folder before it, or is no path.
+        WorkflowError: The value of a reference leads out of the folder before it, or is not a valid path.
     """
     rendered = _good(render(text))
     path = os.path.realpath(os.path.join(folder, rendered))
@@ -71,22 +71,22 @@ def locate(folder: str, text: str, render: Callable[[str], str]) -> Located:
     absolute = any(one.start() and render(one[0]).startswith("/") for one in PATTERN.finditer(text))
     inside = os.path.relpath(path, root)
     parts = () if inside == "." else tuple(inside.split("/"))
-    # ``out//etc/x`` would be harmless, but it is not what such a value means.
+    # ``out//etc/x`` would be harmless, but the value is an absolute path.
     if parts[:1] == ("..",) or absolute:
         raise WorkflowError(f"{rendered!r} is outside {root}: the value of {reference[0]} must stay below it")
     return Located(root, parts)
 
 
 def locate_to_read(folder: str, text: str, scope: Scope) -> str:
-    """Return where a path leads that is only read. One that whoever runs it gave may lead anywhere.
+    """Return the path of a file that is only read, which may be anywhere if whoever runs the workflow gave it.
 
     Args:
         folder: Where relative paths start.
-        text: The path as the workflow file says it.
+        text: The path as the workflow file has it.
         scope: What its references name.
 
     Raises:
-        WorkflowError: What a reference brings in leads out of the folder before it, or is no path.
+        WorkflowError: The value of a reference leads out of the folder before it, or is not a valid path.
     """
     if _is_given(text, scope):
         return os.path.realpath(os.path.join(folder, _good(scope.render(text))))
@@ -94,7 +94,7 @@ def locate_to_read(folder: str, text: str, scope: Scope) -> str:
 
 
 def _is_given(text: str, scope: Scope) -> bool:
-    """Whether a path is, all of it, an input or a variable of the environment that data has no part in."""
+    """Return whether a path is entirely an input or an environment variable, which no data has influenced."""
     match = PATTERN.fullmatch(text)
     return match is not None and scope.is_given(resolve(match[0]))
 
@@ -104,12 +104,12 @@ def open_to_read(folder: str, text: str, scope: Scope) -> tuple[str, int]:
 
     Args:
         folder: Where relative paths start.
-        text: The path as the workflow file says it.
+        text: The path as the workflow file has it.
         scope: What its references name.
 
     Raises:
         OSError: It can't be opened.
-        WorkflowError: What a reference brings in leads out of the folder before it, or is no path.
+        WorkflowError: The value of a reference leads out of the folder before it, or is not a valid path.
     """
     flags = os.O_RDONLY | os.O_CLOEXEC
     if PATTERN.search(text) is None or _is_given(text, scope):
@@ -117,14 +117,14 @@ def open_to_read(folder: str, text: str, scope: Scope) -> tuple[str, int]:
         return path, _no_folder(os.open(path, flags), path)
     located = locate(folder, text, scope.render)
     with _parent(located, make=False) as parent, _named(located):
-        # A link that was put there since is not followed.
+        # Don't follow a link that has been put there in the meantime.
         name = located.parts[-1] if located.parts else "."
         opened = os.open(name, flags | os.O_NOFOLLOW, dir_fd=parent)
         return located.path, _no_folder(opened, located.path)
 
 
 def _good(text: str) -> str:
-    """Refuse what the system would not take for a path."""
+    """Reject text that the system would not accept as a path."""
     try:
         if b"\0" in os.fsencode(text):
             raise WorkflowError(f"{text!a} can't be a path: it has a NUL in it")
@@ -141,7 +141,7 @@ def _no_folder(fd: int, path: str) -> int:
 
 
 class Writers:
-    """Who wrote which file in a run: two must not write the same one, since only the last would be there.
+    """Which task wrote which file in a run: two must not write the same one, since only the last would remain.
 
     Args:
         before: The tasks that wrote files in earlier starts of the run, each with the digest of its file.
@@ -155,22 +155,22 @@ class Writers:
         """Refuse a file that another task wrote.
 
         Raises:
-            WorkflowError: One did.
+            WorkflowError: Another task wrote it.
         """
         self._refuse(located, task, self._of.get(located.digest, task))
 
     def claim(self, located: Located, task: str) -> None:
-        """Note that a task writes a file.
+        """Record that a task writes a file.
 
         Raises:
-            WorkflowError: Another one did.
+            WorkflowError: Another task wrote it.
         """
         with self._lock:
             first = self._of.setdefault(located.digest, task)
         self._refuse(located, task, first)
 
     def give_up(self, located: Located, task: str) -> None:
-        """Note that a task could not write it after all."""
+        """Record that a task could not write the file after all."""
         with self._lock:
             if self._of.get(located.digest) == task:
                 del self._of[located.digest]
@@ -184,15 +184,15 @@ class Writers:
 
 
 def write(located: Located, fill: Callable[[int], None]) -> None:
-    """Write a file, which is there whole or not at all; one that was there keeps its mode.
+    """Write a file atomically; if it replaces another, it keeps that one's owner and mode.
 
     Args:
-        located: Where to; missing folders are made.
+        located: Where to write; missing folders are created.
         fill: Writes the content to a descriptor.
 
     Raises:
         OSError: It can't be written.
-        WorkflowError: There is something that is no regular file.
+        WorkflowError: Something that is not a regular file is in its place.
     """
     if not located.parts:
         raise WorkflowError(f"{located.root} is a folder; the output must name a file")
@@ -211,7 +211,7 @@ def write(located: Located, fill: Callable[[int], None]) -> None:
 
 
 def _status_there(located: Located, folder: int) -> os.stat_result | None:
-    """Return the status of the file that is to be replaced; None where there is none."""
+    """Return the status of the file to be replaced; None if there is none."""
     try:
         with _named(located):
             known = os.stat(located.parts[-1], dir_fd=folder, follow_symlinks=False)
@@ -225,7 +225,7 @@ def _status_there(located: Located, folder: int) -> os.stat_result | None:
 
 @contextlib.contextmanager
 def _parent(located: Located, *, make: bool) -> Iterator[int]:
-    """Open the folder of a file step by step, so that no link put there meanwhile is followed."""
+    """Open the folder of a file step by step, to avoid following links that were put there in the meantime."""
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     with _named(located):
         fd = os.open(located.root, flags)
@@ -245,7 +245,7 @@ def _parent(located: Located, *, make: bool) -> Iterator[int]:
 
 @contextlib.contextmanager
 def _named(located: Located) -> Iterator[None]:
-    """Let an error of the system name the whole path, and not one step of it."""
+    """Make errors of the system name the whole path, not one step of it."""
     try:
         yield
     except OSError as error:

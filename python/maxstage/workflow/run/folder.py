@@ -1,4 +1,4 @@
-"""The folder of a project's runs: which there are, whether they can be read or not, and making one of an export."""
+"""The folder of a project's runs: listing them, readable or not, and creating one from an export."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from maxstage.store.store import Store
 
 DAMAGED, UNREADABLE = "damaged", "unreadable"
-"""What is told of a run whose state can't be read: it is broken; or it can't be read as things are: it is another
-user's, a newer version's, or something stands in its place."""
+"""The status of a run whose state can't be read: it is damaged, or it can't be read at the moment, since it belongs to
+another user or a newer version, or something else is in its place."""
 
 
 def list_runs(folder: str) -> list[str]:
@@ -31,18 +31,18 @@ def list_runs(folder: str) -> list[str]:
     except FileNotFoundError:
         return []
     found = (name.removesuffix(".db") for name in names if name.endswith(".db"))
-    # A file of another name is none of ours, whatever it holds.
+    # Files with other names are not ours.
     return sorted(filter(run_files.is_run_id, found), reverse=True)
 
 
 def find_runs(folder: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give all runs, newest first, each with what is known of it."""
+    """Yield all runs, newest first, each with its facts."""
     for run_id in list_runs(folder):
         yield run_id, facts_of(folder, run_id)
 
 
 def facts_of(folder: str, run_id: str) -> dict[str, Any]:
-    """Return what is known of a run. One that can't be read must not hide the others: its status says so."""
+    """Return the facts of a run. If it can't be read, its status says so, instead of an error that hides the others."""
     try:
         with contextlib.closing(RunState(folder, run_id)) as state:
             return state.facts() | {"live": state.is_live()}
@@ -53,7 +53,7 @@ def facts_of(folder: str, run_id: str) -> dict[str, Any]:
 
 
 def runs_folder(store: Store) -> str:
-    """Return the folder that a project's runs lie in, which need not exist.
+    """Return the folder of a project's runs, which need not exist.
 
     Raises:
         Untrusted: It belongs to another user.
@@ -63,7 +63,7 @@ def runs_folder(store: Store) -> str:
 
 
 def new_run_id() -> str:
-    """Return an id for a run: when it began, to the millisecond, and random digits."""
+    """Return an id for a run: its start to the millisecond, and random digits."""
     now = time.time()
     return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now))}-{int(now % 1 * 1000):03}{os.urandom(2).hex()}"
 
@@ -73,10 +73,10 @@ _PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(\[\d+\])?(\.[A-Za-z_][A-Za-z0-9_-]*
 
 
 def _check_older(results: Any, name: str) -> None:
-    """Check what the older form holds.
+    """Check the content of the older form.
 
     Raises:
-        WorkflowError: It is no mapping of texts by names of tasks.
+        WorkflowError: It is not a mapping from names of tasks to texts.
     """
     if not isinstance(results, dict):
         raise WorkflowError(
@@ -95,14 +95,14 @@ def _check_older(results: Any, name: str) -> None:
 
 
 _LONGEST_NAME = 120
-"""Characters of a name that an error quotes."""
+"""The most characters of a name that an error quotes."""
 
 
 def import_run(folder: str, exported: Any, name: str) -> RunState:
-    """Make a run of what `RunState.export` returned, or of the older form ``{"task_results": {name: text}}``.
+    """Create a run from the result of `RunState.export`, or from the older form ``{"task_results": {name: text}}``.
 
     Raises:
-        WorkflowError: It has neither form, or there is a run of that name.
+        WorkflowError: It has neither form, or there is a run with this name.
     """
     known = isinstance(exported, dict) and ("task_results" in exported or "task_outputs" in exported)
     if not known:
@@ -111,7 +111,7 @@ def import_run(folder: str, exported: Any, name: str) -> RunState:
     older = "task_results" in exported
     if older:
         _check_older(exported["task_results"], name)
-    # Of the older form nothing is known but what some tasks said: it has neither begun nor ended here.
+    # The older form only has the outputs of some tasks: the run neither started nor ended here.
     facts = {"imported": True, "started": time.time()} if older else exported.get("facts", {})
     if not shapes.FACTS(facts):
         raise WorkflowError(f"{name} is not the state of a run: its facts are not those of one")

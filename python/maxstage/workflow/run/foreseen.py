@@ -1,4 +1,4 @@
-"""What an agent's task would be given before anything of its file has run, or before it has ended in a run."""
+"""The context that an agent's task would get, before its file has run or before the task has ended in a run."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from maxstage.workflow.format.valid import ValidWorkflow
 
 _ROOM = 1 << 40
-"""Bytes that a prompt may have where sizes are not known: none is left out for its size."""
+"""The size limit of a prompt while sizes are unknown, so that nothing is left out for its size."""
 
 
 def resolver(path: str, known: Container[str]) -> Callable[[str], str | None]:
-    """Return what finds the task that a name means within a task: among its siblings first, then further out."""
+    """Return a function that resolves a task's name within a task: among its siblings first, then further out."""
 
     def resolve(name: str) -> str | None:
         around = path
@@ -42,11 +42,11 @@ def resolver(path: str, known: Container[str]) -> Callable[[str], str | None]:
 def selection_of_file(
     workflow: ValidWorkflow, path: str, limits: Limits, limits_of: Callable[[str], Limits]
 ) -> Selection:
-    """Choose what a task would be given if all before it had printed something, one task after the other.
+    """Choose the context that a task would get if all tasks before it had run one by one and printed something.
 
     Args:
         workflow: The file.
-        path: The task, which takes context; maybe within an iteration, like ``build[2].write``.
+        path: The task, which takes context; possibly within an iteration, like ``build[2].write``.
         limits: Its limits.
         limits_of: Returns the limits of a task.
     """
@@ -65,7 +65,7 @@ def selection_of_file(
 
 
 def _before(workflow: ValidWorkflow, path: str) -> Iterator[str]:
-    """Give the tasks that have ended when one starts, in the order in which they do."""
+    """Yield the tasks that have ended when a task starts, in the order in which they end."""
     tasks: Mapping[str, Task] = workflow.spec.tasks
     prefix, where = "", ""
     for part in path.split("."):
@@ -81,7 +81,7 @@ def _before(workflow: ValidWorkflow, path: str) -> Iterator[str]:
 
 
 def _within(task: Task, path: str) -> Iterator[str]:
-    # What is in a loop has a path for each iteration, of which there may be any number: the loop stands for them.
+    # Tasks in a loop have a path for each of any number of iterations: the loop represents them.
     for name, inner in (task.subtasks or {}).items() if task.loop is None else ():
         yield from _within(inner, f"{path}.{name}")
     yield path

@@ -1,4 +1,4 @@
-"""The output of a task that has several parts, subtasks or iterations: theirs, one after the other."""
+"""The output of a task with subtasks or iterations: theirs, concatenated."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def gather(
     Args:
         run: The run.
         instance: The task.
-        paths: The parts, in order; one that has no output is left out.
+        paths: The parts, in order; those without output are left out.
         ok: Whether the task succeeded.
-        started: When it began, as `time.monotonic` tells it.
+        started: When it started, by `time.monotonic`.
     """
-    # Where somebody wants all of it, each part is taken in full, and not within its limits.
+    # If the full output is wanted, take each part in full, not within its limits.
     whole = run.is_wanted_whole(instance.spec_path)
     limits = keeping(instance.limits) if whole else instance.limits
     keep = instance.keep(run.graph)
@@ -61,7 +61,7 @@ def gather(
 
 
 class _Parts:
-    """Writes parts into a pipe, and adds up what is known of them."""
+    """Writes parts into a pipe, and adds up their metadata."""
 
     def __init__(self, run: RunContext, paths: Iterator[str], *, whole: bool) -> None:
         self._run = run

@@ -1,7 +1,7 @@
-"""Hooks: commands that run beside the tasks, each a line for bash.
+"""Hooks: commands that run before or after the workflow, or after a task, each a line for bash.
 
-They are told what it is about by their environment: MAX_RUN, MAX_WORKFLOW, and where it applies MAX_TASK, MAX_STATUS,
-MAX_EXIT_CODE, MAX_TOKEN and MAX_ERROR. One that fails is a warning, except before the workflow.
+Their environment describes the occasion: MAX_RUN, MAX_WORKFLOW, and where they apply MAX_TASK, MAX_STATUS,
+MAX_EXIT_CODE, MAX_TOKEN and MAX_ERROR. A hook that fails causes a warning, except before the workflow.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from maxstage.workflow.run.scope import Scope
 
 CHECKPOINT = "checkpoint_and_prune"
-"""A hook after a task that is ours: it prunes what is no longer needed. (The state is written after each task.)"""
+"""A built-in hook after a task, which prunes what is no longer needed. (The state is written after each task.)"""
 
 _LIMITS = {"max_stdout_bytes": "4KiB", "max_stderr_bytes": "4KiB", "truncation_strategy": "tail"}
 """What is kept of a hook's output: enough for its error."""
@@ -40,7 +40,7 @@ class Hooks:
 
     Args:
         run: The run.
-        scope: What they can refer to.
+        scope: What the hooks can refer to.
         checkpoint: Prunes what is no longer needed.
     """
 
@@ -50,11 +50,11 @@ class Hooks:
         self._checkpoint = checkpoint
 
     def before(self, begin: Callable[[], None], fail: Callable[[str], None]) -> None:
-        """Let those before the workflow run, one after the other.
+        """Run the hooks before the workflow, one after the other.
 
         Args:
-            begin: Called once all went well.
-            fail: Told why the workflow can't begin. Where the run is ended meanwhile, neither is called.
+            begin: Called once all have succeeded.
+            fail: Called with the reason why the workflow can't begin. If the run is ended, neither is called.
         """
         waiting = deque(self._context.spec.hooks.pre_workflow)
 
@@ -78,7 +78,7 @@ class Hooks:
         return [self._run(text, {})]
 
     def after(self, status: str) -> None:
-        """Let those after the workflow run, one after the other."""
+        """Run the hooks after the workflow, one after the other."""
         waiting = deque(self._context.spec.hooks.post_workflow)
 
         def step(problem: str | BaseException | None) -> None:
@@ -90,7 +90,7 @@ class Hooks:
         self._context.scheduler.soon(functools.partial(step, None))
 
     def task_ended(self, instance: TaskInstance, result: TaskResult) -> None:
-        """Let those after a task run; an iteration of a loop is none."""
+        """Run the hooks after a task; the iterations of a loop don't count as tasks."""
         if instance.iteration is not None:
             return
         output = result.output
@@ -109,11 +109,11 @@ class Hooks:
                 self._checkpoint()
                 continue
             work = functools.partial(self._run, text, known)
-            # Before what is ready: they belong to what is done. Also where nothing new is started.
+            # Run them before other work, since the task is done; also if the run is stopping.
             submit((), lambda work=work: work, functools.partial(self._tell, kind), always=True)  # type: ignore[misc]
 
     def _run(self, text: str, known: dict[str, str]) -> str | None:
-        """Run one; return what went wrong."""
+        """Run a hook; return what went wrong."""
         context = self._context
         env = {**environment(), **self._scope.env, **known}
         env |= {
@@ -127,7 +127,7 @@ class Hooks:
             with contextlib.ExitStack() as stack:
                 argv = [interpreter, LANGUAGES[SHELL].flag, filled]
                 if context.secrets.names and filled != text:
-                    # Everybody can see arguments, and what was filled in may be a secret.
+                    # Other users can see arguments, and a value that was filled in may be a secret.
                     argv = [interpreter, stack.enter_context(script_file(filled))]
                 done = run(
                     argv,

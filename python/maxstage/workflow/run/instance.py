@@ -21,11 +21,11 @@ class TaskInstance(NamedTuple):
         path: Its path in the run: ``build[2].compile``.
         spec_path: Its path in the file: ``build.compile``.
         name: Its name.
-        key: Its turn: priority and place in the file, level by level.
+        key: Its position in the queue: priority and place in the file, level by level.
         limits: Its limits.
-        clock: How long the loops around it may take.
-        wanted: Whether it still is to be started.
-        iteration: Which iteration of its loop it is; None where it is no iteration.
+        clock: The time limit of the loops around it.
+        wanted: Whether it should still be started.
+        iteration: The number of the iteration; None if it isn't one.
     """
 
     path: str
@@ -38,6 +38,6 @@ class TaskInstance(NamedTuple):
     iteration: int | None = None
 
     def keep(self, graph: TaskGraph) -> Keep:
-        """Return when the full output is kept: always where its token is referred to."""
+        """Return when the full output is kept: always, if its token is referred to."""
         wanted = self.spec_path in graph.tokens_wanted
         return "always" if wanted and self.iteration is None else "truncated"

@@ -1,4 +1,4 @@
-"""What a run owns in stores: deleting what no result refers to, or all of it."""
+"""The items that a run owns in stores: deleting those that no result refers to, or all of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def sweep_orphans(store: Store, state: RunState) -> None:
-    """Delete the full outputs of a run that none of its results refers to."""
+    """Delete the full outputs of a run that none of its results refer to."""
     known = state.tokens()
     for place, token in _owned(store, state):
         if token not in known:
@@ -25,17 +25,17 @@ def sweep_orphans(store: Store, state: RunState) -> None:
 
 
 def delete_run(store: Store, state: RunState) -> int:
-    """Delete a run and all that it owns; return how many items that were."""
+    """Delete a run and the items that it owns; return how many items there were."""
     count = sum(place.unstage(token) for place, token in list(_owned(store, state)))
     state.delete()
     return count
 
 
 def delete_damaged(store: Store, run_id: str) -> int:
-    """Delete a run whose state is damaged, and what it owns in the project's store; return how much that was.
+    """Delete a run whose state is damaged, and the items that it owns in the project's store; return their number.
 
     Raises:
-        WorkflowError: It is not damaged, once nobody else has it: somebody wrote it while it was looked at.
+        WorkflowError: Under its lock it is not damaged: it was being written when it was read before.
     """
     folder = runs_folder(store)
     fd = lock(folder, run_id)
@@ -50,7 +50,7 @@ def delete_damaged(store: Store, run_id: str) -> int:
 
 
 def _owned(store: Store, state: RunState) -> Iterator[tuple[Store, str]]:
-    """Give the items that a run owns, each with the store that it lies in."""
+    """Yield the items that a run owns, each with its store."""
     directories = state.facts().get("stores", [])
     for place in (store, *(type(store).open(path) for path in directories if os.path.isdir(path))):
         yield from ((place, item.token) for item in place.list() if item.owner == state.run_id)

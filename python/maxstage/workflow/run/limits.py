@@ -1,4 +1,4 @@
-"""Which limits hold: those of the project's settings, under those of the workflow, under those of each task around."""
+"""The limits in force: those of a task override those of the tasks around it, the workflow, and the settings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def workflow_limits(store: Store, workflow: ValidWorkflow, folder: str) -> Limits:
-    """Return the limits of a workflow, over those of the project's settings.
+    """Return the limits of a workflow, which override those of the project's settings.
 
     Args:
         store: The project.
@@ -27,12 +27,12 @@ def workflow_limits(store: Store, workflow: ValidWorkflow, folder: str) -> Limit
 
 
 def effective_limits(workflow: ValidWorkflow, path: str, limits: Limits, folder: str) -> Limits:
-    """Return the limits that hold for a task.
+    """Return the limits in force for a task.
 
     Args:
         workflow: The workflow.
-        path: The task's path, in the run or in the file; what is no longer in the file adds no limits.
-        limits: Those of the workflow, as `workflow_limits` returns them.
+        path: The task's path, in the run or in the file; a task that is no longer in the file adds no limits.
+        limits: The limits of the workflow, from `workflow_limits`.
         folder: The working directory of the run; relative paths in limits start there.
     """
     for name in around(spec_path(path)):
@@ -44,7 +44,7 @@ def effective_limits(workflow: ValidWorkflow, path: str, limits: Limits, folder:
 
 
 def keeping(limits: Limits) -> Limits:
-    """Return limits under which a full output that is cut is kept, since another task wants it."""
+    """Return the same limits, but keeping the full output if it is cut, since another task needs it."""
     if limits.external_storage_threshold is not None:
         return limits
     return limits.replace(external_storage_threshold=Limits().external_storage_threshold)

@@ -1,4 +1,4 @@
-"""What a run's outputs take, in memory and outside, and what was put into prompts; and warnings that follow from it."""
+"""The sizes of a run's outputs, in memory and in stores, and of its prompts; and warnings about them."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from maxstage.workflow.run.results import TaskResult
 
 _NEAR = 0.8
-"""Share of a limit from which on it is near."""
+"""The share of a limit from which a warning is given."""
 _FREE = 0.1
-"""Share of a disk below which it is filling up."""
+"""The share of free disk space below which a warning is given."""
 _ENOUGH = 10
-"""Outputs from which on shares of them say something."""
+"""The number of outputs from which their shares are meaningful."""
 
 
 class Metrics:
-    """Counts of one run, all of its starts together.
+    """The metrics of one run, all of its starts together.
 
     Attributes:
         held: Bytes of outputs that are held.
-        prunings: Times that outputs were dropped.
+        prunings: How many times outputs were dropped.
     """
 
     def __init__(self, earlier: dict[str, Any] | None = None) -> None:
@@ -70,7 +70,7 @@ class Metrics:
                 self._external_stored += _size_of(part.external_path)
 
     def injected(self, selection: Selection, whole_bytes: int) -> None:
-        """Count what was put into a prompt; `whole_bytes` is what all outputs would have been."""
+        """Count what was put into a prompt; `whole_bytes` is the size of all outputs."""
         self._prompts += 1
         self._context_bytes += len(selection.content)
         self._context_tokens += selection.tokens
@@ -90,7 +90,7 @@ class Metrics:
         self.held -= size
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of them; sizes in bytes."""
+        """Return all metrics; sizes are in bytes."""
         return {
             "held_bytes": self.held,
             "peak_held_bytes": self._peak,
@@ -115,7 +115,7 @@ class Metrics:
 
 
 class Warnings:
-    """Tells once what is doubtful, with a setting that would help."""
+    """Warns once about each problem, with a setting that would help."""
 
     def __init__(self, limits: Limits, store: Store, warn: Callable[[str], None]) -> None:
         self._limits = limits
@@ -124,7 +124,7 @@ class Warnings:
         self._told: set[str] = set()
 
     def check(self, metrics: dict[str, Any]) -> None:
-        """Look at the metrics, and at the disk."""
+        """Check the metrics, and the disk."""
         outputs = metrics["outputs"]
         if outputs >= _ENOUGH and metrics["truncated"] > outputs / 2:
             self._tell(

@@ -1,6 +1,6 @@
-"""Texts of outputs that lie in the store, and no longer in the state: what the state has of them instead.
+"""Texts of outputs that were moved from the state into the store.
 
-The JSON of such an output, and that of its stderr, has an empty ``content``, and names the item by ``moved``.
+In the state, the JSON of such an output, and of its stderr, has an empty ``content``, and ``moved`` names the item.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 def let_go(output: dict[str, Any], tokens: Mapping[str, tuple[str, str | None]]) -> None:
-    """Take the texts out of an output, which lie in the store.
+    """Remove the texts, which are in the store, from an output.
 
     Args:
         output: Its JSON.
-        tokens: For ``stdout``, and ``stderr`` where there is any, the token and the file of its text.
+        tokens: The token and the file of the text of ``stdout``, and of ``stderr`` if there is any.
     """
     for name, (token, file) in tokens.items():
         part = output if name == "stdout" else output["stderr"]
@@ -33,10 +33,10 @@ def let_go(output: dict[str, Any], tokens: Mapping[str, tuple[str, str | None]])
 
 
 def fetch(output: dict[str, Any], store: Store) -> bool:
-    """Put the texts of an output in that lie in the store; return whether all of it is still there.
+    """Put the texts that are in the store back into an output; return whether all of them still exist.
 
     Raises:
-        Error, OSError: It is damaged, or can't be read.
+        Error, OSError: A text is damaged, or can't be read.
     """
     for part in (output, output["stderr"]):
         if part is None or part.get("moved") is None:
@@ -51,7 +51,7 @@ def fetch(output: dict[str, Any], store: Store) -> bool:
 
 
 def tokens_in(output: str | None) -> list[tuple[str, str | None]]:
-    """Return what the store keeps of an output, given as the state has it: tokens, each with its project."""
+    """Return the tokens of what stores keep of an output, whose JSON is given, each with its project."""
     values = None if output is None else shapes.parse(output, shapes.OUTPUT)
     found: dict[str, str | None] = {}
     for part in (values, values and values["stderr"]):

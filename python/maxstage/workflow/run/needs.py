@@ -1,7 +1,7 @@
-"""What of a run's outputs is still needed: no pruning takes it, whatever the strategy.
+"""Which outputs of a run are still needed, and so never pruned, whatever the strategy.
 
-Needed is what the workflow's own outputs name; what a task that has not ended depends on directly, or may be given as
-context; and what the loop or the task around still gathers, or refers to.
+These are the outputs that the workflow's own outputs name; those that a task that has not ended depends on directly, or
+may get as context; and those that an enclosing loop or task has yet to gather, or refers to.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 
 class Needs:
-    """What is needed at one moment.
+    """The outputs that are needed at one moment.
 
     Args:
         run: The run.
         ended: All tasks that have ended.
-        outputs: Those whose outputs are there, in the order in which they ended.
+        outputs: The tasks whose outputs exist, in the order in which they ended.
     """
 
     def __init__(self, run: RunContext, ended: Mapping[str, Ended], outputs: Mapping[str, Ended]) -> None:
-        # What failed is done again when the run is resumed, with all that it needs.
+        # Failed tasks run again when the run is resumed, and need their dependencies.
         self._done = {path for path, one in ended.items() if one.is_final}
         self._roots = _named_in_outputs(run.spec)
         for task, others in run.graph.dependencies.items():
@@ -42,21 +42,21 @@ class Needs:
         self._context = set(self._for_context(run, outputs))
 
     def has(self, path: str) -> bool:
-        """Whether an output is needed."""
+        """Return whether an output is needed."""
         if path in self._context:
             return True
         inside = path
         while container := container_of(inside):
             if container not in self._done:
-                return True  # it gathers its parts, and they may refer to each other
+                return True  # a task around it has yet to gather its parts, which may refer to each other
             if is_iteration(container) and self._newest[container_of(container)] != container:
-                return False  # gathered, and nobody can refer to it any more
+                return False  # it was gathered, and nothing can refer to it any more
             inside = container
-        # A task may refer to the subtasks of what it depends on; iterations it sees through their loop only.
+        # A task may refer to the subtasks of its dependencies, but to iterations only through their loop.
         return "[" not in path and inside in self._roots
 
     def _for_context(self, run: RunContext, outputs: Mapping[str, Ended]) -> Iterator[str]:
-        """Give what a task of an agent may still be given."""
+        """Yield the outputs that agents' tasks may still get as context."""
         graph = RunGraph(run.graph)
         of = run.graph.agents
         agents = {path: of[spec_path(path)] for path in outputs if spec_path(path) in of}
@@ -70,7 +70,7 @@ class Needs:
                 yield from _relevant(path, graph, {**agents, path: of.get(path, "")}, recent, budget)
 
     def _is_over(self, path: str) -> bool:
-        """Whether a task of the file, or something around it, has ended: then it does not start again."""
+        """Return whether a task of the file, or a task around it, has ended, so that it won't start again."""
         return any(name in self._done for name in around(path))
 
 
@@ -90,7 +90,7 @@ def _named_in_outputs(spec: WorkflowSpec) -> set[str]:
 
 
 def _newest_iterations(done: set[str]) -> dict[str, str]:
-    """Return the last iteration of each loop: what a loop's condition refers to by the loop's own name."""
+    """Return the last iteration of each loop, which the loop's condition refers to by the loop's own name."""
     found: dict[str, tuple[int, str]] = {}
     for path in done:
         if is_iteration(path):

@@ -1,4 +1,4 @@
-"""What a run tells while it goes on, and what came out of it."""
+"""The events of a run, and its result."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Event(NamedTuple):
     Attributes:
         kind: ``run_started``, ``task_started``, ``task_retried``, ``task_finished``, ``loop_started``,
             ``loop_progress``, ``warning``, ``stopping`` or ``run_finished``.
-        time: When, Unix time in seconds.
+        time: When it happened, Unix time in seconds.
         task: The task's path, or None.
-        data: What else is known; for ``task_finished`` its ``result``.
+        data: Further details; for ``task_finished`` its ``result``.
     """
 
     kind: str
@@ -30,7 +30,7 @@ class Event(NamedTuple):
     data: dict[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON can hold it; of a result the content is left out."""
+        """Return the event as plain data for JSON, without the content of results."""
         values: dict[str, Any] = {"event": self.kind, "time": round(self.time, 3), "task": self.task}
         for name, value in self.data.items():
             if isinstance(value, TaskResult):
@@ -41,7 +41,7 @@ class Event(NamedTuple):
 
 
 class Results(Mapping[str, TaskResult]):
-    """How the tasks of a run ended, in the order in which they did."""
+    """The results of a run's tasks, in the order in which they ended."""
 
     def __init__(self, folder: str, run_id: str) -> None:
         self._state = RunState(folder, run_id)
@@ -65,14 +65,14 @@ class Results(Mapping[str, TaskResult]):
 
 
 class RunResult:
-    """What came out of a run.
+    """The result of a run.
 
     Attributes:
         run_id: The run.
         status: ``completed``, ``failed`` or ``interrupted``.
         outputs: The workflow's outputs.
         error: Why it failed.
-        seconds: How long it took, this time.
+        seconds: How long it took since it was last started or resumed.
     """
 
     def __init__(
@@ -93,12 +93,12 @@ class RunResult:
 
     @property
     def ok(self) -> bool:
-        """Whether all of it succeeded."""
+        """Whether the run succeeded."""
         return self.status == COMPLETED
 
     @functools.cached_property
     def metrics(self) -> dict[str, Any]:
-        """What outputs took, and what was put into prompts, by name, as ``max runs show -o json`` has it."""
+        """The sizes of outputs and prompts by name, as in ``max runs show -o json``."""
         state = RunState(self._folder, self.run_id)
         try:
             found: dict[str, Any] = state.facts().get("metrics", {})
@@ -108,7 +108,7 @@ class RunResult:
 
     @functools.cached_property
     def interrupted(self) -> list[str]:
-        """The paths of the tasks that were ended with the run; what they had printed is kept."""
+        """The paths of the tasks that were interrupted with the run; their output so far is kept."""
         state = RunState(self._folder, self.run_id)
         try:
             return [path for path, status in state.statuses().items() if status == INTERRUPTED]
@@ -117,9 +117,9 @@ class RunResult:
 
     @functools.cached_property
     def tasks(self) -> Mapping[str, TaskResult]:
-        """How each task ended, by its path like ``build.compile``, and each iteration, like ``build[2]``.
+        """The results of tasks by path, like ``build.compile``, and of iterations, like ``build[2]``.
 
-        Looked up where it is asked for: all outputs together may be more than fits into memory.
+        They are looked up on access, since all outputs together may not fit in memory.
         """
         return Results(self._folder, self.run_id)
 
@@ -128,10 +128,10 @@ class RunResult:
 
 
 class RunInterrupted(KeyboardInterrupt):
-    """Ctrl-C, or another signal that asks to end, while a workflow ran. What had ended is kept.
+    """Ctrl-C, or another signal, ended a workflow. The results of tasks that had ended are kept.
 
     Attributes:
-        result: Tells the run, which can be resumed.
+        result: The result of the run, which can be resumed.
         number: The signal.
     """
 

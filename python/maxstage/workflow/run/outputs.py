@@ -1,4 +1,4 @@
-"""Reading what tasks have printed, for references and loops."""
+"""Reading the outputs of tasks, for references and loops."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from maxstage.workflow.run.results import TaskResult
 
 MOST = 1024 * 1024
-"""Bytes of an output that a reference takes."""
+"""The most bytes of an output that a reference can take."""
 PRUNED = "it was pruned: name it in depends_on, or raise keep_count of cleanup_strategy in the limits"
 
 
 def open_output(store: Store, task: str, result: TaskResult) -> BinaryIO:
-    """Open all that a task printed.
+    """Open the full output of a task.
 
     Raises:
-        WorkflowError: It is not there any more.
+        WorkflowError: It no longer exists.
     """
     output = result.output
     if output is None:
@@ -39,10 +39,10 @@ def open_output(store: Store, task: str, result: TaskResult) -> BinaryIO:
 
 
 def read_output(store: Store, task: str, result: TaskResult) -> bytes:
-    """Return all that a task printed.
+    """Return the full output of a task.
 
     Raises:
-        WorkflowError: It is not there any more, or longer than a reference may be.
+        WorkflowError: It no longer exists, or is too long for a reference.
     """
     size = 0 if result.output is None else result.output.original_size
     if size > MOST:

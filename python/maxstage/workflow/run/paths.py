@@ -8,7 +8,7 @@ _INDEX = re.compile(r"\[\d+\]")
 
 
 def spec_path(path: str) -> str:
-    """Return where a task of a run stands in the file.
+    """Return the path in the file of a task of a run.
 
     >>> spec_path("build[2].compile")
     'build.compile'
@@ -17,14 +17,14 @@ def spec_path(path: str) -> str:
 
 
 def container_of(path: str) -> str:
-    """Return what a path belongs to: the loop of an iteration, the task of a subtask; "" on the first level."""
+    """Return the path that contains a path: the loop of an iteration, the task of a subtask; "" at the top level."""
     if path.endswith("]"):
         return path[: path.rindex("[")]
     return path.rpartition(".")[0]
 
 
 def is_iteration(path: str) -> bool:
-    """Whether a path is that of an iteration itself, and not of a task within one."""
+    """Return whether a path is that of an iteration itself, not of a task within one."""
     return path.endswith("]")
 
 

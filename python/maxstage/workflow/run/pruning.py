@@ -1,8 +1,7 @@
-"""Keeping the state of a run small however long it goes on.
+"""Keeping the state of a run small, however long it takes.
 
-Texts above `prune_memory_bytes` are moved into the store, where they are found again. Only where there is a
-`cleanup_strategy` are outputs deleted: those that nobody needs (`maxstage.workflow.run.needs`), but for some that it
-keeps.
+Texts above `prune_memory_bytes` are moved into the store, and read from there. Outputs are only deleted if there is a
+`cleanup_strategy`: those that are no longer needed (`maxstage.workflow.run.needs`), except for some that it keeps.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ class Pruner:
 
     Args:
         run: The run.
-        ended: All that have ended, by path, without their outputs; kept up to date here.
+        ended: All tasks that have ended, by path, without their outputs; the pruner keeps it up to date.
         metrics: Counts what is pruned.
     """
 
@@ -49,7 +48,7 @@ class Pruner:
         self._told = False
 
     def task_ended(self) -> None:
-        """Prune if it is time: after so many tasks, or when outputs take too much."""
+        """Prune if it is time: after a number of tasks, or if outputs take too much memory."""
         self._since += 1
         held = self._metrics.held
         if self._since >= self._run.limits.prune_every_tasks:
@@ -58,7 +57,7 @@ class Pruner:
             self.prune(f"outputs take {counted(held, 'byte')}")
 
     def prune(self, why: str) -> int:
-        """Delete what is not needed, and move what is too much; return how many outputs were deleted."""
+        """Delete outputs that aren't needed, and move texts if they are too large; return how many were deleted."""
         self._since = 0
         outputs = {path: one for path, one in self._ended.items() if one.has_output}
         dropped = choose(self._run, self._ended, outputs)
@@ -70,7 +69,7 @@ class Pruner:
         return len(dropped)
 
     def _drop(self, dropped: list[str]) -> None:
-        """Delete outputs. What can't be deleted is a warning."""
+        """Delete outputs, with a warning for those that can't be deleted."""
         kept = [one for path in dropped for one in self._run.state.kept(path)]
         self._run.state.prune(dropped)
         for path in dropped:
@@ -85,7 +84,7 @@ class Pruner:
         self._metrics.prunings += 1
 
     def _move(self) -> None:
-        """Move texts into the store, the largest first, until half of what may be held is: not each time a few."""
+        """Move texts into the store, the largest first, until half the limit is held, so that this happens rarely."""
         largest = sorted(
             (path for path, one in self._ended.items() if one.held), key=lambda path: -self._ended[path].held
         )
@@ -110,10 +109,10 @@ class Pruner:
 
 
 def move(store: Store, state: RunState, path: str) -> None:
-    """Move the text of an output into the store; killed meanwhile, it is still in the state.
+    """Move the text of an output into the store; if the process is killed meanwhile, it is still in the state.
 
     Raises:
-        Error, OSError: The store can't take it.
+        Error, OSError: It can't be staged.
     """
     result = state.find(path)
     output = None if result is None else result.output
@@ -129,12 +128,12 @@ def move(store: Store, state: RunState, path: str) -> None:
 
 
 def choose(run: RunContext, ended: Mapping[str, Ended], outputs: Mapping[str, Ended]) -> list[str]:
-    """Return whose outputs to drop.
+    """Return the tasks whose outputs to drop.
 
     Args:
-        run: The run; its limits have the strategy.
+        run: The run, whose limits have the strategy.
         ended: All tasks that have ended.
-        outputs: Those whose outputs are held, in the order in which they ended.
+        outputs: The tasks whose outputs are held, in the order in which they ended.
     """
     strategy = run.limits.cleanup_strategy
     if strategy is None:
@@ -161,11 +160,11 @@ RANKINGS: dict[str, Callable[[list[str], TaskGraph, Mapping[str, Ended]], list[s
     "highest_relevance": _by_relevance,
     "direct_dependencies": lambda _newest, _graph, _ended: [],
 }
-"""By the name of a cleanup strategy, what puts outputs, the newest first, into the order in which they are kept."""
+"""For each cleanup strategy, a function that returns which of the outputs, newest first, to keep by preference."""
 
 
 def _scores(tasks: TaskGraph, ended: Mapping[str, Ended]) -> dict[str, float]:
-    """Return how relevant each task is for the one among those that have not ended to which it matters most."""
+    """Return the highest relevance of each task for any task that has not ended."""
     graph = RunGraph(tasks)
     level = [path for path in graph if path not in ended or not ended[path].is_final]
     scores: dict[str, float] = {}
@@ -180,16 +179,16 @@ def _scores(tasks: TaskGraph, ended: Mapping[str, Ended]) -> dict[str, float]:
 
 
 def prune_by_hand(store: Store, state: RunState, keep: int | None, strategy: str | None) -> int:
-    """Prune a run that nobody runs; return how many outputs were dropped.
+    """Prune a run that is not running; return how many outputs were dropped.
 
     Args:
         store: The project.
-        state: The run, which is ours.
-        keep: Outputs that are kept; None: as the workflow says.
-        strategy: Which; None: as the workflow says.
+        state: The run, which must be acquired.
+        keep: How many outputs to keep; None for the number in the workflow.
+        strategy: The cleanup strategy; None for that of the workflow.
 
     Raises:
-        WorkflowError: The file of the run is no good any more.
+        WorkflowError: The workflow file of the run is no longer valid.
         OSError: It can't be read.
     """
     facts = state.facts()

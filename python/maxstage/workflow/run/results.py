@@ -7,21 +7,21 @@ from typing import Any, NamedTuple
 from maxstage.output.task_output import TaskOutput
 
 RUNNING, COMPLETED, FAILED, INTERRUPTED = "running", "completed", "failed", "interrupted"
-"""How a run is. One that says ``running`` and holds no lock was killed."""
+"""The status of a run. One that is ``running`` and not locked was killed."""
 SKIPPED = "skipped"
-"""How a task may end beside ``completed`` and ``failed``."""
+"""How a task may end, apart from ``completed`` and ``failed``."""
 
 
 class TaskResult:
     """How a task ended.
 
     Attributes:
-        status: ``completed``, ``failed``, ``skipped``, or ``interrupted`` where it was ended with the run.
-        output: What it printed; None where it was skipped.
-        attempts: How often it was tried.
+        status: ``completed``, ``failed``, ``skipped``, or ``interrupted`` if it was ended with the run.
+        output: What it printed; None if it was skipped.
+        attempts: How many times it was tried.
         error: Why it failed.
-        tolerated: Whether it failed and the run goes on (``on_error: {continue: true}``).
-        pruned: Whether its output was dropped since.
+        tolerated: Whether it failed and the run continues (``on_error: {continue: true}``).
+        pruned: Whether its output was dropped.
     """
 
     __slots__ = ("attempts", "error", "output", "pruned", "status", "tolerated")
@@ -52,7 +52,7 @@ class TaskResult:
         return f"TaskResult({self.status!r}, attempts={self.attempts}, error={self.error!r})"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON can hold it."""
+        """Return the result as plain data for JSON."""
         output = None if self.output is None else self.output.to_dict()
         return {
             "status": self.status,
@@ -64,7 +64,7 @@ class TaskResult:
         }
 
     def summary(self) -> dict[str, Any]:
-        """Return what is known of it but for the content, as JSON can hold it."""
+        """Return the result without content, as plain data for JSON."""
         values: dict[str, Any] = {"status": self.status, "attempts": self.attempts, "error": self.error}
         for name in ("tolerated", "pruned"):
             if getattr(self, name):
@@ -80,7 +80,7 @@ class TaskResult:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TaskResult:
-        """Read what `to_dict` returned."""
+        """Create a result from what `to_dict` returned."""
         output = None if values["output"] is None else TaskOutput.from_dict(values["output"])
         return cls(
             values["status"],
@@ -93,16 +93,16 @@ class TaskResult:
 
 
 class Ended(NamedTuple):
-    """What is known of a task that has ended, without its output.
+    """A task that has ended, without its output.
 
     Attributes:
         time: When it ended, Unix time in seconds.
-        accessed: When its output was used last.
-        size: Bytes of its output's text; 0 once it is pruned.
-        has_output: Whether it has one that is not pruned.
+        accessed: When its output was last used.
+        size: The size of its output's text; 0 once it is pruned.
+        has_output: Whether it has an output that is not pruned.
         is_final: Whether it need not be tried again when the run is resumed.
         pruned: Whether its output was pruned.
-        moved: Whether its output's text lies in the store.
+        moved: Whether its output's text is in the store.
     """
 
     time: float
@@ -115,12 +115,12 @@ class Ended(NamedTuple):
 
     @property
     def held(self) -> int:
-        """Bytes of it that the state holds."""
+        """The bytes of its text that are in the state."""
         return 0 if self.moved else self.size
 
 
 def held_bytes(output: TaskOutput | None) -> int:
-    """Return the bytes of an output's content, with that of stderr."""
+    """Return the size of an output's content, including that of stderr."""
     if output is None:
         return 0
     return len(output.content) + (0 if output.stderr is None else len(output.stderr.content))

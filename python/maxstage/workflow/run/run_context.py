@@ -1,4 +1,4 @@
-"""What all parts of a run share."""
+"""The context that all parts of a run share."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class RunContext:
-    """What all parts of a run share; made once when a run starts.
+    """What all parts of a run share; created once when a run starts.
 
     Attributes:
-        workflow: The file.
+        workflow: The workflow.
         store: The project.
-        state: What has ended.
-        folder: The working directory; relative paths start there.
-        limits: The limits of the workflow; those of a task are `limits_of`.
-        providers: The agents known by name.
+        state: The state of the run.
+        folder: The working directory, where relative paths start.
+        limits: The limits of the workflow; `limits_of` returns those of a task.
+        providers: The providers by name.
         scheduler: Decides what starts when.
         executor: Runs programs.
         jobs: How many programs may run at once.
-        emit: Called with an event's name, the path of its task and what is known.
+        emit: Called with an event's name, the path of its task and its data.
         writers: Which task wrote which file.
-        secrets: What is masked.
+        secrets: The secrets to mask.
     """
 
     workflow: ValidWorkflow
@@ -63,26 +63,26 @@ class RunContext:
 
     @property
     def run_id(self) -> str:
-        """The run."""
+        """The id of the run."""
         return self.state.run_id
 
     @property
     def spec(self) -> WorkflowSpec:
-        """What the file says."""
+        """The parsed workflow file."""
         return self.workflow.spec
 
     @property
     def graph(self) -> TaskGraph:
-        """What waits for what."""
+        """The dependencies of the tasks."""
         return self.workflow.graph
 
     @property
     def cancel(self) -> threading.Event:
-        """Once it is set, what runs is ended."""
+        """An event that, once set, ends the programs that are running."""
         return self.scheduler.cancel
 
     def limits_of(self, path: str) -> Limits:
-        """Return the limits that hold for a task.
+        """Return the limits in force for a task.
 
         Args:
             path: Its path, in the run or in the file.
@@ -94,11 +94,11 @@ class RunContext:
         return found
 
     def is_wanted_whole(self, path: str) -> bool:
-        """Whether somebody wants all that a task, or one around it, prints: another task, or a file."""
+        """Return whether another task, or a file, needs the full output of a task, or of one around it."""
         return any(name in self.graph.wanted_whole for name in around(spec_path(path)))
 
     def job_limits(self, path: str) -> dict[str, Any]:
-        """Return the limits of a task's jobs as plain data; where its full output is wanted, it is kept when cut.
+        """Return the limits of a task's jobs as plain data; if its full output is needed, it is kept when cut.
 
         Args:
             path: The task's path in the file.
@@ -126,15 +126,15 @@ def open_context(
     """Return the context of a run.
 
     Args:
-        workflow: The file.
+        workflow: The workflow.
         store: The project.
-        state: The run, which is ours.
+        state: The state of the run, which must be acquired.
         folder: The working directory.
         jobs: How many programs may run at once.
-        cancel: Once it is set, what runs is ended.
+        cancel: An event that, once set, ends the programs that are running.
         emit: Called with each event.
-        executor: Runs programs; None: this machine does.
-        secrets: What is masked; None: nothing.
+        executor: Runs programs; None to run them on this machine.
+        secrets: The secrets to mask; None for none.
     """
     return RunContext(
         workflow=workflow,
@@ -148,7 +148,7 @@ def open_context(
         jobs=jobs,
         emit=emit,
         secrets=secrets or Secrets(),
-        # A task that is no longer in the file has no say about what the others write.
+        # Ignore tasks that are no longer in the workflow file.
         writers=Writers(
             {path: file for path, file in state.files().items() if spec_path(path) in workflow.tasks}
         ),

@@ -1,4 +1,4 @@
-"""The files of runs in their folder, and the lock (flock) that the one process has which runs a run."""
+"""The files of runs in their folder, and the lock (flock) held by the process that executes a run."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from maxstage.workflow.run import tables
 
 _RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _TRIES, _WAIT = 50, 0.01
-"""How often, and how many seconds apart, a lock is tried: who looks whether a run is live holds it for an instant."""
+"""How often, and how many seconds apart, to try a lock: checks whether a run is live hold it for an instant."""
 
 
 def is_run_id(text: str) -> bool:
-    """Whether a text may be the id of a run. It becomes the name of a file, and must not lead out of the folder."""
+    """Return whether a text can be the id of a run, which becomes a file name and must not lead out of the folder."""
     return _RUN_ID.fullmatch(text) is not None
 
 
@@ -29,7 +29,7 @@ def lock(folder: str, run_id: str) -> int:
     """Lock a run for this process; return the descriptor.
 
     Raises:
-        WorkflowError: Another process has it, or it can't be written here.
+        WorkflowError: Another process holds the lock, or the folder can't be written.
     """
     path = _lock_path(folder, run_id)
     for _ in range(_TRIES):
@@ -40,7 +40,7 @@ def lock(folder: str, run_id: str) -> int:
             raise WorkflowError(text) from None
         if not try_lock(fd):
             time.sleep(_WAIT)
-        # Somebody may have deleted it before it was ours.
+        # Another process may have deleted the file before we locked it.
         elif os.path.exists(path) and os.path.samestat(os.stat(path), os.fstat(fd)):
             return fd
         os.close(fd)
@@ -48,20 +48,20 @@ def lock(folder: str, run_id: str) -> int:
 
 
 def is_locked(folder: str, run_id: str) -> bool:
-    """Whether some process has a run."""
+    """Return whether a process holds the lock of a run."""
     try:
         fd = os.open(_lock_path(folder, run_id), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
         return False
     try:
-        # Shared: two that look at once must not take each other for the run.
+        # Shared, so that two concurrent checks don't take each other for the run.
         return not try_lock(fd, shared=True)
     finally:
         os.close(fd)
 
 
 def sweep(folder: str) -> None:
-    """Delete what killed processes left of runs that never began, or that are deleted."""
+    """Delete what killed processes left of runs that never began, or that were being deleted."""
     names = set(os.listdir(folder))
     for name in names:
         run_id = name.partition(".")[0]
@@ -70,14 +70,14 @@ def sweep(folder: str) -> None:
         try:
             fd = lock(folder, run_id)
         except WorkflowError:
-            continue  # it is being made
+            continue  # it is being created
         if not os.path.exists(os.path.join(folder, f"{run_id}.db")):
             delete_files(folder, run_id)
         os.close(fd)
 
 
 def delete_files(folder: str, run_id: str) -> None:
-    """Delete the files of a run, readable or not. What is left when this is killed, `sweep` deletes."""
+    """Delete the files of a run, readable or not. If this is killed, `sweep` deletes the rest."""
     names = [".db", *(f".db{side}" for side in tables.SIDES)]
     names += [f".db{tables.NEW}", *(f".db{tables.NEW}{side}" for side in tables.SIDES), ".lock"]
     for suffix in names:

@@ -1,8 +1,8 @@
-"""The scheduler: one thread decides, a few run programs.
+"""The scheduler: one thread makes decisions, a few run programs.
 
-All that is decided (what starts, what is retried, what a loop does next) happens in the thread that called
-`Scheduler.run`, so that nothing needs locks and the order is the same each time: what is ready starts in the order of
-its key, which is priority and then place in the file, level by level.
+All decisions (what starts, what is retried, what a loop does next) are made in the thread that called `Scheduler.run`,
+so no locks are needed and the order is always the same: work that is ready starts in the order of its key, which is
+priority and then place in the file, level by level.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
 
 Key = tuple[int, ...]
 Timer = tuple[float, int, "Callable[[], None]", "Callable[[], bool]"]
-"""When to call back, a number in order, what to call, and whether it still is wanted."""
+"""When to call back, a serial number, what to call, and whether it is still wanted."""
 
 _TICK = 0.25
-"""Seconds between two looks at an event of the caller's that cancels, and at signals."""
+"""Seconds between two checks of the caller's cancel event, and for signals."""
 
 
 class Work(NamedTuple):
     """Work for one of the threads.
 
     Attributes:
-        prepare: Returns the work; it is called where all is decided, right before the start.
-        done: Is given what the work returned or raised; None where it never started.
-        wanted: Whether it still is to be started.
-        always: Whether it is started although the run stops, unless it is to stop now.
+        prepare: Returns the work; called in the deciding thread, right before the start.
+        done: Called with what the work returned or raised; None if it never started.
+        wanted: Returns whether it should still be started.
+        always: Whether to start it even if the run is stopping, unless it must stop now.
     """
 
     prepare: Callable[[], Callable[[], Any]]
@@ -48,11 +48,11 @@ class Work(NamedTuple):
 
 
 class Scheduler:
-    """Runs work, at most so many at once, and calls back in order.
+    """Runs a limited number of jobs at once, and calls back in order.
 
     Attributes:
-        stopping: Whether nothing new is to be started.
-        cancel: Set once what runs is to be ended now.
+        stopping: Whether no new work may start.
+        cancel: Set once running programs must be ended.
         ended_by: The signal that ended the run, or None.
     """
 
@@ -67,7 +67,7 @@ class Scheduler:
         self._soon: deque[Callable[[], None]] = deque()
         self._running = 0
         self._number = 0
-        # SimpleQueue, since handlers of signals put into it: its put may interrupt its get.
+        # A SimpleQueue, since signal handlers put into it: its put is reentrant, and may interrupt its get.
         self._events: SimpleQueue[tuple[Work, Any] | int] = SimpleQueue()
 
     def submit(
@@ -79,32 +79,32 @@ class Scheduler:
         *,
         always: bool = False,
     ) -> None:
-        """Let work be done when it is its turn.
+        """Queue work.
 
         Args:
-            key: Its turn: what has the least key starts first.
-            prepare: Returns the work; it is called in the thread of `run`, right before the start.
-            done: Is given what the work returned or raised; None where it never started.
-            wanted: Whether it still is to be started.
-            always: Whether it is started although the run stops, unless it is to stop now.
+            key: Its position: the work with the smallest key starts first.
+            prepare: Returns the work; called in the thread of `run`, right before the start.
+            done: Called with what the work returned or raised; None if it never started.
+            wanted: Returns whether it should still be started.
+            always: Whether to start it even if the run is stopping, unless it must stop now.
         """
         self._number += 1
         heapq.heappush(self._ready, (key, self._number, Work(prepare, done, wanted, always)))
 
     def soon(self, callback: Callable[[], None]) -> None:
-        """Call back from the main loop: chains of thousands of tasks must not nest."""
+        """Call back from the main loop, so that chains of thousands of tasks don't nest."""
         self._soon.append(callback)
 
     def after(self, seconds: float, callback: Callable[[], None], wanted: Callable[[], bool]) -> None:
-        """Call back after some seconds; earlier if the run stops, or what comes then is not wanted any more."""
+        """Call back after some seconds; earlier if the run stops, or the callback is no longer wanted."""
         self._number += 1
         heapq.heappush(self._timers, (time.monotonic() + seconds, self._number, callback, wanted))
 
     def run(self) -> None:
-        """Go on until nothing is left to do. It may be called again, for what was submitted since.
+        """Work until nothing is left to do. It can be called again for what was submitted since.
 
         Raises:
-            WorkflowError: The state can't be written. What ran was ended.
+            WorkflowError: The state can't be written. Running programs were ended.
         """
         with ThreadPoolExecutor(self._jobs, thread_name_prefix="max-task") as pool:
             try:
@@ -117,7 +117,7 @@ class Scheduler:
 
     def _step(self, pool: ThreadPoolExecutor) -> bool:
         if self.cancel.is_set() and not self.stopping:
-            # The caller's doing: before anything else is started.
+            # The caller has set it: stop before anything else is started.
             self._stop(now=True)
         while self._soon:
             self._soon.popleft()()
@@ -133,7 +133,7 @@ class Scheduler:
         return True
 
     def _call_back(self) -> None:
-        """Call back what is due, and what need not wait any longer."""
+        """Run the callbacks that are due, or need not wait any longer."""
         now = time.monotonic()
         due: list[Timer] = []
         waiting: list[Timer] = []
@@ -141,7 +141,7 @@ class Scheduler:
             (due if self.stopping or one[0] <= now or not one[3]() else waiting).append(one)
         if not due:
             return
-        # Before any of them is called: it may set the next.
+        # Update the timers before the callbacks, which may add new ones.
         heapq.heapify(waiting)
         self._timers = waiting
         for _, _, callback, _ in sorted(due, key=lambda one: one[:2]):
@@ -170,7 +170,7 @@ class Scheduler:
         self._events.put((work, result))
 
     def _wait(self) -> None:
-        # Never without end: a signal that comes right before the wait would be heeded only after it.
+        # Always with a timeout: a signal that arrives right before the wait is only handled after it.
         timeout = min(self._timers[0][0] - time.monotonic(), _TICK) if self._timers else _TICK
         try:
             event = self._events.get(timeout=max(0.0, timeout))
@@ -185,7 +185,7 @@ class Scheduler:
 
     def _interrupted(self, number: int) -> None:
         self.ended_by = number if self.ended_by is None else self.ended_by
-        # Ctrl-C once: what runs may end by itself. Twice, or SIGTERM: now.
+        # After Ctrl-C, running programs may finish. After a second one, or SIGTERM, they are ended now.
         self._stop(now=self.stopping or number != signal.SIGINT)
 
     def _stop(self, *, now: bool) -> None:
@@ -196,7 +196,7 @@ class Scheduler:
 
     @contextlib.contextmanager
     def signals(self) -> Iterator[None]:
-        """Take signals that ask to end as events: raised anywhere, they would leave things half done."""
+        """Treat signals that ask to end as events: raised as exceptions anywhere, they would leave work half done."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return

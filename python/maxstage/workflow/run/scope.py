@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 
 class Scope:
-    """The names at one level of tasks; those of the levels around it are seen through it.
+    """The names at one level of tasks, including those of the levels around it.
 
-    Outputs are not held here: they are looked up where they are asked for, so that a thousand of them take no memory.
+    Outputs are not held here but looked up on demand, so that a thousand of them take no memory.
 
     Attributes:
-        inputs: The values that the run, and the tasks around, were given.
+        inputs: The inputs of the run, and of the tasks around.
         env: The environment of the tasks.
         ended: The tasks of this level that have ended, each with the path of its result.
-        variables: What the loops around it give.
+        variables: The variables of the loops around it.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Scope:
         variables: Mapping[str, Any] | None = None,
         inputs: Mapping[str, Any] | None = None,
     ) -> Scope:
-        """Return a level inside this one: that of the task `name`, if it is one of subtasks."""
+        """Return a level inside this one; `name` is the task with these subtasks, if there is one."""
         scope = Scope({**self.inputs, **inputs} if inputs else self.inputs, self.env, self._load, self._store)
         scope.variables = {**self.variables, **variables} if variables else self.variables
         scope._of_tasks = self._of_tasks.union(inputs or ())
@@ -65,7 +65,7 @@ class Scope:
         return scope
 
     def path_of(self, name: str) -> str | None:
-        """Return the path of a task's result; None where it has not ended."""
+        """Return the path of a task's result; None if it has not ended."""
         first, _, rest = name.partition(".")
         if first in self.ended:
             return f"{self.ended[first]}.{rest}" if rest else self.ended[first]
@@ -76,7 +76,7 @@ class Scope:
         return self._outer.path_of(name)
 
     def task(self, name: str) -> TaskResult | None:
-        """Return how a task ended; None where it has not."""
+        """Return the result of a task; None if it has not ended."""
         path = self.path_of(name)
         return None if path is None else self._load(path)
 
@@ -85,13 +85,13 @@ class Scope:
         return references.render(text, self.value)
 
     def is_given(self, reference: references.Reference) -> bool:
-        """Whether a value is of who runs the workflow: no data, of tasks or of loops, has a part in it."""
+        """Return whether a value comes from whoever runs the workflow, not from data of tasks or loops."""
         return reference.kind == "env" or (
             reference.kind == "inputs" and reference.name not in self._of_tasks
         )
 
     def value(self, reference: references.Reference) -> Any:
-        """Return what a reference names.
+        """Return the value of a reference.
 
         Raises:
             WorkflowError: It names a task that has no output, one whose full output is gone or too long, or a field
@@ -133,16 +133,16 @@ class Scope:
         return output.token if reference.field == "token" else references.of_bytes(output.content)
 
     def _check_kept(self, name: str) -> None:
-        """Raise why a task that has ended has no token."""
+        """Raise an error that says why a task that has ended has no token, if there is a reason."""
         result = self.task(name)
         if result is not None and result.output is not None:
             raise gone(name, "; ".join(result.output.warnings) or "it was not kept, and has no token")
 
     def open_output(self, key: str) -> BinaryIO | None:
-        """Open all that a task printed, if that is what `key` names and it has printed.
+        """Open the full output of a task, if `key` names that and the task has an output.
 
         Raises:
-            WorkflowError: It is gone.
+            WorkflowError: It no longer exists.
         """
         reference = references.parse(key)
         if reference is None or (reference.kind, reference.field) != ("tasks", "output"):
@@ -166,7 +166,7 @@ class Scope:
         return self.value(reference)
 
     def _exists(self, key: str) -> bool:
-        """Whether a key has a value; that of a task's output is not read for it."""
+        """Return whether a key has a value, without reading outputs of tasks."""
         reference = references.parse(key)
         if reference is not None and reference.kind == "tasks" and reference.field in {"output", "excerpt"}:
             result = self.task(reference.name)
@@ -174,7 +174,7 @@ class Scope:
         return self.state(key) is not None
 
     def holds(self, condition: Condition) -> bool:
-        """Whether a condition is met."""
+        """Return whether a condition is met."""
         if condition.and_ is not None:
             return all(self.holds(part) for part in condition.and_)
         if condition.or_ is not None:
@@ -192,7 +192,7 @@ class Scope:
         if condition.type == "state_exists":
             return self._exists(condition.key or "")
         value = self.state(condition.key or "")
-        # What a task printed is text: it equals the number 3 where it is "3".
+        # The output of a task is text, so "3" must equal the number 3.
         return exact.equal(value, condition.value) or references.as_text(value) == references.as_text(
             condition.value
         )

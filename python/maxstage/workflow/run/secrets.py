@@ -1,7 +1,7 @@
-"""The secrets of a workflow: variables of the environment whose values are masked wherever something is kept or shown.
+"""The secrets of a workflow: environment variables whose values are masked wherever anything is stored or shown.
 
-Programs find them in their environment. What they print is masked while it is captured; what we ourselves write, into
-the state, events, errors and prompts, is masked here.
+Programs get them in their environment. Their output is masked while it is captured; what we write ourselves (state,
+events, errors, prompts) is masked here.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ class Secrets:
         self._all = Redaction(None, [environ[name] for name in self.names])
 
     def mask(self, text: str) -> str:
-        """Return a text without the secrets."""
+        """Return a text with the secrets masked."""
         return mask_text(self._all, text)
 
     def mask_all(self, value: Any) -> Any:
-        """Return plain data without the secrets in its texts; what else it holds stays as it is."""
+        """Return plain data with the secrets in its texts masked."""
         if not self.names:
             return value
         if isinstance(value, str):
@@ -58,7 +58,7 @@ class Secrets:
         return value
 
     def find_in(self, text: str) -> str | None:
-        """Return the name of a secret that is in a text; None where none is."""
+        """Return the name of a secret that a text contains; None if there is none."""
         return next(
             (name for name, one in self._redactions.items() if mask_text(one, text) != text),
             None,

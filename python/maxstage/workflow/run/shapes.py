@@ -1,6 +1,6 @@
-"""What the state of a run holds, checked as it is read: a file may be damaged where SQLite doesn't notice.
+"""Checks of a run's state as it is read, since a file may be damaged in ways that SQLite doesn't notice.
 
-A shape tells whether a value is one. What is checked here, the commands that show runs rely on.
+A shape is a function that returns whether a value is valid. Commands that show runs rely on these checks.
 """
 
 from __future__ import annotations
@@ -14,48 +14,48 @@ from maxstage import exact
 Shape = Callable[[Any], bool]
 
 _LATEST = 2.5e11
-"""Seconds since 1970, about the year 9900: later ones no calendar takes."""
+"""Seconds since 1970, about the year 9900: `datetime` can't represent much later times."""
 _MOST = 1e18
-"""No size and no count is as large."""
+"""Larger than any size or count."""
 
 
 def text(value: Any) -> bool:
-    """Whether it is text."""
+    """Return whether it is text."""
     return isinstance(value, str)
 
 
 def flag(value: Any) -> bool:
-    """Whether it is true or false."""
+    """Return whether it is true or false."""
     return isinstance(value, bool)
 
 
 def number(value: Any) -> bool:
-    """Whether it is a finite number of a size that something may have."""
+    """Return whether it is a finite number of plausible size."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _MOST
 
 
 def whole(value: Any) -> bool:
-    """Whether it is such a number, and a whole one."""
+    """Return whether it is a whole number of plausible size."""
     return isinstance(value, int) and number(value)
 
 
 def moment(value: Any) -> bool:
-    """Whether it is a time, in seconds since 1970."""
+    """Return whether it is a time in seconds since 1970."""
     return number(value) and 0 <= value < _LATEST
 
 
 def anything(value: Any) -> bool:  # noqa: ARG001 - as every shape has it
-    """Whether it is anything at all."""
+    """Return true."""
     return True
 
 
 def maybe(shape: Shape) -> Shape:
-    """Return the shape of what may be missing."""
+    """Return the shape of an optional value."""
     return lambda value: value is None or shape(value)
 
 
 def one_of(*values: str) -> Shape:
-    """Return the shape of one of some words."""
+    """Return the shape of a text that is one of `values`."""
     return lambda value: isinstance(value, str) and value in values
 
 
@@ -65,12 +65,12 @@ def listed(shape: Shape) -> Shape:
 
 
 def mapping(shape: Shape) -> Shape:
-    """Return the shape of a mapping from names of any kind."""
+    """Return the shape of a mapping with arbitrary keys."""
     return lambda value: isinstance(value, dict) and all(map(shape, value.values()))
 
 
 def record(required: dict[str, Shape], optional: dict[str, Shape] | None = None) -> Shape:
-    """Return the shape of a mapping with known keys; further ones may be there."""
+    """Return the shape of a mapping with known keys, which may have others as well."""
     known = required | (optional or {})
 
     def fits(value: Any) -> bool:
@@ -120,13 +120,13 @@ FACTS = record(
         "metrics": maybe(lambda value: value == {} or METRICS(value)),
     },
 )
-"""What is known of a run."""
+"""The facts of a run."""
 
 CANDIDATE = record(
     {"task": text, "relevance": number, "why": text, "size": maybe(whole), "state": text, "reason": text}
 )
 CONTEXT = record({"bytes": whole, "tokens": whole, "whole_bytes": whole, "candidates": listed(CANDIDATE)})
-"""What an agent's task was given."""
+"""The context that an agent's task was given."""
 
 _STREAM: dict[str, Shape] = {
     "task_id": text,
@@ -156,7 +156,7 @@ _REST: dict[str, Shape] = {
     "warnings": listed(text),
 }
 OUTPUT = record(_STREAM | {"stderr": maybe(record(_STREAM, _REST))}, _REST)
-"""What `maxstage.output.task_output.TaskOutput.to_dict` returns, and what is known of text in the store."""
+"""What `maxstage.output.task_output.TaskOutput.to_dict` returns, and keys for text moved to the store."""
 
 ENDED = (text, moment, moment, whole, whole, whole, whole, whole)
 """The columns of a task that has ended, as `RunState.ended` reads them."""
@@ -174,7 +174,7 @@ RESULT = (
 
 
 def parse(content: Any, shape: Shape) -> Any:
-    """Return what JSON says.
+    """Return a JSON text as a value.
 
     Raises:
         ValueError: It is not JSON, or has another shape.
@@ -194,17 +194,17 @@ def check_row(row: tuple[Any, ...], shapes: tuple[Shape, ...]) -> None:
     """Check the columns of a row.
 
     Raises:
-        ValueError: One is of another kind.
+        ValueError: One has the wrong type.
     """
     if not all(shape(value) for shape, value in zip(shapes, row, strict=True)):
         raise ValueError("a column has a value of the wrong type")
 
 
 def checked_facts(facts: dict[str, Any]) -> dict[str, Any]:
-    """Return what is known of a run, once it is found to be as we write it.
+    """Return the facts of a run if they are valid.
 
     Raises:
-        ValueError: It is not.
+        ValueError: They are not.
     """
     if not FACTS(facts):
         raise ValueError("the facts of the run are not as they were written")

@@ -1,7 +1,7 @@
-"""The state of a run: SQLite, one transaction for each finished task, so that a run killed at any instant resumes.
+"""The state of a run in SQLite, with a transaction for each finished task, so that a killed run can always be resumed.
 
-``.max/runs/<run>.db`` holds it; ``.max/runs/<run>.lock`` is locked (flock) by the process that runs it, which alone
-writes. Everybody else opens it read-only.
+It is in ``.max/runs/<run>.db``. The process that executes the run locks ``.max/runs/<run>.lock`` (flock), and is the
+only one that writes; others open it read-only.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ if TYPE_CHECKING:
 
 
 _WITH_ITEMS = 2
-"""The version of the tables from which on they tell the items of iterations, and what lies in the store."""
+"""The first version of the tables with the items of iterations, and the outputs that are in the store."""
 _WITH_FILES = 3
-"""The version of the tables from which on they tell which file each task wrote."""
+"""The first version of the tables with the file that each task wrote."""
 _FINAL = "(status NOT IN ('failed', 'interrupted') OR tolerated)"
-"""What need not be tried again when the run is resumed, in SQL."""
+"""SQL for results that need not be tried again when the run is resumed."""
 
 
 class DamagedRun(WorkflowError):
-    """The state of the run is no good, whoever reads it and when."""
+    """The state of the run is permanently unreadable."""
 
 
 class RunState:
-    """The state of one run, to be read; once it is acquired it can be written. Methods may be called from any thread.
+    """The state of one run. It can be read and, once acquired, written. Methods may be called from any thread.
 
     Raises:
-        DamagedRun: It is no good.
-        WorkflowError: There is no such run, or it can't be read as things are: methods that read raise both, too.
+        DamagedRun: It is damaged.
+        WorkflowError: There is no such run, or it can't be read at the moment: methods that read raise both, too.
         OSError: It can't be opened.
     """
 
@@ -65,15 +65,15 @@ class RunState:
         except (
             sqlite3.Error,
             UnicodeDecodeError,
-        ) as error:  # of a message of SQLite's that quotes what is damaged
+        ) as error:  # from a message of SQLite that quotes damaged data
             raise self._unreadable(error) from None
 
     @classmethod
     def create(cls, folder: str, run_id: str, facts: Mapping[str, Any]) -> RunState:
-        """Begin a run that this process runs, with what is known of it. Killed meanwhile, there is no such run.
+        """Create and acquire a run with these facts. If the process is killed meanwhile, the run doesn't exist.
 
         Raises:
-            WorkflowError: There is such a run, or it can't be written.
+            WorkflowError: There is already such a run, or it can't be written.
         """
         if not run_files.is_run_id(run_id):
             raise WorkflowError(f"{printable(repr(run_id), 120)} is not a valid run id")
@@ -104,10 +104,10 @@ class RunState:
             raise WorkflowError(f"run {self.run_id} was written by a newer maxstage; upgrade to read it")
 
     def acquire(self) -> None:
-        """Become the one process that runs it, and may write it.
+        """Become the only process that executes and writes the run.
 
         Raises:
-            WorkflowError: Another one is, or it can't be written.
+            WorkflowError: Another process is, or it can't be written.
         """
         fd = self._hold()
         try:
@@ -117,7 +117,7 @@ class RunState:
             raise
 
     def acquire_to_delete(self) -> None:
-        """Become the one process that has it, as `acquire`, but write nothing: it can be deleted on a full disk."""
+        """Lock the run as `acquire` does, but without writing, so that it can be deleted on a full disk."""
         self._lock_fd = self._hold()
 
     def _hold(self) -> int:
@@ -137,7 +137,7 @@ class RunState:
         self._lock_fd = lock_fd
 
     def _unreadable(self, error: Exception) -> WorkflowError:
-        """Return what is said of a state that can't be read: whether it is damaged, or only can't be read now."""
+        """Return the error for a state that can't be read: it is damaged, or just can't be read at the moment."""
         if isinstance(error, sqlite3.Error) and tables.is_of_writing(error):
             return self._unwritable(error)
         damaged = not isinstance(error, sqlite3.Error) or tables.is_damage(error)
@@ -148,7 +148,7 @@ class RunState:
 
     @contextlib.contextmanager
     def _checking(self) -> Iterator[None]:
-        """Tell of what is not as we write it as of damage."""
+        """Report invalid content as damage."""
         try:
             yield
         except ValueError as error:
@@ -158,18 +158,18 @@ class RunState:
         return WorkflowError(f"The state of run {self.run_id} can't be written: {error}: {self._path}")
 
     def is_live(self) -> bool:
-        """Whether some process runs it."""
+        """Return whether a process is executing the run."""
         return self._lock_fd >= 0 or run_files.is_locked(self._folder, self.run_id)
 
     def delete(self) -> None:
         """Delete it; it must be acquired."""
         self._db.close()
-        # Still locked: nobody may go on with half of it.
+        # Keep it locked meanwhile, so that nobody resumes half of it.
         run_files.delete_files(self._folder, self.run_id)
         self.close()
 
     def close(self) -> None:
-        """Close it, and let others run it."""
+        """Close it, and release the lock."""
         if self._closed:
             return
         self._closed = True
@@ -195,32 +195,32 @@ class RunState:
                 raise self._unwritable(error) from None
 
     def set_facts(self, **facts: Any) -> None:
-        """Note what is known of the run."""
+        """Record facts of the run."""
         with self._transaction() as db:
             rows = [(name, exact.dumps(value, ensure_ascii=True)) for name, value in facts.items()]
             db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", rows)
 
     def facts(self) -> dict[str, Any]:
-        """Return what is known of the run."""
+        """Return the facts of the run."""
         rows = self._rows("SELECT name, value FROM facts")
         with self._checking():
             return shapes.checked_facts({name: shapes.parse(value, shapes.anything) for name, value in rows})
 
     def record(self, path: str, result: TaskResult, *, commit: bool = True) -> Ended:
-        """Note that a task has ended: one transaction.
+        """Record that a task has ended, in one transaction.
 
         Args:
             path: Its path.
             result: How it ended.
-            commit: False lets it wait for the next one that is committed.
+            commit: False to leave the commit to the next call that commits.
         """
         output = None if result.output is None else json.dumps(result.output.to_dict())
         now = time.time()
         accessed = now if result.output is None else result.output.last_accessed.timestamp()
-        # Of what was interrupted only a part is there: it is shown, and given to nobody.
+        # The output of an interrupted task is incomplete: it is shown, but no other task gets it.
         usable = result.output is not None and result.status != INTERRUPTED
         ended = Ended(now, accessed, held_bytes(result.output), usable, result.is_final)
-        # A name that is not UTF-8, in an error of the system's, is no text for SQLite.
+        # SQLite doesn't accept file names that are not UTF-8, which errors of the system may contain.
         error = result.error and result.error.encode("utf-8", "backslashreplace").decode()
         row = (path, result.status, result.tolerated, result.attempts, error, output, *ended[:3])
         with self._transaction(commit=commit) as db:
@@ -232,7 +232,7 @@ class RunState:
         return ended
 
     def ended(self) -> dict[str, Ended]:
-        """Return all tasks that have ended, in the order in which they did, without their outputs."""
+        """Return all tasks that have ended, in that order, without their outputs."""
         rows = self._rows(
             "SELECT path, ended, accessed, size,"  # noqa: S608 - ours
             " output IS NOT NULL AND NOT pruned AND status != 'interrupted',"
@@ -249,12 +249,12 @@ class RunState:
         return "moved" if self._version >= _WITH_ITEMS else "0"
 
     def item(self, path: str) -> str | None:
-        """Return the digest of the item that an iteration was given, if that is known."""
+        """Return the digest of the item that an iteration was given, if it is known."""
         rows = self._rows("SELECT digest FROM items WHERE path = ?", path)
         return rows[0][0] if rows else None
 
     def note_item(self, path: str, digest: str) -> None:
-        """Note which item an iteration is given; it is written together with the first that it leads to."""
+        """Record which item an iteration is given; it is committed together with the first result of the iteration."""
         with self._transaction(commit=False) as db:
             db.execute("INSERT OR REPLACE INTO items VALUES (?, ?)", (path, digest))
 
@@ -267,23 +267,23 @@ class RunState:
         return dict(rows)
 
     def note_file(self, path: str, digest: str) -> None:
-        """Note which file a task has written; it is written down together with how the task ends."""
+        """Record which file a task has written; it is committed together with the task's result."""
         with self._transaction(commit=False) as db:
             db.execute("INSERT OR REPLACE INTO files VALUES (?, ?)", (path, digest))
 
     def has_within(self, path: str) -> bool:
-        """Whether something within a task, or an iteration, has ended and is not done again."""
+        """Return whether anything within a task, or an iteration, has ended and won't be repeated."""
         query = f"SELECT 1 FROM tasks WHERE path > ? AND path < ? AND {_FINAL} LIMIT 1"  # noqa: S608 - ours
         return bool(self._rows(query, *_within(path, ".")))
 
     def last_iteration(self, path: str) -> int:
-        """Return the number of the last iteration of a loop of which something has ended for good; -1: of none."""
+        """Return the number of the last iteration of a loop in which anything has ended for good; -1 if none."""
         query = f"SELECT path FROM tasks WHERE path > ? AND path < ? AND {_FINAL}"  # noqa: S608 - ours
         rows = self._rows(query, *_within(path, "["))
         return max((int(found[len(path) + 1 : found.index("]", len(path))]) for (found,) in rows), default=-1)
 
     def statuses(self) -> dict[str, str]:
-        """Return how each task ended, in the order in which they did."""
+        """Return the status of each task that has ended, in that order."""
         rows = self._rows("SELECT path, status FROM tasks ORDER BY number")
         with self._checking():
             for row in rows:
@@ -291,7 +291,7 @@ class RunState:
         return dict(rows)
 
     def record_context(self, path: str, given: dict[str, Any], used: Iterable[str]) -> float:
-        """Note what an agent's task is given, and that those outputs were used; return when."""
+        """Record the context of an agent's task, and that these outputs were used; return the time."""
         now = time.time()
         with self._transaction() as db:
             db.execute("INSERT OR REPLACE INTO contexts VALUES (?, ?)", (path, json.dumps(given)))
@@ -299,18 +299,18 @@ class RunState:
         return now
 
     def set_token(self, path: str, token: str, file: str | None) -> None:
-        """Note under which token an output, which the state has, is kept as well."""
+        """Record the token under which an output in the state is also stored."""
         with self._transaction() as db:
             (text,) = db.execute("SELECT output FROM tasks WHERE path = ?", (path,)).fetchone()
             output = json.loads(text) | {"token": token, "external_path": file}
             db.execute("UPDATE tasks SET output = ? WHERE path = ?", (json.dumps(output), path))
 
     def move(self, path: str, tokens: Mapping[str, tuple[str, str | None]]) -> None:
-        """Let go of what a task printed, which lies in the store.
+        """Remove the text of an output that is now in the store.
 
         Args:
             path: The task's path.
-            tokens: For ``stdout``, and ``stderr`` where there is any, the token and the file of its text.
+            tokens: The token and the file of the text of ``stdout``, and of ``stderr`` if there is any.
         """
         with self._transaction() as db:
             (text,) = db.execute("SELECT output FROM tasks WHERE path = ?", (path,)).fetchone()
@@ -319,23 +319,23 @@ class RunState:
             db.execute("UPDATE tasks SET output = ?, moved = 1 WHERE path = ?", (json.dumps(output), path))
 
     def kept(self, path: str) -> list[tuple[str, str | None]]:
-        """Return what the store keeps of a task's output: tokens, each with the folder of its project."""
+        """Return the tokens of what stores keep of a task's output, each with the folder of its project."""
         rows = self._rows("SELECT output FROM tasks WHERE path = ? AND NOT pruned", path)
         with self._checking():
             return moved.tokens_in(rows[0][0]) if rows else []
 
     def mentions(self, token: str) -> bool:
-        """Whether an output that is held names a token, or is kept under it."""
+        """Return whether an output that is held contains a token, or is stored under it."""
         return bool(self._rows("SELECT 1 FROM tasks WHERE NOT pruned AND instr(output, ?) LIMIT 1", token))
 
     def contexts(self) -> dict[str, dict[str, Any]]:
-        """Return what each agent's task was given."""
+        """Return the context of each agent's task."""
         rows = self._rows("SELECT path, given FROM contexts ORDER BY path")
         with self._checking():
             return {path: shapes.parse(given, shapes.CONTEXT) for path, given in rows}
 
     def prune(self, paths: Iterable[str]) -> None:
-        """Drop the outputs of tasks, but for what is known of them: one transaction."""
+        """Drop the content of tasks' outputs, but not their metadata, in one transaction."""
         with self._transaction() as db:
             for path in paths:
                 row = db.execute("SELECT output FROM tasks WHERE path = ?", (path,)).fetchone()
@@ -354,7 +354,7 @@ class RunState:
                 )
 
     def find(self, path: str) -> TaskResult | None:
-        """Return how a task ended, if it has."""
+        """Return the result of a task, if it has ended."""
         rows = self._rows(
             f"SELECT status, tolerated, attempts, error, output, pruned, accessed, {self._moved}"  # noqa: S608 - ours
             " FROM tasks WHERE path = ?",
@@ -389,29 +389,29 @@ class RunState:
         return TaskResult(status, parsed, attempts=attempts, error=error, **flags)
 
     def _fetch(self, values: dict[str, Any]) -> bool:
-        """Put the text of an output in that lies in the store; return whether all of it is still there.
+        """Put the texts that are in the store back into an output; return whether all of them still exist.
 
         Raises:
-            Error, OSError: It is damaged, or can't be read.
+            Error, OSError: A text is damaged, or can't be read.
         """
         store = Store.open(project_around(os.path.abspath(self._folder)))
         return moved.fetch(values, store)
 
     def results(self) -> Iterator[tuple[str, TaskResult]]:
-        """Give all tasks that have ended, in the order in which they did; one at a time, since they may be large."""
+        """Yield all tasks that have ended, in that order; one at a time, since they may be large."""
         for path in self.paths():
             result = self.find(path)
             if result is not None:
                 yield path, result
 
     def _rows(self, query: str, *values: str) -> list[Any]:
-        """Return what a query finds.
+        """Return the rows of a query.
 
         Raises:
             WorkflowError: The file is damaged, or can't be read.
         """
         if self._version == 0:
-            return []  # killed before its tables were there; that is how an older version left it
+            return []  # an older version was killed before it had created the tables
         with self._lock:
             try:
                 return self._db.execute(query, values).fetchall()
@@ -419,7 +419,7 @@ class RunState:
                 raise self._unreadable(error) from None
 
     def paths(self) -> list[str]:
-        """Return the paths of all tasks that have ended, in the order in which they did."""
+        """Return the paths of all tasks that have ended, in that order."""
         rows = self._rows("SELECT path FROM tasks ORDER BY number")
         with self._checking():
             for row in rows:
@@ -431,7 +431,7 @@ class RunState:
         return {token for path in self.paths() for token, _ in self.kept(path)}
 
     def export(self) -> dict[str, Any]:
-        """Return all of it as JSON can hold it."""
+        """Return the whole state as plain data for JSON."""
         tasks = {path: result.to_dict() for path, result in self.results()}
         items = self._rows("SELECT path, digest FROM items") if self._version >= _WITH_ITEMS else []
         return {
@@ -445,7 +445,7 @@ class RunState:
         }
 
     def restore(self, exported: dict[str, Any]) -> None:
-        """Take over what `export` returned, or the older form ``{"task_results": {name: text}}``."""
+        """Import what `export` returned, or the older form ``{"task_results": {name: text}}``."""
         if "task_results" in exported:
             for name, text in exported["task_results"].items():
                 content = text.encode("utf-8", "surrogateescape")
@@ -466,5 +466,5 @@ class RunState:
 
 
 def _within(path: str, begins: str) -> tuple[str, str]:
-    """Return between which paths everything within one lies that goes on with a character."""
+    """Return the bounds of all paths that continue `path` with the character `begins`."""
     return path + begins, path + chr(ord(begins) + 1)

@@ -1,7 +1,7 @@
-"""The tables of a run's state: making them, reading them, bringing older ones up to date.
+"""The tables of a run's state: creating them, opening them, migrating older ones.
 
-Who only reads opens the file read-only and changes nothing, not even its version; `RunState` does the rest under the
-run's lock. A new file appears with all its tables and first facts, or not at all.
+Readers open the file read-only and change nothing, not even its version; `RunState` writes it under the run's lock. A
+new file appears with all its tables and first facts, or not at all.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ _MIGRATIONS = {
     );
     CREATE TABLE contexts (path TEXT PRIMARY KEY, given TEXT NOT NULL) WITHOUT ROWID;
     """,
-    # What each iteration was given, and which outputs lie in the store.
+    # The item of each iteration, and which outputs are in the store.
     1: """
     CREATE TABLE items (path TEXT PRIMARY KEY, digest TEXT NOT NULL) WITHOUT ROWID;
     ALTER TABLE tasks ADD COLUMN moved INTEGER NOT NULL DEFAULT 0;
     """,
-    # Which file each task wrote.
+    # The file that each task wrote.
     2: """
     CREATE TABLE files (path TEXT PRIMARY KEY, digest TEXT NOT NULL) WITHOUT ROWID;
     """,
 }
 
 NEW = ".new"
-"""What the name of a file ends with as long as it is being made."""
+"""The suffix of a file while it is being created."""
 SIDES = ("-wal", "-shm", "-journal")
-"""What SQLite adds to the name of a file for those that it keeps beside it."""
+"""The suffixes of the files that SQLite keeps next to a database."""
 
 
 _OF_WRITING = (
@@ -59,17 +59,17 @@ _OF_WRITING = (
     "SQLITE_IOERR_TRUNCATE",
     "SQLITE_IOERR_WRITE",
 )
-"""What the names of SQLite's errors begin with where it was writing that failed; -shm is a file that queries write."""
+"""How the names of SQLite's errors begin if writing failed; even queries write the -shm file."""
 
 
 def create(path: str, facts: Mapping[str, Any]) -> None:
-    """Make a new file, with what is known from the beginning. The caller holds the lock of its run.
+    """Create a new file, with the facts known at the start. The caller holds the lock of its run.
 
     Raises:
         OSError, sqlite3.Error: It can't be written.
     """
     temporary = path + NEW
-    # What a killed process left: a log that is not ours must never be applied to our file.
+    # Delete what a killed process left: its log must never be applied to our file.
     for name in (temporary, *(base + side for base in (temporary, path) for side in SIDES)):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
@@ -82,7 +82,7 @@ def create(path: str, facts: Mapping[str, Any]) -> None:
         rows = [(name, exact.dumps(value, ensure_ascii=True)) for name, value in facts.items()]
         db.executemany("INSERT INTO facts VALUES (?, ?)", rows)
         db.execute("COMMIT")
-        # Now and not later, since to change the journal nobody else may have the file open.
+        # Now, since the journal mode can't be changed while another process has the file open.
         db.execute("PRAGMA journal_mode = WAL")
     finally:
         db.close()
@@ -90,15 +90,15 @@ def create(path: str, facts: Mapping[str, Any]) -> None:
 
 
 def open_to_write(path: str) -> sqlite3.Connection:
-    """Open a file, and bring it up to date. The caller holds the lock of its run.
+    """Open a file, and migrate it if necessary. The caller holds the lock of its run.
 
     Raises:
         sqlite3.Error: It is damaged, or can't be written.
     """
-    # isolation_level None: we say where a transaction begins.
+    # isolation_level None: we begin transactions ourselves.
     db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
     try:
-        # What a killed process has written is there; only a power cut may take the last moments.
+        # What a killed process has committed survives; only a power cut may lose the last moments.
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
         if version_of(db) < VERSION:
@@ -112,7 +112,7 @@ def open_to_write(path: str) -> sqlite3.Connection:
 
 
 def _migrate(db: sqlite3.Connection, version: int) -> None:
-    """Go on to the newest version, within the transaction that is open."""
+    """Migrate to the newest version, within the open transaction."""
     for step in range(version, VERSION):
         for statement in _MIGRATIONS[step].split(";"):
             db.execute(statement)
@@ -120,7 +120,7 @@ def _migrate(db: sqlite3.Connection, version: int) -> None:
 
 
 def open_to_read(path: str) -> sqlite3.Connection:
-    """Open a file to read it, also where nothing can be written.
+    """Open a file for reading, even where nothing can be written.
 
     Raises:
         OSError: It can't be opened.
@@ -130,8 +130,8 @@ def open_to_read(path: str) -> sqlite3.Connection:
     try:
         return _open(path, "mode=ro")
     except sqlite3.OperationalError:
-        # SQLite wants files beside it, for which there may be no permission or no room. Where a log has content its
-        # index is made in memory then; where there is none, nobody writes here and none is needed.
+        # SQLite wants to create files next to it, for which there may be no permission or space. If the log has
+        # content, its index is made in memory then; if not, nobody is writing and it isn't needed.
         with contextlib.suppress(FileNotFoundError):
             if os.stat(path + "-wal").st_size > 0:
                 return _open(path, "mode=ro&readonly_shm=1")
@@ -139,7 +139,7 @@ def open_to_read(path: str) -> sqlite3.Connection:
 
 
 def _check_file(path: str) -> None:
-    """Say why a file can't be opened, which SQLite would not, and don't wait at a pipe that stands in its place."""
+    """Raise why a file can't be opened, which SQLite doesn't say, without waiting for a pipe in its place."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         mode = os.fstat(fd).st_mode
@@ -163,18 +163,18 @@ def _open(path: str, how: str) -> sqlite3.Connection:
 
 
 def is_damage(error: sqlite3.Error) -> bool:
-    """Whether an error says that the file is no good, and not that it can't be read at the moment."""
-    # SQLITE_ERROR is a table or a column that there is not, or text that is no text.
+    """Return whether an error means that the file is damaged, not just unreadable at the moment."""
+    # SQLITE_ERROR is a missing table or column, or invalid text.
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
     return code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
 
 
 def is_of_writing(error: sqlite3.Error) -> bool:
-    """Whether an error says that something could not be written, which a query may have to as well."""
+    """Return whether an error means that something could not be written, which even a query may need to do."""
     name: str = getattr(error, "sqlite_errorname", "")
     return name.startswith(_OF_WRITING)
 
 
 def version_of(db: sqlite3.Connection) -> int:
-    """Return the version of the tables; 0: there are none."""
+    """Return the version of the tables; 0 if there are none."""
     return int(db.execute("PRAGMA user_version").fetchone()[0])

@@ -1,4 +1,4 @@
-"""The context of a run: what an agent's task is given of the outputs that there are when it starts."""
+"""The context of an agent's task: which of the outputs that exist when it starts it is given."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 class RunGraph(Mapping[str, list[str]]):
-    """What the tasks of a run depend on directly, worked out where it is asked for: a loop makes it grow.
+    """The direct dependencies of a run's tasks, computed on demand, since loops add more tasks.
 
-    Tasks depend on what their file says, and on what the task around them depends on; an iteration of a loop that
-    is not parallel also depends on the one before.
+    A task has the dependencies in its file and those of the task around it; an iteration of a loop that is not parallel
+    also depends on the previous one.
     """
 
     def __init__(self, graph: TaskGraph) -> None:
@@ -36,7 +36,7 @@ class RunGraph(Mapping[str, list[str]]):
         base, _, index = name.partition("[")
         prefix = f"{container}." if container else ""
         where = spec_path(f"{prefix}{base}")
-        # What a run did may not be in its file any more: then nothing is known of it.
+        # A task of the run that is no longer in its file has no known dependencies.
         found = [f"{prefix}{other}" for other in self._dependencies.get(where, ())]
         number = int(index.rstrip("]")) if index else 0
         if number > 0 and where not in self._parallel:
@@ -56,7 +56,7 @@ class RunGraph(Mapping[str, list[str]]):
 
 
 class _Outputs(Mapping[str, "TaskOutput"]):
-    """The outputs of a run, looked up where they are asked for."""
+    """The outputs of a run, looked up on demand."""
 
     def __init__(self, ended: Mapping[str, Ended], load: Callable[[str], TaskResult | None]) -> None:
         self._names = [path for path, one in ended.items() if one.has_output]
@@ -78,13 +78,13 @@ class _Outputs(Mapping[str, "TaskOutput"]):
 def budget_of(
     task: Task, workflow: Context, limits: Limits, resolve: Callable[[str], str | None]
 ) -> ContextBudget:
-    """Return the budget of a task: its own settings over those of the workflow, within the limits.
+    """Return the budget of a task: its own settings, then those of the workflow, within the limits.
 
     Args:
         task: The task.
         workflow: The settings of the workflow.
-        limits: Its limits, which have the defaults for size and number.
-        resolve: Returns the path of a task that the settings name.
+        limits: The limits of the task, which have the defaults for size and number.
+        resolve: Returns the path of a task named in the settings.
     """
     values: dict[str, Any] = {name: getattr(workflow, name) for name in workflow.model_fields_set}
     values |= {name: getattr(task.context, name) for name in task.context.model_fields_set}
@@ -107,7 +107,7 @@ def budget_of(
 
 
 def _is_in_loop_that_ended(path: str, ended: Mapping[str, Ended]) -> bool:
-    """Whether a path is that of an iteration whose loop has an output: all that it printed is in that one."""
+    """Return whether a path is that of an iteration whose loop has an output, which then includes the iteration's."""
     loop = ended.get(container_of(path)) if is_iteration(path) else None
     return loop is not None and loop.has_output
 
@@ -122,16 +122,16 @@ def context_for(
     limits_of: Callable[[str], Limits],
     keep: Callable[[str, TaskOutput], str | None] | None = None,
 ) -> Selection:
-    """Choose what a task is given.
+    """Choose the context of a task.
 
     Args:
-        graph: What waits for what in the file.
+        graph: The dependencies in the file.
         path: The task's path in the run.
-        budget: What may be put in.
+        budget: The limits of the context.
         ended: The tasks that have ended.
-        load: Returns how a task ended.
-        limits_of: Returns the limits of a task: they say how its output is cut.
-        keep: Keeps an output whole that has to be cut; returns its token.
+        load: Returns the result of a task.
+        limits_of: Returns the limits of a task, which determine how its output is cut.
+        keep: Stores the full text of an output that has to be cut; returns its token.
     """
     ended = {one: known for one, known in ended.items() if not _is_in_loop_that_ended(one, ended)}
     agents = {one: graph.agents[spec_path(one)] for one in [*ended, path] if spec_path(one) in graph.agents}

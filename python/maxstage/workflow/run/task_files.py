@@ -20,23 +20,22 @@ if TYPE_CHECKING:
 
 
 def names_iteration(task: Task) -> bool:
-    """Whether the file of a task is another one for each iteration of its own loop."""
+    """Return whether a task writes a different file in each iteration of its own loop."""
     found = references.find(task.output or "")
     return any(reference.kind == "local" and reference.name in loop_names(task) for reference in found)
 
 
 def file_of(run: RunContext, task: Task, instance: TaskInstance, scope: Scope) -> files.Located | None:
-    """Return where a task's file is, if it has one.
+    """Return the location of a task's file, if it has one.
 
     Args:
         run: The run.
         task: The task.
-        instance: Which of the run's it is.
+        instance: The instance of the task in the run.
         scope: What its references name.
 
     Raises:
-        WorkflowError: Something that it refers to is not there, the path leads out of its folder, or another task
-            wrote the file.
+        WorkflowError: A reference has no value, the path leads out of its folder, or another task wrote the file.
     """
     if task.output is None:
         return None
@@ -46,12 +45,12 @@ def file_of(run: RunContext, task: Task, instance: TaskInstance, scope: Scope) -
 
 
 def write_file(run: RunContext, output: TaskOutput, located: files.Located, task: str) -> None:
-    """Write all that a task printed to a file, which is there whole or not at all.
+    """Write the full output of a task to a file, atomically.
 
     Args:
         run: The run.
-        output: What it printed.
-        located: Where the file is.
+        output: The output.
+        located: The location of the file.
         task: The task's path.
 
     Raises:
