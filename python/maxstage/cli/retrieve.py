@@ -38,6 +38,7 @@ Examples:
   max retrieve max:a1b2c3d4 | jq -r .firstName
   max retrieve max:a1b2c3d4 --lines 40000:40020
   max retrieve max:a1b2c3d4 --max-bytes 4KiB --strategy summary
+  max retrieve max:a1b2c3d4 --grep 'error|fatal' -n -C 3
   max retrieve max:a1b2c3d4 --to contacts.ndjson"""
 )
 @click.argument("tokens", nargs=-1, required=True, metavar="TOKEN...", type=TokenType())
@@ -54,6 +55,13 @@ Examples:
     metavar="N",
     help=f"Lines kept within --max-bytes (1000): for --strategy {BY_LINES_TEXT}; implies the latter.",
 )
+@click.option("--grep", "regex", metavar="REGEX", help="Only lines that match this somewhere.")
+@click.option("-n", "--line-number", "numbered", is_flag=True, help="With --grep, show the numbers of lines.")
+@click.option("-A", "after", type=CountType(min=0), metavar="N", help="With --grep, N lines after each.")
+@click.option("-B", "before", type=CountType(min=0), metavar="N", help="With --grep, N lines before each.")
+@click.option(
+    "-C", "around", type=CountType(min=0), metavar="N", help="With --grep, N lines before and after."
+)
 @click.option(
     "--to", "target", type=click.Path(), metavar="FILE", help="Write to FILE: complete, or not at all."
 )
@@ -68,6 +76,11 @@ def retrieve(
     max_bytes: int | None,
     strategy: str | None,
     max_lines: int | None,
+    regex: str | None,
+    numbered: bool,
+    after: int | None,
+    before: int | None,
+    around: int | None,
     target: str | None,
     output: str,
 ) -> None:
@@ -88,5 +101,15 @@ def retrieve(
     if output == "json" and target in {None, "-"}:
         raise click.UsageError("-o json describes the file that was written, so it needs --to FILE")
     part = transfer.Part(head, tail, lines)
+    if regex is None and (numbered or {after, before, around} != {None}):
+        raise click.UsageError("-n, -A, -B and -C need --grep REGEX")
+    if regex is not None:
+        if max_bytes is not None or output == "json":
+            raise click.UsageError("--grep goes with neither --max-bytes nor -o json")
+        from maxstage.cli.grepping import Grep, grep
+
+        sides = [around or 0 if side is None else side for side in (before, after)]
+        grep(store, tokens, part, Grep(regex, numbered=numbered, before=sides[0], after=sides[1]), target)
+        return
     cut = None if max_bytes is None else (strategy or "tail", max_bytes, max_lines or _MOST_LINES)
     transfer.retrieve(store, tokens, part, cut=cut, target=target, output=output)

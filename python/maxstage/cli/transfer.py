@@ -141,6 +141,15 @@ class Part:
             return opened.lines(*self.lines)
         return 0, opened.item.byte_size
 
+    def numbers(self, count: int) -> "Range":
+        """Return from which line to which, both included, of an item that has so many; 1 is the first."""
+        if self.head is not None:
+            return 1, min(self.head, count)
+        if self.tail is not None:
+            return max(1, count - self.tail + 1), count
+        first, last = self.lines or (1, None)
+        return first, count if last is None else min(last, count)
+
 
 def retrieve(
     store: "Store",
