@@ -96,7 +96,7 @@ coverage: $(VENV)/installed ## How much of the Python code the suite runs, on bo
 test-pure: $(VENV)/installed ## The suite on the pure backend alone
 	MAXSTAGE_BACKEND=python $(PYTEST)
 
-# 400 MB: the program of Claude Code ships in this package. In an environment of its own, that no other test sees.
+# 800 MB: the programs of Claude Code and Codex ship in these packages. In an environment of its own, that no other test sees.
 build/agents/installed: pyproject.toml
 	test -x build/agents/bin/python || $(PYTHON) -m venv build/agents
 	build/agents/bin/python -m pip install --quiet 'pip>=25.1'
@@ -104,7 +104,8 @@ build/agents/installed: pyproject.toml
 	touch $@
 
 test-agents: $(VENV)/installed build/agents/installed ## The real programs of agents with our hooks; a large download
-	MAXSTAGE_CLAUDE="$$(build/agents/bin/python -c 'import claude_agent_sdk as sdk; print(sdk.__path__[0])')/_bundled/claude" \
+	packages="$$(build/agents/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"; \
+		MAXSTAGE_CLAUDE="$$packages/claude_agent_sdk/_bundled/claude" MAXSTAGE_CODEX="$$packages/codex_cli_bin/bin/codex" \
 		$(BIN)/python -P -m pytest -m agents tests/agents --timeout 1800
 
 stress: $(VENV)/installed ## The slow tests: many gigabytes, many processes

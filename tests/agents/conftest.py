@@ -19,6 +19,16 @@ def claude():
     return named or str(Path(spec.origin).parent / "_bundled" / "claude")
 
 
+@pytest.fixture(scope="session")
+def codex():
+    """The program of Codex, in the same way: `MAXSTAGE_CODEX`, or the package."""
+    named = os.environ.get("MAXSTAGE_CODEX")
+    spec = None if named else importlib.util.find_spec("codex_cli_bin")
+    if not named and (spec is None or spec.origin is None):
+        pytest.skip("no Codex: `make test-agents` fetches it")
+    return named or str(Path(spec.origin).parent / "bin" / "codex")
+
+
 @pytest.fixture
 def home(tmp_path):
     """An empty home."""

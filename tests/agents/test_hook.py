@@ -9,6 +9,7 @@ import time
 import pytest
 
 from maxstage.agents.claude import RULES
+from maxstage.agents.client import codex_rule
 from maxstage.agents.shell import BOUND
 
 LINES = "".join(f"line {number} of a long output, and nothing of interest\n" for number in range(2000))
@@ -140,13 +141,22 @@ def test_claude_after_a_failure(hook):
     assert BOUND in context
 
 
-def test_codex(hook):
+def test_codex(hook, home, tmp_path):
+    program = tmp_path / "bin" / "max"
+    bound = BOUND.replace("max", str(program), 1)
     event = {"hook_event_name": "PreToolUse", "tool_name": "Bash", "tool_input": {"command": "make test"}}
+    event["cwd"] = str(tmp_path)  # a project
+    assert hook("codex", event) is None  # what is put behind it would be asked for
+    rules = home / ".codex" / "rules" / "maxstage.rules"
+    rules.parent.mkdir(parents=True)
+    rules.write_text(codex_rule(bound))
     said = {"hookEventName": "PreToolUse", "permissionDecision": "allow"}
-    said["updatedInput"] = {"command": f"set -o pipefail; make test | {BOUND}"}
+    said["updatedInput"] = {"command": f"set -o pipefail; make test | {bound}"}
     assert hook("codex", event) == {"hookSpecificOutput": said}
     assert hook("codex", event | {"tool_input": {"command": "ls *.py"}}) is None
     assert hook("codex", event | {"hook_event_name": "PostToolUse"}) is None
+    # In its sandbox, nothing could be kept elsewhere.
+    assert hook("codex", event | {"cwd": str(home)}) is None
 
 
 def test_gemini(hook):

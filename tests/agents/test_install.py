@@ -364,3 +364,19 @@ def test_a_plugin_folder(program, tmp_path):
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "file").write_text("mine")
     assert "holds something else" in program.fails("agent", "plugin", str(tmp_path / "other"))
+
+
+def test_what_an_earlier_version_wrote_is_replaced(program, home, tmp_path):
+    """Of files that are ours alone; here since the program is found elsewhere."""
+    paths = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "max").write_text("#!/bin/sh\n")
+        (tmp_path / name / "max").chmod(0o755)
+        paths.append(f"{tmp_path / name}:{os.environ['PATH']}")
+    rules = home / ".codex" / "rules" / "maxstage.rules"
+    for path, name in zip(paths, ("one", "two"), strict=True):
+        program("agent", "install", "codex", env=os.environ | {"PATH": path})
+        assert f'"{tmp_path / name / "max"}", "truncate"' in rules.read_text()
+    program("agent", "uninstall", "codex", env=os.environ | {"PATH": paths[0]})
+    assert not (home / ".codex").exists()

@@ -63,5 +63,20 @@ def hook_mark(client: str) -> str:
     return f"max agent hook {client}"
 
 
+def find_max() -> str | None:
+    """Return the path of the program that a shell would find here as `max`; None where there is none."""
+    for folder in os.environ.get("PATH", "").split(os.pathsep):
+        path = os.path.join(folder, "max")
+        if os.path.isabs(folder) and os.access(path, os.X_OK):
+            return path
+    return None
+
+
+def codex_rule(command: str) -> str:
+    """Return the line of Codex's rules that allows a command."""
+    words = ", ".join(f'"{word}"' for word in command.split())
+    return f'prefix_rule(pattern = [{words}], decision = "allow")\n'
+
+
 MCP = {"command": "max", "args": ["mcp"]}
 """How the MCP server is started, as nearly all clients write it."""

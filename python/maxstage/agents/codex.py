@@ -4,9 +4,9 @@ Its rules look at each command of a pipe, but no longer at any of them once ther
 command has none.
 """
 
-from maxstage.agents.client import MCP, Client, Place, hook_command, hook_mark
+from maxstage.agents.client import MCP, Client, Place, codex_rule, find_max, hook_command, hook_mark
 from maxstage.agents.edits import Entry
-from maxstage.agents.shell import BOUND, PIPEFAIL
+from maxstage.agents.shell import BOUND, PIPEFAIL, bound_of
 from maxstage.agents.skill import NAME, SKILL
 from maxstage.agents.targets import JsonFile, OwnFile, TomlFile
 from maxstage.agents.toml_text import Table
@@ -19,15 +19,11 @@ _CONFIG = "CODEX_HOME"
 _SECONDS = 15
 
 
-def _rule(command: str) -> str:
-    words = ", ".join(f'"{word}"' for word in command.split())
-    return f'prefix_rule(pattern = [{words}], decision = "allow")\n'
-
-
-_RULES = (
-    "# From `max agent install codex`: what the hook puts before and behind a command.\n"
-    f"{_rule(PIPEFAIL)}{_rule(BOUND)}"
-)
+def _rules() -> str:
+    """Return our rules. By the path of the program: the shell that runs a command may find another one, or none."""
+    bound = bound_of(find_max() or "max") or BOUND
+    about = "# From `max agent install codex`: what the hook puts before and behind a command.\n"
+    return about + codex_rule(PIPEFAIL) + codex_rule(bound)
 
 
 def _targets(place: Place) -> "list[Target]":
@@ -45,7 +41,7 @@ def _targets(place: Place) -> "list[Target]":
             Table(("mcp_servers", "max"), MCP),
         ),
         JsonFile(place.path(".codex", "hooks.json", variable=_CONFIG), "hook", [entry]),
-        OwnFile(place.path(".codex", "rules", "maxstage.rules", variable=_CONFIG), "rules", _RULES),
+        OwnFile(place.path(".codex", "rules", "maxstage.rules", variable=_CONFIG), "rules", _rules()),
         OwnFile(place.path(".agents", "skills", NAME, "SKILL.md"), "skill", SKILL),
     ]
 
@@ -54,5 +50,8 @@ CLIENT = Client(
     "codex",
     "Codex",
     _targets,
-    ("Codex runs no hook that you have not trusted: open /hooks in it once.",),
+    (
+        "Codex runs no hook that you have not trusted: open /hooks in it once.",
+        "Its sandbox lets commands write below the working directory: there, run max init to have them bounded.",
+    ),
 )

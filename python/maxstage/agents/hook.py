@@ -4,9 +4,11 @@ It is called for each command of a session, so it imports little; and it answers
 """
 
 import os
+import stat
 
 from maxstage import light_json
-from maxstage.agents.shell import BOUND, bounded
+from maxstage.agents.client import codex_rule, find_max
+from maxstage.agents.shell import BOUND, bound_of, bounded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -151,12 +153,37 @@ def _codex(event: "dict[str, Any]", _summarize: "Summarize") -> "Said":
     given: Any = event.get("tool_input")
     if event.get("hook_event_name") != "PreToolUse" or event.get("tool_name") != "Bash":
         return None
-    command = _rewritten(given, plain=True)
+    # Its shell is a login shell, which may find other programs than we do: so by the path.
+    program = find_max()
+    bound = None if program is None else bound_of(program)
+    if bound is None or not _codex_allows(event.get("cwd"), bound):
+        return None
+    command = _rewritten(given, plain=True, bound=bound)
     if command is None:
         return None
     # It takes a changed input only with "allow", which says nothing of approval there: its rules come afterwards.
     said = {"permissionDecision": "allow", "updatedInput": {**given, "command": command}}
     return {"hookSpecificOutput": {"hookEventName": "PreToolUse", **said}}
+
+
+def _codex_allows(cwd: object, bound: str) -> bool:
+    """Whether its rules allow what is put behind a command, and its sandbox lets that keep something.
+
+    Commands may write below the working directory, but not into the user's own store.
+    """
+    if not isinstance(cwd, str) or not _is_folder_name(cwd) or not _is_folder(os.path.join(cwd, ".max")):
+        return False
+    own = os.environ.get("CODEX_HOME") or os.path.join(os.path.expanduser("~"), ".codex")
+    rule = codex_rule(bound).encode()
+    folders = (own, os.path.join(cwd, ".codex"))
+    return any(rule in _start_of(os.path.join(folder, "rules", "maxstage.rules")) for folder in folders)
+
+
+def _is_folder(path: str) -> bool:
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def _gemini(event: "dict[str, Any]", _summarize: "Summarize") -> "Said":
@@ -214,16 +241,11 @@ _ANSWERS: "dict[str, Callable[[dict[str, Any], Summarize], Said]]" = {
 }
 
 
-def _rewritten(given: "Any", *, plain: bool) -> str | None:
+def _rewritten(given: "Any", *, plain: bool, bound: str = BOUND) -> str | None:
     """Return the command that a tool is to run instead of the one it is given; None to leave it."""
     command = given.get("command") if isinstance(given, dict) else None
     if not isinstance(command, str):
         return None
-    new = bounded(command, plain=plain)
-    return new if new is not None and _is_on_path("max") else None
-
-
-def _is_on_path(program: str) -> bool:
-    """Whether a shell would find a program: in a pipe, a missing one would take the output with it."""
-    folders = os.environ.get("PATH", "").split(os.pathsep)
-    return any(folder and os.access(os.path.join(folder, program), os.X_OK) for folder in folders)
+    new = bounded(command, plain=plain, bound=bound)
+    # In a pipe, a program that is missing would take the output with it.
+    return new if new is not None and find_max() is not None else None

@@ -69,11 +69,12 @@ def plan_install(client: "Client", place: Place) -> list[Change]:
         NotInstalled: A file can't be understood, or has something else in that place.
         OSError: A file can't be read.
     """
+    receipts = Receipts()
     changes = []
     for target in client.targets(place):
         before = _read(target)
         try:
-            after, inserted = target.added(before or "")
+            after, inserted = target.added(before or "", receipts.get(target.path).inserted)
         except ValueError as error:
             raise _refusal(target, error) from None
         changes.append(Change(target, before, after, inserted))

@@ -75,13 +75,14 @@ _PROGRAM = _NAME | frozenset("./+-@,:")
 """What the name of a program may consist of to be clear: no quotes, no variables, no assignment."""
 
 
-def bounded(command: str, *, plain: bool = False) -> str | None:
+def bounded(command: str, *, plain: bool = False, bound: str = BOUND) -> str | None:
     """Return the command with its output piped into what bounds it; None to leave it as it is.
 
     Args:
         command: What a model wants to be run.
         plain: Without a redirection, and only where the words say exactly what is run: for clients whose permission
             rules no longer match a command that has more. Its stderr then goes by the pipe.
+        bound: What to pipe it into.
 
     >>> bounded("make -j4 test")
     'set -o pipefail; make -j4 test 2>&1 | max truncate --strategy summary --max-bytes 16KiB --cut-to 4KiB'
@@ -100,7 +101,12 @@ def bounded(command: str, *, plain: bool = False) -> str | None:
         return None
     if plain and not _DYNAMIC.isdisjoint(command):
         return None
-    return f"{PIPEFAIL}; {command}{'' if plain else ' 2>&1'} | {BOUND}"
+    return f"{PIPEFAIL}; {command}{'' if plain else ' 2>&1'} | {bound}"
+
+
+def bound_of(program: str) -> str | None:
+    """Return `BOUND` with the program by its path; None where that would have to be quoted."""
+    return program + BOUND.removeprefix("max") if _PROGRAM.issuperset(program) else None
 
 
 def simple_words(command: str) -> list[str] | None:

@@ -23,8 +23,12 @@ class Target:
         self.path = path
         self.about = about
 
-    def added(self, text: str) -> "tuple[str, list[Insertion]]":
+    def added(self, text: str, known: "Sequence[Insertion]" = ()) -> "tuple[str, list[Insertion]]":
         """Return the text with what is missing, and what was inserted for that.
+
+        Args:
+            text: What is in the file.
+            known: What is remembered of an earlier installation.
 
         Raises:
             Unreadable: The text can't be understood, or has something else in that place.
@@ -47,8 +51,9 @@ class JsonFile(Target):
         super().__init__(path, about)
         self._entries = entries
 
-    def added(self, text: str) -> "tuple[str, list[Insertion]]":
+    def added(self, text: str, known: "Sequence[Insertion]" = ()) -> "tuple[str, list[Insertion]]":
         """See `Target`."""
+        del known  # what is there is looked at
         return edits.add(text, self._entries)
 
     def taken(self, text: str, inserted: "Sequence[Insertion]") -> str:
@@ -80,8 +85,9 @@ class TomlFile(Target):
         super().__init__(path, about)
         self._table = table
 
-    def added(self, text: str) -> "tuple[str, list[Insertion]]":
+    def added(self, text: str, known: "Sequence[Insertion]" = ()) -> "tuple[str, list[Insertion]]":
         """See `Target`."""
+        del known  # what is there is looked at
         return toml_text.add(text, self._table)
 
     def taken(self, text: str, inserted: "Sequence[Insertion]") -> str:
@@ -108,11 +114,11 @@ class OwnFile(Target):
         super().__init__(path, about)
         self.content = content
 
-    def added(self, text: str) -> "tuple[str, list[Insertion]]":
+    def added(self, text: str, known: "Sequence[Insertion]" = ()) -> "tuple[str, list[Insertion]]":
         """See `Target`."""
         if text == self.content:
             return text, []
-        if text:
+        if text and text not in {earlier for _, earlier in known}:
             raise Unreadable("it is there already, and is something else; move it away to have ours")
         return self.content, [(0, self.content)]
 

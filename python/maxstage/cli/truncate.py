@@ -29,7 +29,7 @@ Examples:
 )
 @click.argument("file", required=False, type=NameType())
 @click.option("--max-bytes", "max_stdout_bytes", type=SizeType(), help="Keep at most this much (1MiB).")
-@click.option("--cut-to", type=SizeType(), help="Cut what is longer to this much instead.")
+@click.option("--cut-to", type=SizeType(), help="Cut what is longer to this much, if it is kept.")
 @common_limits
 @redact_option
 @click.option(

@@ -48,7 +48,7 @@ def bound(
         name: What errors call the descriptor.
         redact: Whether to mask what looks like a credential, as for `maxstage.run`.
         secrets: Values to mask, as for `maxstage.run`.
-        cut_to: Bytes that are left of a text that is over the limit; None or more than the limit: as much as that.
+        cut_to: Bytes that are left of a text that is over the limit, if it is kept whole; None: as many as the limit.
     """
     full_outputs = FullOutputs(limits, store, keep=keep, source=task_id, owner=owner)
     size = limits.max_stdout_bytes
@@ -68,7 +68,7 @@ def bound(
     full = full_outputs.of(0)
     hint = None if full is None else full.hint
     cut = capture.render(0, size, hint)
-    if cut.truncated and cut_to is not None and cut_to < size:
+    if cut.truncated and full is not None and cut_to is not None and cut_to < size:
         cut = capture.render(0, cut_to, hint)
     return TaskOutput(
         task_id,
