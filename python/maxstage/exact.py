@@ -128,6 +128,17 @@ def loads(text: str) -> Any:
     return decoder.decode(text)
 
 
+def why_no_json(error: Exception) -> str:
+    """Return in words why a text is no JSON, given what reading it has raised."""
+    if isinstance(error, json.JSONDecodeError):
+        text = error.msg[:1].lower() + error.msg[1:]
+        line = f"line {error.lineno}, " if error.lineno > 1 else ""
+        return f"{text} at {line}column {error.colno}"
+    if isinstance(error, UnicodeDecodeError):
+        return f"byte {error.start + 1:,} is not UTF-8"
+    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+
+
 def dumps(value: Any, *, ensure_ascii: bool = False, default: Callable[[Any], Any] | None = None) -> str:
     """Return a value as one line of JSON, its numbers as they were written.
 

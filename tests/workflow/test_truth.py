@@ -169,7 +169,26 @@ def test_where_the_whole_is_gone_the_task_is_named(flow, reader, harm):
     result = flow(tasks, resume=failed.run_id, check=False)
     assert result.status == "failed"
     assert "read: the full output of task 'gen' is missing (" in result.error
-    assert "run the task again" in result.error
+    assert 'start a new run with "max run"' in result.error
+
+
+def test_what_is_advised_where_a_full_output_is_gone(program):
+    """To resume would fail again and again, so that is not what is said; a new run is, and it helps."""
+    (program.folder / "flow.yaml").write_text(
+        "name: x\nversion: 1\ntasks:\n"
+        "  gen: {script: {content: seq 5000}, limits: {max_stdout_bytes: 1024}}\n"
+        "  stop: {script: {content: test -e go}, depends_on: [gen]}\n"
+        "  read: {script: {content: wc -l}, stdin_from: gen, depends_on: [stop]}\n"
+    )
+    failed = program("run", "flow.yaml", check=1)
+    assert b"To resume where it failed: max run flow.yaml --run-id " in failed.stderr
+    (item,) = json.loads(program.text("stage", "list", "-o", "json"))
+    program("unstage", item["ref"])
+    (program.folder / "go").touch()
+    failed = program("run", "flow.yaml", "--resume", check=1)
+    assert b'to have it made again, start a new run with "max run"' in failed.stdout
+    assert b"resume" not in failed.stdout + failed.stderr
+    assert b"completed" in program("run", "flow.yaml").stdout
 
 
 def test_an_agent_is_given_the_whole_or_what_it_asks_for(flow):

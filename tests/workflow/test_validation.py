@@ -293,3 +293,14 @@ tasks:
         "4:67: there is no variable 'item'",
         "5:44: there is no input 'q'",
     ]
+
+
+def test_what_has_no_name_is_told_of():
+    text = "name: x\nversion: 1\nenv: {'': a}\ntasks: {'': {script: {content: x}}}\n"
+    assert problems(text) == [
+        '3:7: "": a variable\'s name must not be empty or contain =',
+        '4:9: "": a name may have letters, digits, _ and -, and must not begin with a digit',
+    ]
+    assert problems(with_tasks("a: {script: {content: x}, priority: 99999999999999999999}")) == [
+        "4:29: priority: must be at most 9,007,199,254,740,992"
+    ]

@@ -179,7 +179,7 @@ def _run(
     if stopped:
         warn(f"Stopped{_interrupted(result)}. To resume: {_to_go_on(workflow, result)}")
         ctx.exit(128 + stopped)
-    if not result.ok:
+    if result.is_resumable:
         warn(f"To resume where it failed: {_to_go_on(workflow, result)}")
     ctx.exit(0 if result.ok else 1)
 

@@ -197,7 +197,7 @@ def runs_import(store: Store, file: str, output: str) -> None:
         with sys.stdin.buffer if file == "-" else open(file, "rb") as source:
             exported = json.load(source)
     except (ValueError, RecursionError) as error:
-        raise WorkflowError(f"{file} is not JSON: {error}") from None
+        raise WorkflowError(f"{file} is not JSON: {exact.why_no_json(error)}") from None
     state: RunState = import_run(runs_folder(store), exported, file)
     if output == "json":
         print_json({"run": state.run_id})
@@ -248,21 +248,18 @@ def runs_clean(
     store: Store, run_ids: tuple[str, ...], completed: bool, everything: bool, yes: bool, output: str
 ) -> None:
     """Delete runs: their state, and the outputs that are kept for them."""
-    from maxstage.workflow.run.folder import UNREADABLE, find_runs, runs_folder
-
     if not run_ids and not completed and not everything:
         raise click.UsageError("Name a RUN, or use --completed or --all")
     chosen = list(dict.fromkeys(run_ids))
-    left = []
+    left: list[str] = []
     if completed or everything:
-        for run_id, facts in find_runs(runs_folder(store)):
-            if facts["live"] or run_id in chosen:
-                continue
-            if facts.get("status") == UNREADABLE:
-                left.append(run_id)
-            elif everything or facts.get("status") == "completed":
-                chosen.append(run_id)
-        confirm(f"Delete {counted(len(chosen), 'run')} and the outputs that they kept?", yes=yes)
+        found, left = _to_clean(store, everything=everything)
+        left = [run_id for run_id in left if run_id not in run_ids]
+        chosen += [run_id for run_id in found if run_id not in run_ids]
+        if chosen:
+            confirm(f"Delete {counted(len(chosen), 'run')} and the outputs that they kept?", yes=yes)
+        elif not left and output == "text":
+            write_out("Nothing to clean.")
     for run_id in chosen:
         count = _delete(store, run_id)
         if output != "text":
@@ -273,6 +270,21 @@ def runs_clean(
         raise WorkflowError(
             f"Not deleted, because they can't be read (max runs show tells why): {', '.join(left)}"
         )
+
+
+def _to_clean(store: Store, *, everything: bool) -> tuple[list[str], list[str]]:
+    """Return the runs that have completed, or that are not running, and those that can't be read."""
+    from maxstage.workflow.run.folder import UNREADABLE, find_runs, runs_folder
+
+    chosen, left = [], []
+    for run_id, facts in find_runs(runs_folder(store)):
+        if facts["live"]:
+            continue
+        if facts.get("status") == UNREADABLE:
+            left.append(run_id)
+        elif everything or facts.get("status") == "completed":
+            chosen.append(run_id)
+    return chosen, left
 
 
 def _delete(store: Store, run_id: str) -> int:

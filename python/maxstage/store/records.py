@@ -213,7 +213,7 @@ def _record(text: str, where: str) -> Any:
     except exact.NoNumberError as error:
         raise NotRecords(f"{where} has {error}") from None
     except ValueError as error:
-        raise NotRecords(f"{where} is not JSON: {error}") from None
+        raise NotRecords(f"{where} is not JSON: {exact.why_no_json(error)}") from None
 
 
 def _element(text: str, at: int, wanted: str, name: str) -> tuple[Any, int | None]:

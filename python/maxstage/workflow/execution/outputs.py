@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from maxstage.errors import Corrupt, Expired, NotFound, WorkflowError
+from maxstage.errors import Corrupt, Expired, NotFound, WorkflowError, describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,11 +27,13 @@ def unstage(store: Store, output: TaskOutput | None) -> None:
             store.at(part.store).unstage(part.token)
 
 
+NEW_RUN = 'to have it made again, start a new run with "max run"'
+"""What is advised where a full output is missing. To resume the run would not help: the task has ended."""
+
+
 def gone(task: str, why: str) -> WorkflowError:
     """Return the error that the full output of a task is not there."""
-    return WorkflowError(
-        f"the full output of task {task!r} is missing ({why}); run the task again, in a new run"
-    )
+    return WorkflowError(f"the full output of task {task!r} is missing ({why}); {NEW_RUN}")
 
 
 def why_not_kept(output: TaskOutput) -> str:
@@ -49,4 +51,4 @@ def reading(task: str) -> Iterator[None]:
     try:
         yield
     except (NotFound, Expired, Corrupt, OSError) as error:
-        raise gone(task, str(error)) from None
+        raise gone(task, describe(error)) from None

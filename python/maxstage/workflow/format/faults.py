@@ -90,7 +90,8 @@ def _describe(fault: Fault, nearest: Nearest) -> Iterator[tuple[Path, str]]:
         for limit, text in fault.known["problems"].items():
             yield (*path, limit), text
     else:
-        shown = printable(str(name), 60)
+        # An empty name is nothing to be seen.
+        shown = printable(str(name), 60) or '""'
         text = " or ".join(fault.texts).replace(" or must be ", " or ")
         yield path, f"{shown}: {text}" if path else f"a workflow {text}"
 
@@ -110,7 +111,7 @@ _TEXTS = {
     "literal_error": "must be {expected}",
     "greater_than": "must be greater than {gt:g}",
     "greater_than_equal": "must be at least {ge:g}",
-    "less_than_equal": "must be at most {le:,g}",
+    "less_than_equal": "must be at most {le:,}",
     "too_short": "must not be empty",
     "int_from_float": "must be a whole number",
     "value_error": "{error}",

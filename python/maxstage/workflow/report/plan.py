@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from maxstage import exact
 from maxstage.humanize import counted
 from maxstage.workflow.format.agents import command_of
 from maxstage.workflow.format.graph import in_order
@@ -74,7 +75,7 @@ def describe_condition(condition: Condition) -> str:
     if condition.type == "task_status":
         return f"{condition.task} is {condition.status}"
     if condition.type == "state_equals":
-        return f"{condition.key} == {condition.value!r}"
+        return f"{condition.key} == {exact.dumps(condition.value)}"
     return f"{condition.key} exists" if condition.type == "state_exists" else str(condition.type)
 
 

@@ -118,7 +118,10 @@ def import_run(folder: str, exported: Any, name: str) -> RunState:
     state = RunState.create(folder, run_id, facts)
     try:
         state.restore(exported)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError):
         state.delete()
-        raise WorkflowError(f"{name} is not the state of a run: {error!r}") from None
+        raise WorkflowError(
+            f"{name} is not the state of a run: something in its tasks, contexts, items or files is missing, "
+            "or has the wrong type"
+        ) from None
     return state

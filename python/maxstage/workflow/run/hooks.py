@@ -12,7 +12,7 @@ import os
 from collections import deque
 from typing import TYPE_CHECKING
 
-from maxstage.errors import Error
+from maxstage.errors import Error, describe
 from maxstage.output.run import run
 from maxstage.workflow.execution.local import environment, script_file
 from maxstage.workflow.format.languages import LANGUAGES, SHELL
@@ -139,7 +139,7 @@ class Hooks:
                     secrets=[os.environ[name] for name in context.secrets.names],
                 )
         except (Error, OSError) as error:
-            return str(error)
+            return describe(error)
         if done.ok:
             return None
         last = (done.stderr.text if done.stderr is not None else "").strip().splitlines()

@@ -110,7 +110,7 @@ class Loop:
                     break
                 self._start_next()
         except (Error, OSError) as error:
-            self._error = str(error)
+            self._error = describe(error)
             self._is_changed = isinstance(error, loop_items.ItemsChanged)
         if not self._active and (self._over or self._dropped or not self._wanted()):
             self._finish()

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from maxstage.workflow.execution.outputs import NEW_RUN
 from maxstage.workflow.run.results import COMPLETED, INTERRUPTED, TaskResult
 from maxstage.workflow.run.state import RunState
 
@@ -95,6 +96,11 @@ class RunResult:
     def ok(self) -> bool:
         """Whether the run succeeded."""
         return self.status == COMPLETED
+
+    @property
+    def is_resumable(self) -> bool:
+        """Whether it may get further when it is resumed."""
+        return not self.ok and not (self.error or "").endswith(NEW_RUN)
 
     @functools.cached_property
     def metrics(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from maxstage import exact
-from maxstage.errors import WorkflowError
+from maxstage.errors import WorkflowError, describe
 from maxstage.workflow.execution import DEFAULT, EXECUTORS
 from maxstage.workflow.run.clock import Clock
 from maxstage.workflow.run.folder import find_runs, new_run_id, runs_folder
@@ -213,7 +213,8 @@ class RunStart:
                 # Else it would pass for one that was killed. Where the state can't be written, that is what is raised.
                 with contextlib.suppress(WorkflowError):
                     if state.facts()["status"] == RUNNING:
-                        why = self._secrets.mask(str(error)) or type(error).__name__
+                        text = describe(error) if isinstance(error, Exception) else str(error)
+                        why = self._secrets.mask(text) or "it was interrupted"
                         state.set_facts(status=INTERRUPTED, error=why)
                 raise
         if result.status == INTERRUPTED and run.scheduler.ended_by is not None:
