@@ -302,5 +302,5 @@ def test_what_has_no_name_is_told_of():
         '4:9: "": a name may have letters, digits, _ and -, and must not begin with a digit',
     ]
     assert problems(with_tasks("a: {script: {content: x}, priority: 99999999999999999999}")) == [
-        "4:29: priority: must be at most 9,007,199,254,740,992"
+        "5:29: priority: must be at most 9,007,199,254,740,992"
     ]
