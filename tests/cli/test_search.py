@@ -148,6 +148,8 @@ def test_files_of_all_kinds(program, tmp_path):
         '[\n{"line": "error: {x}"}\n]\n'
     )
     assert program.text("count", "g") == "0\n"
+    if os.path.exists("/proc/self/status"):  # a file without a size
+        assert program.text("count", "/proc/self/status", "Name:") == "1\n"
     assert program.text("count", "a.ndjson", "d.log", "b.json") == "13\n"
     assert program.text("count", "-", stdin=(tmp_path / "b.json").read_bytes()) == "5\n"
     assert program.text("count", "--csv", "-", "-f", "a = 1", stdin=b"a\n1\n2\n") == "1\n"

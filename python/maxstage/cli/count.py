@@ -4,7 +4,7 @@ import click
 
 from maxstage.cli import searching
 from maxstage.cli.options import dir_option, named_folder
-from maxstage.cli.searching_options import filter_options
+from maxstage.cli.searching_options import WhatType, filter_options
 from maxstage.cli.types import CountType
 
 
@@ -16,7 +16,7 @@ Examples:
   max count max:a1b2c3d4 --by company --top 10
   max count server.log -e 'timed? ?out'"""
 )
-@click.argument("what", nargs=-1, metavar="WHAT... [PATTERN]")
+@click.argument("what", nargs=-1, metavar="WHAT... [PATTERN]", type=WhatType())
 @filter_options
 @click.option("--by", metavar="FIELD", help="Count by the values of a field, the most frequent first.")
 @click.option("--top", type=CountType(min=1), metavar="N", help="With --by, only the N most frequent.")

@@ -4,7 +4,7 @@ import click
 
 from maxstage.cli import describing
 from maxstage.cli.options import dir_option, named_folder, output_option
-from maxstage.cli.searching_options import filter_options
+from maxstage.cli.searching_options import WhatType, filter_options
 from maxstage.cli.types import CountType
 
 
@@ -15,7 +15,7 @@ Examples:
   max schema contacts.csv --sample 1000
   max schema max:a1b2c3d4 -f 'company is null' -o json | jq '.fields[].name'"""
 )
-@click.argument("what", nargs=-1, metavar="WHAT... [PATTERN]")
+@click.argument("what", nargs=-1, metavar="WHAT... [PATTERN]", type=WhatType())
 @filter_options
 @click.option("--sample", type=CountType(min=1), metavar="N", help="Only the first N records.")
 @output_option

@@ -4,7 +4,7 @@ import click
 
 from maxstage.cli import searching
 from maxstage.cli.options import dir_option, named_folder
-from maxstage.cli.searching_options import filter_options
+from maxstage.cli.searching_options import WhatType, filter_options
 from maxstage.cli.types import CountType
 
 
@@ -25,7 +25,7 @@ Filters:
   not, and, or     in this order; parentheses; fields are a, a.b, a[0], "a b"
 """
 )
-@click.argument("what", nargs=-1, metavar="WHAT... [PATTERN]")
+@click.argument("what", nargs=-1, metavar="WHAT... [PATTERN]", type=WhatType())
 @filter_options
 @click.option("--fields", metavar="A,B.C", help="Only these fields of each record.")
 @click.option("--sort", metavar="FIELD[:desc]", help="In the order of a field; the largest first with :desc.")

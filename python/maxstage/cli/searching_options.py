@@ -2,10 +2,29 @@
 
 import click
 
+from maxstage.cli.types import TokenType
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+    from click.shell_completion import CompletionItem
+
+
+class WhatType(TokenType):
+    """What is searched; completes to tokens, and else to files."""
+
+    name = "what"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> "list[CompletionItem[str]]":
+        """Offer the tokens of the store, or files."""
+        from click.shell_completion import CompletionItem
+
+        tokens = super().shell_complete(ctx, param, incomplete) if incomplete else []
+        return tokens or [CompletionItem(incomplete, type="file")]
 
 
 def filter_options(function: "Callable[..., Any]") -> "Callable[..., Any]":

@@ -209,6 +209,10 @@ class FileInput(Input):
             yield from self._stream(scan, start)
             return
         size = os.fstat(self._fd).st_size
+        if not size:
+            # Some have no size and can be read all the same: those of /proc.
+            yield from self._stream(scan, start)
+            return
         reader = core.Reader(self._fd, self.name, file_size=size)
         for at in range(start, size, STEP):
             try:
