@@ -5,11 +5,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CARGO := $(shell command -v cargo)
-# Two workers: the suite is made for machines of two cores, and most of it waits for processes.
+# Two workers: the suite is designed for machines with two cores, and mostly waits for processes.
 PYTEST := $(BIN)/python -P -m pytest -n 2 --dist worksteal
 SOURCES := $(shell find rust python packaging -name '*.rs' -o -name '*.py' -o -name '*.pyi') Cargo.toml Cargo.lock pyproject.toml README.md
 
-# The compiled wheel for our own tests; a pure one where there is no cargo.
+# The compiled wheel for the tests, or the pure one if there is no cargo.
 ifeq ($(CARGO),)
 WHEEL_ENV := MAXSTAGE_BUILD_PURE=1
 BACKENDS := python
@@ -43,7 +43,7 @@ dist/built: $(SOURCES) $(VENV)/tools
 	MAXSTAGE_BUILD_PURE=1 $(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 	touch $@
 
-# The wheel, not the tree: what is tested is what users get.
+# Test the wheel, not the source tree, since that is what users get.
 $(VENV)/installed: dist/built
 	$(BIN)/python -m pip install --quiet --force-reinstall "$$(ls dist/*abi3*.whl dist/*none-any.whl 2>/dev/null | head -n 1)[workflow]"
 	touch $@
@@ -70,8 +70,8 @@ else
 	@echo "No cargo: the Rust tests are skipped."
 endif
 
-# What knows nothing of the backend is run once here: files, their errors and what is shown; who may read; the two
-# backends against each other. `make test-pure` runs all of the suite on the other one.
+# Tests that don't depend on the backend run only once here: files, errors and display, permissions, and the comparison
+# of the backends. `make test-pure` runs the whole suite on the pure backend.
 ONCE := tests/parity tests/packaging tests/test_structure.py tests/test_tables.py tests/test_facts_corpus.py \
 	tests/cli/test_completion.py tests/cli/test_live.py tests/cli/test_settings.py tests/cli/test_trust.py \
 	tests/serving/test_mcp_http.py tests/serving/test_mcp_messages.py tests/serving/test_mcp_robust.py \
@@ -87,7 +87,7 @@ test-python: $(VENV)/installed ## The suite on each backend
 	done
 	$(BIN)/python -P -m pytest -q --doctest-modules -p no:cacheprovider --pyargs maxstage
 
-# Apart from the tests: in the processes that they start it is measured as well, and all take twice as long.
+# Not part of the tests: coverage is also measured in the processes that they start, which doubles the time.
 coverage: $(VENV)/installed ## How much of the Python code the suite runs, on both backends together
 	rm -f .coverage .coverage.*
 	for backend in $(BACKENDS); do MAXSTAGE_BACKEND=$$backend $(PYTEST) --cov --cov-append --cov-report= || exit 1; done
@@ -131,8 +131,8 @@ bench: $(VENV)/bench ## Compare with named peers; the figures go to build/bench,
 growth: $(VENV)/bench ## How cost grows, up to 8 GiB and 100,000 items: tables, and plots in docs/growth
 	$(BIN)/python benches/growth.py --out docs/growth --json build/bench/growth.json
 
-# Two copies of a C library are in each program, and threads may still be ending: no defects of ours. cargo-fuzz wants
-# a nightly compiler's flags.
+# Each program contains two copies of a C library, and threads may still be ending: neither is a defect. cargo-fuzz
+# needs flags of the nightly compiler.
 fuzz: ## Fuzz the core: each target for FUZZ_SECONDS; needs cargo-fuzz
 	for target in json stored frames truncate summary redact; do \
 		ASAN_OPTIONS=detect_odr_violation=0 RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir rust/fuzz $$target -- \

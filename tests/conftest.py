@@ -1,6 +1,6 @@
-"""What all tests share: a project in a folder of its own, and the real program run in it.
+"""Fixtures for all tests: a project in its own folder, and the real program run in it.
 
-``MAXSTAGE_BACKEND`` chooses what is tested; ``make test`` runs the suite once for each backend.
+``MAXSTAGE_BACKEND`` selects the backend; ``make test`` runs the suite once for each.
 """
 
 import os
@@ -13,8 +13,8 @@ import pytest
 
 from maxstage import Store
 
-# A shell starts background jobs with SIGINT ignored, nohup with SIGHUP, and what is ignored stays so in the programs
-# under test. What has a handler here is back to its default in them.
+# A shell starts background jobs with SIGINT ignored, nohup with SIGHUP, and child processes inherit ignored signals.
+# Signals that have a handler here are reset to their default in the programs under test.
 for _number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, signal.default_int_handler)
@@ -22,12 +22,12 @@ for _number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch):
-    """Keep the settings of whoever runs the tests out of them."""
-    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)  # it would hide what is left in buffers
+    """Isolate the tests from the settings of whoever runs them."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)  # it would hide data left in buffers
     for name in list(os.environ):
         if name.startswith("MAX_"):
             monkeypatch.delenv(name)
-    # Outside of a project, nothing is to be found in the home of whoever runs the tests, or left there.
+    # Outside a project, don't use or create a store in the home directory of whoever runs the tests.
     monkeypatch.setenv("MAX_USER_STORE", "0")
 
 
@@ -46,7 +46,7 @@ class Program:
         self.staging = folder / ".max" / "staging"
 
     def __call__(self, *args: str, stdin: bytes | None = b"", check: int | None = 0, **options):
-        """Run it to its end; `check` is the exit code it must have, None for any."""
+        """Run it to completion; `check` is the expected exit code, None for any."""
         done = subprocess.run(
             [*self.command, *args], input=stdin, capture_output=True, cwd=self.folder, **options
         )
@@ -55,7 +55,7 @@ class Program:
         return done
 
     def fails(self, *args: str, code: int = 1, **options) -> str:
-        """Run it; it must fail with one line. Return the line."""
+        """Run it, expecting it to fail with a one-line message, and return that line."""
         text = self(*args, check=code, **options).stderr.decode("utf-8", "replace")
         assert text.count("\n") == 1, text
         assert "Traceback" not in text
@@ -70,12 +70,12 @@ class Program:
         return self.text("stage", *args, stdin=data).strip()
 
     def start(self, *args: str, **options) -> subprocess.Popen:
-        """Start it with pipes."""
+        """Start it, connected by pipes."""
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         return subprocess.Popen([*self.command, *args], cwd=self.folder, **pipes | options)
 
     def later(self, seconds: float, *args: str) -> str:
-        """Run it with a clock that is so far ahead, and return what it printed."""
+        """Run it with a clock that is `seconds` ahead, and return what it printed."""
         code = (
             "import time; real = time.time; ahead = float(sys.argv.pop(1)); time.time = lambda: real() + ahead; "
             "from maxstage.cli import main; main()"
@@ -90,7 +90,7 @@ class Program:
         return done.stdout
 
     def leftovers(self) -> list[str]:
-        """Names in staging/ that belong to no published item."""
+        """Return the names in staging/ that belong to no published item."""
         names = sorted(os.listdir(self.staging))
         ids = {name.removesuffix(".meta.json") for name in names if name.endswith(".meta.json")}
         return [name for name in names if name.split(".")[0] not in ids and name not in {".lock", ".sweep"}]
@@ -105,5 +105,5 @@ def program(tmp_path) -> Program:
 
 @pytest.fixture
 def program_in() -> type[Program]:
-    """Gives the program in any folder."""
+    """Return a factory for the program in any folder."""
     return Program

@@ -1,8 +1,7 @@
-"""What tests of several folders share: waiting for events instead of sleeping, processes, planted metadata.
+"""Helpers for tests in several folders: waiting for events instead of sleeping, processes, edited metadata.
 
-A test must hold on a machine that is busy with something else, too. So it waits for an event (a file is there, a line
-was printed, a script has reached its `Gate`) and never for a fixed time; and what it asserts is an order or an effect,
-not how long something took.
+Tests must pass on a busy machine, too. So they wait for an event (a file exists, a line was printed, a script has
+reached its `Gate`), never for a fixed time, and assert an order or an effect, not how long something took.
 """
 
 import contextlib
@@ -22,14 +21,14 @@ from typing import Any
 import pytest
 
 PATIENCE = 90
-"""Seconds to wait for what must come. Nothing takes that long, even on a busy machine: only a failure does."""
+"""Seconds to wait for an event that must happen. Even on a busy machine, only a failure takes that long."""
 
 FOREVER = 600
-"""Seconds that a program sleeps which the test expects to be ended."""
+"""Seconds that a program sleeps if the test expects it to be ended."""
 
 
 def wait_until(condition: Callable[[], Any], what: str = "") -> Any:
-    """Ask again and again; return the first answer that is true."""
+    """Call `condition` repeatedly until its result is true, and return that."""
     deadline = time.monotonic() + PATIENCE
     while not (answer := condition()):
         assert time.monotonic() < deadline, f"waited {PATIENCE} s in vain: {what or condition}"
@@ -38,15 +37,15 @@ def wait_until(condition: Callable[[], Any], what: str = "") -> Any:
 
 
 def wait_for(path: Path) -> None:
-    """Wait until a file is there."""
+    """Wait until a file exists."""
     wait_until(path.exists, f"{path} is not there")
 
 
 def longer_and_longer(first: float = 0.4) -> Iterator[float]:
-    """Give time-outs to try, in seconds, each three times the one before.
+    """Yield timeouts to try, in seconds, each three times the previous one.
 
-    A time-out that passes before the command has got anywhere proves nothing: it is tried again with a longer one. So
-    the test is quick where the machine is, and right where it is not.
+    A timeout that expires before the command has done anything proves nothing, so the test tries again with a longer
+    one. This makes the test fast on a fast machine, and correct on a slow one.
     """
     seconds = first
     while seconds < PATIENCE:
@@ -56,16 +55,16 @@ def longer_and_longer(first: float = 0.4) -> Iterator[float]:
 
 
 class Gate:
-    """Where a shell script waits until the test lets it pass: a named pipe.
+    """A named pipe at which a shell script waits until the test lets it pass.
 
-    A script that nobody lets pass ends as soon as the test does: no process is left behind.
+    A script that is never let through ends when the test does, so no process is left behind.
     """
 
     def __init__(self, folder: Path, name: str = "gate") -> None:
         self.path = folder / name
         os.mkfifo(self.path)
         self.wait = f"read -r _ < {shlex.quote(str(self.path))}"
-        """The command of a shell that waits; it starts no process."""
+        """The shell command that waits, without starting a process."""
         self._fd = -1
 
     def _is_reached(self) -> bool:
@@ -78,19 +77,19 @@ class Gate:
         return True
 
     def reached(self) -> None:
-        """Wait until a script waits here; it goes on waiting."""
+        """Wait until a script has arrived, and leave it waiting."""
         if self._fd < 0:
             wait_until(self._is_reached, f"nobody waits at {self.path}")
 
     def open(self) -> None:
-        """Wait until a script waits here, and let it pass."""
+        """Wait until a script has arrived, and let it pass."""
         self.reached()
-        with contextlib.suppress(BrokenPipeError):  # it was killed meanwhile
+        with contextlib.suppress(BrokenPipeError):  # it has been killed
             os.write(self._fd, b"\n")
         self.close()
 
     def close(self) -> None:
-        """Let go of the script: it passes, or ends if it was told to end where its pipe does."""
+        """Close the pipe: the script passes, or ends if it was written to end with its pipe."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
@@ -98,7 +97,7 @@ class Gate:
 
 @contextlib.contextmanager
 def beside(action: Callable[[], Any]) -> Iterator[None]:
-    """Do something in a thread beside the block; what it raises is raised here."""
+    """Run `action` in a thread during the block; re-raise its exception at the end."""
     failed: list[BaseException] = []
 
     def work() -> None:
@@ -117,12 +116,12 @@ def beside(action: Callable[[], Any]) -> Iterator[None]:
 
 
 def lines_of(path: Path) -> list[str]:
-    """Return the lines of a file; none where there is no file."""
+    """Return the lines of a file; none if it doesn't exist."""
     return path.read_text().splitlines() if path.exists() else []
 
 
 def _stat_of(pid: int | str) -> list[str]:
-    """Return the state of a process, its parent and its group; nothing where it has ended, reaped or not."""
+    """Return the state of a process, its parent and its group; nothing if it has ended, reaped or not."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
@@ -131,28 +130,28 @@ def _stat_of(pid: int | str) -> list[str]:
 
 
 def is_running(pid: int | str) -> bool:
-    """Whether a process runs: one that has ended and that nobody waited for does not."""
+    """Return whether a process is running; a zombie isn't."""
     return bool(_stat_of(pid))
 
 
 def members(group: int | str) -> list[str]:
-    """Return the ids of the processes of a group that run."""
+    """Return the ids of the running processes of a group."""
     pids = [name for name in os.listdir("/proc") if name.isdigit()]
     return [pid for pid in pids if _stat_of(pid)[2:] == [str(group)]]
 
 
 def wait_until_gone(*pids: int | str) -> None:
-    """Wait until none of these processes runs."""
+    """Wait until none of these processes is running."""
     wait_until(lambda: not any(map(is_running, pids)), f"of {pids} some still run")
 
 
 def wait_until_group_gone(group: int | str) -> None:
-    """Wait until no process of a group runs."""
+    """Wait until no process of a group is running."""
     wait_until(lambda: not members(group), f"some of the group {group} still run")
 
 
 def end(*pids: int | str) -> None:
-    """Kill processes that a test has started, by their ids."""
+    """Kill processes that a test has started, by id."""
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(int(pid), signal.SIGKILL)
@@ -163,13 +162,13 @@ NOBODY = 65534
 
 
 def let_nobody_in(folder: Path) -> None:
-    """Make a project reachable for `NOBODY`, whom ``program(…, user=NOBODY)`` runs as; skip where that can't be."""
+    """Make a project accessible to `NOBODY`, for ``program(…, user=NOBODY)``; skip the test if that is impossible."""
     if os.geteuid() != 0:
         pytest.skip("drops from root to another user")
     for path in (folder, *folder.parents):
         if path.stat().st_uid == 0 and path != path.parent and str(path).startswith("/tmp/"):
             path.chmod(0o755)
-    # An interpreter in somebody's home may be out of reach of another user.
+    # An interpreter in a home directory may be inaccessible to other users.
     try:
         run = [sys.executable, "-c", "import maxstage.cli.app"]
         subprocess.run(run, user=NOBODY, capture_output=True, check=True)
@@ -184,10 +183,10 @@ def edit(path: Path, /, **changes: object) -> None:
 
 
 def bash(content: str, **task: Any) -> dict[str, Any]:
-    """Return a workflow's task that runs a bash script."""
+    """Return a workflow task that runs a bash script."""
     return {"script": {"content": content}, **task}
 
 
 def text_of(result: Any, path: str) -> str:
-    """Return what a task of a run has printed."""
+    """Return the output of a task of a run."""
     return result.tasks[path].output.text

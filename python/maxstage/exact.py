@@ -1,7 +1,7 @@
-"""Numbers that keep how they were written: data that says ``1.10`` is passed on as ``1.10``, not as ``1.1``.
+"""Numbers that remember how they were written: ``1.10`` in data is passed on as ``1.10``, not as ``1.1``.
 
-They are an `int` or a `float` for whoever computes with them. Most numbers are written as Python would write them; only
-the others are of a kind of their own.
+In computations they behave as `int` or `float`. Most numbers are written as Python would write them; only the others
+have a class of their own.
 
 >>> loads("[1.10, 1e2, -0, 5]")
 [1.1, 100.0, 0, 5]
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _LONGEST = 4000
-"""Characters of a number: beyond about as many digits Python reads and writes no whole numbers in decimal."""
+"""The most characters of a number: Python refuses to convert whole numbers with slightly more digits."""
 _SHOWN = 40
-"""Characters of a number that an error quotes."""
+"""The most characters of a number that an error quotes."""
 _NUMBER = re.compile(r"([-+]?)0*([0-9]*)(?:\.([0-9]*))?([eE][-+]?[0-9]+)?")
 
 
 class NoNumberError(ValueError):
-    """Something is written as a number that can't be passed on."""
+    """A number can't be passed on."""
 
 
 class WrittenInt(int):
-    """A whole number that Python would write otherwise, like ``-0``.
+    """A whole number that Python would write differently, like ``-0``.
 
     Attributes:
         text: How it was written.
@@ -41,7 +41,7 @@ class WrittenInt(int):
     text: str
 
     def __new__(cls, text: str) -> WrittenInt:
-        """Read it."""
+        """Parse the number."""
         number = super().__new__(cls, text)
         number.text = text
         return number
@@ -54,7 +54,7 @@ class WrittenInt(int):
 
 
 class WrittenFloat(float):
-    """A number that Python would write otherwise, like ``1.10``; or round, like one of thirty digits.
+    """A number that Python would write differently, like ``1.10``, or round, like one with thirty digits.
 
     Attributes:
         text: How it was written.
@@ -63,7 +63,7 @@ class WrittenFloat(float):
     text: str
 
     def __new__(cls, text: str) -> WrittenFloat:
-        """Read it."""
+        """Parse the number."""
         number = super().__new__(cls, text)
         number.text = text
         return number
@@ -98,7 +98,7 @@ def real(text: str) -> float:
 
 
 def shortened(text: str) -> str:
-    """Return how a number is shown in an error."""
+    """Return a number as errors quote it."""
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
@@ -115,14 +115,14 @@ def _constant(text: str) -> float:
 
 
 decoder = json.JSONDecoder(parse_int=integer, parse_float=real, parse_constant=_constant)
-"""Reads JSON; its numbers keep how they were written."""
+"""Parses JSON; its numbers remember how they were written."""
 
 
 def loads(text: str) -> Any:
-    """Return what JSON says.
+    """Return a JSON text as a value.
 
     Raises:
-        ValueError: It is no JSON, or has a number that can't be passed on.
+        ValueError: It is not JSON, or has a number that can't be passed on.
         RecursionError: It is nested too deeply.
     """
     return decoder.decode(text)
@@ -140,9 +140,9 @@ def why_no_json(error: Exception) -> str:
 
 
 def dumps(value: Any, *, ensure_ascii: bool = False, default: Callable[[Any], Any] | None = None) -> str:
-    """Return a value as one line of JSON, its numbers as they were written.
+    """Return a value as one line of JSON, with its numbers as they were written.
 
-    What JSON doesn't know, like ``+5`` and ``.5`` of YAML, is written as JSON has it. The arguments are those of
+    Numbers that are not valid in JSON, like YAML's ``+5`` and ``.5``, are converted. The arguments are those of
     `json.dumps`.
     """
 
@@ -153,7 +153,7 @@ def dumps(value: Any, *, ensure_ascii: bool = False, default: Callable[[Any], An
         return plain(value)
     parts: list[str] = []
     left: list[tuple[str, Any]] = [("", value)]
-    # Not by recursion, which goes less deep than JSON does. What comes before a value is there with it.
+    # Without recursion, whose depth is limited. Each entry is a value and the text before it.
     while left:
         before, one = left.pop()
         parts.append(before)
@@ -176,14 +176,14 @@ _NOTHING = object()
 
 def _as_json(text: str) -> str:
     match = _NUMBER.fullmatch(text)
-    assert match is not None  # noqa: S101 - who makes one has read a number
+    assert match is not None  # noqa: S101 - it was parsed as a number
     sign, whole, fraction, exponent = match.groups()
     point = "" if fraction is None else f".{fraction or 0}"
     return f"{sign.removeprefix('+')}{whole or 0}{point}{exponent or ''}"
 
 
 def numbers_in(value: Any) -> Iterator[int | float]:
-    """Give the numbers within a value, however deep."""
+    """Yield the numbers within a value, at any depth."""
     left = [value]
     while left:
         one = left.pop()
@@ -196,17 +196,17 @@ def numbers_in(value: Any) -> Iterator[int | float]:
 
 
 def is_double(number: float) -> bool:
-    """Whether a program that holds numbers as doubles has the same one as was written."""
+    """Return whether a number fits in a double: a whole number by its range, any other without loss."""
     try:
         if not math.isfinite(number):
             return False
-    except OverflowError:  # a whole number that no double comes near
+    except OverflowError:  # a whole number beyond the range of doubles
         return False
     return not isinstance(number, WrittenFloat) or _is_same(number, float(number))
 
 
 def equal(one: Any, other: Any) -> bool:
-    """Whether two values are the same: numbers as numbers, however they are written, also where one of them is text."""
+    """Return whether two values are equal: numbers by value, however they are written, even if one of them is text."""
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if not isinstance(one, int | float) and not isinstance(other, int | float):

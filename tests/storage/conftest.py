@@ -1,4 +1,4 @@
-"""The storages that the suite is run for; a new one is a line in `STORAGES`."""
+"""The storages that the suite runs on; to add one, add a line to `STORAGES`."""
 
 import os
 from collections.abc import Callable
@@ -13,13 +13,13 @@ from maxstage.store.store import Store
 
 
 class Kind:
-    """How a storage is made for the tests, and the little that they must know of its insides.
+    """How to create a storage for the tests, and the little that they need to know of its internals.
 
     Args:
-        make: Makes it, for a project.
-        die: Does to an upload what the end of its process would.
-        damage_metadata: Puts bytes in the place of an item's metadata; a name that is no id makes a stray.
-        damage_data: Puts bytes in the place of an item's data.
+        make: Creates it, for a project.
+        die: Leaves an upload as the death of its process would.
+        damage_metadata: Replaces an item's metadata by other bytes; a name that is not an id makes a stray.
+        damage_data: Replaces an item's data by other bytes.
     """
 
     def __init__(self, make: Callable, die: Callable, damage_metadata: Callable, damage_data: Callable):
@@ -85,7 +85,7 @@ def storage(kind, layout):
 
 @pytest.fixture
 def make_store(layout, storage):
-    """Return what makes a store on the storage, with such settings."""
+    """Return a function that creates a store on the storage, with given settings."""
     return lambda **settings: Store(layout, storage, Settings(**settings))
 
 

@@ -1,8 +1,8 @@
-"""Run as a program: does a scenario in projects FOLDER/1, FOLDER/2, … and is killed in each a moment later.
+"""A program that runs a scenario in projects FOLDER/1, FOLDER/2, …, and is killed in each a moment later.
 
     killed.py SCENARIO FOLDER
 
-It prints the tokens that were there before, a JSON object a line for each project, until one scenario comes to its end.
+For each project it prints the tokens that existed before as a line of JSON, until a scenario completes.
 """
 
 import json

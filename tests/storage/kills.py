@@ -1,4 +1,4 @@
-"""A storage whose process ends at a given moment: before or after any of the calls that a store makes."""
+"""A storage whose process dies at a given moment: before or after any of the calls that a store makes."""
 
 import contextlib
 from collections.abc import Callable
@@ -9,17 +9,17 @@ WEEK = 7 * 24 * 60
 
 
 class Died(BaseException):
-    """The process is dead: whatever it would do now does not happen."""
+    """The process is dead: nothing that it would still do happens."""
 
 
 class Mortal:
-    """Gives a storage's calls on, and dies at one of them; so do the uploads and leftovers that it returns.
+    """Forwards calls to a storage, and dies at one of them; so do the uploads and leftovers that it returns.
 
     Args:
         storage: The storage.
-        at: The moment to die, of which each call has two: before it and after it. None: never.
-        end: Ends the process. Where it returns, `Died` is raised, now and by every further call.
-        die: Does to an upload of the storage what the end of its process would.
+        at: The moment to die; each call has two, before and after it. None for never.
+        end: Ends the process. If it returns, `Died` is raised, now and by every further call.
+        die: Leaves an upload of the storage as the death of its process would.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Mortal:
 
     @contextlib.contextmanager
     def _within(self, context):
-        """Locks of the dead are free."""
+        """Release the locks when the process dies."""
         with context as given:
             self._moment()
             yield _flushing(given, self) if callable(given) else given
@@ -80,7 +80,7 @@ def _flushing(flush: Callable, mortal: Mortal) -> Callable:
 
 
 class _Calls:
-    """An object of a storage, whose calls may be the last."""
+    """An object of a storage, any of whose calls may be the last."""
 
     def __init__(self, inner, mortal: Mortal) -> None:
         self.inner = inner
@@ -93,7 +93,7 @@ class _Calls:
         return lambda *args, **options: self._mortal.call(value, args, options)
 
 
-# What is done when death comes, beside items that were there before
+# What the process is doing when it dies, next to items that existed before
 
 
 LINES = b"".join(b"record %d\n" % number for number in range(30))
@@ -102,7 +102,7 @@ LARGE = b"".join(b"a line of many, number %d\n" % number for number in range(60_
 
 
 def kept(store) -> dict[str, bytes]:
-    """Stage what every scenario finds there; return the data by token."""
+    """Stage the items that exist before every scenario; return their data by token."""
     datas = [b"pinned\n", b"renewed\n", b"unstaged\n", LARGE]
     items = [
         store.stage(data, ttl=WEEK, source=f"kept/{at}", compress="zstd") for at, data in enumerate(datas)
@@ -160,22 +160,22 @@ def _end_if_short(item):
 SCENARIOS = (stage, stage_zstd_sync, stage_many, split, take_back, change, unstage, cleanup)
 
 WHOLE = {LINES, LARGE, b"one\n", b"two\n", b"gone\n"}
-"""What a scenario stages whole."""
+"""The items that scenarios stage, other than parts."""
 
 
 def is_part(data: bytes) -> bool:
-    """Whether data is what a scenario stages: one of its items, or a third of the lines."""
+    """Return whether data is something that a scenario stages: one of its items, or a third of the lines."""
     return data in WHOLE or (data in LINES and data.endswith(b"\n"))
 
 
 def check(store, before: dict[str, bytes], scenario: Callable, die_later: Callable[[], object]) -> None:
-    """Check that a fresh store has nothing by halves, and that what was left behind goes in time.
+    """Check that a fresh store has no incomplete items, and that leftovers are removed in time.
 
     Args:
-        store: A store on the storage, in a process that lives.
-        before: The data of items that were there before, by token.
-        scenario: What was done when death came.
-        die_later: Puts the clock forward by hours.
+        store: A store on the storage, in a living process.
+        before: The data of the items that existed before, by token.
+        scenario: What the process was doing when it died.
+        die_later: Moves the clock forward by hours.
     """
     _check_items(store, before, scenario)
     tokens = {item.token for item in store.list()}
@@ -198,7 +198,7 @@ def _check_items(store, before: dict[str, bytes], scenario: Callable) -> None:
     assert damaged == []
     assert store.strays() == []
     for item in items:
-        with store.open(item.token) as file:  # checks the checksum
+        with store.open(item.token) as file:  # this verifies the checksum
             data = file.read()
         assert len(data) == item.byte_size
         assert data == before[item.token] if item.token in before else is_part(data)

@@ -1,4 +1,4 @@
-"""A second storage, for the tests: items in a dictionary, data through a pipe that a thread reads, or in a memfd."""
+"""A second storage, for the tests: items in a dictionary, with data from a pipe that a thread reads, or in a memfd."""
 
 import contextlib
 import os
@@ -21,7 +21,7 @@ _TRIES = 100
 
 @dataclass
 class Stored:
-    """What is kept of an item; of one that expired, when, and no data."""
+    """A stored item; for one that expired, the time of that, without data."""
 
     meta: bytes
     data: bytes
@@ -29,7 +29,7 @@ class Stored:
 
 
 class MemoryStorage:
-    """Items in this process's memory. What `Upload.fd` is depends on `medium`: ``pipe`` or ``memfd``."""
+    """Items in the memory of this process. `medium` decides what `Upload.fd` is: ``pipe`` or ``memfd``."""
 
     def __init__(self, medium: str = "pipe") -> None:
         self.place = "memory:"
@@ -173,7 +173,7 @@ def _parse(stored: dict[str, Stored], item_id: str) -> Item:
 
 
 class MemoryUpload:
-    """An item that is being written; what holds its data is up to the class below."""
+    """An item that is being written; subclasses decide what holds its data."""
 
     def __init__(self, storage: MemoryStorage, item_id: str) -> None:
         self.id = item_id
@@ -188,11 +188,11 @@ class MemoryUpload:
         raise NotImplementedError
 
     def size(self) -> int:
-        """Return the bytes that have arrived."""
+        """Return the number of bytes that have arrived."""
         raise NotImplementedError
 
     def _data(self) -> bytes:
-        """Return all that was written; nothing is after it."""
+        """Return all the data; nothing is written afterwards."""
         raise NotImplementedError
 
     def put_metadata(self, item: Item) -> None:
@@ -230,13 +230,13 @@ class MemoryUpload:
             self.fd = -1
 
     def die(self) -> None:
-        """Do what the end of a process does: its descriptors are closed, and that is all."""
+        """Do what the death of a process does: close its descriptors, and nothing else."""
         self.is_alive = False
         self._close()
 
 
 class PipeUpload(MemoryUpload):
-    """The data goes through a pipe that a thread reads meanwhile, as one that sends it away would."""
+    """The data goes through a pipe that a thread reads, as a storage that sends it over a network would."""
 
     def _open(self) -> int:
         self._arrived = bytearray()
@@ -264,7 +264,7 @@ class PipeUpload(MemoryUpload):
 
 
 class MemfdUpload(MemoryUpload):
-    """The data goes into a file that has no name."""
+    """The data goes into an unnamed file."""
 
     _left = 0
     """Bytes that a dead writer left."""
@@ -284,7 +284,7 @@ class MemfdUpload(MemoryUpload):
 
 
 class MemoryData:
-    """The data of an item: `core.Reader` over a copy that nobody else has."""
+    """The data of an item: `core.Reader` on a private copy."""
 
     def __init__(self, data: bytes, item: Item) -> None:
         self._fd = memfd_of(data)
@@ -332,7 +332,7 @@ class Left:
 
 
 def memfd_of(data: bytes) -> int:
-    """Return a file without a name that holds these bytes, at its beginning."""
+    """Return the descriptor of an unnamed file with these bytes, at its beginning."""
     fd = os.memfd_create("data")
     with open(fd, "wb", closefd=False) as file:
         file.write(data)

@@ -1,4 +1,4 @@
-"""A process may end at any moment: nothing is there by halves, nothing live is lost, and what is left goes in time."""
+"""A process may die at any moment: no item is incomplete, no published one is lost, and leftovers go in time."""
 
 import json
 import os
@@ -19,7 +19,7 @@ HOURS = 3 * 3600
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Return what puts the clock forward by hours."""
+    """Return a function that moves the clock forward by hours."""
     real = time.time
 
     def forward():
@@ -30,7 +30,7 @@ def clock(monkeypatch):
 
 
 def moments_of(scenario, kind, folder, settings):
-    """Return how many moments a scenario has in which its process may end."""
+    """Return how many moments a scenario has at which its process may die."""
     mortal, before = _begin(kind, folder, None, settings)
     scenario(Store(Layout(str(folder)), mortal, settings), list(before))
     return mortal.moments
@@ -65,7 +65,7 @@ def test_a_process_that_ends(kind, tmp_path, scenario, limited, monkeypatch):
 
 @pytest.mark.parametrize("scenario", kills.SCENARIOS, ids=lambda one: one.__name__)
 def test_a_process_that_is_killed(tmp_path, scenario, clock):
-    """The same with real processes and ``kill -9``, for the storage whose locks are the kernel's."""
+    """Real processes and ``kill -9``, for the storage that uses locks of the kernel."""
     here = Path(__file__).parent
     run = [sys.executable, here / "killed.py", scenario.__name__, tmp_path]
     done = subprocess.run(run, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(here)})

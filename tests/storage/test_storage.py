@@ -20,7 +20,7 @@ DATA = b"".join(b"line %d\n" % number for number in range(300_000))
 
 
 def write(storage, data=b"data\n", *, codec="none", expires=None, created=NOW, publish=True, **about):
-    """Write an item as a draft does; return its upload and what is known of it."""
+    """Write an item as a draft does; return its upload and its metadata."""
     upload = storage.create(4)
     writer = core.Writer(upload.fd, upload.name, codec=codec)
     writer.write(data)
@@ -125,7 +125,7 @@ def test_a_check_that_raises_leaves_it_unpublished(storage):
 
 
 def test_ids_are_never_shared(storage, monkeypatch):
-    """Few ids, each of which is drawn again and again; that of an item which expired does not come back either."""
+    """With few possible ids, each is drawn repeatedly; that of an expired item is not reused either."""
     ids = iter(f"{number % 64:08x}" for number in range(10**6))
     lock = threading.Lock()
 
@@ -167,7 +167,7 @@ def test_a_batch(storage):
     assert storage.ids() == sorted(upload.id for upload in uploads)
 
 
-def test_a_spool_is_read_again_and_never_seen(storage):
+def test_a_spool_is_read_back_and_never_visible(storage):
     upload = storage.spool(4)
     core.Writer(upload.fd, upload.name).write(DATA)
     fd = upload.detach()
@@ -214,7 +214,7 @@ def test_data_goes_to_a_descriptor(storage, tmp_path):
     assert (tmp_path / "out").read_bytes() == DATA
 
 
-def test_what_is_not_there(storage):
+def test_missing_items(storage):
     for ask in (storage.head, storage.tombstone):
         with pytest.raises(KeyError):
             ask("a1b2c3d4")
@@ -245,7 +245,7 @@ def test_damaged_metadata_costs_its_item_alone(kind, storage, meta):
 def test_damaged_data(kind, storage):
     item = put(storage, DATA)
     kind.damage_data(storage, item, DATA[:-1])
-    # What is wrong, without the token: the store names it.
+    # The message only says what is wrong; the store adds the token.
     with pytest.raises(Corrupt, match=r"^[^:]*byte") as caught:
         storage.open(item)
     assert item.id not in str(caught.value)
@@ -340,7 +340,7 @@ def test_expiry_leaves_a_tombstone(storage):
     assert storage.usage() == later.stored_size + pinned.stored_size
     assert not storage.expire(item.id, NOW)
     assert not storage.delete(item.id)
-    # Tombstones are kept for their time, are nobody's orphans, and go.
+    # Tombstones are kept for their time, don't count as orphans, and are then removed.
     for seconds, left in ((10**6, True), (0, False)):
         for leftover in itertools.chain(*storage.leftovers(time.time() + 100, 0, seconds)):
             assert not leftover.is_orphan
@@ -352,8 +352,8 @@ def test_expiry_leaves_a_tombstone(storage):
         storage.tombstone(item.id)
 
 
-def test_expiry_does_not_wait_for_ever(storage):
-    """Somebody changes an item at this moment, and takes long."""
+def test_expiry_does_not_wait_forever(storage):
+    """Another thread is changing an item, and takes long."""
     item = put(storage, expires=NOW - 1)
     inside, go_on = threading.Event(), threading.Event()
 
@@ -399,14 +399,14 @@ def test_the_newest(storage):
 def test_what_is_being_written_takes_room(storage):
     item = put(storage, b"12345")
     upload, _ = write(storage, b"678", publish=False)
-    wait_until(lambda: storage.usage() == 8)  # it may be on its way
+    wait_until(lambda: storage.usage() == 8)  # it may still be in the pipe
     assert storage.usage(published=True) == item.stored_size == 5
     upload.discard()
     assert storage.usage() == 5
     assert storage.free_space() is None or storage.free_space() >= 0
 
 
-def test_where_it_lies(storage):
+def test_the_path_leads_to_the_data(storage):
     item = put(storage, b"data")
     path = storage.path(item)
     if path is not None:
@@ -444,14 +444,14 @@ def test_what_a_dead_writer_left_goes_in_time(kind, storage):
         assert upload.id not in storage.ids()
 
 
-def test_one_sweeps(storage):
+def test_only_one_sweeps_at_a_time(storage):
     assert storage.sweep_time() is None
     with storage.sweeping() as alone:
         assert alone
         with storage.sweeping() as second:
             assert not second
         with storage.sweeping() as third:
-            assert not third  # who was refused has let nobody in
+            assert not third  # the one that was refused has not released the lock
         storage.set_sweep_time(NOW + 60)
     assert storage.sweep_time() == pytest.approx(NOW + 60, abs=0.001)
     storage.set_sweep_time(NOW + 30)

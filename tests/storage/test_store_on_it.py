@@ -69,7 +69,7 @@ def test_many_and_parts(codec_store, codec):
     assert b"".join(read(codec_store, part.token) for part in parts) == DATA
     by_lines = codec_store.split(DATA, lines=50_000)
     assert [part.record_count for part in by_lines] == [50_000, 50_000, 20_000]
-    # The spool takes no room any more.
+    # The spool no longer takes any space.
     assert codec_store.storage.usage() == sum(item.stored_size for item in codec_store.list())
 
 
@@ -81,7 +81,7 @@ def test_what_fails_leaves_nothing(store):
     for attempt in (
         lambda: store.stage(failing()),
         lambda: store.stage_many([b"1\n", b"2\n", failing()]),
-        lambda: store.stage_many([*[b"1\n"] * 300, failing()]),  # more than wait for the disk at once
+        lambda: store.stage_many([*[b"1\n"] * 300, failing()]),  # more than are flushed at once
         lambda: store.split(failing(), parts=2),
         lambda: store.stage_many([b"1\n", "/no/such/file"]),
         lambda: store.stage(b"x", labels={"a": "\ud800"}),
@@ -143,7 +143,7 @@ def test_expiry(store, monkeypatch):
     store.cleanup()
     with pytest.raises(NotFound) as caught:
         store.info(item.token)
-    assert not isinstance(caught.value, Expired)  # a day later nobody remembers
+    assert not isinstance(caught.value, Expired)  # after a day it is forgotten
     assert (store.ids(), store.storage.usage()) == ([], 0)
 
 
@@ -152,13 +152,13 @@ def test_deleting(store):
     with store.open_item(item.token) as opened:
         assert store.unstage(item.token)
         assert not store.unstage(item.token)
-        assert opened.read(0, 20) == DATA[:20]  # who has it open goes on
+        assert opened.read(0, 20) == DATA[:20]  # an open item stays readable
     with pytest.raises(NotFound):
         store.open_item(item.token)
 
 
 @pytest.mark.parametrize("codec", CODECS)
-def test_damage_is_told(kind, codec_store, codec):
+def test_damage_is_reported(kind, codec_store, codec):
     good, bad = codec_store.stage(DATA), codec_store.stage(DATA)
     stored = bytearray(bad.stored_size)
     kind.damage_data(codec_store.storage, bad, bytes(stored))
@@ -191,13 +191,13 @@ def test_the_quota(make_store, data, tmp_path):
         attempt()
     assert store.ids() == [first.id]
     assert store.storage.usage() == 1001
-    # What has expired makes room.
+    # Expired items make room.
     store.storage.replace(first.id, lambda item: setattr(item, "expires", 1), sync=False)
     assert read(store, attempt().token) == DATA
 
 
 def test_the_quota_holds_among_many(make_store):
-    """Each alone would fit; together one item too many would not."""
+    """Each item fits on its own, but not all of them together."""
     store = make_store(max_store_bytes=35_000)
     results = []
 
@@ -221,7 +221,7 @@ def test_the_quota_holds_among_many(make_store):
         store.stage(b"x" * 101)
 
 
-# Above the store nothing knows which storage it is
+# Nothing above the store knows which storage it uses
 
 
 @pytest.mark.parametrize("codec", CODECS)
@@ -259,7 +259,7 @@ def test_a_workflow_runs(store):
 
 
 def test_the_program(storage, layout, monkeypatch, capfdbinary, tmp_path):
-    """The commands find the storage where every store does, and nowhere else."""
+    """The commands get their storage from the same place as every store."""
     monkeypatch.setattr("maxstage.store.store.open_storage", lambda _: storage)
     monkeypatch.setenv("MAX_DIR", layout.project)
     (tmp_path / "data.txt").write_bytes(DATA)

@@ -161,7 +161,7 @@ def _json(file: TextIO, name: str) -> Iterator[Any]:
         at = len(text) - len(text[at:].lstrip(_BLANK))
         value, end = _element(text, at, wanted, name)
         if end is None or not text[end:].strip(_NUMERIC):
-            # The value is cut off, or may be: a number can go on, and ``1.`` is not yet one that has.
+            # The value is cut off, or may be: a number may continue, and ``1.`` is incomplete.
             more = file.read(max(_READ, len(text)))
             if more:
                 text, at = text[at:] + more, 0
@@ -191,14 +191,14 @@ def _check_end(rest: str, file: TextIO, name: str) -> None:
 _BLANK = " \t\r\n"
 _END, _COMMA = object(), object()
 _NUMERIC = "0123456789+-.eE"
-"""What numbers are made of."""
+"""The characters that numbers consist of."""
 
 
 def parsed(text: str) -> Any:
     """Return a JSON text as a value.
 
     Raises:
-        ValueError: It is not JSON, or has a number that would change when it is passed on.
+        ValueError: It is not JSON, or has a number that can't be passed on.
     """
     try:
         return exact.loads(text)
