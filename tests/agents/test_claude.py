@@ -1,9 +1,10 @@
 """The real Claude Code with our hooks, driven by a scripted stand-in for its API."""
 
 import json
+import subprocess
 
 import pytest
-from standin import run
+from standin import StandIn, run
 
 from maxstage.agents.shell import BOUND
 
@@ -149,3 +150,33 @@ def test_without_the_program_a_session_goes_on(claude, home, work, with_max, age
     path = f"{folder}:/usr/local/bin:/usr/bin:/bin"
     told = run(claude, home, work, ["echo plain"], "--allowedTools", "Bash(echo:*)", path=path)
     assert told == [("plain", False)]
+
+
+def test_skill_and_tools_reach_the_model(claude, home, work, with_max, agent, monkeypatch):
+    agent("install", "claude")
+    asked = []
+    answer = StandIn.answer
+    monkeypatch.setattr(
+        StandIn, "answer", lambda self, body: asked.append(json.dumps(body)) or answer(self, body)
+    )
+    run(claude, home, work, ["echo plain"], "--allowedTools", "Bash(echo:*)", path=with_max)
+    assert any("Hand large data on by a short token" in body for body in asked)
+    assert any("mcp__max__" in body for body in asked)
+
+
+def test_its_own_checks_pass(claude, home, work, with_max, agent, tmp_path):
+    agent("install", "claude")
+    agent("plugin", str(tmp_path / "plugin"))
+    env = {"HOME": str(home), "PATH": with_max, "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"}
+
+    def ask(*words):
+        return subprocess.run([claude, *words], env=env, cwd=work, capture_output=True, text=True)
+
+    assert "max mcp - ✔ Connected" in ask("mcp", "list").stdout
+    done = ask("plugin", "validate", str(tmp_path / "plugin"))
+    assert done.returncode == 0, done.stdout
+    # It has written to the same file meanwhile; what is ours goes, the rest stays.
+    agent("uninstall", "claude")
+    left = json.loads((home / ".claude.json").read_text())
+    assert left
+    assert "mcpServers" not in left

@@ -37,7 +37,13 @@ def write_plugin(folder: str, version: str) -> list[str]:
     if names and not _is_ours(folder):
         raise NoPlugin(f"{folder} holds something else; name a folder that is new or empty")
     about = "Bounded command output, with the whole kept under a token"
-    manifest = {"name": NAME, "version": version, "description": about, "license": "Apache-2.0"}
+    manifest: dict[str, object] = {
+        "name": NAME,
+        "version": version,
+        "description": about,
+        "license": "Apache-2.0",
+    }
+    manifest |= {"author": {"name": NAME}}
     contents = {
         _MANIFEST: dumps(manifest) + "\n",
         os.path.join("hooks", "hooks.json"): dumps({"description": about, "hooks": hooks()}) + "\n",
