@@ -159,13 +159,17 @@ def test_codex(hook, home, tmp_path):
     assert hook("codex", event | {"cwd": str(home)}) is None
 
 
-def test_gemini(hook):
+def test_gemini(hook, home):
     event = {
         "hook_event_name": "BeforeTool",
         "tool_name": "run_shell_command",
         "tool_input": {"command": "make"},
     }
-    said = {"hookEventName": "BeforeTool", "tool_input": {"command": f"set -o pipefail; make 2>&1 | {BOUND}"}}
+    assert hook("gemini", event) is None  # what is put behind it would be asked for
+    (home / ".gemini").mkdir()
+    rules = [f"run_shell_command({one})" for one in ("set -o pipefail", BOUND)]
+    (home / ".gemini" / "settings.json").write_text(json.dumps({"tools": {"allowed": rules}}))
+    said = {"hookEventName": "BeforeTool", "tool_input": {"command": f"set -o pipefail; make | {BOUND}"}}
     assert hook("gemini", event) == {"hookSpecificOutput": said}
     assert hook("gemini", event | {"tool_input": {"command": "make", "is_background": True}}) is None
     assert hook("gemini", event | {"tool_name": "read_file"}) is None

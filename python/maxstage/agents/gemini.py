@@ -1,16 +1,20 @@
 """Gemini CLI: ``settings.json`` and skills.
 
-It asks for permission before it calls the hook, so rules and answers are for the command as the model wrote it.
+Its policies look at what the hook has made of a command, at each part of the pipe on its own, and ask where there is a
+redirection: so there is none, and what is put around a command is allowed.
 """
 
 from maxstage.agents.client import MCP, Client, Place, hook_command, hook_mark
 from maxstage.agents.edits import Entry
+from maxstage.agents.shell import BOUND, PIPEFAIL
 from maxstage.agents.skill import NAME, SKILL
 from maxstage.agents.targets import JsonFile, OwnFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from maxstage.agents.targets import Target
+
+RULES = tuple(f"run_shell_command({command})" for command in (PIPEFAIL, BOUND))
 
 _MILLISECONDS = 15_000
 
@@ -24,6 +28,7 @@ def _targets(place: Place) -> "list[Target]":
     }
     entries = [
         Entry(("mcpServers", "max"), MCP),
+        *(Entry(("tools", "allowed"), rule, appended=True) for rule in RULES),
         Entry(
             ("hooks", "BeforeTool"),
             {"matcher": "run_shell_command", "hooks": [hook]},
@@ -32,9 +37,14 @@ def _targets(place: Place) -> "list[Target]":
         ),
     ]
     return [
-        JsonFile(place.path(".gemini", "settings.json"), "MCP server, hook", entries),
+        JsonFile(place.path(".gemini", "settings.json"), "MCP server, hook, permissions", entries),
         OwnFile(place.path(".gemini", "skills", NAME, "SKILL.md"), "skill", SKILL),
     ]
 
 
-CLIENT = Client("gemini", "Gemini CLI", _targets)
+CLIENT = Client(
+    "gemini",
+    "Gemini CLI",
+    _targets,
+    ("Allowed without asking from now on, each only so: " + ", ".join(RULES),),
+)

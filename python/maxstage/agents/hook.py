@@ -192,11 +192,19 @@ def _gemini(event: "dict[str, Any]", _summarize: "Summarize") -> "Said":
         return None
     if isinstance(given, dict) and given.get("is_background"):
         return None
-    command = _rewritten(given, plain=False)
-    if command is None:
+    command = _rewritten(given, plain=True)
+    if command is None or not _gemini_allows(event.get("cwd")):
         return None
     # Merged with what is there.
     return {"hookSpecificOutput": {"hookEventName": "BeforeTool", "tool_input": {"command": command}}}
+
+
+def _gemini_allows(cwd: object) -> bool:
+    """Whether its settings allow what is put behind a command: it asks for each part of a pipe."""
+    rule = f"run_shell_command({BOUND})".encode()
+    folders = [os.path.expanduser("~")]
+    folders += [cwd] if isinstance(cwd, str) and _is_folder_name(cwd) else []
+    return any(rule in _start_of(os.path.join(folder, ".gemini", "settings.json")) for folder in folders)
 
 
 def _opencode(event: "dict[str, Any]", _summarize: "Summarize") -> "Said":
