@@ -9,16 +9,16 @@ pub enum Error {
     Read(io::Error),
     /// The destination could not be written.
     Write(io::Error),
-    /// The stored data is not what its index or its metadata says.
+    /// The stored data doesn't match its index or its metadata.
     Damaged(&'static str),
-    /// The caller's check asked to stop: a signal handler raised.
+    /// The caller's check asked to stop, since a signal handler raised an exception.
     Stopped,
 }
 
 /// A result of the data path.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Asks whether to go on, by returning [`Error::Stopped`] where not.
+/// Returns [`Error::Stopped`] to stop an operation.
 ///
-/// Called between chunks and whenever a system call was interrupted, so that Ctrl-C ends a copy that waits.
+/// Called between chunks and whenever a system call was interrupted, so that Ctrl-C ends a copy that is waiting.
 pub type Check<'a> = &'a mut dyn FnMut() -> Result<()>;

@@ -1,7 +1,7 @@
-//! Just enough JSON to tell whether bytes are an object or array: no values are kept and nothing recurses.
+//! Just enough JSON to recognize an object or array, without keeping values and without recursion.
 //!
-//! The grammar is RFC 8259's. Bytes above 0x7F are taken as they come inside strings. We need to know
-//! whether a *cut* text is right so far, which parsers that report values don't tell reliably.
+//! The grammar is that of RFC 8259. Bytes above 0x7F are accepted inside strings. We need to know whether a
+//! text that was *cut off* is valid so far, which parsers that return values don't report reliably.
 
 use crate::lines::is_blank;
 
@@ -10,9 +10,9 @@ use crate::lines::is_blank;
 pub enum Scan {
     /// A whole object or array, ending before this offset.
     Complete(usize),
-    /// Right so far, but it ends too early.
+    /// Valid so far, but it ends too early.
     Incomplete,
-    /// No JSON object or array.
+    /// Not a JSON object or array.
     Invalid,
 }
 
@@ -30,7 +30,7 @@ enum Expect {
 /// How a scan of a token ended.
 type Token = Result<usize, Scan>;
 
-/// Looks at the object or array that `data` begins with, after white space.
+/// Scans the object or array at the beginning of `data`, after white space.
 #[must_use]
 pub fn scan(data: &[u8]) -> Scan {
     match scan_container(data) {
@@ -39,8 +39,8 @@ pub fn scan(data: &[u8]) -> Scan {
     }
 }
 
-/// Returns the names of the fields of the objects on the first lines of `data`, as they are written, in order
-/// of appearance. A last line that is cut is left out.
+/// Returns the field names of the objects on the first lines of `data`, as they are written, in order of appearance.
+/// A last line that is cut off is ignored.
 #[must_use]
 pub fn field_names(data: &[u8]) -> Vec<&[u8]> {
     let mut names: Vec<&[u8]> = Vec::new();
@@ -74,7 +74,7 @@ fn keys(line: &[u8]) -> Vec<&[u8]> {
             b'{' | b'[' => scan_container(&line[value..]).map(|len| value + len),
             first => scan_scalar(line, value, *first),
         };
-        // Without its quotes, of which there are two: the string is whole.
+        // Without its two quotes: the string is complete.
         keys.push(&line[start + 1..end - 1]);
         let Ok(after) = after else { break };
         at = skip_blank(line, after);
@@ -123,7 +123,7 @@ fn scan_container(data: &[u8]) -> Token {
                 }
                 expect = Expect::CommaOrClose;
             }
-            // The whole must be an object or array: no other value may stand at the top.
+            // The top-level value must be an object or array.
             (Expect::Value | Expect::ValueOrClose, _) if !open.is_empty() => {
                 at = scan_scalar(data, at, byte)?;
                 expect = Expect::CommaOrClose;
@@ -149,11 +149,11 @@ fn scan_scalar(data: &[u8], at: usize, first: u8) -> Token {
     if first == b'"' {
         return scan_string(data, at);
     }
-    // `first` stands there.
+    // In bounds: `first` is there.
     let rest = &data[at..];
     let len = rest.iter().take_while(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte)).count();
     let (word, later) = rest.split_at(len);
-    // A word that the end of the data cuts can't be judged yet, unless it begins wrongly.
+    // A word cut off by the end of the data is only invalid if its beginning is.
     let cut = later.is_empty();
     let literal = [&b"true"[..], b"false", b"null"]
         .into_iter()

@@ -1,59 +1,59 @@
-//! Text as it is read rather than obeyed: without what only a terminal understands.
+//! Removes terminal control from text.
 //!
-//! - ANSI escape sequences are dropped: colours, cursor movements, titles and links (of a link its text stays).
-//! - A line that was written over (`\r`) is what was written last; `\b` takes back one character.
-//! - What is held back is one line, [`LINE`] bytes of it at most, and where in a sequence the data ended.
+//! - ANSI escape sequences are dropped: colours, cursor movements, titles and links (the text of a link stays).
+//! - After `\r`, the rest of a line replaces what was written before; `\b` removes one character.
+//! - One line is held back, at most [`LINE`] bytes of it, and the position in a sequence where the data ended.
 //!
-//! A sequence that never ends would take the rest of the text with it: each kind is followed for so many bytes only,
-//! and one that holds text ends with its line.
+//! A sequence that never ends would swallow the rest of the text, so each kind has a maximum length, and one that
+//! contains text ends with its line.
 
-/// Bytes of a line that can still be written over; what is before them stays.
+/// The last bytes of a line that can still be overwritten; those before them stay.
 const LINE: usize = 64 * 1024;
-/// Bytes of the parameters of a control sequence.
+/// The most bytes of the parameters of a control sequence.
 const PARAMETERS: usize = 128;
-/// Bytes between the introduction of a sequence, or its parameters, and its last byte.
+/// The most bytes between the introduction of a sequence, or its parameters, and its last byte.
 const INTERMEDIATES: usize = 16;
-/// Bytes of text in a sequence: titles, addresses of links.
+/// The most bytes of text in a sequence: titles, addresses of links.
 const TEXT: usize = 4096;
 
 const ESCAPE: u8 = 0x1B;
 const BELL: u8 = 0x07;
 const BACKSPACE: u8 = 0x08;
-/// Trailing bytes that a UTF-8 character has at most.
+/// The most continuation bytes of a UTF-8 character.
 const CONTINUATIONS: usize = 3;
 
-/// Where in a sequence the data has ended so far; with how many bytes of that part there were.
+/// The position in a sequence where the data so far ended, with the number of bytes in that part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum State {
     #[default]
     Text,
     /// After ESC.
     Escape,
-    /// After ESC and bytes that come between.
+    /// After ESC and intermediate bytes.
     Between(usize),
     /// After `ESC [`.
     Parameters(usize),
-    /// After those.
+    /// After parameters and intermediate bytes.
     AfterParameters(usize),
     /// In the text of a sequence.
     String(usize),
-    /// There, after ESC: a backslash would end it.
+    /// In the text of a sequence, after ESC: a backslash would end it.
     StringEscape,
 }
 
-/// Makes a text plain while it streams by.
+/// Makes a streamed text plain.
 #[derive(Debug, Default)]
 pub struct Plain {
     state: State,
     line: Vec<u8>,
-    /// Whether the last thing was `\r`: what comes next writes over the line.
+    /// Whether the last character was `\r`, so that the next overwrites the line.
     returned: bool,
-    /// Whether the beginning of this line is out already.
+    /// Whether the beginning of this line has been output.
     begun: bool,
 }
 
 impl Plain {
-    /// Takes in the next part of the text; adds to `out` what is certain.
+    /// Takes the next part of the text; adds to `out` what is final.
     pub fn feed(&mut self, data: &[u8], out: &mut Vec<u8>) {
         let mut rest = data;
         while let Some((&byte, after)) = rest.split_first() {
@@ -73,7 +73,7 @@ impl Plain {
         }
     }
 
-    /// Adds what is held back of the last line; more text goes on with that line.
+    /// Adds what was held back of the last line; more text continues that line.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
         if !self.line.is_empty() {
             self.begun = true;
@@ -81,13 +81,13 @@ impl Plain {
         }
     }
 
-    /// Bytes that [`Self::finish`] will add.
+    /// The number of bytes that [`Self::finish`] will add.
     #[must_use]
     pub fn held(&self) -> usize {
         self.line.len()
     }
 
-    /// Writes text without anything special in it.
+    /// Writes text without special characters.
     fn write(&mut self, text: &[u8], out: &mut Vec<u8>) {
         self.overwrite(out);
         let mut rest = text;
@@ -101,7 +101,7 @@ impl Plain {
         }
     }
 
-    /// Takes the line back if it is written over; what is out already can't be.
+    /// Discards the line if it is overwritten, except for what has been output.
     fn overwrite(&mut self, out: &mut Vec<u8>) {
         if std::mem::take(&mut self.returned) {
             self.line.clear();
@@ -127,7 +127,7 @@ impl Plain {
         }
     }
 
-    /// Takes back the last character of the line.
+    /// Removes the last character of the line.
     fn take_back(&mut self) {
         for _ in 0..CONTINUATIONS {
             if self.line.last().is_some_and(|byte| byte & 0xC0 == 0x80) {
@@ -137,7 +137,7 @@ impl Plain {
         self.line.pop();
     }
 
-    /// Goes on with a sequence; returns whether the byte is of it: otherwise it has ended.
+    /// Continues a sequence; returns whether the byte belongs to it, or else the sequence has ended.
     fn follow(&mut self, byte: u8) -> bool {
         let (next, is_part) = match (self.state, byte) {
             (State::Escape, b'[') => (State::Parameters(0), true),

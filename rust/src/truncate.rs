@@ -1,35 +1,35 @@
-//! Cutting text to a limit, honestly: the result, marker included, is never longer, and says what is missing.
+//! Truncates text to a limit: the result, including a marker that says what is missing, is never longer.
 //!
-//! - No UTF-8 character is cut; bytes that are not UTF-8 are no characters and pass through as they are.
-//! - A *dropped line* is one whose end was dropped: its newline, or the end of the data where the last line
-//!   has none. So dropped and kept lines add up to all of them.
-//! - The marker stands on a line of its own where the text was cut. A limit that has no room for it and at
-//!   least one byte of text gets the text without it.
+//! - No UTF-8 character is cut; bytes that are not UTF-8 pass through as they are.
+//! - A *dropped line* is one whose end was dropped: its newline, or the end of the data if the last line
+//!   has none. So the numbers of dropped and kept lines add up to the total.
+//! - The marker is on its own line where the text was cut. If the limit has no room for it and at least one
+//!   byte of text, the marker is omitted.
 
 use crate::lines;
 
-/// Bytes kept beyond the limit at either end: a character that the limit cuts is looked at whole.
+/// Bytes kept beyond the limit at either end, to see all of a character that the limit would cut.
 pub(crate) const CHARACTER: usize = 4;
 
-/// What is kept.
+/// What to keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strategy {
     /// The first bytes.
     Head,
     /// The last bytes.
     Tail,
-    /// Half of either.
+    /// Half from each end.
     Both,
     /// The first lines, whole.
     HeadLines,
     /// The last lines, whole.
     TailLines,
-    /// First and last lines, and between them those that look like errors or warnings.
+    /// The first and last lines, and between them those that look like errors or warnings.
     Summary,
 }
 
 impl Strategy {
-    /// All names, as settings have them.
+    /// All strategies by their names in settings.
     pub const NAMES: [(&'static str, Self); 6] = [
         ("head", Self::Head),
         ("tail", Self::Tail),
@@ -39,7 +39,7 @@ impl Strategy {
         ("summary", Self::Summary),
     ];
 
-    /// Returns the strategy of a name.
+    /// Returns the strategy with a name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         Self::NAMES.into_iter().find(|(known, _)| *known == name).map(|(_, strategy)| strategy)
@@ -58,43 +58,42 @@ impl Strategy {
     }
 }
 
-/// A text that was cut, or was short enough.
+/// A text after truncation, whether it was cut or short enough.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Truncated {
     /// The text, marker included.
     pub content: Vec<u8>,
-    /// Bytes before.
+    /// The size before truncation.
     pub original_size: u64,
     /// Whether anything was dropped.
     pub truncated: bool,
-    /// Bytes dropped.
+    /// The number of bytes dropped.
     pub dropped_bytes: u64,
-    /// Lines dropped.
+    /// The number of lines dropped.
     pub dropped_lines: u64,
 }
 
-/// What is known of a text: its ends, and how long it is. Each end has the limit's bytes and
-/// [`CHARACTER`] more, or all there are.
+/// The ends of a text, and its size. Each end has the limit's bytes and [`CHARACTER`] more, or the whole text.
 #[derive(Clone, Copy)]
 pub struct Ends<'a> {
     /// The first bytes.
     pub head: &'a [u8],
     /// The last bytes.
     pub tail: &'a [u8],
-    /// Bytes in all.
+    /// The size of the whole text.
     pub size: u64,
-    /// Lines in all; an unterminated last one counts.
+    /// The number of lines of the whole text, including an unterminated last one.
     pub lines: u64,
 }
 
 /// The limits of one text.
 #[derive(Clone, Copy)]
 pub struct Limit {
-    /// What is kept.
+    /// What to keep.
     pub strategy: Strategy,
-    /// Bytes at most, marker included.
+    /// The most bytes, marker included.
     pub max_bytes: usize,
-    /// Lines at most, for the line strategies; one is always kept, cut by bytes if need be.
+    /// The most lines, for the line strategies; one is always kept, cut by bytes if necessary.
     pub max_lines: u64,
 }
 
@@ -104,7 +103,7 @@ impl Limit {
     }
 }
 
-/// Cuts a text of which the ends are known. Not for [`Strategy::Summary`], which needs all of it.
+/// Truncates a text whose two ends are known. Not for [`Strategy::Summary`], which needs all of it.
 #[must_use]
 pub fn truncate_ends(ends: Ends<'_>, limit: Limit, hint: Option<&str>) -> Truncated {
     let Ends { head, tail, size, lines } = ends;
@@ -137,7 +136,7 @@ pub(crate) fn whole(data: &[u8], size: u64) -> Truncated {
     Truncated { content: data.to_vec(), original_size: size, ..Truncated::default() }
 }
 
-/// Returns head, marker and tail, the marker on a line of its own; it is empty where there is no room for it.
+/// Returns head, marker and tail, with the marker on its own line; it is empty if there is no room for it.
 pub(crate) fn join(head: &[u8], marker: &str, tail: &[u8]) -> Vec<u8> {
     let mut content = head.to_vec();
     if !marker.is_empty() {
@@ -151,7 +150,7 @@ pub(crate) fn join(head: &[u8], marker: &str, tail: &[u8]) -> Vec<u8> {
     content
 }
 
-/// Returns the bytes to set aside for the marker and the newlines around it: no marker of this text is longer.
+/// Returns the bytes to reserve for the marker and the newlines around it: no marker for this text is longer.
 pub(crate) fn reserve(size: u64, lines: u64, hint: Option<&str>) -> usize {
     marker(size, lines.max(2), hint).len() + 2
 }
@@ -183,7 +182,7 @@ pub(crate) fn thousands(number: u64) -> String {
     text
 }
 
-/// Returns how many of the first bytes of `text` to keep: at most `budget`, and no part of a character.
+/// Returns how many of the first bytes of `text` to keep: at most `budget`, without cutting a character.
 pub(crate) fn cut_head(text: &[u8], budget: usize) -> usize {
     if budget >= text.len() {
         return text.len();
@@ -191,13 +190,13 @@ pub(crate) fn cut_head(text: &[u8], budget: usize) -> usize {
     character_around(text, budget).map_or(budget, |(start, _)| start)
 }
 
-/// Returns how many of the last bytes of `text` to keep.
+/// Returns how many of the last bytes of `text` to keep: at most `budget`, without cutting a character.
 pub(crate) fn cut_tail(text: &[u8], budget: usize) -> usize {
     let Some(start) = text.len().checked_sub(budget) else { return text.len() };
     text.len() - character_around(text, start).map_or(start, |(_, end)| end)
 }
 
-/// Returns where the character begins and ends that a cut at `at` would go through, if it would.
+/// Returns where the character that a cut at `at` would split begins and ends; `None` if it would split none.
 pub(crate) fn character_around(text: &[u8], at: usize) -> Option<(usize, usize)> {
     let is_continuation = |byte: &u8| byte & 0xC0 == 0x80;
     text.get(at).filter(|byte| is_continuation(byte))?;

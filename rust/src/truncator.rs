@@ -1,4 +1,4 @@
-//! Cutting a text that streams by, or is in memory as a whole.
+//! Truncates a text that is streamed, or in memory.
 
 use crate::lines;
 use crate::summary::Summary;
@@ -6,7 +6,7 @@ use crate::truncate::{
     CHARACTER, Ends, Limit, Strategy, Truncated, join, marker, reserve, truncate_ends, whole,
 };
 
-/// Cuts a text that is in memory; looks at no more than its ends, and counts its newlines.
+/// Truncates a text that is in memory; it only examines its ends, and counts its newlines.
 #[must_use]
 pub fn truncate(data: &[u8], limit: Limit, hint: Option<&str>) -> Truncated {
     let size = data.len() as u64;
@@ -22,10 +22,10 @@ pub fn truncate(data: &[u8], limit: Limit, hint: Option<&str>) -> Truncated {
     truncate_ends(Ends { head: data, tail: data, size, lines }, limit, hint)
 }
 
-/// Cuts a text that streams by, holding no more than about three times the limit, and some MiB.
+/// Truncates a streamed text, holding no more than about three times the limit, and some MiB.
 pub struct Truncator {
     limit: Limit,
-    /// The limit, and room to see a character whole.
+    /// The limit, plus room to see all of a character.
     capacity: usize,
     head: Vec<u8>,
     tail: Vec<u8>,
@@ -36,7 +36,7 @@ pub struct Truncator {
 }
 
 impl Truncator {
-    /// A truncator that has seen nothing yet.
+    /// Creates a truncator.
     #[must_use]
     pub fn new(limit: Limit) -> Self {
         let summary = (limit.strategy == Strategy::Summary).then(|| Summary::new(limit.max_bytes));
@@ -53,7 +53,7 @@ impl Truncator {
         }
     }
 
-    /// Takes in the next part of the text.
+    /// Takes the next part of the text.
     pub fn feed(&mut self, data: &[u8]) {
         self.size += data.len() as u64;
         self.newlines += lines::count_newlines(data);
@@ -72,7 +72,7 @@ impl Truncator {
 
     fn feed_tail(&mut self, data: &[u8]) {
         let data = data.get(data.len().saturating_sub(self.capacity)..).unwrap_or(data);
-        // Moved down only when as much again has come in: each byte is moved once on average.
+        // Only discard once the buffer holds twice the capacity: each byte is moved once on average.
         if self.tail.len() + data.len() > self.capacity.saturating_mul(2) {
             let surplus = (self.tail.len() + data.len()).saturating_sub(self.capacity);
             self.tail.drain(..surplus.min(self.tail.len()));
@@ -80,13 +80,13 @@ impl Truncator {
         self.tail.extend_from_slice(data);
     }
 
-    /// Bytes taken in.
+    /// The number of bytes so far.
     #[must_use]
     pub fn size(&self) -> u64 {
         self.size
     }
 
-    /// Lines taken in; an unterminated last one counts.
+    /// The number of lines so far, including an unterminated last one.
     #[must_use]
     pub fn lines(&self) -> u64 {
         lines::line_count(self.newlines, self.last)
@@ -99,7 +99,7 @@ impl Truncator {
             || self.limit.strategy.by_lines() && self.lines() > self.limit.most_lines()
     }
 
-    /// The text so far, cut to `max_bytes`, which is at most the limit's own.
+    /// Returns the text so far, cut to `max_bytes`, which is at most the limit's own.
     #[must_use]
     pub fn render(&self, max_bytes: usize, hint: Option<&str>) -> Truncated {
         let limit = Limit { max_bytes: max_bytes.min(self.limit.max_bytes), ..self.limit };

@@ -3,7 +3,7 @@ use pyo3::prelude::*;
 
 use crate::codec::Codec;
 
-/// How data is packed: a codec by its name, or `none`.
+/// How data is compressed: a codec by its name, or `none`.
 #[derive(Clone, Copy)]
 pub struct Packing(pub Option<Codec>);
 

@@ -5,7 +5,7 @@ use pyo3::types::PyString;
 
 use crate::detect::{self, ContentType};
 
-/// Tell `ndjson`, `json` or `text` from the first bytes of the data.
+/// Detect `ndjson`, `json` or `text` from the first bytes of the data.
 #[pyfunction]
 #[pyo3(signature = (prefix, /, *, whole, lines, last_nonblank))]
 pub fn content_type(prefix: &[u8], whole: bool, lines: u64, last_nonblank: Option<u8>) -> ContentType {

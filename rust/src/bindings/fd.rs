@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use super::{Names, borrow, detached};
 use crate::fd;
 
-/// Wait until all that was written to the file system of a descriptor is on the disk; false where the system can't.
+/// Wait until everything written to the file system of a descriptor is on disk; return false if the system can't.
 #[pyfunction]
 #[pyo3(signature = (fd, /))]
 pub fn sync_file_system(py: Python<'_>, fd: i32) -> PyResult<bool> {

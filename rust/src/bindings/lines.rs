@@ -2,7 +2,7 @@ use pyo3::prelude::*;
 
 use crate::lines;
 
-/// Carry the CRC-32 `crc` on over `data`.
+/// Return the CRC-32 `crc` updated with `data`.
 #[pyfunction]
 #[pyo3(signature = (data, crc = 0, /))]
 pub fn crc32(data: &[u8], crc: u32) -> u32 {

@@ -3,7 +3,7 @@ use pyo3::types::PyBytes;
 
 use crate::plain;
 
-/// Makes a text plain while it streams by.
+/// Makes a streamed text plain.
 #[pyclass(module = "maxstage._core")]
 pub struct Plain {
     inner: plain::Plain,
@@ -16,7 +16,7 @@ impl Plain {
         Self { inner: plain::Plain::default() }
     }
 
-    /// Take in the next part; return what is certain.
+    /// Take the next part of the text; return what is final.
     #[pyo3(signature = (data, /))]
     fn feed<'py>(&mut self, py: Python<'py>, data: &[u8]) -> Bound<'py, PyBytes> {
         let mut out = Vec::new();
@@ -24,7 +24,7 @@ impl Plain {
         PyBytes::new(py, &out)
     }
 
-    /// Return what is held back of the last line.
+    /// Return what was held back of the last line.
     fn finish<'py>(&mut self, py: Python<'py>) -> Bound<'py, PyBytes> {
         let mut out = Vec::new();
         self.inner.finish(&mut out);

@@ -6,8 +6,8 @@ use pyo3::prelude::*;
 use super::os_error;
 use crate::publish;
 
-/// Make a claim and the part beside it; their descriptors, or None where the id is taken.
-// The names are the caller's text as the system wants it, made for this call.
+/// Create a claim and the part; return their descriptors, or None if the id is taken.
+// The names were converted to the system's encoding for this call.
 #[allow(clippy::needless_pass_by_value)]
 #[pyfunction]
 #[pyo3(signature = (claim, part, holders, /))]
@@ -23,7 +23,7 @@ pub fn claim(
 }
 
 /// Rename each pair, in order.
-// As above.
+// The names were converted to the system's encoding for this call.
 #[allow(clippy::needless_pass_by_value)]
 #[pyfunction]
 #[pyo3(signature = (pairs, /))]

@@ -1,6 +1,7 @@
-"""Running one program: what is asked for is a `Job`, and who runs it is an `Executor`.
+"""Running one program: a `Job` describes it, and an `Executor` runs it.
 
-A further executor is a file beside `local.py` and a line in `EXECUTORS`; ``tests/execution`` has what each must do.
+To add an executor, add a module next to `local.py` and a line to `EXECUTORS`; ``tests/execution`` is the conformance
+suite.
 """
 
 from __future__ import annotations
@@ -18,31 +19,31 @@ if TYPE_CHECKING:
 
 
 class Executor(Protocol):
-    """Runs programs. Its methods may be called from several threads at once."""
+    """Runs programs. Its methods can be called from several threads at once."""
 
     def run(self, job: Job, cancel: threading.Event) -> JobResult:
-        """Run a program to its end.
+        """Run a program to completion.
 
         Args:
-            job: The program, and what it is given.
-            cancel: Once it is set, the program is ended, with all that it started.
+            job: The program and its input.
+            cancel: An event that, once set, ends the program and all processes that it started.
 
         Returns:
-            What it printed and how it ended. Whatever goes wrong is told there, and not raised.
+            What it printed and how it ended. Errors are returned here, not raised.
         """
         ...
 
     def reap(self, run_id: str) -> None:
-        """End the programs that a killed start of a run left running, and wait until they have ended.
+        """End programs left running when the process that executed a run was killed, and wait until they have ended.
 
         Args:
-            run_id: The run: the `Job.run_id` of those programs.
+            run_id: The run, which is the `Job.run_id` of those programs.
         """
         ...
 
 
 EXECUTORS: dict[str, Callable[[Store], Executor]] = {"local": LocalExecutor}
-"""The executors by name, each made for the store that full outputs go to."""
+"""The executors by name; each is created for the store that full outputs go to."""
 
 DEFAULT = "local"
-"""The executor of a run that names none."""
+"""The executor of runs that don't name one."""

@@ -1,4 +1,4 @@
-"""A job: one program to run, as plain data that could be sent to another machine, and what came of it."""
+"""A job: one program to run, as plain data that could be sent to another machine, and its result."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StagedInput:
-    """Data of a store that a program reads on its stdin.
+    """Staged data that a program reads on its stdin.
 
     Attributes:
         token: The item.
         task: The task whose full output it is.
-        store: The folder of the project that it lies in; None: that of the run.
+        store: The folder of the project that has it; None for that of the run.
     """
 
     token: str
@@ -32,22 +32,22 @@ class StagedInput:
 
 @dataclass(frozen=True)
 class Job:
-    """A program that is ready to run. It holds nothing that JSON can't: neither open files nor a store.
+    """A program that is ready to run. It only has values that JSON can represent, no open files and no store.
 
     Attributes:
-        run_id: The run that it belongs to; it owns what is kept of the output.
+        run_id: The run that it belongs to, which owns what is kept of the output.
         task: The path of the task.
         argv: The program and its arguments.
         script: A script that is too long for an argument: its text goes into a file, whose name is added to `argv`.
-        stdin: What the program reads; None: nothing.
+        stdin: What the program reads; None for nothing.
         cwd: Its working directory.
-        env: Its environment, as far as the workflow declares it, with MAX_RUN, MAX_TASK and MAX_DIR. What else it
-            inherits is up to the executor.
-        timeout_secs: Seconds until it is ended; None: no limit.
-        limits: The limits of its output, as `maxstage.Limits.to_dict` gives them.
+        env: The environment that the workflow declares, with MAX_RUN, MAX_TASK and MAX_DIR. The executor decides
+            what else it inherits.
+        timeout_secs: Seconds until it is ended; None for no limit.
+        limits: The limits of its output, as `maxstage.Limits.to_dict` returns them.
         keep: When its full output is kept in the store: ``always``, ``truncated`` or ``never``.
-        secrets: Variables of the executor's own environment whose values are masked in all that it prints.
-        output: The file that its full output is for; who ordered the job writes it. None: there is none.
+        secrets: Variables of the executor's own environment whose values are masked in everything that it prints.
+        output: The file for its full output, which the caller writes; None if there is none.
     """
 
     run_id: str
@@ -64,7 +64,7 @@ class Job:
     secrets: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON can hold it; bytes are in base64."""
+        """Return the job as plain data for JSON, with bytes in base64."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         values |= {"secrets": list(self.secrets)}
         values |= {"argv": list(self.argv), "env": dict(self.env), "limits": dict(self.limits)}
@@ -76,7 +76,7 @@ class Job:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Job:
-        """Read what `to_dict` returned.
+        """Create an object from what `to_dict` returned.
 
         >>> job = Job("r", "t", ("cat",), "/", stdin=b"\\xff")
         >>> Job.from_dict(job.to_dict()) == job
@@ -91,22 +91,22 @@ class Job:
 
 @dataclass(frozen=True)
 class JobResult:
-    """What came of a job.
+    """The result of a job.
 
     Attributes:
-        output: What the program printed and how it ended; None where it could not be started.
-        error: Why it failed; None where it succeeded.
+        output: What the program printed and how it ended; None if it could not be started.
+        error: Why it failed; None if it succeeded.
     """
 
     output: TaskOutput | None
     error: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON can hold it."""
+        """Return the result as plain data for JSON."""
         return {"output": None if self.output is None else self.output.to_dict(), "error": self.error}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> JobResult:
-        """Read what `to_dict` returned."""
+        """Create an object from what `to_dict` returned."""
         output = None if values["output"] is None else TaskOutput.from_dict(values["output"])
         return cls(output, values["error"])

@@ -28,30 +28,30 @@ if TYPE_CHECKING:
     from maxstage.workflow.execution.job import Job
 
 _QUOTED = 200
-"""Characters of a failed program's last line of stderr that its error quotes."""
+"""The most characters of a failed program's last line of stderr that its error quotes."""
 _PATIENCE = 2.0
 """Seconds between SIGTERM and SIGKILL for programs of a killed run."""
 
 
 class LocalExecutor:
-    """Runs programs as child processes. They inherit our environment.
+    """Runs programs as child processes, which inherit our environment.
 
     Args:
-        store: Where full outputs go, and where what they read on stdin lies.
+        store: Where full outputs go, and where the data for stdin comes from.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def run(self, job: Job, cancel: threading.Event) -> JobResult:
-        """Run a program to its end.
+        """Run a program to completion.
 
         Args:
-            job: The program, and what it is given.
-            cancel: Once it is set, the program's whole process group is ended.
+            job: The program and its input.
+            cancel: An event that, once set, ends the program's whole process group.
 
         Returns:
-            What it printed and how it ended. Whatever goes wrong is told there, and not raised.
+            What it printed and how it ended. Errors are returned here, not raised.
         """
         try:
             output = self._capture(job, cancel)
@@ -65,7 +65,7 @@ class LocalExecutor:
             told = gone(read.task, str(problem)) if isinstance(read, StagedInput) else problem
             return JobResult(None, str(told))
         except (Error, ValueError) as problem:
-            # A ValueError is the system's: what it is given is nothing that it can take.
+            # A ValueError means that Python can't pass the arguments to the system.
             return JobResult(None, str(problem))
         return JobResult(output, _why_failed(output, job))
 
@@ -92,9 +92,9 @@ class LocalExecutor:
         return self._store.at(staged.store).open_item(staged.token)
 
     def reap(self, run_id: str) -> None:
-        """End the programs that a killed start of a run left running: the same task must not run twice at once.
+        """End programs that a killed process of a run left running, so that no task runs twice at once.
 
-        They are known by MAX_RUN in their environment, which Linux tells in /proc; elsewhere nothing is done.
+        They are recognized by MAX_RUN in their environment, which Linux shows in /proc; elsewhere this does nothing.
 
         Args:
             run_id: The run.
@@ -113,7 +113,7 @@ class LocalExecutor:
 
 
 def environment() -> dict[str, str]:
-    """Return our environment; where ``max`` is not on the PATH, our own is added, since tasks are to hand data over."""
+    """Return our environment; if ``max`` is not on the PATH, add ours, since tasks need it to pass data on."""
     env = dict(os.environ)
     ours = os.path.dirname(sys.executable)
     if shutil.which("max") is None and os.path.exists(os.path.join(ours, "max")):
@@ -123,7 +123,7 @@ def environment() -> dict[str, str]:
 
 @contextlib.contextmanager
 def script_file(text: str) -> Iterator[str]:
-    """Give the name of a file with a script that is gone afterwards; nobody else can read it."""
+    """Yield the name of a temporary file with a script, which other users can't read."""
     with tempfile.NamedTemporaryFile(
         "w", prefix="max-script-", encoding="utf-8", errors="surrogateescape"
     ) as file:
@@ -172,18 +172,18 @@ def _belongs(pid: int, run_id: str) -> bool:
         with open(f"/proc/{pid}/environ", "rb") as file:
             return f"MAX_RUN={run_id}".encode() in file.read().split(b"\0")
     except OSError:
-        return False  # ended, or somebody else's
+        return False  # it has ended, or belongs to another user
 
 
 def _ancestors() -> set[int]:
-    """Return our own process and those above it: a run may be resumed from one of its own tasks."""
+    """Return our own process and its ancestors, since a run may be resumed from one of its own tasks."""
     found: set[int] = set()
     pid = os.getpid()
     while pid > 0 and pid not in found:
         found.add(pid)
         try:
             with open(f"/proc/{pid}/stat", "rb") as file:
-                # The second field, the name, is in parentheses and may hold anything.
+                # The second field, the name, is in parentheses and may contain anything.
                 pid = int(file.read().rpartition(b")")[2].split()[1])
         except OSError:
             break

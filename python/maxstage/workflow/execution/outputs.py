@@ -1,4 +1,4 @@
-"""Where the full outputs of tasks lie: in the project's store, or in that of an ``external_storage_dir``."""
+"""The full outputs of tasks: in the project's store, or in that of an ``external_storage_dir``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def open_full(store: Store, output: TaskOutput) -> OpenItem:
 
 
 def unstage(store: Store, output: TaskOutput | None) -> None:
-    """Delete what is kept of an output that nothing will refer to."""
+    """Delete the stored full output of an output that nothing will refer to."""
     for part in (output, None if output is None else output.stderr):
         if part is not None and part.token is not None:
             store.at(part.store).unstage(part.token)
@@ -32,7 +32,7 @@ NEW_RUN = 'to have it made again, start a new run with "max run"'
 
 
 def gone(task: str, why: str) -> WorkflowError:
-    """Return the error that the full output of a task is not there."""
+    """Return the error for a full output that no longer exists."""
     return WorkflowError(f"the full output of task {task!r} is missing ({why}); {NEW_RUN}")
 
 
@@ -43,10 +43,10 @@ def why_not_kept(output: TaskOutput) -> str:
 
 @contextlib.contextmanager
 def reading(task: str) -> Iterator[None]:
-    """Say whose output can't be read.
+    """Make errors say which task's output can't be read.
 
     Raises:
-        WorkflowError: It can't be.
+        WorkflowError: It can't be read.
     """
     try:
         yield
