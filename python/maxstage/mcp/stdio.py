@@ -4,6 +4,8 @@ Three kinds of threads: one reads, one writes, and one for each request that tak
 what we write must not keep us from noticing that it has gone, so the reader waits for nothing but the client.
 """
 
+# The C module behind `signal`, whose own import makes enums of all signals.
+import _signal  # type: ignore[import-not-found]
 import os
 import select
 import threading
@@ -46,8 +48,9 @@ def serve(server: "Server", stdin: int = 0, stdout: int = 1) -> None:
     """
     out = _Out(stdin, stdout)
     connection = Connection(server, Session(), out.send)
+    alarm = _Alarm()
     try:
-        for line in _Lines(stdin, out):
+        for line in _Lines(stdin, out, alarm):
             if line is None:
                 connection.refuse(
                     RpcError(
@@ -62,14 +65,46 @@ def serve(server: "Server", stdin: int = 0, stdout: int = 1) -> None:
     finally:
         connection.close(_PATIENCE)
         out.close()
+        alarm.close()
+
+
+class _Alarm:
+    """A pipe that becomes readable when a signal comes.
+
+    One that comes right before a read, or to another thread, would not interrupt it: its handler would run, in this
+    thread, once the client says something.
+    """
+
+    def __init__(self) -> None:
+        self.fd, self._write = os.pipe()
+        os.set_blocking(self.fd, False)
+        os.set_blocking(self._write, False)
+        self._before = _signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+
+    def clear(self) -> None:
+        """Take note of the signals: their handlers run after this."""
+        try:
+            os.read(self.fd, _READ)
+        except BlockingIOError:
+            return
+
+    def close(self) -> None:
+        """Put all back as it was."""
+        _signal.set_wakeup_fd(self._before)
+        os.close(self.fd)
+        os.close(self._write)
 
 
 class _Lines:
     """The lines that come; None for one that is too long. Ends where the input does, or the client has gone."""
 
-    def __init__(self, stdin: int, out: "_Out") -> None:
+    def __init__(self, stdin: int, out: "_Out", alarm: _Alarm) -> None:
         self._stdin = stdin
         self._out = out
+        self._alarm = alarm
+        self._waiting = select.poll()
+        self._waiting.register(stdin, select.POLLIN)
+        self._waiting.register(alarm.fd, select.POLLIN)
         self._begun = bytearray()
         self._is_skipping = False
         self._ready: deque[bytes | None] = deque()
@@ -85,11 +120,15 @@ class _Lines:
         return self._ready.popleft()
 
     def _read(self) -> None:
+        ready = [fd for fd, _ in self._waiting.poll()]
+        if self._alarm.fd in ready:
+            self._alarm.clear()
+        if self._stdin not in ready:
+            return
         try:
             data = os.read(self._stdin, _READ)
         except BlockingIOError:
-            select.select([self._stdin], [], [])
-            return
+            return  # somebody else has read it
         if not data:
             # The last line may have no end.
             if not self._begun and not self._is_skipping:
