@@ -1,11 +1,21 @@
 """The live view: it holds, whatever is long, on whatever terminal."""
 
+import contextlib
+import fcntl
 import io
+import os
+import pty
+import re
+import signal
+import struct
+import subprocess
+import termios
 
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from helpers import Gate
 from maxstage.cli import run_live
 from maxstage.workflow.run.results import TaskResult
 from maxstage.workflow.workflow import Event
@@ -74,3 +84,106 @@ def test_waiting_is_not_said_of_what_is_not_tried_again(draw):
     inner = event("task_finished", "g.c", result=TaskResult("failed", error="no"))
     lines = draw([EVENTS[0], *EVENTS[4:6], event("task_started", "g.c"), inner], 80, 24)
     assert any("b" in line and "waiting" in line for line in lines)
+
+
+LONG = "a-task-with-a-name-" * 5
+FLOW = """\
+name: {long}
+version: 1
+tasks:
+  {long}: {{script: {{content: '{wait}; echo {long} {long} >&2; exit 1'}}, on_error: {{continue: true}}}}
+  b: {{script: {{content: "echo b"}}, depends_on: [{long}]}}
+"""
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class Terminal:
+    """The program at work on a terminal, held up by a gate: what it shows is looked at step by step."""
+
+    def __init__(self, program, width, **environment):
+        self.gate = Gate(program.folder)
+        (program.folder / "flow.yaml").write_text(FLOW.format(long=LONG, wait=self.gate.wait))
+        unset = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TERM")
+        env = {name: value for name, value in os.environ.items() if name not in unset}
+        self._fd, theirs = pty.openpty()
+        self.resize(width)
+        self._process = subprocess.Popen(
+            [*program.command, "run", "flow.yaml"],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            cwd=program.folder,
+            env={**env, "TERM": "xterm", **environment},
+            start_new_session=True,
+        )
+        os.close(theirs)
+
+    def resize(self, width):
+        """Make it another width; who runs on it is told as a terminal does it."""
+        fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", 12, width, 0, 0))
+        if hasattr(self, "_process"):
+            self._process.send_signal(signal.SIGWINCH)
+
+    def frames(self, count):
+        """Return the next so many pictures, each as its lines without colours."""
+        text = ""
+        while text.count("\r\x1b[2K\x1b[1A\x1b[2K") < count + 1:
+            text += os.read(self._fd, 65536).decode(errors="replace")
+        # Each begins with going to the first line of the one before.
+        return [
+            COLOUR.sub("", frame).split("\r\n")
+            for frame in re.split(r"\r?(?:\x1b\[2K|\x1b\[1A)+", text)[1 : count + 1]
+        ]
+
+    def rest(self):
+        """Let the program end, and return what it shows until then."""
+        self.gate.open()
+        text = b""
+        with contextlib.suppress(OSError):  # so a terminal ends
+            while part := os.read(self._fd, 65536):
+                text += part
+        assert self._process.wait() == 0
+        os.close(self._fd)
+        return text.decode()
+
+
+@pytest.mark.parametrize(("width", "then"), [(80, 40), (40, 80)])
+def test_it_fits_after_the_terminal_was_resized(program, width, then):
+    terminal = Terminal(program, width)
+    terminal.gate.reached()
+    before = terminal.frames(3)[-1]
+    terminal.resize(then)
+    after = terminal.frames(6)[-1]
+    for lines, columns in ((before, width), (after, then)):
+        assert [len(line) <= columns for line in lines] == [True] * 2, lines
+        # The first is as long as there is room.
+        assert len(lines[0]) == columns
+    rest = terminal.rest()
+    assert f"\n{LONG}" in rest  # in the table, in full
+    assert rest.endswith(" s\r\n")
+
+
+@pytest.mark.parametrize("width", [80, 40])
+def test_without_colours(program, width):
+    terminal = Terminal(program, width, NO_COLOR="1")
+    terminal.gate.reached()
+    assert "running" in terminal.frames(2)[-1][1]
+    seen = terminal.rest()
+    assert "✗" in seen
+    assert not re.search(r"\x1b\[[0-9;]*[34][0-9]m", seen)
+
+
+@pytest.mark.parametrize("width", [80, 40])
+def test_a_terminal_that_can_do_nothing(program, width):
+    seen = Terminal(program, width, TERM="dumb").rest()
+    assert "\x1b" not in seen
+    assert seen.count(f"started    {LONG}\r\n") == 1
+    assert seen.count("completed  b") == 1
+
+
+@pytest.mark.parametrize("width", [120, 80])
+def test_the_table_is_not_wider_than_it_must_be(program, width):
+    """One long name does not move the columns of all other rows off the terminal."""
+    seen = Terminal(program, width).rest()
+    (row,) = (line for line in seen.splitlines() if line.startswith("b  "))
+    assert len(row) <= width

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,6 +20,8 @@ _LONGEST = 500
 """The most characters of an error that are shown."""
 _LONGEST_NAME = 120
 """The most characters of a task's path that are shown."""
+_NARROWEST = 8
+"""The columns that names of tasks have at least."""
 _EVERY = 5.0
 """Seconds between two progress lines of a loop."""
 
@@ -66,7 +70,10 @@ def remarks(result: TaskResult) -> str:
 
 
 def table(rows: Iterable[tuple[str, TaskResult]]) -> list[str]:
-    """Return the final table, a line for each task."""
+    """Return the final table, a line for each task.
+
+    On a terminal a long name moves its own row only, and not the columns of all others off the screen.
+    """
     cells = [("TASK", "STATE", "TIME", "OUTPUT", "")]
     for path, result in rows:
         output = result.output
@@ -74,6 +81,8 @@ def table(rows: Iterable[tuple[str, TaskResult]]) -> list[str]:
         size = "" if output is None else format_size(output.original_size)
         cells.append((printable(path, _LONGEST_NAME), state_of(result), seconds, size, remarks(result)))
     widths = [max(len(row[column]) for row in cells) for column in range(4)]
+    if sys.stdout is not None and sys.stdout.isatty():
+        widths[0] = min(widths[0], max(_NARROWEST, shutil.get_terminal_size().columns // 2))
     return [
         f"{path:<{widths[0]}}  {state:<{widths[1]}}  {seconds:>{widths[2]}}  {size:>{widths[3]}}  {rest}".rstrip()
         for path, state, seconds, size, rest in cells
