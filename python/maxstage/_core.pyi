@@ -452,14 +452,14 @@ class Plain:
 
 @final
 class StreamLimits:
-    """What may be held of one stream.
+    """How much of one stream to hold.
 
     Args:
         strategy: As for `Truncator`.
-        max_bytes: Bytes kept at most, marker included.
-        max_lines: Lines kept at most, for the two line strategies.
-        keep_above: Bytes above which the stream is kept whole even if it was not cut; None: never.
-        plain: Whether what is cut and shown is the text as `Plain` makes it; what is kept whole is as it came.
+        max_bytes: The most bytes to keep, marker included.
+        max_lines: The most lines to keep, for the two line strategies.
+        keep_above: The size above which the stream is kept in full even if it was not cut; None for never.
+        plain: Whether the text that is cut and shown is made plain, as by `Plain`; the full output never is.
     """
 
     def __new__(
@@ -468,20 +468,20 @@ class StreamLimits:
 
 @final
 class Event:
-    """Why `Capture.pump` came back."""
+    """Why `Capture.pump` returned."""
 
     END: ClassVar[Event]
-    """Both streams are at their end."""
+    """Both streams have ended."""
     KEEP_STDOUT: ClassVar[Event]
-    """stdout must be kept whole: answer with `Capture.keep` or `Capture.never_keep`."""
+    """stdout must be kept in full: call `Capture.keep` or `Capture.never_keep`."""
     KEEP_STDERR: ClassVar[Event]
-    """The same of stderr."""
+    """stderr must be kept in full: call `Capture.keep` or `Capture.never_keep`."""
     EXITED: ClassVar[Event]
     """The process has ended; something that it started may still hold its streams open."""
     TIMEOUT: ClassVar[Event]
-    """The time is over."""
+    """The time is up."""
     DATA: ClassVar[Event]
-    """Something came that is followed live."""
+    """There is new data that is followed live."""
     def __int__(self) -> int: ...
 
 @final

@@ -1,4 +1,4 @@
-"""Cutting text to a limit, honestly; the rules are told in ``rust/src/truncate.rs``."""
+"""Truncates text to a limit. ``rust/src/truncate.rs`` documents the rules."""
 
 from maxstage._pure.lines import CHARACTER, cut_head, cut_tail
 from maxstage._pure.summary import Summary
@@ -8,7 +8,7 @@ STRATEGIES = ("head", "tail", "both", "head_lines", "tail_lines", "summary")
 
 
 class Truncated:
-    """A text that was cut, or was short enough. See the stub of the compiled module."""
+    """A text after truncation, cut or short enough. The stub of the compiled module describes it."""
 
     __slots__ = ("content", "dropped_bytes", "dropped_lines", "original_size", "truncated")
 
@@ -31,7 +31,7 @@ class Truncated:
 def truncate(
     data: bytes, strategy: str, max_bytes: int, max_lines: int, hint: str | None = None, /
 ) -> Truncated:
-    """Cut a text that is in memory."""
+    """Truncate a text that is in memory."""
     check_limit(strategy, max_bytes, max_lines)
     if strategy == "summary" and len(data) > max_bytes:
         truncator = Truncator(strategy, max_bytes, max_lines)
@@ -54,7 +54,7 @@ def truncate_ends(
     hint: str | None = None,
     /,
 ) -> Truncated:
-    """Cut a text of which the ends are known; not for ``summary``."""
+    """Truncate a text whose two ends are known; not for ``summary``."""
     check_limit(strategy, max_bytes, max_lines)
     if strategy == "summary":
         raise ValueError("a summary needs all of the text")
@@ -90,12 +90,12 @@ def check_limit(strategy: str, max_bytes: int, max_lines: int) -> None:
 
 
 def line_count(text: bytes) -> int:
-    """Return how many lines `text` has; an unterminated last one counts."""
+    """Return how many lines `text` has, including an unterminated last one."""
     return text.count(b"\n") + (text[-1:] not in (b"", b"\n"))
 
 
 def join(head: bytes, text: str, tail: bytes) -> bytes:
-    """Return head, marker and tail, the marker on a line of its own; it is empty where there is no room for it."""
+    """Return head, marker and tail, with the marker on its own line; it is empty if there is no room for it."""
     if not text:
         return head + tail
     newline = b"\n" if head and not head.endswith(b"\n") else b""
@@ -103,7 +103,7 @@ def join(head: bytes, text: str, tail: bytes) -> bytes:
 
 
 def reserve(size: int, lines: int, hint: str | None) -> int:
-    """Return the bytes to set aside for the marker and the newlines around it: none of this text is longer."""
+    """Return the bytes to reserve for the marker and the newlines around it: no marker for this text is longer."""
     return len(marker(size, max(lines, 2), hint).encode()) + 2
 
 
@@ -144,7 +144,7 @@ def _cut_tail_lines(text: bytes, budget: int, most: int) -> int:
 
 
 class Truncator:
-    """Cuts a text that streams by, holding no more than about three times the limit, and some MiB."""
+    """Truncates a streamed text, holding no more than about three times the limit, and some MiB."""
 
     def __init__(self, strategy: str, max_bytes: int, max_lines: int, /) -> None:
         check_limit(strategy, max_bytes, max_lines)
@@ -160,7 +160,7 @@ class Truncator:
         self.size = 0
 
     def feed(self, data: bytes, /) -> None:
-        """Take in the next part of the text."""
+        """Take the next part of the text."""
         self.size += len(data)
         self._newlines += data.count(b"\n")
         self._last = data[-1:] or self._last

@@ -142,7 +142,7 @@ class Part:
         return 0, opened.item.byte_size
 
     def numbers(self, count: int) -> "Range":
-        """Return from which line to which, both included, of an item that has so many; 1 is the first."""
+        """Return the first and the last line of the part, from 1, in an item of `count` lines."""
         if self.head is not None:
             return 1, min(self.head, count)
         if self.tail is not None:
