@@ -154,7 +154,8 @@ def read_settings(path: str, check: "Callable[[os.stat_result], None]") -> bytes
     """
     try:
         fd = _open(path, check)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
+        # The latter where HOME is /dev/null, as users without a home have it.
         return None
     try:
         status = os.fstat(fd)

@@ -92,3 +92,17 @@ def format_size(count: int) -> str:
             return f"{amount:.1f} {unit}"
         amount /= 1000
     return f"{amount:.1f} PB"
+
+
+def signal_name(number: int) -> str:
+    """Return the name of a signal, as `kill -l` has it; realtime signals between the first and the last have none.
+
+    >>> signal_name(9), signal_name(40)
+    ('SIGKILL', 'signal 40')
+    """
+    from signal import Signals
+
+    try:
+        return Signals(number).name
+    except ValueError:
+        return f"signal {number}"

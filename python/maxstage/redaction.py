@@ -73,7 +73,7 @@ def redactor_for(
         redact: Whether to mask what looks like a credential; None: if the setting is ``all``.
         secrets: Values to mask.
     """
-    secrets = list(secrets)
+    secrets = secrets if isinstance(secrets, str | bytes) else list(secrets)
     if redact is None:
         redact = setting == "all"
     return Redaction(redact, secrets).redactor() if redact or secrets else None
@@ -130,13 +130,18 @@ def forms_of(secrets: "Iterable[str | bytes]") -> list[bytes]:
     either end being shared. What breaks an encoded secret into lines hides it from us.
 
     Raises:
+        TypeError: They are one text and no list, or one is neither text nor bytes.
         TooShort: A secret has fewer than 4 bytes, without the blanks around it.
 
     >>> forms_of(["p@ss"])
-    [b'JwQHNz', b'QHNz', b'cEBzc', b'cEBzcw', b'cEBzcw==', b'p%40ss', b'p@ss', b'wQHNz']
+    [b'BAc3', b'cEBzc', b'cEBzcw', b'cEBzcw==', b'p%40ss', b'p@ss', b'wQHNz']
     """
     forms: set[bytes] = set()
+    if isinstance(secrets, str | bytes):
+        raise TypeError("secrets must be a list, like [token]: one text would be taken for its letters")
     for secret in secrets:
+        if not isinstance(secret, str | bytes):
+            raise TypeError(f"each secret must be text or bytes, not {type(secret).__name__}")
         value = (secret.encode("utf-8", "surrogateescape") if isinstance(secret, str) else secret).strip()
         if len(value) < SHORTEST:
             raise TooShort(

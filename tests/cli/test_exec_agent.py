@@ -44,6 +44,9 @@ def test_the_last_line_says_how_it_ended(program):
     assert program("exec", "--agent", "true").stdout.startswith(b"[exit 0")
     kill = program("exec", "--agent", "--", "sh", "-c", "kill -9 $$", check=137)
     assert ending(kill)[0] == "exit 137, SIGKILL"
+    # Not every signal has a name.
+    kill = program("exec", "--agent", "--", "sh", "-c", "echo x; kill -40 $$", check=168)
+    assert (kill.stdout.startswith(b"x\n"), ending(kill)[0]) == (True, "exit 168, signal 40")
     script = f"echo x; touch begun; sleep {FOREVER}"
     for timeout in longer_and_longer():
         late = program("exec", "--agent", "--timeout", str(timeout), "--", "sh", "-c", script, check=124)
@@ -155,6 +158,48 @@ def test_what_has_changed_since_the_last_run(program):
     (program.folder / "in" / "text").write_text("x\n")
     program.folder /= "in"
     assert b"first run" in program(*command).stderr
+
+
+def test_what_prints_nothing_is_compared_as_well(program):
+    text = program.folder / "text"
+    command = ("exec", "--diff", "--", "cat", "text")
+    text.write_text("")
+    assert b"this is the first run of this command here" in program(*command).stderr
+    assert program.text(*command).startswith("nothing has changed since the run ")
+    text.write_text("an error\n")
+    assert program.text(*command).splitlines()[1:3] == ["new (1):", "+ an error"]
+    text.write_text("")
+    done = program(*command)
+    assert done.stdout.decode().splitlines()[1:] == ["gone (1):", "- an error"]
+    assert done.stderr == b""
+    assert program.text(*command).startswith("nothing has changed since the run ")
+
+
+def test_long_lines_are_compared_to_their_end(program):
+    text = program.folder / "text"
+    command = ("exec", "--diff", "--", "cat", "text")
+    long = "é" * 3000
+    text.write_text(f"{long}a\n{long}b\n")
+    program(*command)
+    assert program.text(*command).startswith("nothing has changed since the run ")
+    # At another place, and so in other parts than before.
+    text.write_text(f"0\n{long}c\n{long}a")
+    shown = program.text(*command).splitlines()
+    assert shown[1:4] == ["gone (1):", f"- {'é' * 250}…", "new (2):"]
+    assert shown[4:6] == ["+ 0", f"+ {'é' * 250}…"]
+
+
+def test_changes_need_a_folder(program):
+    script = 'mkdir gone && cd gone && rmdir ../gone && exec "$@"'
+    command = [*program.command, "exec", "--diff", "--dir", str(program.folder), "--", "true"]
+    done = subprocess.run(["sh", "-c", script, "sh", *command], cwd=program.folder, capture_output=True)
+    assert done.stderr == b"The folder where you are was deleted; --diff needs one: change to another\n"
+    assert done.returncode == 1
+
+
+def test_a_warning_names_the_limit_that_was_given(program):
+    done = program("exec", "--agent", "--max-stdout-bytes", "100", "--", "true")
+    assert done.stderr.startswith(b"max_stdout_bytes is 100 bytes: ")
 
 
 def test_changes_as_json_and_for_an_agent(program):

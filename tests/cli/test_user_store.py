@@ -227,6 +227,16 @@ def test_a_home_that_is_none(outside, monkeypatch):
     assert "NoProject: Neither XDG_DATA_HOME nor HOME is an absolute path" in done.stderr
 
 
+def test_dev_null_is_no_home(outside, monkeypatch):
+    monkeypatch.setenv("HOME", "/dev/null")
+    assert outside.text("exec", "--", "echo", "x") == "x\n"
+    done = outside("exec", "--max-stdout-bytes", "2KB", "--", "seq", "10000")
+    assert (
+        b"the full output was not kept: Not in a Max project, and your own store can't be made" in done.stderr
+    )
+    assert 'run "max init" to make the folder where you are a project' in outside.fails("stage")
+
+
 def test_a_home_that_can_not_be_written(outside, home, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", "/proc/no/such")
     line = outside.fails("stage")

@@ -1,5 +1,6 @@
 """The agent's profile of ``max exec``: what a model reads, in few bytes, with how it ended as the last line."""
 
+from maxstage.humanize import signal_name
 from maxstage.output.full_output import retrieving
 from maxstage.output.limits import Limits
 from maxstage.settings import value_of
@@ -50,15 +51,13 @@ def last_line(done: "TaskOutput", code: int, *, interrupted: bool, elsewhere: st
         interrupted: Whether a signal to us ended it.
         elsewhere: The directory that the whole is kept in, where that was named.
     """
-    from signal import Signals
-
     how = f"exit {code}"
     if done.timed_out:
         how += ", timed out"
     elif interrupted:
         how += ", interrupted"
     elif done.signal is not None:
-        how += f", {Signals(done.signal).name}"
+        how += f", {signal_name(done.signal)}"
     parts = [how, f"{done.duration or 0:.1f} s"]
     if done.token is not None:
         parts.append(f"whole output: {retrieving(done.token, elsewhere)}")

@@ -44,7 +44,7 @@ class Comparison:
         self._store = store
         self._redact = store.settings.redact if redact is None else redact
         self._max_bytes = max_bytes
-        self.labels = {LABEL: digest(argv, os.getcwd())}
+        self.labels = {LABEL: digest(argv, _folder())}
         self._last = self._find()
 
     def _find(self) -> "Item | None":
@@ -65,7 +65,8 @@ class Comparison:
         from maxstage.humanize import format_duration
         from maxstage.output.changes import compare
 
-        if done.token is None:
+        token = done.token or (None if done.original_size else self._keep_nothing(done.task_id))
+        if token is None:
             return (
                 None,
                 "the output of this run could not be kept: there is nothing to compare the next one with",
@@ -77,12 +78,22 @@ class Comparison:
             )
         ago = format_duration(time.time() - self._last.created)
         try:
-            changes = compare(self._parts(self._last.token), self._parts(done.token))
+            changes = compare(self._parts(self._last.token), self._parts(token))
         except (NotFound, Expired):
             return None, f"what the run {ago} ago printed has expired: the next one is compared with this one"
         except Corrupt as error:
             return None, f"what the run {ago} ago printed can't be read ({error})"
         return changes, f"since the run {ago} ago ({self._last.token})"
+
+    def _keep_nothing(self, task_id: str) -> str | None:
+        """Keep that a command printed nothing, which a capture does not; return None where that is not possible."""
+        from maxstage.errors import Error
+        from maxstage.humanize import printable
+
+        try:
+            return self._store.stage(b"", source=printable(task_id), labels=self.labels).token
+        except (OSError, Error):
+            return None  # which the caller tells
 
     def _parts(self, token: str) -> "Iterator[bytes]":
         from maxstage.redaction import Redaction
@@ -142,6 +153,15 @@ def _described(changes: "Changes", told: str) -> "Iterator[str]":
             yield f"{sign} ... {more:,} more"
     if changes.is_partial:
         yield "(there are too many different lines: the rest was not compared)"
+
+
+def _folder() -> str:
+    from maxstage.errors import Error
+
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        raise Error("The folder where you are was deleted; --diff needs one: change to another") from None
 
 
 def last_line_of(content: bytes) -> bytes:

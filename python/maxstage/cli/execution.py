@@ -98,13 +98,14 @@ def execute(
     Returns:
         What to exit with.
     """
+    # Of the limits as they were given, before some of their room is taken.
+    for warning in limits.warnings():
+        warn(warning)
     if agent:
         from maxstage.cli.agent import with_room
 
         limits = with_room(limits)
         options["combine"] = True
-    for warning in limits.warnings():
-        warn(warning)
     show = _Live() if live and output == "text" else None
     comparison = _comparison(argv, store, limits, options.get("redact")) if diff else None
     if comparison is not None:

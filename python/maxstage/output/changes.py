@@ -7,6 +7,7 @@ differ in nothing else are the same. The order of lines does not count, nor how 
 from __future__ import annotations
 
 import re
+import zlib
 
 from maxstage._backend import core
 from maxstage.record import Record
@@ -20,7 +21,7 @@ MOST_SHOWN = 200
 _CLIP = 500
 """Bytes of a line that are told."""
 _LOOKED_AT = 4096
-"""Bytes of a line that are compared."""
+"""Bytes of a line in which times and the like don't count; those beyond are compared as they are."""
 _KINDS = 50_000
 """Different lines of either output that are compared, at most: about 10 MB."""
 
@@ -105,28 +106,55 @@ def _lines_of(parts: Iterable[bytes]) -> dict[int, bytes]:
     """Return the different lines, by what they are without what differs every time."""
     found: dict[int, bytes] = {}
     seen: set[int] = set()
-    for line in _lines(parts):
-        exact = hash(line)
-        if exact in seen or not line.strip():
+    for line, beyond in _lines(parts):
+        exact = hash((line, beyond))
+        if exact in seen or not (line.strip() or beyond[0]):
             continue
         if len(seen) >= _KINDS:
             break
         seen.add(exact)
-        found.setdefault(hash(normalized(line)), line[:_CLIP])
+        found.setdefault(hash((normalized(line), beyond)), _clipped(line))
     return found
 
 
-def _lines(parts: Iterable[bytes]) -> Iterable[bytes]:
-    """Give the lines as they are read, without what only a terminal understands; each as far as it is compared."""
+def _clipped(line: bytes) -> bytes:
+    if len(line) <= _CLIP:
+        return line
+    at = _CLIP
+    while at > _CLIP - 3 and line[at] & 0xC0 == 0x80:  # noqa: PLR2004 - amid a character of UTF-8
+        at -= 1
+    return line[:at] + "…".encode()
+
+
+def _lines(parts: Iterable[bytes]) -> Iterable[tuple[bytes, tuple[int, int]]]:
+    """Give the lines as they are read, without what only a terminal understands.
+
+    Of one that is longer than what is looked at: its beginning, and the size and a checksum of the rest.
+    """
+    head, beyond = b"", (0, 0)
+    for part in _plain(parts):
+        *ended, last = part.split(b"\n")
+        for piece in ended:
+            head, beyond = _joined(head, beyond, piece)
+            yield head.rstrip(), beyond
+            head, beyond = b"", (0, 0)
+        head, beyond = _joined(head, beyond, last)
+    yield head.rstrip(), beyond
+
+
+def _plain(parts: Iterable[bytes]) -> Iterable[bytes]:
     plain = core.Plain()
-    rest = b""
     for part in parts:
-        *lines, last = plain.feed(part).split(b"\n")
-        for line in lines:
-            yield (rest + line)[:_LOOKED_AT].rstrip()
-            rest = b""
-        rest = (rest + last)[:_LOOKED_AT]
-    yield (rest + plain.finish())[:_LOOKED_AT].rstrip()
+        yield plain.feed(part)
+    yield plain.finish()
+
+
+def _joined(head: bytes, beyond: tuple[int, int], more: bytes) -> tuple[bytes, tuple[int, int]]:
+    head += more
+    if len(head) <= _LOOKED_AT:
+        return head, beyond
+    rest = head[_LOOKED_AT:]
+    return head[:_LOOKED_AT], (beyond[0] + len(rest), zlib.crc32(rest, beyond[1]))
 
 
 def _told(lines: list[bytes]) -> list[str]:

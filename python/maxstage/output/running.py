@@ -54,10 +54,6 @@ class Interrupted(KeyboardInterrupt):
         self.output = output
 
 
-_LARGEST_PIPE = 1024 * 1024
-"""Bytes that a pipe may hold, as Linux has it: of a command that has ended no more is still to come."""
-
-
 class Running:
     """A command that runs, and its capture."""
 
@@ -251,23 +247,6 @@ class Running:
             "the command has ended, but something that it started still holds its output; "
             "what that prints from now on is not captured"
         )
-
-    def _read_the_rest(self) -> bool:
-        """Read what lies in the pipes; return whether that was the end of them.
-
-        On a busy machine the time may have gone by without our having got to read.
-        """
-        most = self._captured() + 2 * _LARGEST_PIPE
-        while (before := self._captured()) < most:
-            event = self._step(0)
-            if event == core.Event.END:
-                return True
-            if event == core.Event.TIMEOUT and self._captured() == before:
-                return False
-        return False
-
-    def _captured(self) -> int:
-        return self._core.size(STDOUT) + self._core.size(STDERR)
 
     def _came(self) -> int:
         return self._core.size(STDOUT) + self._core.size(STDERR)

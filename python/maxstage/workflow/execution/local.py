@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 from maxstage.errors import Corrupt, Error, Expired, NotFound
+from maxstage.humanize import signal_name
 from maxstage.output.limits import Limits
 from maxstage.output.run import run
 from maxstage.workflow.execution.job import JobResult, StagedInput
@@ -152,7 +153,7 @@ def _why_failed(output: TaskOutput, job: Job) -> str | None:
     if output.timed_out:
         text = f"timed out after {job.timeout_secs:g} s"
     elif output.signal is not None:
-        text = f"ended by {signal.Signals(output.signal).name}"
+        text = f"ended by {signal_name(output.signal)}"
     else:
         text = f"exit status {output.exit_code}"
     lines = (output.stderr.text if output.stderr is not None else "").strip().splitlines()
