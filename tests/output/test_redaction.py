@@ -142,7 +142,7 @@ def test_a_secret_that_is_too_short_is_refused(store):
 def test_what_is_no_list_of_secrets_is_told(store, secrets):
     for use in (lambda: run(["true"], secrets=secrets), lambda: store.stage(b"x", secrets=secrets)):
         with pytest.raises(
-            TypeError, match="secrets must be a list|each secret must be text or bytes, not NoneType"
+            TypeError, match=r"secrets must be a list|each secret must be text or bytes, not NoneType"
         ):
             use()
 
