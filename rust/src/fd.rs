@@ -17,15 +17,15 @@ pub const CHUNK: usize = 256 * 1024;
 #[cfg(target_os = "linux")]
 const PIPE_SIZE: usize = 1024 * 1024;
 
+/// How long a signal that arrives at the wrong moment may go unnoticed: five wake-ups a second while nothing arrives.
+const SIGNAL_LATENCY_NS: i64 = 200_000_000;
+
 /// Reads once, waiting for data. 0 is the end.
 ///
 /// # Errors
 /// [`Error::Read`], or what `check` returns.
 pub fn read(fd: BorrowedFd<'_>, buffer: &mut [u8], check: Check<'_>) -> Result<usize> {
-    // A signal that arrived earlier won't interrupt the call, so check before one that may wait for long.
-    if !is_ready(fd, PollFlags::IN) {
-        check()?;
-    }
+    await_ready(fd, PollFlags::IN, check)?;
     loop {
         match rustix::io::read(fd, &mut *buffer) {
             Ok(count) => return Ok(count),
@@ -241,10 +241,18 @@ pub fn widen_pipe(fd: BorrowedFd<'_>) {
     let _ = fd;
 }
 
-/// Returns whether a call would not wait; also `true` if that is unknown.
-fn is_ready(fd: BorrowedFd<'_>, events: PollFlags) -> bool {
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    !matches!(poll(&mut [PollFd::from_borrowed_fd(fd, events)], Some(&now)), Ok(0))
+/// Waits until a call would not block; where that can't be told, the call itself waits.
+///
+/// A signal that arrives just before a blocking call doesn't interrupt it, so no call may block for long.
+fn await_ready(fd: BorrowedFd<'_>, events: PollFlags, check: Check<'_>) -> Result<()> {
+    let mut timeout = Timespec { tv_sec: 0, tv_nsec: 0 };
+    loop {
+        match poll(&mut [PollFd::from_borrowed_fd(fd, events)], Some(&timeout)) {
+            Ok(0) | Err(Errno::INTR) => check()?,
+            _ => return Ok(()),
+        }
+        timeout.tv_nsec = SIGNAL_LATENCY_NS;
+    }
 }
 
 /// Handles a failed call: `Ok` to try again, otherwise the error, made by `error` or returned by `check`.
@@ -257,14 +265,10 @@ fn wait(
     error: fn(std::io::Error) -> Error,
     check: Check<'_>,
 ) -> Result<()> {
-    let errno = match errno {
-        Errno::AGAIN => poll(&mut [PollFd::from_borrowed_fd(fd, events)], None).err(),
-        errno => Some(errno),
-    };
     match errno {
-        None => Ok(()),
-        Some(Errno::INTR) => check(),
-        Some(errno) => Err(error(errno.into())),
+        Errno::AGAIN => await_ready(fd, events, check),
+        Errno::INTR => check(),
+        errno => Err(error(errno.into())),
     }
 }
 

@@ -10,6 +10,9 @@ from maxstage.errors import Corrupt
 CHUNK = 256 * 1024
 """The size of one read: large enough for few system calls, small enough to stay in a core's L2 cache."""
 
+_SIGNAL_LATENCY = 200
+"""How long a signal that arrives at the wrong moment may go unnoticed, in milliseconds."""
+
 _PIPE_SIZE = 1024 * 1024
 """The size that pipes are widened to: the most that an unprivileged process may request by default."""
 
@@ -17,10 +20,11 @@ _PIPE_SIZE = 1024 * 1024
 def read(fd: int, size: int, name: str) -> bytes:
     """Read once, waiting for data; ``b""`` is the end."""
     while True:
+        _await_ready(fd, select.POLLIN)
         try:
             return os.read(fd, size)
         except BlockingIOError:
-            _wait(fd, select.POLLIN)
+            continue  # somebody else took it
         except OSError as error:
             raise _named(error, name) from None
 
@@ -58,7 +62,7 @@ def splice(file: int, offset: int, size: int, pipe: int, name: str) -> int:
         try:
             count = os.splice(file, pipe, size - done, offset_src=offset + done)
         except BlockingIOError:
-            _wait(pipe, select.POLLOUT)
+            _await_ready(pipe, select.POLLOUT)
         except OSError as error:
             if error.errno in (errno.EINVAL, errno.ENOSYS):
                 break
@@ -96,11 +100,15 @@ def widen_pipe(fd: int) -> None:
             return
 
 
-def _wait(fd: int, events: int) -> None:
-    """Wait for a descriptor that the parent left non-blocking, as Node.js does."""
+def _await_ready(fd: int, events: int) -> None:
+    """Wait until a call would not block.
+
+    A signal that arrives just before a blocking call doesn't interrupt it, so no call may block for long.
+    """
     poll = select.poll()
     poll.register(fd, events)
-    poll.poll()
+    while not poll.poll(_SIGNAL_LATENCY):
+        pass
 
 
 def _named(error: OSError, name: str) -> OSError:
