@@ -311,3 +311,9 @@ def test_a_program_without_a_terminal_of_its_own(program):
     assert program("exec", "--", "sh", "-c", script).stdout == b"has none\n"
     done = subprocess.run([*program.command, "exec", "cat"], stdin=subprocess.DEVNULL, capture_output=True)
     assert done.stdout == b""
+
+
+def test_the_last_line_is_there_for_a_program_that_is_not(program):
+    done = program("exec", "--agent", "--", "no-such-program", check=127)
+    assert done.stdout == b"[exit 127 \xc2\xb7 0.0 s]\n"
+    assert done.stderr == b"No such file or directory: no-such-program\n"

@@ -222,13 +222,14 @@ def test_death_while_the_command_is_started(tmp_path, moment):
     watch = "real(self, group)" if moment == "after" else "None"
     setup = (
         f"real = guard.Guard.watch\ndef watch(self, group):\n"
-        f"    open({str(tmp_path / 'group')!r}, 'w').write(str(group))\n    {watch}; {kill}\n"
+        f"    open({str(tmp_path / 'group')!r}, 'w').write(str(group))\n"
+        f"    open({str(tmp_path / 'guard')!r}, 'w').write(str(self._shell.pid))\n    {watch}; {kill}\n"
         "guard.Guard.watch = watch"
     )
     child = driver(f"sleep {FOREVER} & exec sleep {FOREVER}", setup=setup)
     assert child.wait(PATIENCE) == -signal.SIGKILL
     wait_until_group_gone((tmp_path / "group").read_text())
-    wait_until(lambda: not guards())
+    wait_until(lambda: (tmp_path / "guard").read_text() not in guards())
 
 
 @pytest.mark.parametrize("argv", [["true"], ["no-such-program"], ["sh", "-c", f"sleep {FOREVER}"]])

@@ -119,10 +119,11 @@ def execute(
     except OSError as error:
         if error.filename != argv[0]:
             raise
-        return _not_run(argv[0], error, output, hint)
+        return _not_run(argv[0], error, output, hint, agent=agent)
     code = TIMED_OUT if done.timed_out else done.exit_code or 0
     ending = _ending(done, code, interrupted, limits) if agent and output == "text" else None
-    _print(done, output, show, ending, comparison)
+    # Half an output would be compared with a whole one, and whoever interrupts doesn't want to wait.
+    _print(done, output, show, ending, comparison if interrupted is None else None)
     if interrupted is not None:
         raise interrupted
     return code
@@ -171,7 +172,7 @@ def _comparison(
     return Comparison(store, argv, limits.max_stdout_bytes, redact)
 
 
-def _not_run(program: str, error: OSError, output: str, hint: str) -> int:
+def _not_run(program: str, error: OSError, output: str, hint: str, *, agent: bool) -> int:
     """Say that a program could not be started, and perhaps what for it was; return what to exit with."""
     from maxstage.output.task_output import TaskOutput
 
@@ -179,10 +180,14 @@ def _not_run(program: str, error: OSError, output: str, hint: str) -> int:
     code = NOT_FOUND if is_missing else NOT_EXECUTABLE
     problem = f"{error.strerror}: {program}" if program else "The name of the command is empty"
     problem += hint
+    nothing = TaskOutput(os.path.basename(program), "stdout", b"", 0, exit_code=code, duration=0.0)
     if output == "json":
-        nothing = TaskOutput(os.path.basename(program), "stdout", b"", 0, exit_code=code)
         print_json(nothing.to_dict() | {"error": problem})
     warn(problem)
+    if agent and output == "text":
+        from maxstage.cli.agent import last_line
+
+        write_all(1, last_line(nothing, code, interrupted=False, elsewhere=None), "<stdout>")
     return code
 
 
