@@ -21,9 +21,11 @@ def load():
 facts = load()
 
 
-@pytest.mark.parametrize("name", facts.names())
-def test_each_alternative_of_each_fact_stands_in_its_output(name):
-    output = facts.read(name)
+@pytest.mark.parametrize(
+    ("name", "folder"), [(name, folder) for folder in (facts.OUTPUTS, facts.FRESH) for name in facts.names(folder)]
+)
+def test_each_alternative_of_each_fact_stands_in_its_output(name, folder):
+    output = facts.read(name, folder)
     text = facts.plain(output.data.decode(errors="replace"))
     assert output.kind in facts.KINDS
     assert output.command
