@@ -22,7 +22,8 @@ facts = load()
 
 
 @pytest.mark.parametrize(
-    ("name", "folder"), [(name, folder) for folder in (facts.OUTPUTS, facts.FRESH) for name in facts.names(folder)]
+    ("name", "folder"),
+    [(name, folder) for folder in (facts.OUTPUTS, facts.FRESH) for name in facts.names(folder)],
 )
 def test_each_alternative_of_each_fact_stands_in_its_output(name, folder):
     output = facts.read(name, folder)
