@@ -250,12 +250,12 @@ def test_max_lines_implies_a_line_strategy(program):
         assert b"--max-lines works with the strategies head_lines and tail_lines" in refused.stderr
 
 
-@pytest.mark.parametrize("seconds", ["inf", "1e400", "9" * 5000, "1e300"])
+@pytest.mark.parametrize("seconds", ["1e300", "9" * 300])
 def test_a_timeout_that_never_comes(program, seconds):
     assert program("exec", "--timeout", seconds, "--", "echo", "x").stdout == b"x\n"
 
 
-@pytest.mark.parametrize("seconds", ["nan", "0", "-1", "-inf", "x", ""])
+@pytest.mark.parametrize("seconds", ["nan", "0", "-1", "inf", "-inf", "1e400", "9" * 5000, "x", ""])
 def test_a_timeout_that_is_none(program, seconds):
     line = program("exec", "--timeout", seconds, "--", "true", check=2).stderr
     assert b"is not a number of seconds above 0" in line

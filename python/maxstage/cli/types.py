@@ -1,5 +1,7 @@
 """The types of options and arguments: they parse the values, and report invalid ones."""
 
+import math
+
 import click
 
 from maxstage.cli.options import find_store
@@ -120,7 +122,7 @@ def shorten(value: object) -> str:
 
 
 class SecondsType(click.ParamType[float]):
-    """A positive number of seconds, infinity included, capped where nobody would wait that long."""
+    """A positive number of seconds, capped where nobody would wait that long."""
 
     name = "seconds"
 
@@ -131,8 +133,10 @@ class SecondsType(click.ParamType[float]):
         except ValueError:
             seconds = 0.0
         # The comparison is also false for "nan".
-        if not seconds > 0:
-            self.fail(f"{shorten(value)} is not a number of seconds above 0", param, ctx)
+        if not 0 < seconds < math.inf:
+            self.fail(
+                f"{shorten(value)} is not a number of seconds above 0; leave it out for no limit", param, ctx
+            )
         return min(seconds, _MOST_SECONDS)
 
 

@@ -277,9 +277,10 @@ def _seconds(timeout: float | None) -> float | None:
         return None
     if not isinstance(timeout, int | float):
         raise TypeError(f"timeout must be a number of seconds or None, not {type(timeout).__name__}")
-    if not timeout >= 0:
-        raise ValueError(f"timeout must be at least 0 seconds, not {timeout}")
-    return None if timeout == math.inf else timeout
+    # The comparison is also false for "nan".
+    if not 0 <= timeout < math.inf:
+        raise ValueError(f"timeout must be at least 0 seconds, not {timeout}; None is no limit")
+    return timeout
 
 
 def _limits(limits: Limits | Mapping[str, Any] | None) -> Limits:
