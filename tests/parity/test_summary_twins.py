@@ -25,7 +25,7 @@ def strings_of(name: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "name", ["SIGNALS", "STEMS", "COUNTED", "NEGATIONS", "LEVELS", "LIBRARIES", "DOMAINS", "DETAILS"]
+    "name", ["SIGNALS", "STEMS", "COUNTED", "NEGATIONS", "LEVELS", "LIBRARIES", "DOMAINS", "DETAILS", "TOLD"]
 )
 def test_the_tables_are_the_same(name):
     table = getattr(signals, name)
@@ -94,7 +94,14 @@ words = st.sampled_from(WORDS).map(str.encode)
 loose = st.lists(
     st.tuples(words, st.sampled_from([b"", b" ", b" ", b": ", b"=", b"[", b'"'])), min_size=1, max_size=8
 )
+names = st.sampled_from(["level", "msg", "pad", "err_trace", "n", 'x\\"y', "uri"]).map(str.encode)
+values = st.one_of(
+    words.map(lambda word: b'"' + word + b'"'), st.sampled_from([b"1", b"[1]", b'{"code":7', b'"'])
+)
 lines = st.one_of(
+    st.lists(st.tuples(names, values), min_size=1, max_size=25).map(
+        lambda fields: b"{" + b",".join(b'"' + name + b'":' + value for name, value in fields) + b"}"
+    ),
     st.sampled_from(LINES).map(str.encode),
     loose.map(lambda pairs: b"".join(part for pair in pairs for part in pair)),
     st.lists(words, min_size=1, max_size=5).map(b" 40%\r".join),

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
 use super::pool::{Candidate, Key};
-use super::terminal::clip;
+use super::terminal::{GAP, clip};
 
 /// A line is clipped to an eighth of the room, but not to less than the first of these or to more than the second.
 const SHORTEST: usize = 160;
@@ -17,8 +17,9 @@ const ENOUGH: usize = 16;
 /// How much a line matters for standing so many thousandths of the room from an end of the text, on straight lines
 /// between these points.
 type Points = [(u64, u64)];
-pub(super) const FIRST: &Points = &[(0, 800), (20, 420), (60, 260), (150, 120), (1000, 30)];
-pub(super) const LAST: &Points = &[(0, 960), (30, 900), (120, 620), (250, 420), (500, 170), (1000, 60)];
+pub(super) const FIRST: &Points = &[(0, 800), (20, 420), (60, 260), (150, 110), (1000, 30)];
+pub(super) const LAST: &Points =
+    &[(0, 960), (30, 900), (120, 620), (250, 420), (500, 170), (650, 137), (1000, 110)];
 
 /// Returns the value of the points at a place.
 pub(super) fn worth_at(points: &Points, at: u64) -> u64 {
@@ -47,19 +48,26 @@ pub(super) struct Line<'a> {
 
 impl<'a> Line<'a> {
     fn new(key: Key, candidate: &'a Candidate, most: usize, counts: &Counts) -> Self {
-        let clipped = clip(&candidate.text, candidate.at, most);
-        let template = candidate.template.as_deref();
-        let times = template.and_then(|template| counts.get(template)).copied().unwrap_or_default();
+        let brief = candidate.brief.as_ref().filter(|_| candidate.text.len() > most || !candidate.whole);
+        let (text, at) = brief.map_or((&candidate.text, candidate.at), |brief| (brief, 0));
+        let clipped = clip(text, at, most);
+        let signs =
+            brief.map_or(0, |_| memchr::memmem::find_iter(&clipped.text[..clipped.shown], GAP).count());
         Self {
             key,
-            shown: clipped.shown,
+            shown: clipped.shown - signs * GAP.len(),
             stands: candidate.stands,
-            whole: candidate.whole && clipped.shown == candidate.text.len(),
-            template,
-            cost: numbered(key.0, times, &clipped.text).len(),
+            whole: candidate.whole && brief.is_none() && clipped.shown == text.len(),
+            template: candidate.template.as_deref(),
+            cost: numbered(key.0, times_of(candidate, counts), &clipped.text).len(),
             text: clipped.text,
         }
     }
+}
+
+/// How many lines of its sort there were, where these are counted.
+fn times_of(candidate: &Candidate, counts: &Counts) -> u64 {
+    candidate.template.as_ref().and_then(|template| counts.get(template)).copied().unwrap_or_default()
 }
 
 /// The chosen lines, where they stand.
@@ -137,7 +145,10 @@ pub(super) fn by_worth<'a>(
 ) -> Vec<Line<'a>> {
     let most = (room / SHARE).clamp(SHORTEST, LONGEST);
     let mut order: Vec<_> = candidates.iter().collect();
-    order.sort_by_key(|(key, candidate)| (Reverse(candidate.score), **key));
+    // Of those that matter as much, the rarer come first: they say more.
+    order.sort_by_cached_key(|(key, candidate)| {
+        (Reverse(candidate.score), times_of(candidate, counts), **key)
+    });
     order.into_iter().map(|(key, candidate)| Line::new(*key, candidate, most, counts)).collect()
 }
 

@@ -15,6 +15,7 @@ mod context;
 mod layout;
 mod pool;
 mod rating;
+mod record;
 mod signals;
 mod stems;
 mod terminal;
@@ -26,7 +27,10 @@ use self::block::{Block, Next, Row};
 use self::context::Trail;
 use self::layout::Counts;
 use self::pool::{Candidate, Key, Pool};
-use self::rating::{Rating, has_place, is_finding, is_frame, kind_of, place_of, rate, template};
+use self::rating::{
+    Rating, has_place, is_finding, is_fine, is_frame, is_library, kind_of, place_of, rate, template,
+};
+use self::record::brief;
 use self::signals::Matters;
 use self::terminal::{clip, plain};
 use crate::detect::{self, ContentType};
@@ -288,7 +292,10 @@ impl Summary {
                 self.blame(block, index);
             }
             self.last_frame = Some(row.key.0);
-        } else if matters == Matters::Nothing && is_looked_at && is_finding(&kind) {
+        } else if matches!(matters, Matters::Nothing | Matters::Maybe) && is_looked_at && is_finding(&kind) {
+            if matters == Matters::Nothing && self.is_place_of_error(row) {
+                return;
+            }
             matters = Matters::Finding;
         }
         let followed = if matters < Matters::Finding { self.step(row) } else { 0 };
@@ -298,6 +305,18 @@ impl Summary {
         }
         let score = self.score(block, (index, 0), row, Rating { matters, ..rating }, (&kind, &sort));
         self.offer(row, rating.at, score.max(followed), Some(&sort));
+    }
+
+    /// Whether what looks like a finding is a place of the error before it; then it is offered as that.
+    fn is_place_of_error(&mut self, row: Row<'_>) -> bool {
+        let followed = self.step(row);
+        let is_place =
+            followed >= worth(Matters::Finding) || followed > 0 && is_library(&row.text.to_ascii_lowercase());
+        if is_place {
+            let alike = count_one(&mut self.alike, row.text.get(..ALIKE_WITHIN).unwrap_or(row.text));
+            self.offer(row, 0, if alike == 1 { followed } else { followed / (2 * alike) }, None);
+        }
+        is_place
     }
 
     /// Returns how much a line with a signal matters among those like it; begins to follow an error. The line is `at.1`
@@ -313,7 +332,8 @@ impl Summary {
         let Rating { matters, is_tally, .. } = rating;
         let worth = worth(matters).max(if is_tally { WORTH_OF_TALLY } else { 0 });
         let rank = count_one(&mut self.templates, sort);
-        let fresh = worth * 5 / (4 + rank);
+        // Of what a linter found, one of each sort comes first.
+        let fresh = if matters == Matters::Finding { worth * 2 / (1 + rank) } else { worth * 5 / (4 + rank) };
         if matters >= Matters::Finding {
             self.trail = None;
         }
@@ -323,7 +343,9 @@ impl Summary {
             return fresh;
         }
         // Names of tests, and places, that differ in digits are different things.
-        let is_exact = matters == Matters::Failed || is_tally || has_place(&row.text.to_ascii_lowercase());
+        let is_exact = matters == Matters::Failed
+            || is_tally
+            || matters >= Matters::Error && has_place(&row.text.to_ascii_lowercase());
         let known_by = if is_exact { row.text } else { kind };
         let alike = count_one(&mut self.alike, known_by.get(..ALIKE_WITHIN).unwrap_or(known_by));
         let score = if alike == 1 { fresh } else { fresh / (2 * alike) };
@@ -396,7 +418,7 @@ impl Summary {
     /// The summary of the text so far, in `room` bytes. `ends` are those of the same text.
     #[must_use]
     pub fn parts(&self, ends: Ends<'_>, room: usize) -> Parts {
-        let facts = self.facts(ends.lines, room / 4);
+        let facts = self.facts(ends.lines, room / 8);
         let room = room - facts.len();
         let mut done = self.clone();
         if !done.buffer.is_empty() {
@@ -449,7 +471,8 @@ impl Summary {
 
     /// Adds the first line of each sort that is rare: the rarer these are among all, the more each says.
     fn add_rare(&self, found: &mut BTreeMap<Key, Candidate>) {
-        let few = || self.sorts.values().filter(|sort| sort.count <= RARE);
+        let is_few = |sort: &&Sort| sort.count <= RARE && !is_fine(&sort.first.text.to_ascii_lowercase());
+        let few = || self.sorts.values().filter(is_few);
         let lines: u64 = few().map(|sort| sort.count).sum();
         let Some(bits) = self.looked_at.checked_div(lines).and_then(u64::checked_ilog2) else { return };
         for sort in few() {
@@ -515,9 +538,11 @@ fn add(found: &mut BTreeMap<Key, Candidate>, row: Row<'_>, score: u64) {
 }
 
 fn candidate(row: Row<'_>, at: usize, score: u64, template: Option<Vec<u8>>) -> Candidate {
-    let clipped = clip(row.text, place_of(row.text, at), CLIP);
+    let place = place_of(row.text, at);
+    let clipped = clip(row.text, place, CLIP);
     let whole = row.whole && row.text.len() <= CLIP;
-    Candidate { score, text: clipped.text, at: clipped.at, stands: row.stands, whole, template }
+    let brief = brief(row.text, place);
+    Candidate { score, text: clipped.text, at: clipped.at, stands: row.stands, whole, template, brief }
 }
 
 /// Both ends: where no line fits, they tell more than nothing.

@@ -22,6 +22,15 @@ pub(super) struct Candidate {
     pub whole: bool,
     /// What it has in common with lines of its sort, where these are counted.
     pub template: Option<Vec<u8>>,
+    /// What to show where not all of it fits, if that is not just a clip.
+    pub brief: Option<Vec<u8>>,
+}
+
+impl Candidate {
+    /// How many bytes are kept.
+    fn size(&self) -> usize {
+        self.text.len() + self.brief.as_ref().map_or(0, Vec::len)
+    }
 }
 
 /// Keeps the candidates that matter most.
@@ -46,15 +55,15 @@ impl Pool {
             if candidate.score <= known.score {
                 return;
             }
-            self.bytes -= known.text.len();
+            self.bytes -= known.size();
             self.order.remove(&(known.score, Reverse(key)));
         }
-        self.bytes += candidate.text.len();
+        self.bytes += candidate.size();
         self.order.insert((candidate.score, Reverse(key)));
         self.lines.insert(key, candidate);
         while self.bytes > self.bound {
             let Some((_, Reverse(worst))) = self.order.pop_first() else { break };
-            self.bytes -= self.lines.remove(&worst).map_or(0, |dropped| dropped.text.len());
+            self.bytes -= self.lines.remove(&worst).map_or(0, |dropped| dropped.size());
         }
     }
 }
@@ -67,8 +76,9 @@ mod tests {
     fn the_last_of_what_matters_least_goes_first() {
         let mut pool = Pool::new(3);
         for (number, score) in [(1, 5), (2, 5), (3, 9), (1, 4), (4, 5)] {
+            let (template, brief) = (None, None);
             let candidate =
-                Candidate { score, text: vec![b'x'], at: 0, stands: true, whole: true, template: None };
+                Candidate { score, text: vec![b'x'], at: 0, stands: true, whole: true, template, brief };
             pool.offer((number, 0), candidate);
         }
         assert_eq!(pool.lines.keys().map(|(number, _)| *number).collect::<Vec<_>>(), [1, 2, 3]);

@@ -89,7 +89,7 @@ static LIBRARY: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| any_of(LIBRARIE
 static DETAIL: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| any_of(DETAILS));
 
 /// A search for words in any case. (It fails where there are more of them than can be numbered.)
-fn any_of<P: AsRef<[u8]>>(patterns: impl IntoIterator<Item = P>) -> Option<AhoCorasick> {
+pub(super) fn any_of<P: AsRef<[u8]>>(patterns: impl IntoIterator<Item = P>) -> Option<AhoCorasick> {
     AhoCorasick::builder().match_kind(MatchKind::Standard).ascii_case_insensitive(true).build(patterns).ok()
 }
 
@@ -148,11 +148,14 @@ pub(super) fn place_of(line: &[u8], at: usize) -> usize {
 
 /// Returns the words of a line that lines of its sort have in common: none with a number, a quote or a path. Where there
 /// are no such words (in JSON, say), these are the fields without a number; and a line without such a field is a sort
-/// of its own.
+/// of its own. Rules (`-----`) are no words, and a finding is of the sort whose name it ends with.
 pub(super) fn template(kind: &[u8]) -> Vec<u8> {
+    if let Some(name) = name_of_finding(kind) {
+        return name.to_vec();
+    }
     let kind = kind.get(..TEMPLATE_WITHIN).unwrap_or(kind);
     let differs = |byte: &u8| byte.is_ascii_digit() || !byte.is_ascii() || b"'\"`/=\\".contains(byte);
-    let words = kind.split(|byte| is_space(*byte)).filter(|word| !word.iter().any(differs));
+    let words = kind.split(|byte| is_space(*byte)).filter(|word| !word.iter().any(differs) && !is_rule(word));
     let template = joined(words);
     if !template.is_empty() {
         return template;
@@ -160,6 +163,25 @@ pub(super) fn template(kind: &[u8]) -> Vec<u8> {
     let fields = kind.split(|byte| is_space(*byte) || *byte == b',');
     let template = joined(fields.filter(|field| !field.iter().any(u8::is_ascii_digit)));
     if template.is_empty() { kind.to_vec() } else { template }
+}
+
+/// Whether a word is but a line that is drawn.
+fn is_rule(word: &[u8]) -> bool {
+    word.len() >= 4 && word.iter().all(|byte| b"_*-".contains(byte))
+}
+
+/// `x.py:3:1: W0612: … (unused-variable)`, `x.py:3: error: …  [no-untyped-def]`: the name with its brackets.
+fn name_of_finding(kind: &[u8]) -> Option<&[u8]> {
+    let end = kind.iter().rposition(|byte| !is_space(*byte))? + 1;
+    let inside = kind[..end].strip_suffix(b")").or_else(|| kind[..end].strip_suffix(b"]"))?;
+    let start = inside.iter().rposition(|byte| matches!(byte, b'(' | b'['))?;
+    let name = &inside[start + 1..];
+    let is_name = name.iter().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'-'));
+    let has_dash = name
+        .windows(3)
+        .any(|three| three[0].is_ascii_alphabetic() && three[1] == b'-' && three[2].is_ascii_alphabetic());
+    let is_apart = start > 0 && is_space(kind[start - 1]);
+    (is_name && has_dash && is_apart && has_shape_of_finding(kind)).then(|| &kind[start..end])
 }
 
 fn joined<'a>(words: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
@@ -182,6 +204,9 @@ pub(super) fn rate(kind: &[u8]) -> Rating {
     strike_out(&mut kind, &mut low);
     let (matters, at) = by_words(&kind);
     if matters <= Matters::Error && is_code(&kind) {
+        return Rating { matters: matters.min(Matters::Mention), is_tally: false, at };
+    }
+    if is_fine(&low) {
         return Rating { matters: matters.min(Matters::Mention), is_tally: false, at };
     }
     let tally = tally(&low);
@@ -437,7 +462,11 @@ fn trim_start(text: &[u8]) -> &[u8] {
 /// Whether a line without any of the words is what a linter found: it begins with its code, or a place.
 pub(super) fn is_finding(kind: &[u8]) -> bool {
     let is_entry = matches!(kind, [b'D' | b'I' | b'V' | b'W', b'1', b' ', b'1', b':', ..]);
-    !is_entry && (begins_with_code(kind) || begins_with_level(kind) || begins_with_place(trim_start(kind)))
+    !is_entry && has_shape_of_finding(kind)
+}
+
+fn has_shape_of_finding(kind: &[u8]) -> bool {
+    begins_with_code(kind) || begins_with_level(kind) || begins_with_place(trim_start(kind))
 }
 
 /// `F401 x imported but unused`

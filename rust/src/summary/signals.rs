@@ -72,6 +72,8 @@ pub(super) const SIGNALS: [(Matters, &[&str]); 5] = [
             "FAIL:",
             "FAILED",
             "FAILURE",
+            "failed test",
+            "failed tests",
             "--- FAIL",
             "^not ok",
             "^✕ ",
@@ -425,6 +427,12 @@ pub(super) const DETAILS: &[&str] = &[
     "diff:",
     "assert",
     ": in ",
+];
+
+/// Fields of a record with one of these in their names tell what happened.
+pub(super) const TOLD: &[&str] = &[
+    "code", "err", "excep", "level", "message", "msg", "path", "priority", "reason", "severity", "stat",
+    "uri",
 ];
 
 /// What a test that passed begins with.

@@ -9,7 +9,18 @@ from maxstage._pure.lines import BLANK, cut_head, cut_tail
 from maxstage._pure.summary import context, layout
 from maxstage._pure.summary.block import Block, Row
 from maxstage._pure.summary.pool import Candidate, Pool
-from maxstage._pure.summary.rating import has_place, has_stem, is_finding, is_frame, kinds_of, rate, template
+from maxstage._pure.summary.rating import (
+    has_place,
+    has_stem,
+    is_finding,
+    is_fine,
+    is_frame,
+    is_library,
+    kinds_of,
+    rate,
+    template,
+)
+from maxstage._pure.summary.record import brief
 from maxstage._pure.summary.signals import ERROR, FAILED, FATAL, FINDING, MAYBE, MENTION, NOTHING, WARNING
 from maxstage._pure.summary.terminal import PIECE, clip, plain
 from maxstage.humanize import counted
@@ -143,6 +154,9 @@ class Summary:
             done = index + 1
         self._follow(block, done, block.ended)
         self._next = block.next()
+        if is_looked_at and self._taken >= LOOKED_AT:
+            # What is no finding any more matters otherwise.
+            self._spent.clear()
 
     def _with_stems(self, block: Block) -> "Iterator[int]":
         """Give the indices of the lines that may have a signal."""
@@ -232,8 +246,14 @@ class Summary:
             if self._trail is None and row.key[0] > self._last_frame + SAME_STACK:
                 self._blame(block, index)
             self._last_frame = row.key[0]
-        elif not matters and is_looked_at and rated.is_finding:
+        elif matters in (NOTHING, MAYBE) and is_looked_at and rated.is_finding:
             matters = FINDING
+            followed = 0 if rated.matters else self._step(row)
+            if followed >= WORTH[FINDING] or (followed and is_library(row.text.lower())):
+                # It is a place of the error before it.
+                alike = _count(self._alike, row.text[:ALIKE_WITHIN])
+                self._offer(row, 0, followed if alike == 1 else followed // (2 * alike), None)
+                return
         followed = self._step(row) if matters < FINDING else 0
         if not matters:
             self._offer(row, 0, followed, None)
@@ -253,7 +273,8 @@ class Summary:
         """
         worth = max(WORTH[matters], WORTH_OF_TALLY if rated.is_tally else 0)
         rank = _count(self._templates, rated.template)
-        fresh = worth * 5 // (4 + rank)
+        # Of what a linter found, one of each sort comes first.
+        fresh = worth * 2 // (1 + rank) if matters == FINDING else worth * 5 // (4 + rank)
         if matters >= FINDING:
             self._trail = None
         if fresh < LEAST:
@@ -263,7 +284,7 @@ class Summary:
                 self._spend(block, at, rated)
             return fresh
         # Names of tests, and places, that differ in digits are different things.
-        is_exact = matters == FAILED or rated.is_tally or has_place(row.text.lower())
+        is_exact = matters == FAILED or rated.is_tally or (matters >= ERROR and has_place(row.text.lower()))
         alike = _count(self._alike, (row.text if is_exact else kinds_of(row.text))[:ALIKE_WITHIN])
         score = fresh if alike == 1 else fresh // (2 * alike)
         if matters < FINDING:
@@ -356,7 +377,7 @@ class Summary:
         """Return the summary of a text that is complete; nothing can be fed afterwards."""
         if self._buffer:
             self._take_block(bytes(self._buffer), is_last=True)
-        facts = self._facts(lines, room // 4)
+        facts = self._facts(lines, room // 8)
         room -= len(facts)
         if lines == 1:
             return self._one_line(head, tail, room)
@@ -402,7 +423,9 @@ class Summary:
 
     def _add_rare(self, found: "dict[Key, Candidate]") -> None:
         """Add the first line of each sort that is rare: the rarer these are among all, the more each says."""
-        few = [sort for sort in self._sorts.values() if sort.count <= RARE]
+        few = [
+            sort for sort in self._sorts.values() if sort.count <= RARE and not is_fine(sort.row.text.lower())
+        ]
         if few:
             bits = (self._looked_at // sum(sort.count for sort in few)).bit_length() - 1
             for sort in few:
@@ -440,8 +463,10 @@ def _add(found: "dict[Key, Candidate]", row: Row, score: int) -> None:
 
 
 def _candidate(row: Row, at: int, score: int, sort: bytes | None) -> Candidate:
-    text, at, _ = clip(row.text, _text_at(row.text, at), CLIP)
-    return Candidate(score, text, at, row.stands, row.whole and len(row.text) <= CLIP, sort)
+    place = _text_at(row.text, at)
+    text, at, _ = clip(row.text, place, CLIP)
+    whole = row.whole and len(row.text) <= CLIP
+    return Candidate(score, text, at, row.stands, whole, sort, brief(row.text, place))
 
 
 def _text_at(text: bytes, at: int) -> int:

@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from maxstage._pure.summary.terminal import clip
+from maxstage._pure.summary.terminal import GAP, clip
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,8 +13,8 @@ ATTEMPTS = 8
 ENOUGH = 16
 
 Points = tuple[tuple[int, int], ...]
-FIRST: Points = ((0, 800), (20, 420), (60, 260), (150, 120), (1000, 30))
-LAST: Points = ((0, 960), (30, 900), (120, 620), (250, 420), (500, 170), (1000, 60))
+FIRST: Points = ((0, 800), (20, 420), (60, 260), (150, 110), (1000, 30))
+LAST: Points = ((0, 960), (30, 900), (120, 620), (250, 420), (500, 170), (650, 137), (1000, 110))
 
 
 def worth_at(points: Points, at: int) -> int:
@@ -32,9 +32,15 @@ class Line:
 
     def __init__(self, key: "Key", candidate: "Candidate", most: int, times: int) -> None:
         self.key = key
-        self.text, _, self.shown = clip(candidate.text, candidate.at, most)
+        text, at = candidate.text, candidate.at
+        is_brief = candidate.brief is not None and (len(text) > most or not candidate.whole)
+        if candidate.brief is not None and is_brief:
+            text, at = candidate.brief, 0
+        self.text, _, self.shown = clip(text, at, most)
         self.stands = candidate.stands
-        self.whole = candidate.whole and self.shown == len(candidate.text)
+        self.whole = candidate.whole and not is_brief and self.shown == len(text)
+        if is_brief:
+            self.shown -= len(GAP) * self.text[: self.shown].count(GAP)
         self.template = candidate.template
         self.cost = len(_numbered(key[0], times, self.text))
 
@@ -86,12 +92,14 @@ def _numbered(number: int, times: int, text: bytes) -> bytes:
 def fill(candidates: "dict[Key, Candidate]", counts: dict[bytes, int], lines: int, room: int) -> Layout:
     """Choose what matters most of what fits."""
     most = max(SHORTEST, min(LONGEST, room // SHARE))
-    order = sorted(candidates, key=lambda key: (-candidates[key].score, key))
-    by_worth = []
-    for key in order:
+
+    def times_of(key: "Key") -> int:
         template = candidates[key].template
-        times = 0 if template is None else counts.get(template, 0)
-        by_worth.append(Line(key, candidates[key], most, times))
+        return 0 if template is None else counts.get(template, 0)
+
+    # Of those that matter as much, the rarer come first: they say more.
+    order = sorted(candidates, key=lambda key: (-candidates[key].score, times_of(key), key))
+    by_worth = [Line(key, candidates[key], most, times_of(key)) for key in order]
     best = Layout([], counts, lines)
     # Lines at the ends need no number: what that leaves is filled in further attempts.
     allowance = step = room

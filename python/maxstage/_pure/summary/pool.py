@@ -19,6 +19,7 @@ class Candidate(NamedTuple):
         stands: Whether this is what a terminal shows of the line at the end.
         whole: Whether it is all of that.
         template: What it has in common with lines of its sort, where these are counted.
+        brief: What to show where not all of it fits, if that is not just a clip.
     """
 
     score: int
@@ -27,6 +28,12 @@ class Candidate(NamedTuple):
     stands: bool
     whole: bool
     template: bytes | None
+    brief: bytes | None
+
+    @property
+    def size(self) -> int:
+        """How many bytes are kept."""
+        return len(self.text) + len(self.brief or b"")
 
 
 class Pool:
@@ -45,9 +52,9 @@ class Pool:
         if known is not None:
             if candidate.score <= known.score:
                 return
-            self._bytes -= len(known.text)
+            self._bytes -= known.size
         self.lines[key] = candidate
-        self._bytes += len(candidate.text)
+        self._bytes += candidate.size
         heapq.heappush(self._order, (candidate.score, -key[0], -key[1]))
         while self._bytes > self._bound:
             score, number, part = heapq.heappop(self._order)
@@ -55,7 +62,7 @@ class Pool:
             # One that was replaced by a better one is still in the order.
             if worst is not None and worst.score == score:
                 del self.lines[-number, -part]
-                self._bytes -= len(worst.text)
+                self._bytes -= worst.size
 
     def copy(self) -> "Pool":
         """Return one that goes its own way."""

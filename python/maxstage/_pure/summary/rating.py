@@ -100,6 +100,8 @@ _FINDING = re.compile(
     rb"[A-Z]{1,4}1:? [^ ]|[01][01 .:-]*[EF] [A-Za-z]"
     rb"|[ \t]*[^ \t:=(]*[a-z_/]\.[a-z]{1,5}(?::1(?::1)?:?(?: |\Z|in )|\(1(?:,1)?\))"
 )
+_RULE_OF = re.compile(rb"[_*-]{4,}")
+_NAME_OF_FINDING = re.compile(rb"[ \t]([(\[][A-Za-z_-]*[A-Za-z]-[A-Za-z][A-Za-z_-]*[)\]])[ \t]*\Z")
 _TIME = re.compile(
     rb"[\[(<]?[0-9]{1,4}[-/:.][0-9]{1,2}[-/:.][0-9]|[A-Z][a-z]{2} [ 0-9][0-9] [0-9]{2}:|[DEFIVW][0-9]{4} [0-9]"
 )
@@ -128,10 +130,17 @@ def template(kind: bytes) -> bytes:
     """Return the words of a line that lines of its sort have in common: none with a number, a quote or a path.
 
     Where there are no such words (in JSON, say), these are the fields without a number; and a line without such a field
-    is a sort of its own.
+    is a sort of its own. Rules (``-----``) are no words, and a finding is of the sort whose name it ends with.
     """
+    if kind.rstrip(b" \t").endswith((b")", b"]")) and _FINDING.match(kind):
+        name = _NAME_OF_FINDING.search(kind)
+        if name:
+            return name[1]
     within = kind[:TEMPLATE_WITHIN]
-    words = _COMMON.findall(within) or _FIELDS.findall(within) or [within]
+    words = _COMMON.findall(within)
+    if _RULE_OF.search(within):
+        words = [word for word in words if not _RULE_OF.fullmatch(word)]
+    words = words or _FIELDS.findall(within) or [within]
     return b" ".join(words[:WORDS_OF_TEMPLATE])
 
 
@@ -150,6 +159,8 @@ def rate(kind: bytes) -> tuple[int, bool, int]:
         kind = bytes(b if c != 1 else 1 for b, c in zip(kind, low, strict=True))
     matters, at = _by_words(kind, low)
     if matters <= ERROR and _is_code(kind):
+        return min(matters, MENTION), False, at
+    if is_fine(low):
         return min(matters, MENTION), False, at
     tally = _TALLY.search(low)
     level = _LEVEL.search(kind[:LEVEL_WITHIN])

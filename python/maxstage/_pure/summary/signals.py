@@ -50,6 +50,8 @@ SIGNALS: dict[int, tuple[str, ...]] = {
         "FAIL:",
         "FAILED",
         "FAILURE",
+        "failed test",
+        "failed tests",
         "--- FAIL",
         "^not ok",
         "^✕ ",
@@ -407,6 +409,22 @@ DETAILS = (
     ": in ",
 )
 """Lines near an error with one of these say what was expected, or found."""
+
+TOLD = (
+    "code",
+    "err",
+    "excep",
+    "level",
+    "message",
+    "msg",
+    "path",
+    "priority",
+    "reason",
+    "severity",
+    "stat",
+    "uri",
+)
+"""Fields of a record with one of these in their names tell what happened."""
 
 FINE = ("ok ", "✓", "✔", "√")
 """What a test that passed begins with."""
