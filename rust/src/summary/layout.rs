@@ -17,9 +17,8 @@ const ENOUGH: usize = 16;
 /// How much a line matters for standing so many thousandths of the room from an end of the text, on straight lines
 /// between these points.
 type Points = [(u64, u64)];
-pub(super) const FIRST: &Points = &[(0, 800), (20, 420), (60, 260), (150, 110), (1000, 30)];
-pub(super) const LAST: &Points =
-    &[(0, 960), (30, 900), (120, 620), (250, 420), (500, 170), (650, 137), (1000, 110)];
+pub(super) const FIRST: &Points = &[(0, 800), (20, 420), (60, 260), (150, 120), (1000, 30)];
+pub(super) const LAST: &Points = &[(0, 960), (30, 900), (120, 620), (250, 420), (500, 170), (1000, 60)];
 
 /// Returns the value of the points at a place.
 pub(super) fn worth_at(points: &Points, at: u64) -> u64 {
