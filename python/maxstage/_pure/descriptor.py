@@ -105,6 +105,8 @@ def _await_ready(fd: int, events: int) -> None:
 
     A signal that arrives just before a blocking call doesn't interrupt it, so no call may block for long.
     """
+    if fd < 0:
+        return  # the call says so
     poll = select.poll()
     poll.register(fd, events)
     while not poll.poll(_SIGNAL_LATENCY):

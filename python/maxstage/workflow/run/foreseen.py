@@ -51,8 +51,9 @@ def selection_of_file(
         limits_of: Returns the limits of a task.
     """
     now = time.time()
+    # A millisecond apart: microseconds may be rounded to the same one.
     ended = {
-        one: Ended(now + number / 1e6, now, 1, has_output=True, is_final=True)
+        one: Ended(now + number / 1e3, now, 1, has_output=True, is_final=True)
         for number, one in enumerate(_before(workflow, path))
     }
     budget = budget_of(workflow.tasks[spec_path(path)], workflow.spec.context, limits, resolver(path, ended))
