@@ -20,7 +20,7 @@ from hostile import mutate, plant
 import maxstage
 from maxstage.cli import command as cli_command
 from maxstage.cli import process as running
-from maxstage.humanize import printable
+from maxstage.humanize import name_bytes, printable
 from maxstage.store import metadata
 from maxstage.store.storage.local import index as indexing
 from maxstage.store.storage.local.layout import META, SWEEP
@@ -378,7 +378,7 @@ def run_all(fuzz: Fuzz, number: int, capfdbinary) -> None:
             for one in fuzz.good if "verify" not in command and "--limit" not in command else ():
                 assert one.encode() in out
             told = (out + err).decode()
-            named = item_id in told or printable(name) in told
+            named = item_id in told or printable(name) in told or name_bytes(name) in told
             assert named or is_expired(fuzz.store, item_id) or command[-1] == "verify", (number, command)
             assert code == (1 if "verify" in command and err else 0)
     assert running.run(cli_command, ["unstage", "--all", "--yes"]) == (
