@@ -126,7 +126,8 @@ def signals_everywhere(program, command: str, step: int) -> None:
         # Before anything is begun, and after the answer, a signal ends the program by itself.
         codes = {code for number in numbers for code in (CODES[number], -number)}
         if command.startswith("split"):
-            codes.add(0)  # while a module is imported it waits for a moment, in which so short a command may be done
+            # While a module is imported it waits for a moment, in which so short a command may be done.
+            codes.add(0)
         assert done.returncode in codes, (at, numbers, done)
         check(program, done, (at, numbers))
 

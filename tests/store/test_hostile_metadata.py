@@ -378,7 +378,7 @@ def run_all(fuzz: Fuzz, number: int, capfdbinary) -> None:
             for one in fuzz.good if "verify" not in command and "--limit" not in command else ():
                 assert one.encode() in out
             told = (out + err).decode()
-            named = item_id in told or printable(name) in told or name_bytes(name) in told
+            named = item_id in told or shown(name) in told
             assert named or is_expired(fuzz.store, item_id) or command[-1] == "verify", (number, command)
             assert code == (1 if "verify" in command and err else 0)
     assert running.run(cli_command, ["unstage", "--all", "--yes"]) == (
@@ -388,7 +388,12 @@ def run_all(fuzz: Fuzz, number: int, capfdbinary) -> None:
     left = os.listdir(fuzz.staging)
     for one in fuzz.good:
         assert f"Unstaged: max:{one}" in out.decode()
-    assert [one for one in left if one.endswith(META)] == ([name] if printable(name) in err.decode() else [])
+    assert [one for one in left if one.endswith(META)] == ([name] if shown(name) in err.decode() else [])
+
+
+def shown(name: str) -> str:
+    """Return a file's name as messages show it."""
+    return printable(name_bytes(name))
 
 
 def is_expired(store, item_id: str) -> bool:
