@@ -72,12 +72,13 @@ endif
 
 # Tests that don't depend on the backend run only once here: files, errors and display, permissions, and the comparison
 # of the backends. `make test-pure` runs the whole suite on the pure backend.
-ONCE := tests/agents/test_install.py tests/agents/test_shell.py tests/parity tests/packaging tests/test_structure.py tests/test_tables.py tests/test_facts_corpus.py \
+ONCE := tests/agents tests/packaging tests/parity tests/serving tests/test_facts_corpus.py tests/test_record.py \
+	tests/test_structure.py tests/test_tables.py tests/test_version.py tests/query/test_filter.py \
 	tests/cli/test_completion.py tests/cli/test_live.py tests/cli/test_settings.py tests/cli/test_trust.py \
-	tests/serving/test_mcp_http.py tests/serving/test_mcp_messages.py tests/serving/test_mcp_robust.py \
 	tests/workflow/test_damaged.py tests/workflow/test_data_is_no_code.py tests/workflow/test_files.py \
-	tests/workflow/test_hostile_files.py tests/workflow/test_migration.py tests/workflow/test_report.py \
-	tests/workflow/test_scripts.py tests/workflow/test_validation.py
+	tests/workflow/test_hostile_files.py tests/workflow/test_messages.py tests/workflow/test_migration.py \
+	tests/workflow/test_numbers.py tests/workflow/test_report.py tests/workflow/test_scripts.py \
+	tests/workflow/test_validation.py
 
 test-python: $(VENV)/installed ## The suite on each backend
 	once=; for backend in $(BACKENDS); do \
