@@ -245,13 +245,12 @@ pub fn widen_pipe(fd: BorrowedFd<'_>) {
 ///
 /// A signal that arrives just before a blocking call doesn't interrupt it, so no call may block for long.
 fn await_ready(fd: BorrowedFd<'_>, events: PollFlags, check: Check<'_>) -> Result<()> {
-    let mut timeout = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let timeout = Timespec { tv_sec: 0, tv_nsec: SIGNAL_LATENCY_NS };
     loop {
         match poll(&mut [PollFd::from_borrowed_fd(fd, events)], Some(&timeout)) {
             Ok(0) | Err(Errno::INTR) => check()?,
             _ => return Ok(()),
         }
-        timeout.tv_nsec = SIGNAL_LATENCY_NS;
     }
 }
 
