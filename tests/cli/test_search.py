@@ -89,6 +89,8 @@ def test_sorting(program, token):
     assert found(program, token, "--sort", "age:desc", "--limit", "2") == [3, 1]
     assert found(program, token, "--sort", "age:desc", "--limit", "2", "--offset", "2") == [5, 2]
     assert found(program, token, "--sort", "company:desc", "--all") == [2, 3, 1, 5, 4]
+    line = program("search", token, "--sort", "age:dsc", check=2).stderr
+    assert b'"dsc" is not an order; sort by FIELD:desc or FIELD:asc' in line
     assert found(program, token, "--sort", "name", "--all") == [1, 2, 3, 4, 5]
 
 

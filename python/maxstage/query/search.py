@@ -16,6 +16,24 @@ LIMIT = 50
 """Records of a page, unless something else is asked for."""
 
 
+def _order(sort: str) -> tuple[str, bool]:
+    """Return the field to sort by, and whether the largest comes first.
+
+    >>> _order("amount:desc"), _order("dc:title")
+    (('amount', True), ('dc:title', False))
+    """
+    field, _, order = sort.rpartition(":")
+    if field and order.lower() in {"asc", "desc"}:
+        return field, order.lower() == "desc"
+    if field:
+        import difflib
+
+        # A field's name may hold a colon; a word that is nearly one of the two is a mistake.
+        if difflib.get_close_matches(order.lower(), ["asc", "desc", "ascending", "descending"]):
+            raise InvalidQuery(f'"{order}" is not an order; sort by FIELD:desc or FIELD:asc')
+    return sort, False
+
+
 class Query:
     """What is looked for.
 
@@ -49,10 +67,10 @@ class Query:
         self.pattern = pattern
         self.regex = regex
         self.fields = None if fields is None else list(fields)
-        self.descending = sort is not None and sort.lower().endswith(":desc")
-        self.sort = sort if sort is None or not self.descending else sort[: -len(":desc")]
-        if self.sort is not None and self.sort.lower().endswith(":asc"):
-            self.sort = self.sort[: -len(":asc")]
+        self.sort: str | None = None
+        self.descending = False
+        if sort is not None:
+            self.sort, self.descending = _order(sort)
         self.strict = strict
         if pattern == "":
             raise InvalidQuery("the pattern is empty; leave it out to find all records")
