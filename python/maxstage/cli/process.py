@@ -51,10 +51,12 @@ class _Ending:
         raised: How many signals were raised as exceptions. The first ends the command, the second makes it stop
             waiting while it cleans up; further ones would only interfere and are ignored.
         over: Whether nothing is left to clean up, so that the next signal ends the process directly.
+        postponed: The signal that arrived during an import and is to be raised again, or None.
     """
 
     raised = 0
     over = False
+    postponed: int | None = None
 
 
 _ending = _Ending()
@@ -62,13 +64,14 @@ _ending = _Ending()
 
 def run(command: "Command", args: list[str]) -> int:
     """Call `command` with `args`; return the exit code, whatever it raises."""
-    _ending.raised, _ending.over = 0, False
+    _ending.raised, _ending.over, _ending.postponed = 0, False, None
     try:
         try:
             return _attempt(command, args)
         finally:
             _ending.over = True
             _release_signals()
+            _raise_postponed()
     except (KeyboardInterrupt, Terminated) as error:  # another signal, while the first was being handled
         _ending.over = True
         return code_of(error)
@@ -200,7 +203,8 @@ def code_of(error: BaseException) -> int:
 def _terminate(number: int, frame: "FrameType | None") -> None:
     if _is_importing(frame):
         # Python drops exceptions raised within some callbacks of an import and prints a traceback, so try again later.
-        _signal.signal(_signal.SIGALRM, lambda *_: _signal.raise_signal(number))
+        _ending.postponed = number
+        _signal.signal(_signal.SIGALRM, _raise_postponed)
         _signal.setitimer(_signal.ITIMER_REAL, _MOMENT)
         return
     if _ending.over:
@@ -212,6 +216,26 @@ def _terminate(number: int, frame: "FrameType | None") -> None:
     if number == _signal.SIGINT:
         raise KeyboardInterrupt
     raise Terminated(number)
+
+
+def _raise_postponed(*_: object) -> None:
+    """Raise the signal that arrived during an import, if one did: a moment later, or when the command is done."""
+    number, _ending.postponed = _ending.postponed, None
+    if number is None:
+        return
+    _signal.setitimer(_signal.ITIMER_REAL, 0)
+    if _ending.over:
+        _flush()  # the signal ends the process, and the answer must be out
+    _signal.raise_signal(number)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            try:
+                stream.flush()
+            except OSError:
+                return  # there is nobody left to tell
 
 
 def _is_importing(frame: "FrameType | None") -> bool:
