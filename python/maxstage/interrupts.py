@@ -81,6 +81,11 @@ class Deferred:
         elif active and not self._before:
             _handle()
 
+    @property
+    def is_pending(self) -> bool:
+        """Whether a signal has been deferred, and not been handled yet."""
+        return self._active and bool(_state.came)
+
     def open(self) -> "_Open":
         """Return a context in which signals are handled as they arrive, deferred ones first: for slow operations."""
         return _Open(active=self._active)

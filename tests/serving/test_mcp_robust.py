@@ -5,7 +5,9 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import threading
+import time
 
 import pytest
 from schemas import MODERN, check
@@ -244,6 +246,63 @@ def test_signals_end_it(wire, number):
     wire.process.send_signal(number)
     assert wire.process.wait(PATIENCE) == 128 + number
     assert wire.process.stderr.read() == b""
+
+
+# Sends a signal at the call or return number AT of the server's main thread.
+AT_A_PLACE = """
+import os, signal, sys
+from maxstage.mcp import stdio
+at, count = int(sys.argv.pop(1)), 0
+
+def look(frame, event, argument):
+    global count
+    count += 1
+    if count == at:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+def watched(*given, serve=stdio.serve):
+    sys.setprofile(look)
+    try:
+        serve(*given)
+    finally:
+        sys.setprofile(None)
+
+stdio.serve = watched
+from maxstage.cli import main
+main()
+"""
+
+
+# Places in the start of threads, in locks, and in answers, as counted on CPython 3.11.
+@pytest.mark.parametrize("place", [55, 130, 211, 280, 430, 600, 694])
+def test_a_signal_anywhere_ends_it(program, place):
+    process = subprocess.Popen(
+        [sys.executable, "-c", AT_A_PLACE, str(place), "mcp"],
+        cwd=program.folder,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    process.stdin.write(LIST * 2)
+    process.stdin.flush()
+    assert process.wait(PATIENCE) == 128 + signal.SIGTERM
+    assert process.communicate()[1] == b""
+
+
+def test_a_signal_ends_it_while_nobody_reads(program):
+    process = program.start("mcp")
+    os.set_blocking(process.stdin.fileno(), False)
+    refused = 0
+    while refused < 20:  # for a second: it reads no more until its answers are read
+        try:
+            os.write(process.stdin.fileno(), LIST)
+            refused = 0
+        except BlockingIOError:
+            refused += 1
+            time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(PATIENCE) == 128 + signal.SIGTERM
+    assert process.communicate()[1] == b""
 
 
 def test_closed_streams(program):

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 _MOST = 64
 """Requests that are answered at once: more are refused, so that no client can start threads without end."""
 
+_TICK = 0.2
+"""Seconds between two looks whether waiting is still wanted."""
+
 
 def answer(server: "Server", request: "Request", session: "Session") -> "Message | None":
     """Answer a request, whatever goes wrong with it; None where it was cancelled."""
@@ -87,20 +90,20 @@ class Connection:
         """Answer what could not even be read."""
         self._send(failure(None, error))
 
-    def wait(self, patience: float) -> None:
-        """Wait for what runs to end, though not longer than `patience` seconds."""
+    def wait(self, patience: float, is_enough: "Callable[[], bool]") -> None:
+        """Wait for running requests to end, for at most `patience` seconds, or until `is_enough()`."""
         deadline = time.monotonic() + patience
         with self._idle:
-            while self._running and (left := deadline - time.monotonic()) > 0:
-                self._idle.wait(left)
+            while self._running and not is_enough() and (left := deadline - time.monotonic()) > 0:
+                self._idle.wait(min(left, _TICK))
 
-    def close(self, patience: float) -> None:
-        """Cancel what runs, and wait for it to end, though not longer than `patience` seconds."""
+    def close(self, patience: float, is_enough: "Callable[[], bool]") -> None:
+        """Cancel what runs, and wait for it as `wait` does."""
         with self._idle:
             for request in self._running.values():
                 request.cancelled.set()
-        self.wait(patience)
-        if self._warming is not None:
+        self.wait(patience, is_enough)
+        if self._warming is not None and not is_enough():
             self._warming.join(patience)
 
     def _take(self, message: "Any", reply: "Reply") -> None:

@@ -35,6 +35,7 @@ from maxstage.mcp.protocol import (
     read_message,
 )
 from maxstage.mcp.stdio import LONGEST
+from maxstage.mcp.waiting import Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,10 +95,13 @@ def serve(server: "Server", port: int, secret: str | None, tell: "Callable[[str]
         tell(f"Serving MCP at http://127.0.0.1:{listener.server_port}{PATH}\n")
         if made:
             tell(f"Authorization: Bearer {secret}\n")
-        try:
-            listener.serve_forever(_TICK)
-        finally:
-            listener.end(_PATIENCE)
+        with Waiting(listener.fileno()) as waiting:
+            try:
+                while True:
+                    if waiting.wait():
+                        listener.handle_request()
+            finally:
+                listener.end(_PATIENCE, waiting.signal_came)
 
 
 class _Client(Session):
@@ -113,6 +117,7 @@ class _Listener(socketserver.ThreadingMixIn, http.server.HTTPServer):
 
     daemon_threads = True
     block_on_close = False
+    timeout = 0
     allow_reuse_address = True
 
     def __init__(self, server: "Server", port: int, secret: str) -> None:
@@ -196,13 +201,13 @@ class _Listener(socketserver.ThreadingMixIn, http.server.HTTPServer):
                 running.pop(key, None)
         return None if request.cancelled.is_set() else answers[0]
 
-    def end(self, patience: float) -> None:
-        """Cancel what runs, and wait for it to end, though not for long."""
+    def end(self, patience: float, is_enough: "Callable[[], bool]") -> None:
+        """Cancel what runs, and wait for it to end, for at most `patience` seconds, or until `is_enough()`."""
         deadline = time.monotonic() + patience
         with self._lock:
             for request in self._running:
                 request.cancelled.set()
-        while self._running and time.monotonic() < deadline:
+        while self._running and not is_enough() and time.monotonic() < deadline:
             time.sleep(_TICK)
 
 

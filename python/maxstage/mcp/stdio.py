@@ -4,8 +4,6 @@ Three kinds of threads: one reads, one writes, and one for each request that tak
 what we write must not keep us from noticing that it has gone, so the reader waits for nothing but the client.
 """
 
-# The C module behind `signal`, whose own import makes enums of all signals.
-import _signal  # type: ignore[import-not-found]
 import os
 import select
 import threading
@@ -15,6 +13,7 @@ from collections import deque
 from maxstage.files import write_all
 from maxstage.mcp.calls import Connection
 from maxstage.mcp.protocol import INVALID_REQUEST, RpcError, Session
+from maxstage.mcp.waiting import Waiting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,6 +38,10 @@ that leave wait two seconds for us, as a rule."""
 _PATIENCE = 5.0
 """Seconds for what runs to end, once the client has gone: commands get SIGTERM, and 2 s later SIGKILL."""
 
+_TOO_LONG = RpcError(
+    INVALID_REQUEST, f"Invalid Request: a message may have {LONGEST:,} bytes; stage a file by its path"
+)
+
 
 def serve(server: "Server", stdin: int = 0, stdout: int = 1) -> None:
     """Answer messages until there are no more.
@@ -46,65 +49,29 @@ def serve(server: "Server", stdin: int = 0, stdout: int = 1) -> None:
     Raises:
         BaseException: What a handler of signals raises ends it; what was begun is undone first.
     """
-    out = _Out(stdin, stdout)
-    connection = Connection(server, Session(), out.send)
-    alarm = _Alarm()
-    try:
-        for line in _Lines(stdin, out, alarm):
-            if line is None:
-                connection.refuse(
-                    RpcError(
-                        INVALID_REQUEST,
-                        f"Invalid Request: a message may have {LONGEST:,} bytes; stage a file by its path",
-                    )
-                )
-            elif line.strip():
-                connection.receive(line)
-        if not out.is_gone:
-            connection.wait(_GRACE)
-    finally:
-        connection.close(_PATIENCE)
-        out.close()
-        alarm.close()
-
-
-class _Alarm:
-    """A pipe that becomes readable when a signal comes.
-
-    One that comes right before a read, or to another thread, would not interrupt it: its handler would run, in this
-    thread, once the client says something.
-    """
-
-    def __init__(self) -> None:
-        self.fd, self._write = os.pipe()
-        os.set_blocking(self.fd, False)
-        os.set_blocking(self._write, False)
-        self._before = _signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
-
-    def clear(self) -> None:
-        """Take note of the signals: their handlers run after this."""
+    with Waiting(stdin) as waiting:
+        out = _Out(stdin, stdout)
+        connection = Connection(server, Session(), out.send)
         try:
-            os.read(self.fd, _READ)
-        except BlockingIOError:
-            return
-
-    def close(self) -> None:
-        """Put all back as it was."""
-        _signal.set_wakeup_fd(self._before)
-        os.close(self.fd)
-        os.close(self._write)
+            for line in _Lines(stdin, out, waiting):
+                if line is None:
+                    connection.refuse(_TOO_LONG)
+                elif line.strip():
+                    connection.receive(line)
+            if not out.is_gone:
+                connection.wait(_GRACE, waiting.signal_came)
+        finally:
+            connection.close(_PATIENCE, waiting.signal_came)
+            out.close()
 
 
 class _Lines:
     """The lines that come; None for one that is too long. Ends where the input does, or the client has gone."""
 
-    def __init__(self, stdin: int, out: "_Out", alarm: _Alarm) -> None:
+    def __init__(self, stdin: int, out: "_Out", waiting: Waiting) -> None:
         self._stdin = stdin
         self._out = out
-        self._alarm = alarm
-        self._waiting = select.poll()
-        self._waiting.register(stdin, select.POLLIN)
-        self._waiting.register(alarm.fd, select.POLLIN)
+        self._waiting = waiting
         self._begun = bytearray()
         self._is_skipping = False
         self._ready: deque[bytes | None] = deque()
@@ -114,16 +81,13 @@ class _Lines:
 
     def __next__(self) -> bytes | None:
         while not self._ready:
-            if self._out.is_gone or not self._out.wait_for_room():
+            if self._out.is_gone or not self._out.wait_for_room(self._waiting):
                 raise StopIteration
             self._read()
         return self._ready.popleft()
 
     def _read(self) -> None:
-        ready = [fd for fd, _ in self._waiting.poll()]
-        if self._alarm.fd in ready:
-            self._alarm.clear()
-        if self._stdin not in ready:
+        if not self._waiting.wait():
             return
         try:
             data = os.read(self._stdin, _READ)
@@ -188,16 +152,25 @@ class _Out:
     def _is_over(self) -> bool:
         return self.is_gone or self._is_closed
 
-    def wait_for_room(self) -> bool:
-        """Wait, as the reader, until the client has read enough; false where it has gone instead."""
-        with self._changed:
-            while self._size >= _WAITING and not self.is_gone:
+    def wait_for_room(self, waiting: Waiting) -> bool:
+        """Wait, as the reader, until the client has read enough; return false if it has gone instead.
+
+        Raises:
+            BaseException: What a signal's handler raises.
+        """
+        while self._is_full():
+            waiting.handle_signals()
+            with self._changed:
                 self._changed.wait(_TICK)
-                poll = select.poll()
-                poll.register(self._stdin, 0)
-                if self._size >= _WAITING and poll.poll(0):
-                    return False
+            poll = select.poll()
+            poll.register(self._stdin, 0)
+            if self._is_full() and poll.poll(0):
+                return False
         return True
+
+    def _is_full(self) -> bool:
+        with self._changed:
+            return self._size >= _WAITING and not self.is_gone
 
     def close(self) -> None:
         """Wait for what is left to be written, though not for long: nobody may read it."""
