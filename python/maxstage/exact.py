@@ -15,7 +15,7 @@ import json
 import math
 import re
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,8 +31,8 @@ class NoNumberError(ValueError):
     """A number can't be passed on."""
 
 
-class WrittenInt(int):
-    """A whole number that Python would write differently, like ``-0``.
+class _Written:
+    """A number with the text that it was parsed from; mixed into a class of numbers.
 
     Attributes:
         text: How it was written.
@@ -40,39 +40,25 @@ class WrittenInt(int):
 
     text: str
 
-    def __new__(cls, text: str) -> WrittenInt:
+    def __new__(cls, text: str) -> Self:
         """Parse the number."""
-        number = super().__new__(cls, text)
+        number = super().__new__(cls, text)  # type: ignore[call-arg]
         number.text = text
         return number
 
-    def __getnewargs__(self) -> tuple[str]:  # type: ignore[override]
+    def __getnewargs__(self) -> tuple[str]:
         return (self.text,)
 
     def __str__(self) -> str:
         return self.text
 
 
-class WrittenFloat(float):
-    """A number that Python would write differently, like ``1.10``, or round, like one with thirty digits.
+class WrittenInt(_Written, int):  # type: ignore[misc] # as copying and pickling need it
+    """A whole number that Python would write differently, like ``-0``."""
 
-    Attributes:
-        text: How it was written.
-    """
 
-    text: str
-
-    def __new__(cls, text: str) -> WrittenFloat:
-        """Parse the number."""
-        number = super().__new__(cls, text)
-        number.text = text
-        return number
-
-    def __getnewargs__(self) -> tuple[str]:  # type: ignore[override]
-        return (self.text,)
-
-    def __str__(self) -> str:
-        return self.text
+class WrittenFloat(_Written, float):  # type: ignore[misc] # the same
+    """A number that Python would write differently, like ``1.10``, or round, like one with thirty digits."""
 
 
 def integer(text: str) -> int:

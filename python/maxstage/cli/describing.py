@@ -1,9 +1,9 @@
 """Describing records, once the options are known; without the command-line library, as in `fast_path.py`."""
 
-from maxstage.cli.printing import print_json, warn, write_out
-from maxstage.cli.searching import Inputs, Stores
+from maxstage.cli.printing import print_json, write_out
+from maxstage.cli.searching import Inputs, Stores, tell_bad
 from maxstage.errors import InvalidQuery
-from maxstage.query.search import Looked, Query
+from maxstage.query.search import Looked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,22 +38,14 @@ def schema(
     stores, looked = Stores(folder), Looked()
     inputs = Inputs(names, stores, "csv" if csv else None, type)
     with inputs as opened:
-        query = Query(
-            pattern=inputs.left[0] if inputs.left else None,
-            filters=filters,
-            type=inputs.type,
-            regex=regex,
-            strict=strict,
-        )
+        query = inputs.query({"filters": filters, "regex": regex, "strict": strict})
         found = describe(opened, query, looked, sample=sample)
     if output == "json":
         fields = [_json_field(field) for field in found.fields]
         print_json({"records": found.records, "fields": fields, "more": found.more})
     else:
         write_out(_text_schema(found))
-    note = looked.note()
-    if note is not None:
-        warn(note)
+    tell_bad(looked)
 
 
 def _json_field(field: "Field") -> "dict[str, Any]":
@@ -101,10 +93,7 @@ def _text_schema(found: "Schema") -> str:
         for field in found.fields
     ]
     widths = [max(len(row[at]) for row in (head, *rows)) for at in range(len(head))]
-    lines = [
-        "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in (head, *rows)
-    ]
+    lines = [_line(row, widths) for row in (head, *rows)]
     more = ["... and more fields; the counts of some of these may be too low"] if found.more else []
     return "\n".join([counted(found.records, "record"), "", *lines, *more])
 

@@ -43,6 +43,10 @@ class Inputs:
         for one in self.opened:
             one.close()
 
+    def query(self, said: "Mapping[str, Any]") -> Query:
+        """Return what is looked for: what the options say, and the name that is no input, which is a pattern."""
+        return Query(pattern=self.left[0] if self.left else None, **{**said, "type": self.type})
+
 
 class Stores:
     """The store, opened when it is needed: searching a file needs none."""
@@ -121,7 +125,7 @@ def search(
         raise InvalidQuery('nothing to search; for example: max search max:a1b2c3d4 -f "age >= 18"')
     inputs = Inputs(names, stores, "csv" if csv else None, type)
     with inputs as opened:
-        query = Query(pattern=inputs.left[0] if inputs.left else None, **said | {"type": inputs.type})
+        query = inputs.query(said)
         _check_together(opened, query, output, numbered=numbered)
         if stage:
             _stage(stores, opened, query, limit, offset)
@@ -130,7 +134,7 @@ def search(
         else:
             page = read_page(opened, query, offset=offset, limit=limit or LIMIT, numbered=numbered)
             _print_page(stores, opened, query, page, output, "csv" if csv else None, numbered=numbered)
-            _tell_bad(page.looked)
+            tell_bad(page.looked)
 
 
 def _columns(fields: str | None) -> "list[str] | None":
@@ -309,7 +313,7 @@ def _print_all(
         for text in pieces:
             rows = text if output != "csv" else b"\n".join([*_csv_rows(iter(text.split(b"\n")[:-1])), b""])
             _write(rows)
-    _tell_bad(looked)
+    tell_bad(looked)
 
 
 def _print_array(pieces: "Iterator[bytes]") -> None:
@@ -360,7 +364,8 @@ def _write(data: bytes) -> None:
     write_all(1, data, _STDOUT)
 
 
-def _tell_bad(looked: Looked) -> None:
+def tell_bad(looked: Looked) -> None:
+    """Warn if records were skipped because they are not valid."""
     note = looked.note()
     if note is not None:
         warn(note)
@@ -384,7 +389,7 @@ def _stage(
         stores.find(), inputs, query, read_all(inputs, query, looked, offset=offset, most=most)
     )
     write_out(item.token)
-    _tell_bad(looked)
+    tell_bad(looked)
 
 
 # Counting
@@ -420,13 +425,7 @@ def count(
     stores, looked = Stores(folder), Looked()
     inputs = Inputs(names, stores, "csv" if csv else None, type)
     with inputs as opened:
-        query = Query(
-            pattern=inputs.left[0] if inputs.left else None,
-            filters=filters,
-            type=inputs.type,
-            regex=regex,
-            strict=strict,
-        )
+        query = inputs.query({"filters": filters, "regex": regex, "strict": strict})
         if by is None:
             number = counting.count(opened, query, looked)
             if output == "json":
@@ -436,7 +435,7 @@ def count(
         else:
             groups = counting.count_by(opened, query, by, looked, top=top, scratch=stores.scratch())
             _print_groups(groups, by, output, looked)
-    _tell_bad(looked)
+    tell_bad(looked)
 
 
 def _print_groups(groups: "Iterator[Group]", by: str, output: str, looked: Looked) -> None:

@@ -120,14 +120,9 @@ def _object(data: bytes, at: int, node: Node, found: Spans) -> int:
     if data[at : at + 1] == b"}":
         return at + 1
     while True:
-        key = _STRING.match(data, at)
-        if key is None:
-            raise NotJson
-        at = skip_blank(data, key.end())
-        if data[at : at + 1] != b":":
-            raise NotJson
-        at = skip_blank(data, at + 1)
-        child = node.keys.get(decode_text(key[0][1:-1]))
+        end = string_end(data, at)
+        child = node.keys.get(decode_text(data[at + 1 : end - 1]))
+        at = _after_colon(data, end)
         if child is None:
             at = skip_value(data, at)
         else:
@@ -135,13 +130,9 @@ def _object(data: bytes, at: int, node: Node, found: Spans) -> int:
             for field in child.within:
                 found[field] = None
             at = _value(data, at, child, found)
-        at = skip_blank(data, at)
-        sign = data[at : at + 1]
-        if sign == b"}":
-            return at + 1
-        if sign != b",":
-            raise NotJson
-        at = skip_blank(data, at + 1)
+        at, is_closed = _next(data, at, b"}")
+        if is_closed:
+            return at
 
 
 def _array(data: bytes, at: int, node: Node, found: Spans) -> int:
@@ -153,13 +144,20 @@ def _array(data: bytes, at: int, node: Node, found: Spans) -> int:
         child = node.items.get(number)
         at = skip_value(data, at) if child is None else _value(data, at, child, found)
         number += 1
-        at = skip_blank(data, at)
-        sign = data[at : at + 1]
-        if sign == b"]":
-            return at + 1
-        if sign != b",":
-            raise NotJson
-        at = skip_blank(data, at + 1)
+        at, is_closed = _next(data, at, b"]")
+        if is_closed:
+            return at
+
+
+def _next(data: bytes, at: int, closing: bytes) -> tuple[int, bool]:
+    """Return where the next member begins, or where the object or array ends, and whether it does."""
+    at = skip_blank(data, at)
+    sign = data[at : at + 1]
+    if sign == closing:
+        return at + 1, True
+    if sign != b",":
+        raise NotJson
+    return skip_blank(data, at + 1), False
 
 
 def string_end(data: bytes, at: int) -> int:
@@ -215,10 +213,11 @@ def _skip_closed(data: bytes, at: int, opened: list[bytes]) -> int:
 
 
 def _skip_key(data: bytes, at: int) -> int:
-    key = _STRING.match(data, at)
-    if key is None:
-        raise NotJson
-    at = skip_blank(data, key.end())
+    return _after_colon(data, string_end(data, at))
+
+
+def _after_colon(data: bytes, at: int) -> int:
+    at = skip_blank(data, at)
     if data[at : at + 1] != b":":
         raise NotJson
     return skip_blank(data, at + 1)
