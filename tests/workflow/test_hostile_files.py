@@ -57,6 +57,18 @@ def test_all_that_is_wrong_is_told_each_at_its_field(text, expected):
     assert [line[: len(want)] for line, want in zip(found, expected, strict=True)] == expected
 
 
+def test_an_entry_whose_name_and_value_are_both_invalid_costs_itself_alone():
+    text = f"{HEAD}  a: {{script: {{content: x, env: {{a=b: 1, 'c=d': 2}}}}, dependson: [b]}}\n"
+    text += "agents: {'1 a': 1, '2 b': {command: 3}, c: {provider: 4}}\n"
+    expected = [
+        *("4:34: a=b: a variable", "4:34: a=b: must", "4:42: c=d: a variable", "4:42: c=d: must"),
+        *("4:54: unknown field", "5:10: 1 a: a name", "5:10: 1 a: must", "5:20: 2 b: a name"),
+        *("5:28: command: must", "5:45: provider: must"),
+    ]
+    found = problems(text)
+    assert [line[: len(want)] for line, want in zip(found, expected, strict=True)] == expected
+
+
 def test_schema_reference_and_duplicate_errors_come_together():
     found = problems(
         f"{HEAD}  a: {{script: {{content: '{{{{ inputs.q }}}}'}}, zz: 1}}\n  a: {{output: 3}}\ntaks: 1\n"

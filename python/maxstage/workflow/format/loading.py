@@ -116,8 +116,13 @@ def _check_fields(
             problems.add(path, text)
         if not isinstance(data, dict):
             return None
+        nameless: set[Path] = set()
         for one in found:
+            if any(one.path[:length] in nameless for length in range(1, len(one.path) + 1)):
+                continue  # its entry was removed together with its invalid name
             removed = _mend(data, one, whole=one.path in gone)
+            if one.of_name:
+                nameless.add(one.path)
             if not one.unknown:
                 gone.add(one.path)
             if not one.unknown and (removed[-3:-2] not in _OF_TASKS or removed[-1] in _KINDS):
