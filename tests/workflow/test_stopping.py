@@ -115,6 +115,26 @@ def test_cancelling(flow):
     assert flow.store.list() == []
 
 
+def test_what_is_cancelled_and_ends_politely_is_done_again(flow):
+    """Servers and test runners exit with 0 on SIGTERM; what they have printed by then is not all."""
+    cancel = threading.Event()
+    gate = Gate(flow.folder)
+    polite = f"echo half; test -e again || {{ trap 'exit 0' TERM; {gate.wait}; }}; echo whole"
+    tasks = {"a": bash(polite), "b": bash("echo got {{ tasks.a.output }}")}
+    workflow = Workflow.from_dict({"name": "c", "version": "1", "tasks": tasks})
+
+    def cancel_there():
+        gate.reached()
+        cancel.set()
+
+    with beside(cancel_there):
+        result = workflow.run(store=flow.store, folder=flow.folder, jobs=1, cancel=cancel)
+    assert (result.status, result.interrupted) == ("interrupted", ["a"])
+    (flow.folder / "again").touch()
+    result = workflow.run(store=flow.store, folder=flow.folder, resume=result.run_id)
+    assert text_of(result, "b") == "got half\nwhole\n"
+
+
 def test_ctrl_c_lets_what_runs_end_and_a_second_one_does_not(flow):
     gate, closed, stopping = Gate(flow.folder), Gate(flow.folder, "closed"), Stopping()
     ended = threading.Event()

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from maxstage._backend import core
 from maxstage.interrupts import Terminated
 from maxstage.output.group import DRAIN, Group, steps_from
-from maxstage.output.task_output import TaskOutput
+from maxstage.output.task_output import CANCELLED, TaskOutput
 from maxstage.output.view import RESET, with_colours_closed
 
 TYPE_CHECKING = False
@@ -178,7 +178,7 @@ class Running:
         if deadline is not None and time.monotonic() >= deadline:
             self._timed_out = True
         elif self._cancel is not None and self._cancel.is_set():
-            self._warnings.append("cancelled")
+            self._warnings.append(CANCELLED)
         else:
             return False
         self._end(signal.SIGTERM)

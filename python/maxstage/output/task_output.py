@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     OutputType = Literal["stdout", "stderr", "combined", "file", "summary"]
 
+CANCELLED = "cancelled"
+"""The warning of a command that was ended because nobody wanted it to go on, whatever its exit status."""
+
 
 class TaskOutput(Record):
     """What one stream of a command printed, and how the command ended.
@@ -76,8 +79,8 @@ class TaskOutput(Record):
 
     @property
     def ok(self) -> bool:
-        """Whether the command ended by itself with exit status 0."""
-        return self.exit_code == 0 and not self.timed_out
+        """Whether the command ended by itself with exit status 0, not because its time was over or it was cancelled."""
+        return self.exit_code == 0 and not self.timed_out and CANCELLED not in self.warnings
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON can hold it. Content that is not UTF-8 stands in ``content_base64`` as well, exactly."""
