@@ -4,7 +4,9 @@ import json
 import os
 import pty
 import re
+import shlex
 import signal
+import subprocess
 
 import pytest
 
@@ -95,6 +97,36 @@ def test_a_failure(program):
         "failed in 0.00 s: a: exit status 3: why"
     ) or re.search(r"failed in [\d.]+ s: a: exit status 3: why$", done.stdout.decode().splitlines()[-1])
     assert b"Traceback" not in done.stderr
+
+
+def test_metrics_that_cant_be_written_hide_no_result(program):
+    (program.folder / "flow.yaml").write_text(FAILS)
+    done = program("run", "flow.yaml", "--metrics-file", "none/m.prom", check=1)
+    assert re.search(r"^run .* failed in .*: a: exit status 3: why$", done.stdout.decode(), re.MULTILINE)
+    *_, advice, error = done.stderr.decode().splitlines()
+    assert advice.startswith("To resume where it failed: ")
+    assert error == "No such file or directory: none/m.prom"
+
+
+def test_programs_are_found_without_a_path(program):
+    """As below ``env -i``, where the system looks in places of its own."""
+    (program.folder / "flow.yaml").write_text(FLOW)
+    program("run", "flow.yaml", env={name: value for name, value in os.environ.items() if name != "PATH"})
+
+
+def test_a_folder_that_was_deleted(program):
+    (program.folder / "flow.yaml").write_text(FLOW)
+    folder = str(program.folder)
+    command = [*program.command, "run", f"{folder}/flow.yaml", "--dir", folder]
+    (program.folder / "gone").mkdir()
+    done = subprocess.run(
+        ["sh", "-c", f"rmdir ../gone; exec {shlex.join(command)}"],
+        cwd=program.folder / "gone", capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (
+        1,
+        "The working directory does not exist any more; change to another\n",
+    )
 
 
 def test_files_that_are_no_good(program):

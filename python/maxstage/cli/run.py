@@ -172,16 +172,18 @@ def _run(
     finally:
         if watcher is not None:
             watcher.close()
-    if options["metrics_file"]:
-        _write_metrics(result, workflow, options["metrics_file"])
-    if not options["events"]:
-        _report(result, workflow, options)
-    if stopped:
-        warn(f"Stopped{_interrupted(result)}. To resume: {_to_go_on(workflow, result)}")
-        ctx.exit(128 + stopped)
-    if result.is_resumable:
-        warn(f"To resume where it failed: {_to_go_on(workflow, result)}")
-    ctx.exit(0 if result.ok else 1)
+    try:
+        if options["metrics_file"]:
+            _write_metrics(result, workflow, options["metrics_file"])
+    finally:
+        # A file that can't be written must not hide how the run ended.
+        if not options["events"]:
+            _report(result, workflow, options)
+        if stopped:
+            warn(f"Stopped{_interrupted(result)}. To resume: {_to_go_on(workflow, result)}")
+        elif result.is_resumable:
+            warn(f"To resume where it failed: {_to_go_on(workflow, result)}")
+    ctx.exit(128 + stopped if stopped else 0 if result.ok else 1)
 
 
 def _interrupted(result: RunResult) -> str:

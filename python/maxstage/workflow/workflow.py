@@ -9,6 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from maxstage.errors import WorkflowError
+from maxstage.store.project import absolute
 from maxstage.store.store import Store
 from maxstage.workflow.format import loading
 from maxstage.workflow.format.agents import PROVIDERS, providers_from
@@ -115,11 +116,12 @@ class Workflow:
 
         Raises:
             WorkflowError: An input is missing or unknown, there is nothing to resume, or the run is running already.
+            NoProject: There is no project, or the working directory was deleted.
             RunInterrupted: Ctrl-C or SIGTERM. The run can be resumed.
         """
         store = store or Store.find()
         start = RunStart(self.valid, store, on_event or (lambda _: None), jobs or os.cpu_count() or 1)
-        state, values, where = start.open_state(inputs or {}, resume, os.path.abspath(folder or "."))
+        state, values, where = start.open_state(inputs or {}, resume, absolute(folder or None))
         try:
             return start.run(state, values, where, cancel or threading.Event())
         finally:

@@ -118,7 +118,8 @@ def environment() -> dict[str, str]:
     env = dict(os.environ)
     ours = os.path.dirname(sys.executable)
     if shutil.which("max") is None and os.path.exists(os.path.join(ours, "max")):
-        env["PATH"] = os.pathsep.join(part for part in (env.get("PATH"), ours) if part)
+        # Without a PATH, the system has one of its own, which ours must not replace.
+        env["PATH"] = os.pathsep.join(part for part in (env.get("PATH", os.defpath), ours) if part)
     return env
 
 
