@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from helpers import FOREVER, PATIENCE, Gate, bash, beside
+from helpers import FOREVER, PATIENCE, Gate, bash, beside, text_of
 from maxstage.workflow.run.folder import find_runs, runs_folder
 from maxstage.workflow.workflow import RunInterrupted, Workflow
 
