@@ -22,7 +22,7 @@ from maxstage.workflow.format.valid import ValidWorkflow
 from maxstage.workflow.format.yaml_source import Path, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from maxstage.workflow.format.agents import Provider
     from maxstage.workflow.format.graph import TaskGraph
@@ -116,13 +116,8 @@ def _check_fields(
             problems.add(path, text)
         if not isinstance(data, dict):
             return None
-        nameless: set[Path] = set()
-        for one in found:
-            if any(one.path[:length] in nameless for length in range(1, len(one.path) + 1)):
-                continue  # its entry was removed together with its invalid name
+        for one in _to_mend(found):
             removed = _mend(data, one, whole=one.path in gone)
-            if one.of_name:
-                nameless.add(one.path)
             if not one.unknown:
                 gone.add(one.path)
             if not one.unknown and (removed[-3:-2] not in _OF_TASKS or removed[-1] in _KINDS):
@@ -160,6 +155,15 @@ def _name_subtasks(problems: Problems, tasks: Any, path: Path) -> None:
                     named.setdefault(subtask, value)
             task["subtasks"] = inner = named
         _name_subtasks(problems, inner, here)
+
+
+def _to_mend(found: list[Fault]) -> Iterator[Fault]:
+    """Yield the faults, except for those within an entry that is removed because its name is invalid."""
+    nameless = {one.path for one in found if one.of_name}
+    for one in found:
+        longest = len(one.path) if one.of_name else len(one.path) + 1
+        if not any(one.path[:length] in nameless for length in range(1, longest)):
+            yield one
 
 
 def _mend(data: dict[str, Any], fault: Fault, *, whole: bool) -> Path:
