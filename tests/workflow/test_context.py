@@ -179,7 +179,7 @@ def test_a_pruned_output_that_is_wanted_after_all(flow):
     again = flow(tasks, resume=result.run_id, check=False)
     assert again.error == (
         "late: the full output of task 'a' is missing (it was pruned: name it in depends_on, or raise keep_count "
-        'of cleanup_strategy in the limits); to have it made again, start a new run with "max run"'
+        "of cleanup_strategy in the limits); do it again with --rerun a"
     )
 
 

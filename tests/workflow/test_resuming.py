@@ -10,7 +10,7 @@ from maxstage.workflow.run.folder import import_run, runs_folder
 from maxstage.workflow.run.state import RunState
 from maxstage.workflow.run.tables import VERSION
 
-CHANGED = 'the items of the loop have changed since; restore them, or start a new run with "max run"'
+CHANGED = "the items of the loop have changed since; restore them, or do it again with --rerun a"
 
 
 def bash(content, **task):

@@ -156,7 +156,8 @@ def test_a_query_that_could_not_write_says_so(flow):
 
 
 def test_a_changed_file_and_changed_inputs(flow):
-    failed = flow({"a": bash("echo {{ inputs.n }}; exit 1")}, inputs={"n": 1}, given={"n": 2}, check=False)
+    stop = {"b": bash("false", depends_on=["a"])}
+    failed = flow({"a": bash("echo  {{ inputs.n }}"), **stop}, inputs={"n": 1}, given={"n": 2}, check=False)
     with pytest.raises(WorkflowError, match="was started with other inputs"):
         flow({"a": bash("echo {{ inputs.n }}")}, inputs={"n": 1}, given={"n": 3}, resume=failed.run_id)
     result = flow({"a": bash("echo {{ inputs.n }}")}, inputs={"n": 1}, resume=failed.run_id)

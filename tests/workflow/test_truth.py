@@ -169,11 +169,11 @@ def test_where_the_whole_is_gone_the_task_is_named(flow, reader, harm):
     result = flow(tasks, resume=failed.run_id, check=False)
     assert result.status == "failed"
     assert "read: the full output of task 'gen' is missing (" in result.error
-    assert 'start a new run with "max run"' in result.error
+    assert result.error.endswith("do it again with --rerun gen")
 
 
 def test_what_is_advised_where_a_full_output_is_gone(program):
-    """To resume would fail again and again, so that is not what is said; a new run is, and it helps."""
+    """To resume would fail again and again, so that is not what is said; to do it again is, and it helps."""
     (program.folder / "flow.yaml").write_text(
         "name: x\nversion: 1\ntasks:\n"
         "  gen: {script: {content: seq 5000}, limits: {max_stdout_bytes: 1024}}\n"
@@ -186,9 +186,9 @@ def test_what_is_advised_where_a_full_output_is_gone(program):
     program("unstage", item["ref"])
     (program.folder / "go").touch()
     failed = program("run", "flow.yaml", "--resume", check=1)
-    assert b'to have it made again, start a new run with "max run"' in failed.stdout
+    assert b"do it again with --rerun gen" in failed.stdout
     assert b"resume" not in failed.stdout + failed.stderr
-    assert b"completed" in program("run", "flow.yaml").stdout
+    assert b"completed" in program("run", "flow.yaml", "--rerun", "gen").stdout
 
 
 def test_an_agent_is_given_the_whole_or_what_it_asks_for(flow):

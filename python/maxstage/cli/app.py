@@ -38,6 +38,7 @@ COMMANDS = {
     "template": ("template", "Print a workflow to start from."),
     "runs": ("runs", "List the runs of workflows."),
     "runs show": ("runs", "Show one run, with its tasks."),
+    "runs output": ("runs_output", "Print what a task printed."),
     "runs report": ("runs", "Write an HTML report of a run."),
     "runs export": ("runs", "Print the state of a run as JSON."),
     "runs import": ("runs", "Import a run that was exported."),

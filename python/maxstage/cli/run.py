@@ -48,6 +48,13 @@ def _parse_inputs(_ctx: click.Context, _param: click.Parameter, values: Sequence
     return inputs
 
 
+def _parse_names(_ctx: click.Context, _param: click.Parameter, values: Sequence[str]) -> tuple[str, ...]:
+    names = tuple(name.strip() for text in values for name in text.split(","))
+    if not all(names):
+        raise click.BadParameter("it names no task")
+    return names
+
+
 @click.command(
     "run",
     epilog="""\b
@@ -55,6 +62,7 @@ Examples:
   max template > flow.yaml && max run flow.yaml
   max run flow.yaml --input city=Graz --jobs 4
   max run flow.yaml --resume
+  max run flow.yaml --rerun fetch,report
   max run flow.yaml --events | jq -r 'select(.event == "task_finished") | .task'""",
 )
 @click.argument("file", type=NameType())
@@ -65,7 +73,25 @@ Examples:
     "-j", "--jobs", type=CountType(min=1), help="Programs to run at once (default: one for each processor)."
 )
 @click.option("--resume", is_flag=True, help="Resume the newest run of FILE that has not completed.")
-@click.option("--run-id", metavar="RUN", help="Resume this run.")
+@click.option(
+    "--resume-or-start",
+    is_flag=True,
+    help="Resume such a run with the same inputs; start one if there is none.",
+)
+@click.option(
+    "--rerun",
+    multiple=True,
+    metavar="TASK[,...]",
+    callback=_parse_names,
+    help="Do these tasks, and what depends on them, again in the newest run of FILE.",
+)
+@click.option(
+    "--from",
+    "since",
+    metavar="TASK",
+    help="Do TASK, and all that comes after it, again in the newest run of FILE.",
+)
+@click.option("--run-id", metavar="RUN", help="Resume this run, or do tasks of this run again.")
 @click.option("--dry-run", is_flag=True, help="Print what would be done.")
 @click.option("--graph", type=click.Choice(["mermaid", "dot"]), help="Print the graph of the tasks.")
 @click.option("--validate-limits", is_flag=True, help="Only check FILE and its limits.")
@@ -100,6 +126,8 @@ def run(ctx: click.Context, /, file: str, inputs: dict[str, str], folder: str | 
         write_out(f"{file} is valid")
         return
     if options["dry_run"] or options["graph"]:
+        if options["rerun"] or options["since"]:
+            raise click.UsageError("--dry-run and --graph show the whole file, without --rerun and --from")
         _show_plan(ctx, workflow, options, folder)
         return
     _run(ctx, workflow, find_project(ctx, folder), _typed(inputs, workflow.spec), options)
@@ -165,7 +193,10 @@ def _run(
             jobs=options["jobs"],
             on_event=notice,
             store=store,
-            resume=options["run_id"] or options["resume"],
+            resume=options["run_id"] or options["resume"] or options["resume_or_start"],
+            or_start=options["resume_or_start"],
+            rerun=options["rerun"],
+            start_from=options["since"],
         )
     except RunInterrupted as error:
         result, stopped = error.result, error.number
@@ -179,11 +210,18 @@ def _run(
         # A file that can't be written must not hide how the run ended.
         if not options["events"]:
             _report(result, workflow, options)
-        if stopped:
-            warn(f"Stopped{_interrupted(result)}. To resume: {_to_go_on(workflow, result)}")
-        elif result.is_resumable:
-            warn(f"To resume where it failed: {_to_go_on(workflow, result)}")
+        _tell_how_to_go_on(workflow, result, stopped)
     ctx.exit(128 + stopped if stopped else 0 if result.ok else 1)
+
+
+def _tell_how_to_go_on(workflow: ValidWorkflow, result: RunResult, stopped: int) -> None:
+    command = f"max run {shlex.quote(workflow.file)} --run-id {result.run_id}"
+    if stopped:
+        warn(f"Stopped{_interrupted(result)}. To resume: {command}")
+    elif result.to_rerun is not None:
+        warn(f"To do it again, and what depends on it: {command} --rerun {shlex.quote(result.to_rerun)}")
+    elif result.is_resumable:
+        warn(f"To resume where it failed: {command}")
 
 
 def _interrupted(result: RunResult) -> str:
@@ -191,10 +229,6 @@ def _interrupted(result: RunResult) -> str:
     paths = [printable(path, _LONGEST_NAME) for path in result.interrupted]
     more = f" and {len(paths) - _MOST_NAMED:,} more" if len(paths) > _MOST_NAMED else ""
     return f"; interrupted: {', '.join(paths[:_MOST_NAMED])}{more}" if paths else ""
-
-
-def _to_go_on(workflow: ValidWorkflow, result: RunResult) -> str:
-    return f"max run {shlex.quote(workflow.file)} --run-id {result.run_id}"
 
 
 def _use_one_arena() -> None:

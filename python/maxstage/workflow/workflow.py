@@ -16,11 +16,12 @@ from maxstage.workflow.format.agents import PROVIDERS, providers_from
 from maxstage.workflow.format.graph import in_order
 from maxstage.workflow.format.problems import Problems
 from maxstage.workflow.format.yaml_source import Source
+from maxstage.workflow.run.again import Start
 from maxstage.workflow.run.outcome import Event, RunInterrupted, RunResult
 from maxstage.workflow.run.start import RunStart
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from maxstage.workflow.format.problems import Problem
     from maxstage.workflow.format.valid import ValidWorkflow
@@ -97,6 +98,9 @@ class Workflow:
         on_event: Callable[[Event], None] | None = None,
         store: Store | None = None,
         resume: str | bool = False,
+        or_start: bool = False,
+        rerun: Iterable[str] = (),
+        start_from: str | None = None,
         folder: str | os.PathLike[str] | None = None,
         cancel: threading.Event | None = None,
     ) -> RunResult:
@@ -108,6 +112,10 @@ class Workflow:
             on_event: Called with each event, in the calling thread. If it raises, the run ends.
             store: The project; None to find it as `Store.find` does.
             resume: The id of a run to resume, or True for the newest run of this file that has not completed.
+            or_start: Start a new run if there is none to resume that has these inputs.
+            rerun: Tasks to do again in the newest run of this file, or in the one that `resume` names, together with
+                all that depends on them. ``build.compile`` names a subtask, ``build[2]`` an iteration.
+            start_from: A task to do again in the same way, together with all that comes after it in the plan.
             folder: Where relative paths start, including the file's ``cwd``; None for the working directory.
             cancel: An event that, once set, stops the run and ends its programs.
 
@@ -115,13 +123,17 @@ class Workflow:
             How it ended. A failed task doesn't raise an exception.
 
         Raises:
-            WorkflowError: An input is missing or unknown, there is nothing to resume, or the run is running already.
+            WorkflowError: An input is missing or unknown, there is nothing to resume, a task to do again doesn't
+                exist, or the run is running already.
             NoProject: There is no project, or the working directory was deleted.
             RunInterrupted: Ctrl-C or SIGTERM. The run can be resumed.
         """
         store = store or Store.find()
         start = RunStart(self.valid, store, on_event or (lambda _: None), jobs or os.cpu_count() or 1)
-        state, values, where = start.open_state(inputs or {}, resume, absolute(folder or None))
+        how = Start(
+            resume if isinstance(resume, str) else None, bool(resume), or_start, tuple(rerun), start_from
+        )
+        state, values, where = start.open_state(inputs or {}, how, absolute(folder or None))
         try:
             return start.run(state, values, where, cancel or threading.Event())
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import TYPE_CHECKING
 
 from maxstage.errors import Corrupt, Expired, NotFound, WorkflowError, describe
@@ -27,13 +28,33 @@ def unstage(store: Store, output: TaskOutput | None) -> None:
             store.at(part.store).unstage(part.token)
 
 
-NEW_RUN = 'to have it made again, start a new run with "max run"'
-"""What is advised where a full output is missing. To resume the run would not help: the task has ended."""
+_AGAIN = re.compile(r"--rerun (\S+)\Z")
 
 
-def gone(task: str, why: str) -> WorkflowError:
-    """Return the error for a full output that no longer exists."""
-    return WorkflowError(f"the full output of task {task!r} is missing ({why}); {NEW_RUN}")
+def do_again(task: str) -> str:
+    """Return the end of an error that to resume the run would not help with: the task has ended, and is named."""
+    return f"do it again with --rerun {task}"
+
+
+def named_again(error: str | None) -> str | None:
+    """Return the task that an error ends with, as `do_again` names it.
+
+    >>> named_again(str(gone("fetch", "it was pruned")))
+    'fetch'
+    """
+    match = _AGAIN.search(error or "")
+    return None if match is None else match[1]
+
+
+def gone(task: str, why: str, path: str | None = None) -> WorkflowError:
+    """Return the error for a full output that no longer exists.
+
+    Args:
+        task: The task, as it was referred to.
+        why: Why it is gone.
+        path: The task's path in the run; None if that is `task`.
+    """
+    return WorkflowError(f"the full output of task {task!r} is missing ({why}); {do_again(path or task)}")
 
 
 def why_not_kept(output: TaskOutput) -> str:
@@ -42,8 +63,12 @@ def why_not_kept(output: TaskOutput) -> str:
 
 
 @contextlib.contextmanager
-def reading(task: str) -> Iterator[None]:
+def reading(task: str, path: str | None = None) -> Iterator[None]:
     """Make errors say which task's output can't be read.
+
+    Args:
+        task: The task, as it was referred to.
+        path: The task's path in the run; None if that is `task`.
 
     Raises:
         WorkflowError: It can't be read.
@@ -51,4 +76,4 @@ def reading(task: str) -> Iterator[None]:
     try:
         yield
     except (NotFound, Expired, Corrupt, OSError) as error:
-        raise gone(task, describe(error)) from None
+        raise gone(task, describe(error), path) from None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from maxstage.workflow.format import references
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from maxstage.workflow.format import schema
     from maxstage.workflow.format.yaml_source import Path
@@ -93,6 +93,29 @@ def tasks_used(task: schema.Task, agents: Mapping[str, schema.Agent]) -> list[st
     for inner in (task.subtasks or {}).values():
         used += tasks_used(inner, agents)
     return used
+
+
+def inputs_used(task: schema.Task, agents: Mapping[str, schema.Agent]) -> set[str]:
+    """Return the inputs that a task refers to, without its subtasks."""
+    found = [text for _, text in (*texts(task), *texts_before_loop(task))]
+    if task.script is not None and task.script.content is not None:
+        found.append(task.script.content)
+    found.append(system_prompt(task, agents) or "")
+    keys = [key for _, condition in conditions(task) for key in condition.state_keys()]
+    if task.loop is not None and task.loop.for_each is not None:
+        keys.append(task.loop.for_each.collection.key or "")
+    named = (references.parse(key) for key in keys)
+    # In a key, "x" may be an input, too.
+    return inputs_in(found) | {
+        key.name for key in named if key is not None and key.kind in {"inputs", "local"}
+    }
+
+
+def inputs_in(found: Iterable[str]) -> set[str]:
+    """Return the inputs that texts refer to."""
+    return {
+        reference.name for text in found for reference in references.find(text) if reference.kind == "inputs"
+    }
 
 
 def _tasks_in(text: str) -> list[str]:

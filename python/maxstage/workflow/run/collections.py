@@ -66,7 +66,7 @@ def open_records(collection: Collection, scope: Scope, folder: str, store: Store
     if collection.type == "state":
         key = collection.key or ""
         printed = scope.open_output(key)
-        return _of_list(_list_of(key, scope)) if printed is None else _of_output(printed, key)
+        return _of_list(_list_of(key, scope)) if printed is None else _of_output(printed, key, scope)
     if collection.type == "file":
         path, opened = files.open_to_read(folder, collection.path or "", scope)
         file = open_text(open(opened, "rb"), collection.format)  # noqa: SIM115 - `read_records` closes it
@@ -83,12 +83,13 @@ def _of_list(items: list[Any]) -> Records:
     return Records(iter(items), len(items))
 
 
-def _of_output(printed: BinaryIO, key: str) -> Records:
+def _of_output(printed: BinaryIO, key: str, scope: Scope) -> Records:
     """Return the records of an output: the elements of a JSON array, or lines except for empty ones at the end.
 
     It is read twice, so that all of it has been checked before the first iteration.
     """
-    with reading(key.split(".", 1)[1].rpartition(".")[0]):
+    task = key.split(".", 1)[1].rpartition(".")[0]
+    with reading(task, scope.path_of(task)):
         file = open_text(printed, "json")
         kind, total = "json", count_elements(file, key)
         file.seek(0)

@@ -11,7 +11,6 @@ import time
 from typing import TYPE_CHECKING
 
 from maxstage.errors import Error, describe
-from maxstage.workflow.execution.outputs import unstage
 from maxstage.workflow.run.gathering import gather
 from maxstage.workflow.run.instance import TaskInstance
 from maxstage.workflow.run.jobs import perform, prepare
@@ -157,6 +156,7 @@ class TaskNode:
             self._end(TaskResult(FAILED, error=describe(error), tolerated=task.on_error.continue_))
 
     def _end(self, result: TaskResult) -> None:
+        self._monitor.set_aside(self._instance.path)
         self._monitor.record(self._instance, result)
         self._run.scheduler.soon(functools.partial(self._done, result))
 
@@ -264,16 +264,18 @@ class Body:
             if run.scheduler.cancel.is_set():
                 # It did not fail: it was ended.
                 if result.output is not None and task.subtasks is None:
-                    self._monitor.forget(instance.path)
+                    self._monitor.set_aside(instance.path)
                     result.status, result.attempts = INTERRUPTED, self._attempts
                     self._monitor.record_interrupted(instance.path, result)
                 self._done(None)
                 return
             if self._attempts <= task.on_error.retry and not run.scheduler.stopping and instance.wanted():
-                unstage(run.store, result.output)
+                self._monitor.set_aside(instance.path)
+                result.attempts = self._attempts
+                self._monitor.failed_attempt(instance.path, result)
                 self._retry(result.error)
                 return
-        self._monitor.forget(instance.path)
+        self._monitor.set_aside(instance.path)
         result.attempts = self._attempts
         result.tolerated = result.status == FAILED and task.on_error.continue_
         if task.loop_control.checkpoint_interval is not None and self._commits():

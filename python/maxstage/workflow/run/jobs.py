@@ -148,11 +148,11 @@ def _stdin(run: RunContext, task: schema.Task, scope: Scope, context: bytes) -> 
         return b""  # it was skipped
     output = source.output
     if source.pruned:
-        raise gone(task.stdin_from, PRUNED)
+        raise gone(task.stdin_from, PRUNED, scope.path_of(task.stdin_from))
     if not output.truncated:
         return output.content
     if output.token is None:
-        raise gone(task.stdin_from, why_not_kept(output))
+        raise gone(task.stdin_from, why_not_kept(output), scope.path_of(task.stdin_from))
     elsewhere = None if output.store == run.store.layout.project else output.store
     return StagedInput(output.token, output.task_id, elsewhere)
 

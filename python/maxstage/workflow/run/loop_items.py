@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from maxstage import exact
 from maxstage.errors import WorkflowError
+from maxstage.workflow.execution.outputs import do_again
 
 if TYPE_CHECKING:
     from maxstage.workflow.run.state import RunState
@@ -19,7 +20,11 @@ _DIGITS = 32
 """Of a digest: nobody makes up items that have the same one."""
 _SHOWN = 60
 """Characters of an item that an error shows."""
-_CHANGED = 'the items of the loop have changed since; restore them, or start a new run with "max run"'
+
+
+def _changed(path: str) -> str:
+    again = do_again(path.rpartition("[")[0] if path.endswith("]") else path)
+    return f"the items of the loop have changed since; restore them, or {again}"
 
 
 class ItemsChanged(WorkflowError):
@@ -44,7 +49,7 @@ def check(state: RunState, path: str, item: Any, *, is_done: bool) -> None:
     if not is_done and not state.has_within(path):
         state.note_item(path, digest)
     elif before is not None:
-        raise ItemsChanged(f"{path} was run with another item than {_shorten(item)}: {_CHANGED}")
+        raise ItemsChanged(f"{path} was run with another item than {_shorten(item)}: {_changed(path)}")
 
 
 def check_count(state: RunState, path: str, count: int) -> None:
@@ -55,7 +60,7 @@ def check_count(state: RunState, path: str, count: int) -> None:
     """
     last = state.last_iteration(path)
     if last >= count:
-        raise ItemsChanged(f"{path}[{last}] was done, and there are {count} items now: {_CHANGED}")
+        raise ItemsChanged(f"{path}[{last}] was done, and there are {count} items now: {_changed(path)}")
 
 
 def _digest_of(item: Any) -> str:

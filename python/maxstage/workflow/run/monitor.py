@@ -6,7 +6,6 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from maxstage.errors import Error, describe
-from maxstage.workflow.execution.outputs import unstage
 from maxstage.workflow.format.references import printable
 from maxstage.workflow.run.hooks import Hooks
 from maxstage.workflow.run.metrics import Metrics, Warnings
@@ -80,12 +79,27 @@ class RunMonitor:
         self.known[path] = run.state.record(path, result)
         run.emit("task_finished", path, result=result)
 
-    def forget(self, path: str) -> None:
-        """Let go of what an earlier start of the run kept of a task that is done again."""
+    def set_aside(self, path: str) -> None:
+        """Make what an earlier start of the run kept of a task that is done again an earlier attempt of it."""
         known = self.known.get(path)
         if known is not None and not known.is_final:
-            before = self._run.state.find(path)
-            unstage(self._run.store, None if before is None else before.output)
+            del self.known[path]
+            self._unstage(self._run.state.set_aside([path]))
+
+    def failed_attempt(self, path: str, result: TaskResult) -> None:
+        """Keep what a task printed that failed, and is tried again."""
+        result.error = None if result.error is None else self._run.secrets.mask(printable(result.error))
+        self._run.state.record(path, result, commit=False)
+        self._unstage(self._run.state.set_aside([path]))
+
+    def _unstage(self, kept: list[tuple[str, str | None]]) -> None:
+        """Delete what stores keep of attempts that are too old, with a warning if that fails."""
+        for token, project in kept:
+            if not self._run.state.mentions(token):
+                try:
+                    self._run.store.at(project).unstage(token)
+                except (Error, OSError) as error:
+                    self._run.emit("warning", text=f"an output could not be deleted: {describe(error)}")
 
     def _count(self, result: TaskResult) -> None:
         """Count an output; prune, warn and write the metrics down if it is time."""

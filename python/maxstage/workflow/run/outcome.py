@@ -6,7 +6,7 @@ import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from maxstage.workflow.execution.outputs import NEW_RUN
+from maxstage.workflow.execution.outputs import named_again
 from maxstage.workflow.run.results import COMPLETED, INTERRUPTED, TaskResult
 from maxstage.workflow.run.state import RunState
 
@@ -100,7 +100,12 @@ class RunResult:
     @property
     def is_resumable(self) -> bool:
         """Whether it may get further when it is resumed."""
-        return not self.ok and not (self.error or "").endswith(NEW_RUN)
+        return not self.ok and self.to_rerun is None
+
+    @property
+    def to_rerun(self) -> str | None:
+        """The task without which the run gets no further: it has ended, and has to be done again."""
+        return named_again(self.error)
 
     @functools.cached_property
     def metrics(self) -> dict[str, Any]:

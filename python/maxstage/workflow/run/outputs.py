@@ -19,8 +19,14 @@ MOST = 1024 * 1024
 PRUNED = "it was pruned: name it in depends_on, or raise keep_count of cleanup_strategy in the limits"
 
 
-def open_output(store: Store, task: str, result: TaskResult) -> BinaryIO:
+def open_output(store: Store, task: str, result: TaskResult, path: str | None = None) -> BinaryIO:
     """Open the full output of a task.
+
+    Args:
+        store: The project.
+        task: The task, as it was referred to.
+        result: How it ended.
+        path: Its path in the run; None if that is `task`.
 
     Raises:
         WorkflowError: It no longer exists.
@@ -29,17 +35,23 @@ def open_output(store: Store, task: str, result: TaskResult) -> BinaryIO:
     if output is None:
         return io.BytesIO()
     if result.pruned:
-        raise gone(task, PRUNED)
+        raise gone(task, PRUNED, path)
     if not output.truncated:
         return io.BytesIO(output.content)
     if output.token is None:
-        raise gone(task, why_not_kept(output))
-    with reading(task):
+        raise gone(task, why_not_kept(output), path)
+    with reading(task, path):
         return store.at(output.store).open(output.token)
 
 
-def read_output(store: Store, task: str, result: TaskResult) -> bytes:
+def read_output(store: Store, task: str, result: TaskResult, path: str | None = None) -> bytes:
     """Return the full output of a task.
+
+    Args:
+        store: The project.
+        task: The task, as it was referred to.
+        result: How it ended.
+        path: Its path in the run; None if that is `task`.
 
     Raises:
         WorkflowError: It no longer exists, or is too long for a reference.
@@ -50,5 +62,5 @@ def read_output(store: Store, task: str, result: TaskResult) -> bytes:
             f"the output of task {task!r} has {size:,} bytes; a reference takes at most {MOST:,}: use stdin_from, "
             f"the token ({{{{ tasks.{task}.token }}}}), or the text as it was cut ({{{{ tasks.{task}.excerpt }}}})"
         )
-    with reading(task), open_output(store, task, result) as file:
+    with reading(task, path), open_output(store, task, result, path) as file:
         return file.read()

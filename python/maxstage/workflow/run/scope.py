@@ -127,16 +127,19 @@ class Scope:
         if reference.field == "exit_code":
             return output.exit_code
         if reference.field == "output":
-            return references.of_bytes(read_output(self._store, reference.name, result))
+            return references.of_bytes(
+                read_output(self._store, reference.name, result, self.path_of(reference.name))
+            )
         if result.pruned:
-            raise gone(reference.name, PRUNED)
+            raise gone(reference.name, PRUNED, self.path_of(reference.name))
         return output.token if reference.field == "token" else references.of_bytes(output.content)
 
     def _check_kept(self, name: str) -> None:
         """Raise an error that says why a task that has ended has no token, if there is a reason."""
         result = self.task(name)
         if result is not None and result.output is not None:
-            raise gone(name, "; ".join(result.output.warnings) or "it was not kept, and has no token")
+            why = "; ".join(result.output.warnings) or "it was not kept, and has no token"
+            raise gone(name, why, self.path_of(name))
 
     def open_output(self, key: str) -> BinaryIO | None:
         """Open the full output of a task, if `key` names that and the task has an output.
@@ -150,7 +153,7 @@ class Scope:
         result = self.task(reference.name)
         if result is None or result.output is None:
             return None
-        return open_output(self._store, reference.name, result)
+        return open_output(self._store, reference.name, result, self.path_of(reference.name))
 
     def state(self, key: str) -> Any:
         """Return the value of an input, a variable, or ``tasks.NAME.FIELD``; None if there is none."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from maxstage import exact
 from maxstage.errors import WorkflowError, describe
 from maxstage.workflow.execution import DEFAULT, EXECUTORS
+from maxstage.workflow.run.again import Again
 from maxstage.workflow.run.clock import Clock
 from maxstage.workflow.run.folder import find_runs, new_run_id, runs_folder
 from maxstage.workflow.run.instance import TaskInstance
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from maxstage.store.store import Store
     from maxstage.workflow.format.valid import ValidWorkflow
+    from maxstage.workflow.run.again import Start
     from maxstage.workflow.run.run_context import RunContext
 
 
@@ -52,6 +54,25 @@ def _existing(folder: str) -> str:
     if not os.path.isdir(folder):
         raise WorkflowError(f"the working directory {folder} does not exist")
     return folder
+
+
+def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> set[str]:
+    """Return the inputs that have another value than before."""
+    return {name for name, value in now.items() if name not in before or not exact.equal(before[name], value)}
+
+
+def _check_changed(run_id: str, again: Again, changed: set[str]) -> None:
+    """Check that what has ended with other inputs is done again.
+
+    Raises:
+        WorkflowError: Some is not.
+    """
+    left = again.left_with(changed) if changed else []
+    if left:
+        raise WorkflowError(
+            f"run {run_id} was started with other inputs ({', '.join(sorted(changed))}); start a new one, or do what "
+            f"uses them again: --rerun {','.join(left)}"
+        )
 
 
 class RunStart:
@@ -81,24 +102,26 @@ class RunStart:
         self._on_event(Event(kind, time.time(), self._secrets.mask_all(task), self._secrets.mask_all(data)))
 
     def open_state(
-        self, inputs: Mapping[str, Any], resume: str | bool, folder: str
+        self, inputs: Mapping[str, Any], start: Start, folder: str
     ) -> tuple[RunState, dict[str, Any], str]:
-        """Return the state, the inputs and the working directory of a new run, or of one that is resumed.
+        """Return the state, the inputs and the working directory of a new run, or of one that goes on.
 
         Args:
             inputs: Values for its inputs.
-            resume: The id of a run to go on with; True: the newest of this file that has not completed; False: none.
+            start: Which run to go on with, and what of it to do again.
             folder: Where relative paths start.
 
         Raises:
-            WorkflowError: An input is missing or unknown, there is nothing to resume, or the run is running already.
+            WorkflowError: An input is missing or unknown, there is nothing to go on with, a task to do again doesn't
+                exist, or the run is running already.
         """
         self._secrets = Secrets(self._spec.secrets)
-        if not resume:
+        run_id = self._to_go_on_with(start, inputs)
+        if run_id is None:
             facts = self._first_facts(inputs, folder)
             state = RunState.create(self._folder, new_run_id(), facts)
             return state, facts["inputs"], facts["folder"]
-        state = RunState(self._folder, self._newest() if resume is True else str(resume))
+        state = RunState(self._folder, run_id)
         try:
             state.acquire()
             facts = state.facts()
@@ -106,9 +129,8 @@ class RunStart:
                 # Imported from the older form: nothing is known but what some tasks said.
                 facts = self._first_facts(inputs, folder)
                 state.set_facts(**facts)
-            else:
-                _existing(facts["folder"])
-                self._go_on(state, facts, inputs)
+            _existing(facts["folder"])
+            facts["inputs"] = self._go_on(state, facts, inputs, start)
         except BaseException:
             state.close()
             raise
@@ -132,18 +154,32 @@ class RunStart:
             "status": RUNNING,
         }
 
-    def _go_on(self, state: RunState, facts: Mapping[str, Any], inputs: Mapping[str, Any]) -> None:
+    def _go_on(
+        self, state: RunState, facts: Mapping[str, Any], given: Mapping[str, Any], start: Start
+    ) -> dict[str, Any]:
+        """Make a run ready to go on; return its inputs."""
         if facts.get("sha256") != self._fingerprint:
             text = "the file has changed since the run began; tasks that have ended are not run again"
             gone = sorted({spec_path(path) for path in state.paths()} - set(self._workflow.tasks))
             if gone:
                 text += f"; no longer in it: {', '.join(gone)}"
             self._emit("warning", text=text)
-        if inputs and self._inputs(inputs) != facts["inputs"]:
-            raise WorkflowError(f"run {state.run_id} was started with other inputs; start a new one")
+        inputs = self._inputs_now(facts["inputs"], given)
+        again = Again(self._workflow, state.ended(), start)
+        _check_changed(state.run_id, again, _changed(facts["inputs"], inputs))
         self._executor.reap(state.run_id)
+        if start.again:
+            state.set_aside(again.paths(), repeated=True)
         sweep_orphans(self._store, state)
-        state.set_facts(status=RUNNING)
+        state.set_facts(status=RUNNING, inputs=inputs)
+        return inputs
+
+    def _inputs_now(self, before: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the inputs of a run that goes on: those that it had, unless others are given."""
+        if not given:
+            return dict(before)
+        declared = self._spec.inputs
+        return self._inputs({name: one for name, one in before.items() if name in declared} | dict(given))
 
     def _directories(self, folder: str) -> list[str]:
         """Return the folders beside the project's store that full outputs may go to."""
@@ -152,13 +188,31 @@ class RunStart:
         found = {part["external_storage_dir"] for part in parts if part.get("external_storage_dir")}
         return sorted(os.path.join(folder, path) for path in found)
 
-    def _newest(self) -> str:
+    def _to_go_on_with(self, start: Start, inputs: Mapping[str, Any]) -> str | None:
+        """Return the id of the run to go on with; None for a new one.
+
+        Raises:
+            WorkflowError: There is none to go on with.
+        """
+        if start.run_id is not None:
+            return start.run_id
+        if not start.again and not start.resume:
+            return None
         for run_id, facts in find_runs(self._folder):
-            if facts.get("file") == self._file:
-                if facts.get("status") == COMPLETED:
-                    break
+            if facts.get("file") != self._file:
+                continue
+            if start.or_new and _changed(facts.get("inputs", {}), self._inputs(inputs)):
+                continue  # a run with other inputs
+            if start.again or facts.get("status") != COMPLETED:
                 return run_id
-        raise WorkflowError(f"there is no unfinished run of {self._workflow.file} to resume")
+            break
+        if start.or_new:
+            return None
+        if start.again:
+            raise WorkflowError(f"there is no run of {self._workflow.file} in which to do anything again")
+        raise WorkflowError(
+            f"there is no unfinished run of {self._workflow.file} to resume; to start one then: --resume-or-start"
+        )
 
     def _inputs(self, given: Mapping[str, Any]) -> dict[str, Any]:
         declared = self._spec.inputs

@@ -21,7 +21,7 @@ from maxstage.humanize import printable
 from maxstage.output.task_output import TaskOutput
 from maxstage.store.project import project_around
 from maxstage.store.store import Store
-from maxstage.workflow.run import moved, run_files, shapes, tables
+from maxstage.workflow.run import attempts, moved, run_files, shapes, tables
 from maxstage.workflow.run.results import COMPLETED, INTERRUPTED, Ended, TaskResult, held_bytes
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ _WITH_ITEMS = 2
 """The first version of the tables with the items of iterations, and the outputs that are in the store."""
 _WITH_FILES = 3
 """The first version of the tables with the file that each task wrote."""
+_WITH_ATTEMPTS = 4
+"""The first version of the tables with earlier attempts."""
 _FINAL = "(status NOT IN ('failed', 'interrupted') OR tolerated)"
 """SQL for results that need not be tried again when the run is resumed."""
 
@@ -321,12 +323,17 @@ class RunState:
     def kept(self, path: str) -> list[tuple[str, str | None]]:
         """Return the tokens of what stores keep of a task's output, each with the folder of its project."""
         rows = self._rows("SELECT output FROM tasks WHERE path = ? AND NOT pruned", path)
+        if self._version >= _WITH_ATTEMPTS:
+            rows += self._rows("SELECT output FROM attempts WHERE path = ? AND NOT pruned", path)
         with self._checking():
-            return moved.tokens_in(rows[0][0]) if rows else []
+            return [one for (output,) in rows for one in moved.tokens_in(output)]
 
     def mentions(self, token: str) -> bool:
         """Return whether an output that is held contains a token, or is stored under it."""
-        return bool(self._rows("SELECT 1 FROM tasks WHERE NOT pruned AND instr(output, ?) LIMIT 1", token))
+        return any(
+            self._rows(f"SELECT 1 FROM {table} WHERE NOT pruned AND instr(output, ?) LIMIT 1", token)  # noqa: S608 - ours
+            for table in ("tasks", "attempts")
+        )
 
     def contexts(self) -> dict[str, dict[str, Any]]:
         """Return the context of each agent's task."""
@@ -338,6 +345,7 @@ class RunState:
         """Drop the content of tasks' outputs, but not their metadata, in one transaction."""
         with self._transaction() as db:
             for path in paths:
+                attempts.drop_all(db, path)
                 row = db.execute("SELECT output FROM tasks WHERE path = ?", (path,)).fetchone()
                 if row is None or row[0] is None:
                     continue
@@ -355,10 +363,41 @@ class RunState:
 
     def find(self, path: str) -> TaskResult | None:
         """Return the result of a task, if it has ended."""
+        return self._find(f"{self._moved} FROM tasks WHERE path = ?", path)
+
+    def find_attempt(self, path: str, number: int) -> TaskResult | None:
+        """Return the result of an earlier attempt, from 1; None if it is not known."""
+        if self._version < _WITH_ATTEMPTS:
+            return None
+        return self._find("moved FROM attempts WHERE path = ? AND number = ?", path, number)
+
+    def count_attempts(self, path: str) -> int:
+        """Return how many earlier attempts of a task are known; they are numbered from 1."""
+        if self._version < _WITH_ATTEMPTS:
+            return 0
+        return int(self._rows("SELECT count(*) FROM attempts WHERE path = ?", path)[0][0])
+
+    def set_aside(self, paths: Iterable[str], *, repeated: bool = False) -> list[tuple[str, str | None]]:
+        """Make the results of tasks, which are done again, earlier attempts.
+
+        Args:
+            paths: The tasks.
+            repeated: Whether they are done with what they find now: which items and files they had is forgotten.
+
+        Returns:
+            What stores keep of attempts that are too old now; it may be deleted.
+        """
+        paths = list(paths)
+        with self._transaction() as db:
+            found = attempts.set_aside(db, paths)
+            for table in ("items", "files", "contexts") if repeated else ():
+                db.executemany(f"DELETE FROM {table} WHERE path = ?", [(path,) for path in paths])  # noqa: S608 - ours
+        return found
+
+    def _find(self, rest: str, *values: str | int) -> TaskResult | None:
         rows = self._rows(
-            f"SELECT status, tolerated, attempts, error, output, pruned, accessed, {self._moved}"  # noqa: S608 - ours
-            " FROM tasks WHERE path = ?",
-            path,
+            f"SELECT status, tolerated, attempts, error, output, pruned, accessed, {rest}",
+            *values,
         )
         with self._checking():
             for row in rows:
@@ -404,7 +443,7 @@ class RunState:
             if result is not None:
                 yield path, result
 
-    def _rows(self, query: str, *values: str) -> list[Any]:
+    def _rows(self, query: str, *values: str | int) -> list[Any]:
         """Return the rows of a query.
 
         Raises:
@@ -428,7 +467,13 @@ class RunState:
 
     def tokens(self) -> set[str]:
         """Return the tokens that the run's outputs refer to."""
-        return {token for path in self.paths() for token, _ in self.kept(path)}
+        return {token for path in self._known_paths() for token, _ in self.kept(path)}
+
+    def _known_paths(self) -> list[str]:
+        """Return the paths of all tasks that have ended, or of which an attempt has."""
+        if self._version < _WITH_ATTEMPTS:
+            return self.paths()
+        return [path for (path,) in self._rows("SELECT path FROM tasks UNION SELECT path FROM attempts")]
 
     def export(self) -> dict[str, Any]:
         """Return the whole state as plain data for JSON."""
@@ -442,7 +487,14 @@ class RunState:
             "contexts": self.contexts(),
             "items": dict(items),
             "files": self.files() if self._version >= _WITH_FILES else {},
+            "attempts": {
+                path: found for path in self._known_paths() if (found := self._exported_attempts(path))
+            },
         }
+
+    def _exported_attempts(self, path: str) -> list[dict[str, Any]]:
+        numbers = range(1, self.count_attempts(path) + 1)
+        return [one.to_dict() for number in numbers if (one := self.find_attempt(path, number)) is not None]
 
     def restore(self, exported: dict[str, Any]) -> None:
         """Import what `export` returned, or the older form ``{"task_results": {name: text}}``."""
@@ -458,6 +510,10 @@ class RunState:
             self.note_item(path, digest)
         for path, digest in exported.get("files", {}).items():
             self.note_file(path, digest)
+        for path, known in exported.get("attempts", {}).items():
+            for values in known:
+                self.record(path, TaskResult.from_dict(values))
+                self.set_aside([path])
         for path, values in exported["task_outputs"].items():
             self.record(path, TaskResult.from_dict(values))
         self.prune([path for path, values in exported["task_outputs"].items() if values["pruned"]])

@@ -19,7 +19,7 @@ from maxstage import exact
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-VERSION = 3
+VERSION = 4
 """The version of the tables; `_MIGRATIONS` has a step from each to the next."""
 
 _MIGRATIONS = {
@@ -40,6 +40,14 @@ _MIGRATIONS = {
     # The file that each task wrote.
     2: """
     CREATE TABLE files (path TEXT PRIMARY KEY, digest TEXT NOT NULL) WITHOUT ROWID;
+    """,
+    # Earlier attempts of tasks.
+    3: """
+    CREATE TABLE attempts (
+        path TEXT NOT NULL, number INTEGER NOT NULL, status TEXT NOT NULL, tolerated INTEGER NOT NULL,
+        attempts INTEGER NOT NULL, error TEXT, output TEXT, ended REAL NOT NULL, accessed REAL NOT NULL,
+        size INTEGER NOT NULL, pruned INTEGER NOT NULL, moved INTEGER NOT NULL, PRIMARY KEY (path, number)
+    );
     """,
 }
 
