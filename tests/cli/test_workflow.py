@@ -271,7 +271,7 @@ def test_what_ends_a_run_now(program, numbers):
     assert (result["status"], result["output"]["content"]) == ("completed", "again\n")
 
 
-def test_a_full_output_of_what_was_interrupted_is_kept_until_it_is_done_again(program):
+def test_a_full_output_of_what_was_interrupted_is_kept(program):
     gate = Gate(program.folder)
     text = "name: s\nversion: 1\ntasks:\n  a: {script: {content: '%s'}, limits: {max_stdout_bytes: 2KiB}}\n"
     (program.folder / "flow.yaml").write_text(text % f"seq 5000; {gate.wait}")
@@ -283,6 +283,10 @@ def test_a_full_output_of_what_was_interrupted_is_kept_until_it_is_done_again(pr
     assert program.text("retrieve", token).endswith("4999\n5000\n")
     (program.folder / "flow.yaml").write_text(text % "echo a")
     program("run", "flow.yaml", "--resume")
+    (run_id,) = re.findall(r"^\S+", program.text("runs"))
+    assert program.text("runs", "output", run_id, "a") == "a\n"
+    assert program.text("runs", "output", run_id, "a", "--attempt", "1").endswith("4999\n5000\n")
+    program("runs", "clean", run_id)
     assert program.text("stage", "list") == "No staged data.\n"
 
 

@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import time
+from itertools import chain
 from pathlib import Path
 
 import pytest

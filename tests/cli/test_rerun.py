@@ -54,7 +54,7 @@ def test_what_it_did_not(program, run_id):
     assert fails("bgi") == f"no task 'bgi' has ended in run {run_id}; did you mean 'big'?"
     assert fails("no") == "task 'no' has no output: it was skipped"
     assert fails("try", "--attempt", "3") == "task 'try' was not done 3 times, but 2 times"
-    assert fails("\x1b[2J\n") == f"no task '\\x1b[2J\\n' has ended in run {run_id}"
+    assert fails("\x1b[2J\n") == f"no task '\\x1b[2J ' has ended in run {run_id}"
     assert program.fails("runs", "output", "nope", "big") == 'There is no run nope; "max runs" lists the runs'
     big = json.loads(program.text("runs", "output", run_id, "big", "-o", "json"))
     program("unstage", big["output"]["token"])
