@@ -297,7 +297,7 @@ def test_kill_9_at_any_instant(program, store, most):
         assert outcome(exported) == expected
         referred = {
             output["token"]
-            for task in exported["task_outputs"].values()
+            for task in (*exported["task_outputs"].values(), *chain(*exported["attempts"].values()))
             for output in (task["output"], task["output"] and task["output"]["stderr"])
             if output and output["token"]
         }

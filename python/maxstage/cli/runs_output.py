@@ -86,13 +86,13 @@ def _found(state: RunState, task: str, attempt: int | None) -> tuple[TaskResult,
     if attempt is not None and attempt <= earlier:
         result = state.find_attempt(task, attempt)
     elif attempt is not None and newest and attempt != newest:
-        raise WorkflowError(f"task {shown!r} was not done {attempt} times, but {counted(newest, 'time')}")
+        raise WorkflowError(f"task '{shown}' was not done {attempt} times, but {counted(newest, 'time')}")
     elif result is None and earlier:
         result, newest = state.find_attempt(task, earlier), earlier
     if result is None:
         near = difflib.get_close_matches(task, state.paths(), 1)
-        hint = f"; did you mean {printable(near[0], _LONGEST)!r}?" if near else ""
-        raise WorkflowError(f"no task {shown!r} has ended in run {state.run_id}{hint}")
+        hint = f"; did you mean '{printable(near[0], _LONGEST)}'?" if near else ""
+        raise WorkflowError(f"no task '{shown}' has ended in run {state.run_id}{hint}")
     return result, attempt or newest
 
 
@@ -110,7 +110,7 @@ def _part(result: TaskResult, task: str, *, stderr: bool) -> TaskOutput:
         raise gone(shown, "it was pruned")
     if output is None:
         why = f": {result.error}" if result.error else ""
-        raise WorkflowError(f"task {shown!r} has no output: it was {result.status}{why}")
+        raise WorkflowError(f"task '{shown}' has no output: it was {result.status}{why}")
     if not stderr:
         return output
     return (
