@@ -20,7 +20,7 @@ endif
 
 FUZZ_SECONDS ?= 600
 
-.PHONY: fuzz help demo test test-agents test-rust test-python test-pure lint coverage stress bench growth wheels clean
+.PHONY: fuzz help demo test test-agents test-frameworks test-rust test-python test-pure lint coverage stress bench growth wheels clean
 .DEFAULT_GOAL := help
 
 help: ## Show the targets
@@ -86,7 +86,8 @@ test-python: $(VENV)/installed ## The suite on each backend
 		MAXSTAGE_BACKEND=$$backend MAXSTAGE_WHEELS="$(CURDIR)/dist" $(PYTEST) $$once || exit 1; \
 		once="$(addprefix --ignore=,$(ONCE))"; \
 	done
-	$(BIN)/python -P -m pytest -q --doctest-modules -p no:cacheprovider --pyargs maxstage
+	$(BIN)/python -P -m pytest -q --doctest-modules -p no:cacheprovider --ignore-glob='*/integrations/*' \
+		--pyargs maxstage
 
 # Not part of the tests: coverage is also measured in the processes that they start, which doubles the time.
 coverage: $(VENV)/installed ## How much of the Python code the suite runs, on both backends together
@@ -108,6 +109,20 @@ test-agents: $(VENV)/installed build/agents/installed ## The real programs of ag
 	packages="$$(build/agents/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"; \
 		MAXSTAGE_CLAUDE="$$packages/claude_agent_sdk/_bundled/claude" MAXSTAGE_CODEX="$$packages/codex_cli_bin/bin/codex" \
 		$(BIN)/python -P -m pytest -m agents tests/agents --timeout 1800
+
+# 600 MB, in an environment of its own, too: `make test` must also pass without any of it. What names no version is
+# tested with the newest.
+build/frameworks/installed: pyproject.toml dist/built
+	test -x build/frameworks/bin/python || $(PYTHON) -m venv build/frameworks
+	build/frameworks/bin/python -m pip install --quiet 'pip>=25.1'
+	build/frameworks/bin/python -m pip install --quiet --group frameworks
+	build/frameworks/bin/python -m pip uninstall --quiet --yes maxstage
+	build/frameworks/bin/python -m pip install --quiet "$$(ls dist/*abi3*.whl dist/*none-any.whl | head -n 1)[fsspec]"
+	touch $@
+
+test-frameworks: build/frameworks/installed ## With pandas, DuckDB and other frameworks; a large download
+	MAXSTAGE_FRAMEWORKS=1 build/frameworks/bin/python -P -m pytest tests/integrations
+	build/frameworks/bin/python -P -m pytest -q --doctest-modules -p no:cacheprovider --pyargs maxstage.integrations
 
 stress: $(VENV)/installed ## The slow tests: many gigabytes, many processes
 	for backend in $(BACKENDS); do MAXSTAGE_BACKEND=$$backend $(PYTEST) -m stress --timeout 1800 || exit 1; done

@@ -109,11 +109,16 @@ def remove(path: str, *, dir_fd: int | None = None) -> bool:
 # Locks between processes, by `flock`: the kernel releases them when a process ends, however it ends.
 
 
-def wait_for_lock(fd: int) -> None:
-    """Take the lock on an open file, waiting until it is free."""
+def wait_for_lock(fd: int, *, shared: bool = False) -> None:
+    """Take the lock on an open file, waiting until it is free.
+
+    Args:
+        fd: The file.
+        shared: Take a shared lock, which excludes exclusive ones only.
+    """
     import fcntl
 
-    fcntl.flock(fd, fcntl.LOCK_EX)
+    fcntl.flock(fd, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
 
 
 def try_lock(fd: int, *, shared: bool = False) -> bool:

@@ -35,6 +35,7 @@ class Settings:
     compress: bool | str
     max_item_bytes: int | None
     max_store_bytes: int | None
+    max_cache_bytes: int
     redact: "Literal['shown', 'all', False]"
     exec_profile: str
     limits: "dict[str, Any]"
@@ -195,6 +196,7 @@ SETTINGS = (
         '"10GiB"',
     ),
     Setting("max_store_bytes", _size, None, "The most that all items together may take on disk", '"50GiB"'),
+    Setting("max_cache_bytes", _size, 10 * 10**9, "The most that decompressed copies for max path may take"),
     Setting(
         "redact",
         _redact,

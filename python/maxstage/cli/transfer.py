@@ -50,7 +50,7 @@ def _stage_one(
     store: "Store", name: str, split: int | None, split_lines: int | None, options: "dict[str, Any]"
 ) -> "list[Item]":
     data: Any = sys.stdin.fileno() if name == STDIN else name
-    with _progress("staged", _size_of(name)) as progress:
+    with watched("staged", _size_of(name)) as progress:
         if split is None and split_lines is None:
             return [store.stage(data, progress=progress, **options)]
         return store.split(data, parts=split, lines=split_lines, progress=progress, **options)
@@ -66,7 +66,7 @@ class _Unwatched:
         pass
 
 
-def _progress(verb: str, total: int | None) -> "Progress | _Unwatched":
+def watched(verb: str, total: int | None) -> "Progress | _Unwatched":
     """Return a progress bar if stderr is a terminal, else a context manager that does nothing."""
     if sys.stderr is None or not sys.stderr.isatty():
         return _Unwatched()
@@ -204,7 +204,7 @@ def _send_all(
 
 
 def _send(opened: "OpenItem", part: "Range", fd: int, name: str) -> int:
-    with _progress("retrieved", part[1] - part[0]) as progress:
+    with watched("retrieved", part[1] - part[0]) as progress:
         try:
             opened.copy_to(fd, name, *part, progress=progress if fd != 1 or not os.isatty(1) else None)
         except Corrupt as error:

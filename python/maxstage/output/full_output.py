@@ -108,7 +108,7 @@ class FullOutput:
             return
         self._draft = None
         self.token = item.token
-        self.path = self._store.path(item)
+        self.path = self._store.storage.path(item)
         self.project = self._store.layout.project
 
     def discard(self) -> None:

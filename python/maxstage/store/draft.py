@@ -334,3 +334,13 @@ def _chunks_of(data: "Data", stack: "contextlib.ExitStack") -> "Iterator[bytes]"
     else:
         return _chunks(data)
     return iter(lambda: read_some(fd, _READ, name), b"")
+
+
+def source_in(prefix: bytes, content_type: "ContentType") -> str | None:
+    """Return the source that the first record names; if it names none, as most do, nothing is imported."""
+    # The key may be written with an escape.
+    if content_type == "text" or not (b'"source"' in prefix or b"\\u" in prefix):
+        return None
+    from maxstage.store.source import detect_source
+
+    return detect_source(prefix, content_type)

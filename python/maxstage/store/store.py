@@ -3,11 +3,11 @@
 import os
 import time
 
-from maxstage.codecs import codec_named
+from maxstage.codecs import NONE, codec_named
 from maxstage.errors import Error, Expired, NoProject, NotFound, wrong_type
 from maxstage.interrupts import Deferred
 from maxstage.settings import Settings, load_settings
-from maxstage.store.arguments import check_count, check_flag
+from maxstage.store.arguments import check_count, check_flag, minutes_of
 from maxstage.store.clock import check_clock
 from maxstage.store.project import NO_PROJECT, Layout, absolute, find_project, open_layout
 from maxstage.store.schedule import expect_expiry, is_due
@@ -19,11 +19,12 @@ from maxstage.store.tokens import parse_token
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import timedelta
-    from typing import Any, BinaryIO, Protocol, overload
+    from typing import Any, BinaryIO, Protocol, TypeVar, overload
 
     from maxstage._backend import core
+    from maxstage.store.cache import Cache
     from maxstage.store.draft import Data, Draft, Progress
     from maxstage.store.metadata import ContentType, Item
     from maxstage.store.reading import OpenItem
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     class _OpensData(Protocol):
         def __call__(self, token: str) -> BinaryIO: ...
 
+    Result = TypeVar("Result")
     Items = list[Item]  # inside the class, `list` is a method
     Ids = list[str]
 
@@ -345,6 +347,7 @@ class Store:
         """Check the caller's metadata, and return it as keyword arguments for `Draft.finalize`."""
         if content_type not in (None, "ndjson", "json", "text"):
             raise ValueError(f"content_type must be ndjson, json or text, not {content_type!r}")
+        from maxstage.store.draft import source_in
         from maxstage.store.metadata import check_said
 
         check_said(source, {} if labels is None else labels)
@@ -353,7 +356,7 @@ class Store:
         return {
             "ttl_minutes": None if pin else self._minutes(ttl),
             "content_type": content_type,
-            "source": _source_in if source is None else source,
+            "source": source_in if source is None else source,
             "labels": dict(labels or {}),
         }
 
@@ -395,17 +398,7 @@ class Store:
         return sync
 
     def _minutes(self, ttl: "timedelta | float | str | None") -> float:
-        if ttl is None:
-            return self.settings.ttl_minutes
-        from maxstage.durations import parse_minutes
-
-        seconds = getattr(ttl, "total_seconds", None)
-        if seconds is None and not isinstance(ttl, int | float | str):
-            raise wrong_type("ttl", ttl, 'a timedelta, minutes, or text like "2h"')
-        try:
-            return parse_minutes(ttl if seconds is None else seconds() / 60)
-        except ValueError as error:
-            raise ValueError(f"ttl {error}") from None
+        return self.settings.ttl_minutes if ttl is None else minutes_of(ttl)
 
     # Reading
 
@@ -437,8 +430,12 @@ class Store:
 
         Raises as `open` does.
         """
+        return self.here_or_own(lambda store: store.open_item(token))
+
+    def here_or_own(self, action: "Callable[[Store], Result]") -> "Result":
+        """Return what `action` returns for this store or, if that raises `NotFound`, for the user's own store."""
         try:
-            return self.open_item(token)
+            return action(self)
         except Expired:
             raise
         except NotFound as error:
@@ -449,7 +446,7 @@ class Store:
             if own is None or own.layout.root == self.layout.root:
                 raise
             try:
-                return own.open_item(token)
+                return action(own)
             except Expired:
                 raise
             except NotFound:
@@ -502,9 +499,19 @@ class Store:
         """Return the names of entries in the store that aren't items, such as files whose names are not ids."""
         return self.storage.strays()
 
-    def path(self, item: "Item") -> str | None:
-        """Return the path of an item's data file; None if there is none that other programs can open."""
-        return self.storage.path(item)
+    def path(self, token: str, *, progress: "Progress | None" = None) -> str:
+        """Return the path of an item's data for programs that open it themselves; raises as `open` and `Cache.path` do.
+
+        It is the data file, which must not be written to, or of compressed data a copy: see `maxstage.store.cache`.
+        """
+        with self.open_item(token) as opened:
+            path = self.storage.path(opened.item) if opened.item.codec == NONE else None
+            return path or self._cache().path(opened, progress)
+
+    def _cache(self) -> "Cache":
+        from maxstage.store.cache import Cache
+
+        return Cache(self.layout, self.settings, self.storage)
 
     def verify(self, token: str, *, progress: "Progress | None" = None) -> "Item":
         """Read all of an item and check it. Raises as `open` does."""
@@ -553,7 +560,10 @@ class Store:
         Raises:
             InvalidToken: `token` is not a token.
         """
-        return self.storage.delete(parse_token(token))
+        item_id = parse_token(token)
+        deleted = self.storage.delete(item_id)
+        self._cache().forget(item_id)
+        return deleted
 
     def take_back(self, items: "Iterable[Item]") -> None:
         """Delete items that were staged a moment ago and whose tokens were never reported.
@@ -572,13 +582,15 @@ class Store:
         if is_due(self.storage):
             from maxstage.store.sweep import sweep_if_due
 
-            sweep_if_due(self.storage)
+            sweep_if_due(self.storage, self._cache().sweep)
 
     def cleanup(self, *, dry_run: bool = False) -> "Swept":
         """Remove expired items and files left behind by dead writers."""
         from maxstage.store.sweep import DEAD_SECONDS, sweep
 
-        return sweep(self.storage, dry_run=dry_run, orphan_seconds=DEAD_SECONDS)
+        swept = sweep(self.storage, dry_run=dry_run, orphan_seconds=DEAD_SECONDS)
+        self._cache().sweep(swept, dry_run=dry_run)
+        return swept
 
 
 def _named(folder: "str | os.PathLike[str]") -> "str | os.PathLike[str]":
@@ -586,13 +598,3 @@ def _named(folder: "str | os.PathLike[str]") -> "str | os.PathLike[str]":
     if folder is None:
         raise wrong_type("folder", folder, "text or a path")
     return folder
-
-
-def _source_in(prefix: bytes, content_type: "ContentType") -> str | None:
-    """Return the source that the first record names; if it names none, as most do, nothing is imported."""
-    # The key may be written with an escape.
-    if content_type == "text" or not (b'"source"' in prefix or b"\\u" in prefix):
-        return None
-    from maxstage.store.source import detect_source
-
-    return detect_source(prefix, content_type)

@@ -14,7 +14,7 @@ from maxstage.store.storage.protocol import Busy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import TypeVar
 
     from maxstage.store.metadata import Item
@@ -76,16 +76,21 @@ def sweep(
     return _Sweep(storage, dry_run, orphan_seconds, seconds, patience).run()
 
 
-def sweep_if_due(storage: "Storage") -> None:
-    """Sweep, unless it is too soon, nothing can have expired, or another process does. Never fails, never waits."""
+def sweep_if_due(storage: "Storage", also: "Callable[[Swept], None]") -> None:
+    """Sweep, unless it is too soon, nothing can have expired, or another process does. Never fails, never waits.
+
+    Args:
+        storage: Where the items are kept.
+        also: Called with what was swept, to sweep what depends on the items.
+    """
     if not is_due(storage):
         return
     try:
         with storage.sweeping() as alone:
             if alone:
                 storage.set_sweep_time(time.time() + INTERVAL)
-                sweep(storage, seconds=_SECONDS, patience=0)
-    except OSError:
+                also(sweep(storage, seconds=_SECONDS, patience=0))
+    except (OSError, Corrupt):
         return  # the store is read-only, for instance; the command that this follows has succeeded anyway
 
 

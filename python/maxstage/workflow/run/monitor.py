@@ -161,7 +161,7 @@ class RunMonitor:
                 "warning", text=f"the output of {path} could not be kept in full: {describe(error)}"
             )
             return None
-        self._run.state.set_token(path, item.token, self._run.store.path(item))
+        self._run.state.set_token(path, item.token, self._run.store.storage.path(item))
         return item.token
 
     def close(self) -> dict[str, Any]:

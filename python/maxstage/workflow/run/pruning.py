@@ -123,7 +123,7 @@ def move(store: Store, state: RunState, path: str) -> None:
                 draft.write(part.content)
                 source = f"run/{path}" if name == "stdout" else f"run/{path}/stderr"
                 item = draft.publish(ttl_minutes=None, source=source, owner=state.run_id)
-            tokens[name] = (item.token, store.path(item))
+            tokens[name] = (item.token, store.storage.path(item))
     state.move(path, tokens)
 
 
