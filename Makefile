@@ -110,19 +110,22 @@ test-agents: $(VENV)/installed build/agents/installed ## The real programs of ag
 		MAXSTAGE_CLAUDE="$$packages/claude_agent_sdk/_bundled/claude" MAXSTAGE_CODEX="$$packages/codex_cli_bin/bin/codex" \
 		$(BIN)/python -P -m pytest -m agents tests/agents --timeout 1800
 
-# 600 MB, in an environment of its own, too: `make test` must also pass without any of it. What names no version is
-# tested with the newest.
-build/frameworks/installed: pyproject.toml dist/built
-	test -x build/frameworks/bin/python || $(PYTHON) -m venv build/frameworks
-	build/frameworks/bin/python -m pip install --quiet 'pip>=25.1'
-	build/frameworks/bin/python -m pip install --quiet --group frameworks
-	build/frameworks/bin/python -m pip uninstall --quiet --yes maxstage
-	build/frameworks/bin/python -m pip install --quiet "$$(ls dist/*abi3*.whl dist/*none-any.whl | head -n 1)[fsspec]"
+# 700 MB each, in environments of their own, too: `make test` must also pass without any of it. With the newest versions
+# of everything, and with the oldest that the adapters claim to work with.
+FRAMEWORKS := build/frameworks build/frameworks-oldest
+build/frameworks/installed build/frameworks-oldest/installed: build/%/installed: pyproject.toml dist/built
+	test -x build/$*/bin/python || $(PYTHON) -m venv build/$*
+	build/$*/bin/python -m pip install --quiet 'pip>=25.1'
+	build/$*/bin/python -m pip install --quiet --upgrade --group $*
+	build/$*/bin/python -m pip uninstall --quiet --yes maxstage
+	build/$*/bin/python -m pip install --quiet "$$(ls dist/*abi3*.whl dist/*none-any.whl | head -n 1)[fsspec]"
 	touch $@
 
-test-frameworks: build/frameworks/installed ## With pandas, DuckDB and other frameworks; a large download
-	MAXSTAGE_FRAMEWORKS=1 build/frameworks/bin/python -P -m pytest tests/integrations
-	build/frameworks/bin/python -P -m pytest -q --doctest-modules -p no:cacheprovider --pyargs maxstage.integrations
+test-frameworks: $(addsuffix /installed,$(FRAMEWORKS)) ## With pandas, LangChain and other frameworks; a large download
+	for folder in $(FRAMEWORKS); do \
+		MAXSTAGE_FRAMEWORKS=1 $$folder/bin/python -P -m pytest tests/integrations || exit 1; \
+		$$folder/bin/python -P -m pytest -q --doctest-modules -p no:cacheprovider --pyargs maxstage.integrations || exit 1; \
+	done
 
 stress: $(VENV)/installed ## The slow tests: many gigabytes, many processes
 	for backend in $(BACKENDS); do MAXSTAGE_BACKEND=$$backend $(PYTEST) -m stress --timeout 1800 || exit 1; done

@@ -3,7 +3,7 @@
 import os
 import stat
 
-from maxstage.output.bound import bound
+from maxstage.output.bound import bound, spooled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def summary_of(
         OSError: The file can't be read.
         Error: There is something wrong with the store.
     """
-    fd = _open_whole(whole, text) if whole is not None else _spooled(text)
+    fd = _open_whole(whole, text) if whole is not None else spooled(text.encode("utf-8", "replace"))
     if fd is None:
         return None
     try:
@@ -52,15 +52,3 @@ def _open_whole(path: str, text: str) -> int | None:
         return fd
     os.close(fd)
     return None
-
-
-def _spooled(text: str) -> int:
-    """Return a descriptor that reads a text: a file without a name."""
-    import tempfile
-
-    content = text.encode("utf-8", "replace")
-    with tempfile.TemporaryFile() as file:
-        file.write(content)
-        file.flush()
-        os.lseek(file.fileno(), 0, os.SEEK_SET)
-        return os.dup(file.fileno())

@@ -107,8 +107,14 @@ def _parse(text: str, wanted: str) -> "Span":
         raise ValueError(f"{wanted}, not {text[:40]!r}") from None
 
 
-def read_piece(opened: "OpenItem", piece: Piece, max_bytes: int) -> Text:
+def read_piece(opened: "OpenItem", piece: Piece, max_bytes: int, tool: str = "retrieve") -> Text:
     """Read a piece of an item, `max_bytes` of text at most; where more is wanted, whole lines of it if possible.
+
+    Args:
+        opened: The item.
+        piece: Which piece.
+        max_bytes: Bytes of text at most.
+        tool: What the tool is called that reads on.
 
     Raises:
         Corrupt: The item was read whole, and is not what was staged.
@@ -130,8 +136,8 @@ def read_piece(opened: "OpenItem", piece: Piece, max_bytes: int) -> Text:
         if _decode(data, room) is not None:
             return Text(_with_footer(data, f"{len(data):,} bytes"), data, is_text=False)
     if piece.tail is not None and item.record_count > 0:
-        return _end_of(opened, start, end, room)
-    return _beginning_of(opened, start, end, room, piece.first_line)
+        return _end_of(opened, start, end, room, tool)
+    return _beginning_of(opened, start, end, room, piece.first_line, tool)
 
 
 def _nothing(opened: "OpenItem", start: int) -> str:
@@ -158,7 +164,9 @@ def _decode(data: bytes, most: int) -> str | None:
     return text if len(text.encode()) <= most else None
 
 
-def _beginning_of(opened: "OpenItem", start: int, end: int, room: int, first_line: int | None) -> Text:
+def _beginning_of(
+    opened: "OpenItem", start: int, end: int, room: int, first_line: int | None, tool: str
+) -> Text:
     """Return the first bytes of a piece, up to the end of a line if there is one."""
     data = opened.read(start, min(end, start + room))
     data = _fitting(data, room)
@@ -177,14 +185,14 @@ def _beginning_of(opened: "OpenItem", start: int, end: int, room: int, first_lin
     token = opened.item.token
     if whole_lines and first_line is not None:
         following = first_line + lines
-        go_on = f'next_line: {following}; go on with retrieve token="{token}" lines="{following}:"'
+        go_on = f'next_line: {following}; go on with {tool} token="{token}" lines="{following}:"'
     else:
         following = start + len(data)
-        go_on = f'next_byte: {following}; go on with retrieve token="{token}" bytes="{following}:"'
+        go_on = f'next_byte: {following}; go on with {tool} token="{token}" bytes="{following}:"'
     return Text(_with_footer(data, f"{', '.join(told)}; {go_on}"), None)
 
 
-def _end_of(opened: "OpenItem", start: int, end: int, room: int) -> Text:
+def _end_of(opened: "OpenItem", start: int, end: int, room: int, tool: str) -> Text:
     """Return the last bytes of a piece that ends with the item, from the beginning of a line if there is one."""
     data = _fitting(opened.read(max(start, end - room), end), room, from_end=True)
     cut = data.find(b"\n", 0, len(data) - 1) + 1
@@ -194,13 +202,13 @@ def _end_of(opened: "OpenItem", start: int, end: int, room: int) -> Text:
         count = data.count(b"\n") + (not data.endswith(b"\n"))
         first = item.record_count - count + 1
         told = f"the last {count:,} of {item.record_count:,} lines, from line {first:,}"
-        go_back = f'what comes before: retrieve token="{item.token}" lines="A:{first - 1}"'
+        go_back = f'what comes before: {tool} token="{item.token}" lines="A:{first - 1}"'
     else:
         while data and data[0] & 0xC0 == 0x80:  # noqa: PLR2004 - the rest of a character
             data = data[1:]
         at = end - len(data)
         told = f"bytes {at:,}-{end:,} of {item.byte_size:,}"
-        go_back = f'what comes before: retrieve token="{item.token}" bytes="A:{at}"'
+        go_back = f'what comes before: {tool} token="{item.token}" bytes="A:{at}"'
     return Text(_with_footer(data, f"{told}; {go_back}"), None)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import tempfile
 from typing import TYPE_CHECKING
 
 from maxstage._backend import core
@@ -85,3 +87,12 @@ def bound(
         redacted=capture.redacted(0),
         warnings=tuple(full_outputs.problems),
     )
+
+
+def spooled(content: bytes) -> int:
+    """Return a descriptor that reads what is in memory, for `bound`: a file without a name. The caller closes it."""
+    with tempfile.TemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        os.lseek(file.fileno(), 0, os.SEEK_SET)
+        return os.dup(file.fileno())
