@@ -115,13 +115,32 @@ def import_run(folder: str, exported: Any, name: str) -> RunState:
     facts = {"imported": True, "started": time.time()} if older else exported.get("facts", {})
     if not shapes.FACTS(facts):
         raise WorkflowError(f"{name} is not the state of a run: its facts are not those of one")
-    state = RunState.create(folder, run_id, facts)
+    _check_paths(exported, name)
+    state = RunState.create(folder, run_id, {})
     try:
-        state.restore(exported)
-    except (KeyError, TypeError, ValueError, AttributeError):
+        state.restore(exported, facts)
+    except BaseException as error:
         state.delete()
+        if not isinstance(error, KeyError | TypeError | ValueError | AttributeError | DamagedRun):
+            raise
         raise WorkflowError(
             f"{name} is not the state of a run: something in its tasks, contexts, items or files is missing, "
             "or has the wrong type"
         ) from None
     return state
+
+
+def _check_paths(exported: dict[str, Any], name: str) -> None:
+    """Check that what should be the path of a task can be one.
+
+    Raises:
+        WorkflowError: It can't.
+    """
+    for part in ("task_outputs", "contexts", "items", "files"):
+        paths = exported.get(part, {})
+        for path in paths if isinstance(paths, dict) else ():
+            if not _PATH.fullmatch(path):
+                raise WorkflowError(
+                    f"{name} is not the state of a run: {part} has {printable(path, _LONGEST_NAME)!r}, "
+                    "which can't be the path of a task"
+                )

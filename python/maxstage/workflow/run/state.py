@@ -60,6 +60,7 @@ class RunState:
         self._lock = threading.Lock()
         self._lock_fd = -1
         self._closed = False
+        self._restoring = False
         try:
             self._use(tables.open_to_read(self._path))
         except FileNotFoundError:
@@ -191,7 +192,7 @@ class RunState:
                 if not self._db.in_transaction:
                     self._db.execute("BEGIN IMMEDIATE")
                 yield self._db
-                if commit:
+                if commit and not self._restoring:
                     self._db.execute("COMMIT")
             except sqlite3.Error as error:
                 raise self._unwritable(error) from None
@@ -496,8 +497,26 @@ class RunState:
         numbers = range(1, self.count_attempts(path) + 1)
         return [one.to_dict() for number in numbers if (one := self.find_attempt(path, number)) is not None]
 
-    def restore(self, exported: dict[str, Any]) -> None:
-        """Import what `export` returned, or the older form ``{"task_results": {name: text}}``."""
+    def restore(self, exported: dict[str, Any], facts: Mapping[str, Any]) -> None:
+        """Import what `export` returned, or the older form ``{"task_results": {name: text}}``, in one transaction.
+
+        Args:
+            exported: The tasks, and what belongs to them.
+            facts: The facts of the run.
+
+        Raises:
+            DamagedRun: What was written could not be read.
+            KeyError, TypeError, ValueError, AttributeError: Something is missing, or has the wrong type.
+        """
+        self._restoring = True
+        self.set_facts(**facts)
+        self._restore(exported)
+        self._read_all()
+        self._restoring = False
+        with self._transaction():
+            pass
+
+    def _restore(self, exported: dict[str, Any]) -> None:
         if "task_results" in exported:
             for name, text in exported["task_results"].items():
                 content = text.encode("utf-8", "surrogateescape")
@@ -519,6 +538,13 @@ class RunState:
         self.prune([path for path, values in exported["task_outputs"].items() if values["pruned"]])
         for path, given in exported["contexts"].items():
             self.record_context(path, given, ())
+
+    def _read_all(self) -> None:
+        """Read everything once, which checks it."""
+        for read in (self.facts, self.ended, self.statuses, self.files, self.contexts, self.tokens):
+            read()
+        for _ in self.results():
+            pass
 
 
 def _within(path: str, begins: str) -> tuple[str, str]:
