@@ -175,6 +175,23 @@ def test_what_prints_nothing_is_compared_as_well(program):
     assert program.text(*command).startswith("nothing has changed since the run ")
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_was_interrupted_is_not_compared_with(program, number):
+    gate = Gate(program.folder)
+    script = f"echo one; test -e whole || {{ {gate.wait}; }}; echo two"
+    command = ("exec", "--diff", "--", "bash", "-c", script)
+    (program.folder / "whole").touch()
+    program(*command)
+    (program.folder / "whole").unlink()
+    child = program.start(*command)
+    gate.reached()
+    child.send_signal(number)
+    child.communicate(timeout=PATIENCE)
+    assert child.returncode == 128 + number
+    (program.folder / "whole").touch()
+    assert program.text(*command).startswith("nothing has changed since the run ")
+
+
 def test_long_lines_are_compared_to_their_end(program):
     text = program.folder / "text"
     command = ("exec", "--diff", "--", "cat", "text")

@@ -1,5 +1,6 @@
 """``max exec --diff``: what has changed since the last run of the same command."""
 
+import contextlib
 import os
 
 from maxstage.cli.printing import write_all
@@ -84,6 +85,18 @@ class Comparison:
         except Corrupt as error:
             return None, f"what the run {ago} ago printed can't be read ({error})"
         return changes, f"since the run {ago} ago ({self._last.token})"
+
+    def pass_over(self, done: "TaskOutput") -> None:
+        """Let the next run be compared with the last complete one, not with this one, which was interrupted."""
+        if done.token is None:
+            return
+        from maxstage.store.tokens import parse_token
+
+        def change(item: "Item") -> None:
+            item.labels = {**item.labels, LABEL: f"{self.labels[LABEL]} interrupted"}
+
+        with contextlib.suppress(KeyError):  # somebody has deleted it
+            self._store.storage.replace(parse_token(done.token), change, sync=False)
 
     def _keep_nothing(self, task_id: str) -> str | None:
         """Keep that a command printed nothing, which a capture does not; return None where that is not possible."""

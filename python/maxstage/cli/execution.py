@@ -3,7 +3,7 @@
 import os
 import sys
 
-from maxstage.cli.printing import print_json, warn, write_all
+from maxstage.cli.printing import describe, print_json, warn, write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -120,6 +120,8 @@ def execute(
         if error.filename != argv[0]:
             raise
         return _not_run(argv[0], error, output, hint, agent=agent)
+    if interrupted is not None and comparison is not None:
+        _pass_over(comparison, done)
     code = TIMED_OUT if done.timed_out else done.exit_code or 0
     ending = _ending(done, code, interrupted, limits) if agent and output == "text" else None
     # Half an output would be compared with a whole one, and whoever interrupts doesn't want to wait.
@@ -170,6 +172,17 @@ def _comparison(
     if store is None or callable(store):
         raise Error("there is no store: --diff has nowhere to keep what this run prints")
     return Comparison(store, argv, limits.max_stdout_bytes, redact)
+
+
+def _pass_over(comparison: "Comparison", done: "TaskOutput") -> None:
+    from maxstage.errors import Error
+    from maxstage.interrupts import Deferred
+
+    try:
+        with Deferred():  # a second signal must not leave half an output to be compared with
+            comparison.pass_over(done)
+    except (Error, OSError) as error:
+        warn(f"the next run is compared with this one, though it was interrupted: {describe(error)}")
 
 
 def _not_run(program: str, error: OSError, output: str, hint: str, *, agent: bool) -> int:
