@@ -94,9 +94,9 @@ def test_a_project_finds_what_was_staged_outside(outside, inside):
     assert inside("retrieve", token).stdout == b"one\ntwo\n"
     assert inside("retrieve", here, token, "--head", "1").stdout == b"here\none\n"
     assert inside("retrieve", token, "--max-bytes", "4", "--strategy", "head").stdout == b"one\n"
-    # All else is about the project alone.
+    # What doesn't read is about the project alone.
     assert inside.text("stage", "list", "-q").strip() == here
-    assert "not found" in inside.fails("stage", "info", token)
+    assert inside.text("stage", "info", token).startswith(f"Token:      {token}")
     assert inside("unstage", token, check=1).stdout == b""
     assert inside.fails("retrieve", "max:00000000").startswith("Staged data not found: max:00000000; ")
     Store.user().unstage(token)
@@ -270,6 +270,19 @@ def test_somebody_elses_place_is_refused(outside, home, monkeypatch, tmp_path):
     assert done.stderr.startswith(b"Nothing is kept: ")
     monkeypatch.setenv("MAX_SAFE_DIRECTORY", str(theirs))
     outside.stage(b"x")
+
+
+def test_a_project_says_where_a_token_of_the_users_store_is(outside, inside, home):
+    token = outside.stage(b"one\n")
+    assert json.loads(inside.text("stage", "info", token, "-o", "json"))["ref"] == token
+    told = (
+        f"Staged data not found: {token} is in your own store, not in this project; add --dir {place(home)}"
+    )
+    for args in (["stage", "renew"], ["stage", "pin"], ["stage", "unpin"], ["stage", "verify"], ["unstage"]):
+        assert inside.fails(*args, token) == told
+        assert inside.fails(*args, "max:00000000").startswith("Staged data not found: max:00000000")
+    assert inside.text("stage", "pin", token, "--dir", str(place(home))).startswith("Pinned: ")
+    assert inside.text("unstage", token, "--dir", str(place(home))) == f"Unstaged: {token}\n"
 
 
 def test_the_quota_names_the_settings_file(outside, home, monkeypatch):

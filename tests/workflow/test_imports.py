@@ -75,7 +75,7 @@ def attempt(number, exported, folder):
         # As from a file, which may hold any number.
         import_run(folder, json.loads(json.dumps(data)), "x.json").close()
     except WorkflowError as error:
-        assert "\n" not in str(error), number
+        assert "\n" not in str(error), number  # noqa: PT017 - each round is the other case
         assert sorted(os.listdir(folder)) == before, number
         return False
     state = RunState(folder, data["run"])
@@ -97,6 +97,31 @@ def test_mutated_exports(flow, exported):
     accepted = [attempt(number, exported, folder) for number in range(ROUNDS)]
     assert 0 < sum(accepted) < ROUNDS
     assert len(list_runs(folder)) == 1
+
+
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        (("task_outputs", "no", "attempts"), 10**30),
+        (("task_outputs", "no", "output", "original_size"), 2**64),
+        (("task_outputs", "no", "output", "completed_at"), "now"),
+        (("contexts", "say", "bytes"), "x"),
+        (("files", "big"), None),
+        (("facts", "folder"), ...),
+        (("facts", "inputs"), []),
+    ],
+)
+def test_what_is_missing_or_wrong_is_refused_at_once(flow, exported, where, value):
+    *outer, last = where
+    inside = exported
+    for key in outer:
+        inside = inside[key]
+    inside[last] = value
+    if value is ...:
+        del inside[last]
+    with pytest.raises(WorkflowError, match="is not the state of a run"):
+        import_run(runs_folder(flow.store), exported | {"run": "imported"}, "x.json")
+    assert len(list_runs(runs_folder(flow.store))) == 1
 
 
 @pytest.mark.stress

@@ -5,6 +5,7 @@ import time
 import click
 
 from maxstage.cli.options import lines_option, pass_store
+from maxstage.cli.own_store import naming_own
 from maxstage.cli.printing import item_json, print_json, write_out
 from maxstage.cli.types import TokenType, TtlType
 from maxstage.store.description import format_remaining
@@ -35,7 +36,9 @@ def _report(item: "Item", verb: str, output: str) -> None:
 def stage_renew(store: Store, tokens: tuple[str, ...], ttl: float | None, output: str) -> None:
     """Make items expire TIME from now."""
     for token in tokens:
-        _report(store.renew(token, ttl), "Renewed", output)
+        with naming_own(store, token):
+            item = store.renew(token, ttl)
+        _report(item, "Renewed", output)
 
 
 @click.command("stage pin", epilog="\b\nExample:\n  max stage pin max:a1b2c3d4")
@@ -45,7 +48,9 @@ def stage_renew(store: Store, tokens: tuple[str, ...], ttl: float | None, output
 def stage_pin(store: Store, tokens: tuple[str, ...], output: str) -> None:
     """Keep items from expiring."""
     for token in tokens:
-        _report(store.pin(token), "Pinned", output)
+        with naming_own(store, token):
+            item = store.pin(token)
+        _report(item, "Pinned", output)
 
 
 @click.command("stage unpin", epilog="\b\nExample:\n  max stage unpin max:a1b2c3d4 --ttl 10")
@@ -56,4 +61,6 @@ def stage_pin(store: Store, tokens: tuple[str, ...], output: str) -> None:
 def stage_unpin(store: Store, tokens: tuple[str, ...], ttl: float | None, output: str) -> None:
     """Make pinned items expire TIME from now; others stay as they are."""
     for token in tokens:
-        _report(store.unpin(token, ttl), "Unpinned", output)
+        with naming_own(store, token):
+            item = store.unpin(token, ttl)
+        _report(item, "Unpinned", output)

@@ -24,7 +24,7 @@ Examples:
 @pass_store
 def stage_info(store: Store, token: str, output: str, internals: bool) -> None:
     """Show one item: its metadata, a preview, for JSON the fields, and what it would cost in a prompt."""
-    with store.open_item(token) as opened:
+    with store.open_item_or_own(token) as opened:
         if output == "text":
             write_out(describe(opened))
             return

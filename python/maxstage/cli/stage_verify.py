@@ -3,6 +3,7 @@
 import click
 
 from maxstage.cli.options import lines_option, pass_store
+from maxstage.cli.own_store import naming_own
 from maxstage.cli.printing import describe, print_all, warn, write_out
 from maxstage.cli.progress import Progress
 from maxstage.cli.types import TokenType
@@ -33,9 +34,10 @@ def stage_verify(ctx: click.Context, store: Store, tokens: tuple[str, ...], outp
         try:
             ok, problem = _verify(store, token)
         except NotFound:
-            if tokens:
+            if not tokens:
+                continue  # expired or removed since
+            with naming_own(store, token):
                 raise
-            continue  # expired or removed since
         item_id = parse_token(token)
         results.append({"token": item_id, "ref": format_token(item_id), "ok": ok, "problem": problem})
     for name in () if tokens else store.strays():

@@ -3,6 +3,7 @@
 import click
 
 from maxstage.cli.options import lines_option, pass_store
+from maxstage.cli.own_store import in_own_store
 from maxstage.cli.printing import describe, print_json, warn, write_out
 from maxstage.cli.prompting import confirm
 from maxstage.cli.types import TokenType, parse_label_filter, parse_source_filter
@@ -85,6 +86,6 @@ def _delete(ctx: click.Context, store: Store, ids: list[str], output: str, *, na
             write_out(f"Unstaged: {format_token(item_id)}")
         if named and not deleted:
             failed = True
-            warn(f"Staged data not found: {format_token(item_id)}")
+            warn(in_own_store(store, item_id) or f"Staged data not found: {format_token(item_id)}")
     if failed:
         ctx.exit(1)

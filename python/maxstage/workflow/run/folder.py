@@ -121,7 +121,10 @@ def import_run(folder: str, exported: Any, name: str) -> RunState:
         state.restore(exported, facts)
     except BaseException as error:
         state.delete()
-        if not isinstance(error, KeyError | TypeError | ValueError | AttributeError | DamagedRun):
+        # OverflowError: a number that SQLite can't hold.
+        if not isinstance(
+            error, LookupError | TypeError | ValueError | AttributeError | OverflowError | DamagedRun
+        ):
             raise
         raise WorkflowError(
             f"{name} is not the state of a run: something in its tasks, contexts, items or files is missing, "
@@ -136,7 +139,7 @@ def _check_paths(exported: dict[str, Any], name: str) -> None:
     Raises:
         WorkflowError: It can't.
     """
-    for part in ("task_outputs", "contexts", "items", "files"):
+    for part in ("task_outputs", "contexts", "items", "files", "attempts"):
         paths = exported.get(part, {})
         for path in paths if isinstance(paths, dict) else ():
             if not _PATH.fullmatch(path):

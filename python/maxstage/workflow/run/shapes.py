@@ -103,7 +103,7 @@ METRICS = record(
 )
 """What `maxstage.workflow.run.metrics.Metrics.to_dict` returns."""
 
-FACTS = record(
+_FACTS = record(
     {},
     {
         "workflow": text,
@@ -120,7 +120,14 @@ FACTS = record(
         "metrics": maybe(lambda value: value == {} or METRICS(value)),
     },
 )
-"""The facts of a run."""
+_OF_A_START = {"file", "folder", "inputs"}
+"""The facts that a run has from its first start on: an import of the older form has none of them until then."""
+
+
+def FACTS(value: Any) -> bool:  # noqa: N802 - a shape like the others
+    """Return whether it is the facts of a run."""
+    return _FACTS(value) and _OF_A_START & value.keys() in (set(), _OF_A_START)
+
 
 CANDIDATE = record(
     {"task": text, "relevance": number, "why": text, "size": maybe(whole), "state": text, "reason": text}

@@ -506,7 +506,7 @@ class RunState:
 
         Raises:
             DamagedRun: What was written could not be read.
-            KeyError, TypeError, ValueError, AttributeError: Something is missing, or has the wrong type.
+            KeyError, TypeError, ValueError, AttributeError, OverflowError: Something is missing, or has the wrong type.
         """
         self._restoring = True
         self.set_facts(**facts)
@@ -525,10 +525,12 @@ class RunState:
                     TaskResult(COMPLETED, TaskOutput(name, "stdout", content, len(content), exit_code=0)),
                 )
             return
-        for path, digest in exported.get("items", {}).items():
-            self.note_item(path, digest)
-        for path, digest in exported.get("files", {}).items():
-            self.note_file(path, digest)
+        for part, note in (("items", self.note_item), ("files", self.note_file)):
+            digests = exported.get(part, {})
+            if not shapes.mapping(shapes.text)(digests):
+                raise ValueError(f"{part} are not texts")
+            for path, digest in digests.items():
+                note(path, digest)
         for path, known in exported.get("attempts", {}).items():
             for values in known:
                 self.record(path, TaskResult.from_dict(values))
@@ -545,6 +547,8 @@ class RunState:
             read()
         for _ in self.results():
             pass
+        for path in self._known_paths():
+            self._exported_attempts(path)
 
 
 def _within(path: str, begins: str) -> tuple[str, str]:
