@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "python" / "maxstage"
 
-LAYERS = ["cli", "agents", "integrations", "mcp", "workflow", "context", "query", "output", "store"]
+LAYERS = ["cli", "agents", "integrations", "mcp", "workflow", "context", "intent", "query", "output", "store"]
 """The packages from top to bottom; each may import those below it, and the modules that all share."""
 
 ROOMS = ["report", "run", "execution", "format"]

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Untrusted,
         WorkflowError,
     )
+    from maxstage.intent.intent import Intent
     from maxstage.output.arun import arun
     from maxstage.output.cleanup import CleanupStrategy
     from maxstage.output.limits import Limits, LimitsError
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "backend": "maxstage._backend",
+    "Intent": "maxstage.intent.intent",
     "Item": "maxstage.store.metadata",
     "Store": "maxstage.store.store",
     "CleanupStrategy": "maxstage.output.cleanup",
@@ -77,6 +79,7 @@ __all__ = [
     "Corrupt",
     "Error",
     "Expired",
+    "Intent",
     "InvalidMetadata",
     "InvalidQuery",
     "InvalidToken",

@@ -27,6 +27,7 @@ __all__ = [
     "count_newlines",
     "crc32",
     "rename",
+    "rename_new",
     "sync_file_system",
     "truncate",
     "truncate_ends",
@@ -61,6 +62,21 @@ def rename(pairs: Sequence[tuple[str, str]], /) -> None:
 
     Raises:
         OSError: One could not be renamed; those before it were.
+    """
+
+def rename_new(moves: Sequence[tuple[int, bytes, int, bytes]], /) -> list[int]:
+    """Rename files, in order, each only if nothing has the new name; never replace anything.
+
+    Args:
+        moves: For each the descriptor of the folder that it is in, its name, the descriptor of the folder that it
+            gets into, and its new name.
+
+    Returns:
+        An errno for each: 0 where it was renamed, ``EEXIST`` where something has the name.
+
+    Raises:
+        OSError: A descriptor is none; nothing was renamed.
+        ValueError: A name holds a null byte; nothing was renamed.
     """
 
 def sync_file_system(fd: int, /) -> bool:

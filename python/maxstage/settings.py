@@ -38,6 +38,7 @@ class Settings:
     max_cache_bytes: int
     redact: "Literal['shown', 'all', False]"
     exec_profile: str
+    require_approval: bool
     limits: "dict[str, Any]"
     providers: "dict[str, Any]"
     sources: "dict[str, Any]"
@@ -209,6 +210,12 @@ SETTINGS = (
         "default",
         "How max exec shows output: default, or agent, as its option --agent does",
         '"agent"',
+    ),
+    Setting(
+        "require_approval",
+        parse_boolean,
+        False,
+        "Execute an intent only once a person has approved it at a terminal",
     ),
 )
 """All settings except the tables. To add one, add a line here and an attribute to `Settings`. ``max init`` writes its

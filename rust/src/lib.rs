@@ -17,6 +17,7 @@ pub mod fd;
 pub mod json;
 pub mod lines;
 pub mod observe;
+pub mod place;
 pub mod plain;
 pub mod publish;
 pub mod query;
@@ -49,6 +50,8 @@ mod _core {
     use crate::bindings::fd::sync_file_system;
     #[pymodule_export]
     use crate::bindings::lines::{count_newlines, crc32};
+    #[pymodule_export]
+    use crate::bindings::place::rename_new;
     #[pymodule_export]
     use crate::bindings::plain::Plain;
     #[pymodule_export]

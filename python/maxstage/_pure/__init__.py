@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from maxstage._pure.descriptor import sync_file_system
     from maxstage._pure.detect import content_type
     from maxstage._pure.lines import count_newlines, crc32
+    from maxstage._pure.place import rename_new
     from maxstage._pure.plain import Plain
     from maxstage._pure.publish import claim, rename
     from maxstage._pure.query.elements import Elements
@@ -29,6 +30,7 @@ _HOMES = {
     "content_type": "detect",
     "count_newlines": "lines",
     "crc32": "lines",
+    "rename_new": "place",
     "Plain": "plain",
     "claim": "publish",
     "rename": "publish",
@@ -64,6 +66,7 @@ __all__ = [
     "count_newlines",
     "crc32",
     "rename",
+    "rename_new",
     "sync_file_system",
     "truncate",
     "truncate_ends",

@@ -30,6 +30,19 @@ COMMANDS = {
     "stage unpin": ("stage_expiry", "Let a pinned item expire again."),
     "stage gc": ("stage_gc", "Delete expired items and leftovers."),
     "stage verify": ("stage_verify", "Check items against their checksums."),
+    "intent": ("intent", "List plans of many writes."),
+    "intent copy": ("intent_plan", "Plan a copy for each record."),
+    "intent move": ("intent_plan", "Plan a move for each record."),
+    "intent delete": ("intent_plan", "Plan a deletion for each record."),
+    "intent write": ("intent_plan", "Plan a file for each record."),
+    "intent run": ("intent_plan", "Plan a program for each record."),
+    "intent list": ("intent", "List the intents, and how far each is."),
+    "intent show": ("intent", "Show one intent."),
+    "intent approve": ("intent", "Look at an intent, and agree to it."),
+    "intent cancel": ("intent", "Give an intent up."),
+    "preview": ("preview", "Show what an intent would do, and every problem."),
+    "execute": ("execute", "Do what an intent plans."),
+    "undo": ("execute", "Take back what an intent did."),
     "unstage": ("unstage", "Delete staged data."),
     "exec": ("exec", "Run a command with bounded output."),
     "truncate": ("truncate", "Cut text to a size and keep the full text."),
@@ -92,8 +105,8 @@ class App(click.Group):
         first = args[0]
         if first not in COMMANDS and not first.startswith("-"):
             raise click.UsageError(f"No such command: {shorten(first)}{did_you_mean(first, COMMANDS)}", ctx)
-        # `runs` and `agent` take no arguments, so the next word must be a verb; for `stage` it may be a file.
-        if first in {"runs", "agent"} and len(args) > 1 and not args[1].startswith("-"):
+        # These take no arguments, so the next word must be a verb; for `stage` it may be a file.
+        if first in {"runs", "agent", "intent"} and len(args) > 1 and not args[1].startswith("-"):
             verbs = second_words(first)
             hint = did_you_mean(args[1], verbs, f"{first} ") or f"; there are {', '.join(verbs)}"
             raise click.UsageError(f"No such command: {shorten(f'{first} {args[1]}')}{hint}", ctx)
@@ -130,7 +143,8 @@ def did_you_mean(word: str, names: "Iterable[str]", before: str = "") -> str:
     """
     from difflib import get_close_matches
 
-    whole = {name.split()[-1]: name for name in names} | {name: name for name in names}
+    # Of two with one second word, the first is meant.
+    whole = {name.split()[-1]: name for name in reversed(list(names))} | {name: name for name in names}
     near = get_close_matches(word.lower(), whole, 1)
     program = click.get_current_context().find_root().info_name
     return f'. Did you mean "{program} {before}{whole[near[0]]}"?' if near else ""

@@ -167,7 +167,19 @@ def _sweep_used() -> None:
                 _let_go()
             except OSError:
                 return  # out of descriptors: the next command sweeps
+            _sweep_intents(store)
             store.sweep_if_due()
+
+
+def _sweep_intents(store: "Store") -> None:
+    """Delete intents that are over, with their trash. Never fails; where there are none, nothing is imported."""
+    if os.path.isdir(f"{store.layout.base}/intents"):
+        from maxstage.intent.folder import sweep
+
+        try:
+            sweep(store)
+        except (Error, OSError):
+            return  # the next command tries again; this one has succeeded
 
 
 def _attempt(command: "Command", args: list[str]) -> int:

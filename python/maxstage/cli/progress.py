@@ -15,10 +15,17 @@ _WIDTH = 24
 
 
 class Progress:
-    """A bar if the size is known, else the amount so far. Called with the number of bytes since the last call."""
+    """A bar if the size is known, else the amount so far. Called with what was done since the last call.
 
-    def __init__(self, verb: str, total: int | None = None) -> None:
+    Args:
+        verb: What is done.
+        total: How much there is to do.
+        noun: What is counted; None for bytes.
+    """
+
+    def __init__(self, verb: str, total: int | None = None, noun: str | None = None) -> None:
         self._verb = verb
+        self._noun = noun
         self._total = total
         self._done = 0
         self._started = time.monotonic()
@@ -37,7 +44,7 @@ class Progress:
             sys.stderr.flush()
 
     def __call__(self, count: int) -> None:
-        """Add `count` bytes to what is done."""
+        """Add `count` to what is done."""
         self._done += count
         now = time.monotonic()
         if self._terminal and now >= self._next:
@@ -49,8 +56,11 @@ class Progress:
     def _line(self, now: float) -> str:
         from maxstage.humanize import format_size
 
-        rate = format_size(int(self._done / max(now - self._started, _EVERY)))
-        line = f"{self._verb} {format_size(self._done)}, {rate}/s"
+        rate = int(self._done / max(now - self._started, _EVERY))
+        if self._noun is None:
+            line = f"{self._verb} {format_size(self._done)}, {format_size(rate)}/s"
+        else:
+            line = f"{self._verb} {self._done:,} of {self._total or 0:,} {self._noun}, {rate:,}/s"
         if not self._total:
             return line
         share = min(1.0, self._done / self._total)

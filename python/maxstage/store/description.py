@@ -76,6 +76,10 @@ def _facts(item: "Item") -> "Iterator[str]":
         yield f"Stored:     {format_size(item.stored_size)}, {item.codec}"
     if item.redacted:
         yield f"Masked:     {printable(counts_text(item.redacted), _CHARACTERS)}"
+    statuses = (item.extra or {}).get("statuses")
+    if isinstance(statuses, dict):  # of the operations that a result tells of
+        told = ", ".join(f"{count:,} {name}" for name, count in statuses.items() if isinstance(count, int))
+        yield f"Statuses:   {printable(told, _CHARACTERS)}"
     if item.labels:
         yield f"Labels:     {_labels(item.labels)}"
 

@@ -9,6 +9,8 @@ import os
 from maxstage.errors import InvalidToken, wrong_type
 
 PREFIX = "max:"
+RESULT = "result:"
+"""What the token of an intent's result, an item like any other, has after the prefix."""
 LEAST_DIGITS = 8
 MOST_DIGITS = 32
 _HEX = frozenset("0123456789abcdef")
@@ -38,6 +40,8 @@ def is_id(text: str) -> bool:
 def parse_token(text: str) -> str:
     """Return the id in `text`: with or without ``max:``, in upper or lower case, white space around it stripped.
 
+    The token of a result, ``max:result:…``, is one, too.
+
     Every token passes this check before it is used as a file name.
 
     Raises:
@@ -49,7 +53,7 @@ def parse_token(text: str) -> str:
     """
     if not isinstance(text, str):
         raise wrong_type("token", text, 'text like "max:a1b2c3d4"')
-    item_id = text.strip().lower().removeprefix(PREFIX)
+    item_id = text.strip().lower().removeprefix(PREFIX).removeprefix(RESULT)
     if is_id(item_id):
         return item_id
     from maxstage.humanize import quoted_bytes

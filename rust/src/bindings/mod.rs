@@ -6,6 +6,7 @@ pub mod copy;
 pub mod detect;
 pub mod fd;
 pub mod lines;
+pub mod place;
 pub mod plain;
 pub mod publish;
 pub mod query;

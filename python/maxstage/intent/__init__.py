@@ -1,0 +1,1 @@
+"""Intents: many writes as a plan that is looked at first, survives being killed, and can be taken back."""

@@ -1,0 +1,407 @@
+"""Doing what was planned: in batches, each written ahead in the journal, so that a kill loses and repeats nothing."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import json
+import os
+import threading
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from maxstage.intent import folder, transfer
+from maxstage.intent.journal import (
+    FAILED,
+    RUNNING,
+    SUCCEEDED,
+    UNKNOWN,
+    Entry,
+    Journal,
+    Row,
+)
+from maxstage.intent.operations import OPERATIONS
+from maxstage.intent.operations.run import RUN, run_one
+from maxstage.intent.paths import Folders, Refused
+from maxstage.interrupts import Deferred
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from maxstage.intent.transfer import Areas, Step
+    from maxstage.store.store import Store
+
+_BATCH = 500
+"""Operations between two writes to disk: enough that these cost little, few enough that a signal soon gets through."""
+_BATCH_BYTES = 64 * 1024 * 1024
+"""Bytes that are written before the operations of a batch are done."""
+_MOST_FOLDERS = 200
+"""Folders that are made for one batch, whose descriptors are open all at once."""
+_RATE_SECONDS = 0.25
+"""How long a batch may be ahead of a rate."""
+_FIRST_PAUSE = 0.2
+"""Seconds before an operation that failed is tried again; twice as long each time."""
+
+AGAIN = (FAILED, UNKNOWN)
+"""The statuses of operations that may be asked to be done again."""
+
+
+class Options(NamedTuple):
+    """How an intent is executed.
+
+    Attributes:
+        jobs: Programs, or copies, at a time.
+        rate: Operations a second at most; None for no limit.
+        retry: How often an operation that failed is tried again.
+        again: Operations of these statuses, from an earlier execution, are done again.
+        on_conflict: What is done where a target is taken: a name in `maxstage.intent.transfer.CONFLICTS`.
+        keep_going: Whether to go on after an operation that failed.
+        timeout: Seconds that a program may take; None for no limit.
+        ttl: Minutes until the result expires; None for the setting.
+    """
+
+    jobs: int = 1
+    rate: float | None = None
+    retry: int = 0
+    again: tuple[str, ...] = ()
+    on_conflict: str = "fail"
+    keep_going: bool = False
+    timeout: float | None = None
+    ttl: float | None = None
+
+
+class Execution:
+    """Does the operations of an intent that are not done yet. Its caller holds the lock of the intent.
+
+    Args:
+        store: The store of the intent.
+        intent_id: The intent.
+        journal: Its journal, open for writing.
+        options: How it is done.
+        progress: Called with the number of operations done since the last call.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        intent_id: str,
+        journal: Journal,
+        options: Options,
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        self._intent_id = intent_id
+        self._journal = journal
+        self._options = options
+        self._progress = progress or (lambda _: None)
+        self._pace = _Pace(options.rate)
+        self._facts = journal.facts()
+        self._root = self._facts["root"].encode("latin-1")
+        self._stopped = False
+        self._cancel = threading.Event()
+        self._areas = self._open_areas(store)
+
+    def _open_areas(self, store: Store) -> Areas:
+        root = Folders(self._root, tuple(self._facts["rootIdentity"]))
+        trash = Folders(os.fsencode(folder.make_trash(store, self._intent_id)))
+        undoes = self._facts.get("undoes")
+        taken_back = None
+        if undoes is not None:
+            taken_back = Folders(os.fsencode(folder.make_trash(store, undoes)))
+        return transfer.Areas(
+            self._intent_id,
+            root,
+            trash,
+            taken_back,
+            on_conflict=self._options.on_conflict,
+            sync=store.settings.sync,
+        )
+
+    def run(self) -> None:
+        """Do what is left to do; stop at the first operation that fails, unless it is told to keep going.
+
+        Raises:
+            Error, OSError: The journal can't be written.
+        """
+        self.recover()
+        files = [name for name in OPERATIONS if name != RUN.name]
+        # An operation on files that failed has done nothing; a program that failed may have done something.
+        self._journal.forget_all(FAILED, files)
+        for status in self._options.again:
+            self._journal.forget_all(status, OPERATIONS)
+        for rows in self._batches():
+            if rows[0].op == RUN.name:
+                self._run_programs(rows)
+            else:
+                self._run_files(rows)
+            if self._stopped:
+                return
+        self._remove_folders()
+
+    # After a kill
+
+    def recover(self) -> None:
+        """Tell from the files what became of operations that were going on when an earlier execution was killed."""
+        again = []
+        for row, entry in self._journal.in_flight():
+            if row.op == RUN.name:
+                text = "it was running when its execution was killed; whether it was done is not known"
+                self._journal.note([Entry(row.n, UNKNOWN, text)])
+                continue
+            with Deferred():
+                ended = transfer.recover(self._areas, row, entry)
+                if ended is None:
+                    self._journal.forget([row.n])
+                elif ended.status == transfer.FAR:
+                    again.append((row, ended))
+                else:
+                    self._journal.note([ended])
+            self._areas.forget()
+        self._act_far(again)
+
+    # Files
+
+    def _batches(self) -> Iterator[list[Row]]:
+        """Yield operations that can be done together: of one sort, and none about a file of another."""
+        at = 1
+        while True:
+            found = self._journal.pending(at, self._size())
+            if not found:
+                return
+            batch: list[Row] = []
+            for row in found:
+                depends = row.after is not None and bool(batch) and row.after >= batch[0].n
+                if batch and (depends or (row.op == RUN.name) != (batch[0].op == RUN.name)):
+                    break
+                batch.append(row)
+            at = batch[-1].n + 1
+            yield batch
+
+    def _size(self) -> int:
+        rate = self._options.rate
+        return _BATCH if rate is None else max(1, min(_BATCH, int(rate * _RATE_SECONDS)))
+
+    def _run_files(self, rows: list[Row]) -> None:
+        left = rows
+        while left and not self._stopped:
+            steps, ended, left = self._look(left)
+            self._pace.wait(len(steps))
+            ended += self._do(steps)
+            self._end(self._tried_again(ended, {row.n: row for row in rows}))
+            self._areas.forget()
+
+    def _look(self, rows: list[Row]) -> tuple[list[Step], list[Entry], list[Row]]:
+        """Find out what must be done; return that, the operations that ended so, and those that must wait."""
+        steps: list[Step] = []
+        ended: list[Entry] = []
+        claimed: set[bytes] = set()
+        content = folders = 0
+        for at, row in enumerate(rows):
+            if content >= _BATCH_BYTES or folders >= _MOST_FOLDERS or self._areas.is_crowded:
+                return steps, ended, rows[at:]
+            found = transfer.look_at(self._areas, row, claimed)
+            if isinstance(found, Entry):
+                ended.append(found)
+                if found.status == FAILED and not self._options.keep_going:
+                    return steps, ended, rows[at + 1 :]
+                continue
+            steps.append(found)
+            content += found.content
+            folders += len(found.folders)
+        return steps, ended, []
+
+    def _do(self, steps: list[Step]) -> list[Entry]:
+        """Do what was found; return the entries, which are not written yet."""
+        ended: list[Entry] = []
+        with Deferred() as signals:
+            folders = list(dict.fromkeys(path for step in steps for path in step.folders))
+            unfinished = transfer.preparing(steps)
+            if unfinished or folders:
+                self._journal.note(unfinished, folders)
+            try:
+                with signals.open():
+                    ended += self._make_folders(steps, folders)
+                    left = [step for step in steps if step.row.n not in {entry.n for entry in ended}]
+                    ended += self._prepare([step for step in left if step.prepare])
+            except BaseException:
+                for step in steps:
+                    if step.prepare:
+                        transfer.discard(self._areas, step.row, step.entry)
+                self._journal.forget(step.row.n for step in steps)
+                raise
+            over = {entry.n for entry in ended}
+            ready = [step for step in steps if step.row.n not in over]
+            self._journal.note(step.entry for step in ready)
+            done = transfer.act(self._areas, ready)
+            far = [
+                (step.row, entry)
+                for step, entry in zip(ready, done, strict=True)
+                if entry.status == transfer.FAR
+            ]
+            ended += [entry for entry in done if entry.status != transfer.FAR]
+            if not far:
+                return ended
+            self._note_final(ended)
+        self._act_far(far)
+        return ended
+
+    def _make_folders(self, steps: list[Step], folders: list[bytes]) -> list[Entry]:
+        """Make folders; return the entries of operations that fail because one can't be made."""
+        refused: dict[bytes, str] = {}
+        for path in folders:
+            try:
+                self._areas.root.make(path)
+            except Refused as error:
+                refused[path] = str(error)
+        if not refused:
+            return []
+        return [
+            transfer.failed(step.row, refused[path])
+            for step in steps
+            for path in [next((path for path in step.folders if path in refused), None)]
+            if path is not None
+        ]
+
+    def _prepare(self, steps: list[Step]) -> list[Entry]:
+        """Write the contents of operations next to their targets; return the entries of those that fail."""
+        if self._options.jobs == 1 or len(steps) == 1:
+            found = [transfer.prepare(self._areas, step) for step in steps]
+            return [entry for entry in found if entry is not None]
+        for step in steps:
+            # Folders are opened here, one by one; the threads find them open.
+            for area, path in (
+                self._areas.part_of(step.row, step.entry.target),
+                self._areas.source_of(step.row),
+            ):
+                with contextlib.suppress(Refused):
+                    area.of(path)
+        with concurrent.futures.ThreadPoolExecutor(self._options.jobs) as pool:
+            found = list(pool.map(lambda step: transfer.prepare(self._areas, step), steps))
+        return [entry for entry in found if entry is not None]
+
+    def _act_far(self, far: list[tuple[Row, Entry]]) -> None:
+        """Do operations whose target turned out to be on another file system, one by one."""
+        for row, before in far:
+            step = transfer.look_at(self._areas, row, set(), far=True)
+            if isinstance(step, Entry):
+                self._note_final([step])
+                continue
+            if before.over is not None:
+                step.entry = step.entry._replace(over=before.over)
+            with Deferred() as signals:
+                self._journal.note([step.entry._replace(status="preparing", over=None)])
+                with signals.open():
+                    entry = transfer.prepare(self._areas, step)
+                if entry is None:
+                    self._journal.note([step.entry])
+                    entry = transfer.act_one(self._areas, row, step.entry)
+                self._note_final([entry])
+
+    def _tried_again(self, ended: list[Entry], rows: dict[int, Row]) -> list[Entry]:
+        """Try operations that failed again, as often as asked; return all entries."""
+        pause = _FIRST_PAUSE
+        for _ in range(self._options.retry):
+            bad = [entry for entry in ended if entry.status == FAILED and rows[entry.n].fault is None]
+            if not bad:
+                break
+            time.sleep(pause)
+            pause *= 2
+            self._areas.forget()
+            steps = []
+            for entry in bad:
+                found = transfer.look_at(self._areas, rows[entry.n], set())
+                if isinstance(found, Entry):
+                    continue
+                ended.remove(entry)
+                steps.append(found)
+            ended += self._do(steps)
+        return ended
+
+    def _end(self, ended: list[Entry]) -> None:
+        self._note_final(ended)
+        if not self._options.keep_going and any(entry.status == FAILED for entry in ended):
+            self._stopped = True
+
+    def _note_final(self, ended: list[Entry]) -> None:
+        with Deferred():
+            self._journal.note(ended)
+        self._progress(len(ended))
+
+    def _remove_folders(self) -> None:
+        """Remove the folders that an intent made which is taken back, those that are empty."""
+        for name in self._facts.get("madeFolders", ()):
+            self._areas.root.remove_empty(name.encode("latin-1"))
+
+    # Programs
+
+    def _run_programs(self, rows: list[Row]) -> None:
+        waiting = iter(rows)
+        with concurrent.futures.ThreadPoolExecutor(self._options.jobs) as pool:
+            going: dict[concurrent.futures.Future[Entry], Row] = {}
+            try:
+                while True:
+                    self._start(pool, waiting, going)
+                    if not going:
+                        return
+                    done, _ = concurrent.futures.wait(going, return_when=concurrent.futures.FIRST_COMPLETED)
+                    ended = [future.result() for future in done]
+                    for future in done:
+                        del going[future]
+                    self._end(ended)
+            except BaseException:
+                self._cancel.set()
+                self._note_interrupted(going)
+                raise
+
+    def _start(
+        self,
+        pool: concurrent.futures.ThreadPoolExecutor,
+        waiting: Iterator[Row],
+        going: dict[concurrent.futures.Future[Entry], Row],
+    ) -> None:
+        while len(going) < self._options.jobs and not self._stopped:
+            row = next(waiting, None)
+            if row is None:
+                return
+            if row.fault is not None:
+                self._end([transfer.failed(row, row.fault)])
+                continue
+            self._pace.wait(1)
+            self._journal.note([Entry(row.n, RUNNING)])
+            going[pool.submit(self._run_program, row)] = row
+
+    def _run_program(self, row: Row) -> Entry:
+        key = f"{self._intent_id}:{row.n}"
+        pause = _FIRST_PAUSE
+        for attempt in range(self._options.retry + 1):
+            if attempt and self._cancel.wait(pause * 2**attempt):
+                break
+            good, error, did = run_one(row, key, os.fsdecode(self._root), self._options.timeout, self._cancel)
+            if self._cancel.is_set():
+                break
+            if good:
+                return Entry(row.n, SUCCEEDED, did=json.dumps(did))
+        else:
+            return Entry(row.n, FAILED, error, did=json.dumps(did))
+        return Entry(row.n, UNKNOWN, "it was ended because its execution was interrupted")
+
+    def _note_interrupted(self, going: Iterable[concurrent.futures.Future[Entry]]) -> None:
+        with Deferred():
+            ended = [future.result() for future in concurrent.futures.wait(going).done]
+            self._journal.note(ended)
+
+
+class _Pace:
+    """Keeps operations to a rate."""
+
+    def __init__(self, rate: float | None) -> None:
+        self._rate = rate
+        self._next = 0.0
+
+    def wait(self, count: int) -> None:
+        """Wait until so many may be done."""
+        if self._rate is None or not count:
+            return
+        now = time.monotonic()
+        if self._next > now:
+            time.sleep(self._next - now)
+        self._next = max(now, self._next) + count / self._rate

@@ -1,0 +1,408 @@
+"""What an intent would do, and what stands in its way: found out by looking alone."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from maxstage.errors import InvalidQuery
+from maxstage.intent import names
+from maxstage.intent.identity import FILE, LINK, kind_of, look
+from maxstage.intent.operations import OPERATIONS
+from maxstage.intent.operations.run import RUN
+from maxstage.intent.paths import Folders, Refused, shown
+from maxstage.intent.transfer import CONFLICTS, source_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from maxstage.intent.journal import Journal, Row
+
+PROBLEMS = {
+    "refused": "can't be used as they are",
+    "missing": "have no source",
+    "changed": "have a source that is not what it was",
+    "exists": "have a target that exists",
+    "twice": "have a target that an earlier one has",
+    "permission": "lack a permission",
+    "space": "lack space",
+}
+"""The kinds of problems, and what is said of the operations that have them."""
+
+_MOST_PROBLEMS = 1000
+"""Problems that are kept in full; of the others only the kind is counted."""
+_SAMPLE = 10
+_MOST_DIFFED = 256 * 1024
+"""Bytes of a file that is compared with what would be written."""
+
+
+class Problem(NamedTuple):
+    """What stands in the way of an operation.
+
+    Attributes:
+        n: The operation; 0 for all of them.
+        kind: A name in `PROBLEMS`.
+        text: What it is.
+    """
+
+    n: int
+    kind: str
+    text: str
+
+
+class Change(NamedTuple):
+    """What an operation would do.
+
+    Attributes:
+        row: The operation.
+        size: The bytes of the file; None where there is none.
+        effect: ``overwrites``, ``skips`` or ``renames``, where its target is taken; else "".
+        why: Why it is among the samples: ``first``, ``last`` or what is odd about it.
+    """
+
+    row: Row
+    size: int | None
+    effect: str
+    why: str = ""
+
+
+class Preview:
+    """What an intent would do.
+
+    Attributes:
+        count: The operations that are still to be done.
+        done: The operations that are done already.
+        kinds: How many of each sort.
+        bytes: The bytes of the files that are copied, moved, deleted or written, by sort of operation.
+        written: The bytes that need space on disk.
+        effects: How many would overwrite something, be passed over, or get another name.
+        problems: What stands in the way, in the order of the operations; at most a thousand.
+        problem_counts: How many operations have each sort of problem.
+        overwritten: Examples of files that would be replaced.
+        samples: Operations from the beginning and the end, and what is odd.
+        cannot: Operations that can't be taken back, of those that the intent takes back.
+        digest: What tells whether the problems are the same.
+    """
+
+    def __init__(self, cannot: int) -> None:
+        self.count = 0
+        self.done = 0
+        self.kinds: dict[str, int] = {}
+        self.bytes: dict[str, int] = {}
+        self.written = 0
+        self.effects: dict[str, int] = {}
+        self.problems: list[Problem] = []
+        self.problem_counts: dict[str, int] = {}
+        self.overwritten: list[Change] = []
+        self.samples: list[Change] = []
+        self.cannot = cannot
+        self.digest = ""
+
+    @property
+    def has_problems(self) -> bool:
+        """Whether anything stands in the way."""
+        return bool(self.problem_counts)
+
+    @property
+    def bad(self) -> int:
+        """How many problems there are."""
+        return sum(self.problem_counts.values())
+
+
+class Looker:
+    """Looks at what an intent would do.
+
+    Args:
+        journal: The intent.
+        facts: What is known of the whole.
+        on_conflict: What would be done where a target is taken: a name in `CONFLICTS`.
+        sample: How many operations are shown from the beginning, half of that from the end; None for all.
+    """
+
+    def __init__(
+        self, journal: Journal, facts: dict[str, Any], on_conflict: str = "fail", sample: int | None = _SAMPLE
+    ) -> None:
+        if on_conflict not in CONFLICTS:
+            raise InvalidQuery(f"on_conflict must be one of {', '.join(CONFLICTS)}, not {on_conflict!r}")
+        self._journal = journal
+        self._count = facts["count"]
+        self._on_conflict = on_conflict
+        self._sample = sample
+        self._preview = Preview(facts.get("cannot", 0))
+        self._root = Folders(facts["root"].encode("latin-1"), tuple(facts["rootIdentity"]))
+        self._writable: dict[bytes, bool] = {}
+        self._equality: dict[bytes, str] = {}
+        self._seen_names: dict[bytes, bytes] = {}
+        self._space: dict[int, tuple[int, int]] = {}
+        self._odd: dict[str, tuple[float, Change]] = {}
+        self._last: list[Change] = []
+        self._hash = hashlib.sha256()
+
+    def look(self) -> Preview:
+        """Return what it would do.
+
+        Raises:
+            Error, OSError: The intent can't be read.
+        """
+        preview = self._preview
+        try:
+            for row in self._pending():
+                self._look_at(row)
+                if self._root.is_crowded:
+                    self._root.forget()
+            self._check_space()
+        finally:
+            self._root.close()
+        preview.done = self._count - preview.count
+        preview.digest = self._hash.hexdigest()
+        # What is among the first or the last needs no second mention.
+        known = {change.row.n for change in preview.samples + self._last}
+        odd = [change for change in self._merged_odd() if change.row.n not in known]
+        preview.samples += odd + [change for change in self._last if change not in preview.samples]
+        return preview
+
+    def _merged_odd(self) -> list[Change]:
+        """Return what is odd, each operation once with all that is odd about it."""
+        merged: dict[int, Change] = {}
+        for _, change in self._odd.values():
+            before = merged.get(change.row.n)
+            why = change.why if before is None else f"{before.why}, {change.why}"
+            merged[change.row.n] = change._replace(why=why)
+        return [merged[number] for number in sorted(merged)]
+
+    def _pending(self) -> Iterable[Row]:
+        at = 1
+        while rows := self._journal.pending(at, 2000, failed=True):
+            yield from rows
+            at = rows[-1].n + 1
+
+    def _look_at(self, row: Row) -> None:
+        preview = self._preview
+        preview.count += 1
+        preview.kinds[row.op] = preview.kinds.get(row.op, 0) + 1
+        size, effect = None, ""
+        if row.fault is not None:
+            self._problem(row.n, "refused", row.fault)
+        elif row.op != RUN.name:
+            size, effect = self._look_at_files(row)
+        if effect:
+            preview.effects[effect] = preview.effects.get(effect, 0) + 1
+        if size is not None:
+            preview.bytes[row.op] = preview.bytes.get(row.op, 0) + size
+        self._keep(Change(row, size, effect))
+
+    def _look_at_files(self, row: Row) -> tuple[int | None, str]:
+        """Look at source and target of an operation; return its bytes, and what it would do to another file."""
+        operation = OPERATIONS[row.op]
+        size: int | None = len(row.body) if row.body is not None else None
+        device = None
+        try:
+            if row.source is not None and not operation.uses_trash:
+                status = self._source(row)
+                if status is not None:
+                    size, device = status.st_size, status.st_dev
+            effect = "" if row.target is None else self._target(row)
+            if row.target is not None:
+                self._need(row, size or 0, device)
+        except Refused as refused:
+            self._problem(row.n, "refused", str(refused))
+            return size, ""
+        return size, effect
+
+    def _source(self, row: Row) -> os.stat_result | None:
+        operation, source = OPERATIONS[row.op], row.source or b""
+        status = look(self._root, source)
+        if row.after is not None and (maker := self._journal.earlier("target", source, row.n)):
+            taker = self._journal.earlier("source", source, row.n, removing=True)
+            if taker > maker:
+                self._problem(row.n, "missing", f"{shown(source)} is gone by then: {taker:,} removes it")
+            return status
+        if row.after is not None and (taker := self._journal.earlier("source", source, row.n, removing=True)):
+            self._problem(row.n, "missing", f"{shown(source)} is gone by then: {taker:,} removes it")
+            return status
+        if status is None:
+            self._problem(row.n, "missing", f"{shown(source)} is missing")
+            return None
+        problem = source_problem(row, status, operation)
+        if problem is not None:
+            kind = "changed" if kind_of(status) in {FILE, LINK} else "refused"
+            self._problem(row.n, kind, problem)
+            return status
+        folder, name = self._root.of(source)
+        if operation.removes_source and not self._may_change(source):
+            self._problem(
+                row.n, "permission", f"{_folder(source)} can't be changed, so {shown(name)} can't leave it"
+            )
+        if row.op == "copy" and not _access(folder, name, os.R_OK):
+            self._problem(row.n, "permission", f"{shown(source)} can't be read")
+        return status
+
+    def _target(self, row: Row) -> str:
+        target = row.target or b""
+        there = look(self._root, target)
+        if there is not None and not self._is_freed(row, target) and not self._is_itself(row, there):
+            if self._on_conflict == "overwrite" and kind_of(there) not in {FILE, LINK}:
+                self._problem(
+                    row.n, "exists", f"{shown(target)} is a {kind_of(there)}, which is not overwritten"
+                )
+                return ""
+            return self._conflict(row, "exists", f"{shown(target)} exists")
+        if row.after is not None and (maker := self._journal.earlier("target", target, row.n)):
+            taker = self._journal.earlier("source", target, row.n, removing=True)
+            if taker < maker:
+                return self._conflict(row, "twice", f"{shown(target)} is the target of {maker:,}, too")
+        twin = self._twin(target)
+        if twin is not None:
+            return self._conflict(
+                row, "twice", f"{shown(target)} is the same name as {shown(twin)} on this file system"
+            )
+        if not self._may_change(target):
+            self._problem(
+                row.n, "permission", f"{_folder(target)} can't be changed, so {shown(target)} can't be made"
+            )
+        return ""
+
+    def _is_itself(self, row: Row, there: os.stat_result) -> bool:
+        """Return whether a target is the source under another spelling of its name."""
+        if row.op != "move" or row.source is None or there.st_nlink != 1:
+            return False
+        status = look(self._root, row.source)
+        return status is not None and (status.st_dev, status.st_ino) == (there.st_dev, there.st_ino)
+
+    def _is_freed(self, row: Row, target: bytes) -> bool:
+        """Return whether an earlier operation takes away what is at a target."""
+        if row.after is None:
+            return False
+        return bool(self._journal.earlier("source", target, row.n, removing=True))
+
+    def _conflict(self, row: Row, kind: str, text: str) -> str:
+        effect = {"skip": "skips", "overwrite": "overwrites", "rename": "renames"}.get(self._on_conflict, "")
+        if not effect or (kind == "twice" and effect == "overwrites"):
+            self._problem(row.n, kind, text)
+            return ""
+        return effect
+
+    def _twin(self, target: bytes) -> bytes | None:
+        """Return the earlier target that the file system takes for the same name; None if there is none."""
+        folder = target.rpartition(b"/")[0]
+        how = self._equality.get(folder)
+        if how is None:
+            how = self._equality[folder] = names.equality(self._root.nearest(target))
+        if how == names.EXACT:
+            return None
+        key = names.folded(target, how)
+        first = self._seen_names.setdefault(key, target)
+        return None if first == target else first
+
+    def _may_change(self, path: bytes) -> bool:
+        folder = path.rpartition(b"/")[0]
+        known = self._writable.get(folder)
+        if known is None:
+            known = _access(self._root.nearest(path), b".", os.W_OK | os.X_OK)
+            self._writable[folder] = known
+        return known
+
+    def _need(self, row: Row, size: int, device: int | None) -> None:
+        """Count the bytes that an operation needs on a file system."""
+        fd = self._root.nearest(row.target or b"")
+        there = os.fstat(fd).st_dev
+        if row.op in {"move", "restore"} and device in {None, there}:
+            return
+        self._preview.written += size
+        needed, free = self._space.get(there, (0, -1))
+        if free < 0:
+            found = os.fstatvfs(fd)
+            free = found.f_bavail * found.f_frsize
+        self._space[there] = needed + size, free
+
+    def _check_space(self) -> None:
+        from maxstage.humanize import format_size
+
+        for needed, free in self._space.values():
+            if needed > free:
+                text = f"{format_size(needed)} would be written, and {format_size(free)} are free"
+                self._problem(0, "space", text)
+
+    def _problem(self, number: int, kind: str, text: str) -> None:
+        preview = self._preview
+        preview.problem_counts[kind] = preview.problem_counts.get(kind, 0) + 1
+        if len(preview.problems) < _MOST_PROBLEMS:
+            preview.problems.append(Problem(number, kind, text))
+        self._hash.update(f"{number} {kind}\n".encode())
+
+    def _keep(self, change: Change) -> None:
+        """Keep an operation for display, if it is one of those that are shown."""
+        preview, most = self._preview, self._sample
+        if change.effect == "overwrites" and len(preview.overwritten) < _SAMPLE:
+            preview.overwritten.append(change)
+        if most is None or preview.count <= most:
+            preview.samples.append(change._replace(why="first" if most is not None else ""))
+            return
+        self._last.append(change._replace(why="last"))
+        if len(self._last) > max(1, most // 2):
+            del self._last[0]
+        for why, weight in _oddities(change):
+            before = self._odd.get(why)
+            if before is None or weight > before[0]:
+                self._odd[why] = weight, change._replace(why=why)
+
+
+def _oddities(change: Change) -> Iterable[tuple[str, float]]:
+    """Yield what may be odd about an operation, and how odd it is: of each sort the oddest is shown."""
+    row = change.row
+    if change.size:
+        yield "largest", change.size
+    path = row.target or row.source
+    if path is None:
+        return
+    yield "longest name", len(path)
+    if path.startswith(b".") or b"/." in path:
+        yield "hidden", 1
+    if not path.isascii() or b" " in path:
+        yield "unusual characters", sum(byte > 127 for byte in path) + path.count(b" ")  # noqa: PLR2004
+    if row.source is not None and row.target is not None:
+        extensions = [os.path.splitext(one)[1].lower() for one in (row.source, row.target)]
+        if extensions[0] != extensions[1]:
+            yield "other extension", 1
+
+
+def _folder(path: bytes) -> str:
+    return shown(path.rpartition(b"/")[0] or b".")
+
+
+def _access(folder: int, name: bytes, mode: int) -> bool:
+    effective = os.access in os.supports_effective_ids
+    try:
+        return os.access(name, mode, dir_fd=folder, effective_ids=effective)
+    except OSError:
+        return False
+
+
+def diff_of(root: bytes, row: Row) -> list[str] | None:
+    """Return what a write would change in a file that is there, as lines of a diff; None if there is none.
+
+    Args:
+        root: The root.
+        row: The operation.
+    """
+    import difflib
+    import stat
+
+    folders = Folders(root)
+    try:
+        folder, name = folders.of(row.target or b"")
+        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    except (OSError, Refused):
+        return None
+    finally:
+        folders.close()
+    with open(fd, "rb") as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return None
+        before = file.read(_MOST_DIFFED + 1)
+    after = row.body or b""
+    if len(before) > _MOST_DIFFED or len(after) > _MOST_DIFFED or b"\0" in before + after:
+        return [f"(differs: {len(before):,} bytes are there, {len(after):,} would be written)"]
+    old, new = (text.decode("utf-8", "surrogateescape").splitlines() for text in (before, after))
+    return [line.rstrip("\n") for line in list(difflib.unified_diff(old, new, lineterm="", n=2))[2:]]

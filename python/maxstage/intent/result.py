@@ -1,0 +1,94 @@
+"""The result of an intent: a staged item with a line for each operation, and how many ended in which way."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from maxstage.intent.journal import STATUSES
+from maxstage.intent.operations import OPERATIONS
+from maxstage.intent.tokens import format_intent
+from maxstage.interrupts import Deferred
+from maxstage.store.schedule import expect_expiry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from maxstage.intent.journal import Entry, Journal, Row
+    from maxstage.store.metadata import Item
+    from maxstage.store.store import Store
+
+KEY = "intent"
+"""The key in an item's metadata that tells of which intent it is the result."""
+
+_LINES = 1000
+
+
+def publish(
+    store: Store, journal: Journal, intent_id: str, kind: str, counts: dict[str, int], ttl: float | None
+) -> Item:
+    """Stage the result of an intent.
+
+    Args:
+        store: Where it goes.
+        journal: What was done.
+        intent_id: The intent.
+        kind: Its operation.
+        counts: How many operations ended in which way.
+        ttl: Minutes until it expires, and with it what it takes to take the intent back; None for the setting.
+
+    Raises:
+        QuotaExceeded, OSError: It can't be staged.
+    """
+    extra = {KEY: intent_id, "operations": kind, "statuses": counts}
+    with Deferred() as signals, store.draft() as draft:
+        with signals.open():
+            draft.fill(_pieces(journal.done()))
+            item = draft.finalize(
+                store.settings.ttl_minutes if ttl is None else ttl,
+                "ndjson",
+                source=f"{format_intent(intent_id)} ({kind})",
+                extra=extra,
+            )
+            draft.sync()
+        draft.commit()
+    expect_expiry(store.storage, item.expires)
+    return item
+
+
+def counts_of(found: dict[str, int]) -> dict[str, int]:
+    """Return how many operations ended in which way, with a number for each."""
+    return {status: found.get(status, 0) for status in STATUSES}
+
+
+def _pieces(done: Iterable[tuple[Row, Entry]]) -> Iterator[bytes]:
+    lines: list[bytes] = []
+    for row, entry in done:
+        if entry.status in STATUSES:
+            lines.append(_line(row, entry))
+        if len(lines) == _LINES:
+            yield b"".join(lines)
+            lines = []
+    yield b"".join(lines)
+
+
+def _line(row: Row, entry: Entry) -> bytes:
+    told: dict[str, Any] = {"op": row.op, "number": row.n, "status": entry.status, "error": entry.error}
+    told |= places(row, entry.target)
+    if entry.over is not None:
+        told["replaced"] = True
+    if entry.did is not None:
+        told |= json.loads(entry.did)
+    text = json.dumps(told, ensure_ascii=False).encode("utf-8", "surrogateescape")
+    # The record as it was read, byte for byte.
+    return text[:-1] + b', "record": ' + (row.record or b"null") + b"}\n"
+
+
+def places(row: Row, target: bytes | None = None) -> dict[str, str]:
+    """Return where an operation takes a file from, and where to, as JSON has names."""
+    told = {}
+    if row.source is not None and not OPERATIONS[row.op].uses_trash:
+        told["from"] = row.source.decode("utf-8", "surrogateescape")
+    if target is not None or row.target is not None:
+        told["to"] = (target or row.target or b"").decode("utf-8", "surrogateescape")
+    return told
