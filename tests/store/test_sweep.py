@@ -4,6 +4,8 @@ import fcntl
 import json
 import os
 import shutil
+import subprocess
+import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -154,6 +156,20 @@ def test_one_undeletable_name_costs_itself_alone(store, kind):
     assert path.is_dir()
     # It is told each time, and by the command.
     assert list(sweep(store.storage, orphan_seconds=-1).failed) == ([] if kind == "metadata" else [name])
+
+
+def test_a_sweep_whose_code_cant_be_loaded_fails_no_command(program):
+    token = program.stage(b"x\n")
+    (program.staging / ".sweep").unlink(missing_ok=True)  # it is time
+    code = (
+        "import sys; sys.modules['maxstage.store.sweep'] = None; sys.argv[0] = 'max'; "
+        "from maxstage.cli import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "stage", "verify", token],
+        cwd=program.folder, capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Verified: 1 good, 0 damaged\n", "")
 
 
 def test_gc_says_what_it_can_not_delete(program):

@@ -165,10 +165,10 @@ def _sweep_used() -> None:
         if store.sweep_is_due():
             try:
                 _let_go()
-            except OSError:
-                return  # out of descriptors: the next command sweeps
-            _sweep_intents(store)
-            store.sweep_if_due()
+                _sweep_intents(store)
+                store.sweep_if_due()
+            except (OSError, ImportError):
+                return  # out of descriptors, or our own files can't be read any more: the next command sweeps
 
 
 def _sweep_intents(store: "Store") -> None:
