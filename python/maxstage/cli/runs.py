@@ -94,8 +94,10 @@ def runs_show(store: Store, run_id: str, iterations: bool, output: str) -> None:
             f"Status:   {_status(facts)}" + (f": {_shown(facts['error'])}" if facts.get("error") else "")
         )
         write_out(f"Started:  {_when(facts.get('started'))}")
-        if facts.get("ended") is not None and facts.get("started") is not None:
-            write_out(f"Took:     {format_seconds(facts['ended'] - facts['started'])}")
+        started, ended = facts.get("started"), facts.get("ended")
+        # If the clock was set back in between, nobody knows.
+        if started is not None and ended is not None and ended >= started:
+            write_out(f"Took:     {format_seconds(ended - started)}")
         for name, value in (facts.get("inputs") or {}).items():
             write_out(f"Input:    {_shown(name)} = {_shown(exact.dumps(value))}")
         if facts.get("metrics"):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from maxstage.errors import WorkflowError
 from maxstage.humanize import printable
+from maxstage.store.clock import check_clock
 from maxstage.trust import check_path
 from maxstage.workflow.run import run_files, shapes
 from maxstage.workflow.run.state import DamagedRun, RunState
@@ -36,8 +37,12 @@ def list_runs(folder: str) -> list[str]:
 
 
 def find_runs(folder: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield all runs, newest first, each with its facts."""
-    for run_id in list_runs(folder):
+    """Yield all runs, newest first, each with its facts.
+
+    Those from the future come last: the clock was wrong when they started, so nothing is newer than those of today.
+    """
+    now = _start_of_id(time.time())
+    for run_id in sorted(list_runs(folder), key=lambda one: one[: len(now)] > now):
         yield run_id, facts_of(folder, run_id)
 
 
@@ -63,9 +68,18 @@ def runs_folder(store: Store) -> str:
 
 
 def new_run_id() -> str:
-    """Return an id for a run: its start to the millisecond, and random digits."""
+    """Return an id for a run: its start to the millisecond, and random digits.
+
+    Raises:
+        Error: The machine's clock is wrong by centuries.
+    """
     now = time.time()
-    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now))}-{int(now % 1 * 1000):03}{os.urandom(2).hex()}"
+    check_clock(now)
+    return f"{_start_of_id(now)}-{int(now % 1 * 1000):03}{os.urandom(2).hex()}"
+
+
+def _start_of_id(now: float) -> str:
+    return time.strftime("%Y%m%d-%H%M%S", time.gmtime(now))
 
 
 _PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(\[\d+\])?(\.[A-Za-z_][A-Za-z0-9_-]*(\[\d+\])?)*")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from maxstage import exact
 from maxstage.errors import WorkflowError, describe
+from maxstage.store.clock import check_clock
 from maxstage.workflow.execution import DEFAULT, EXECUTORS
 from maxstage.workflow.run.again import Again
 from maxstage.workflow.run.clock import Clock
@@ -114,7 +115,9 @@ class RunStart:
         Raises:
             WorkflowError: An input is missing or unknown, there is nothing to go on with, a task to do again doesn't
                 exist, or the run is running already.
+            Error: The machine's clock is wrong by centuries.
         """
+        check_clock(time.time())
         self._secrets = Secrets(self._spec.secrets)
         run_id = self._to_go_on_with(start, inputs)
         if run_id is None:
