@@ -68,7 +68,7 @@ def text_of(result):
 async def drive(client, folder):
     """Use everything that there is once."""
     tools = {tool.name: tool for tool in (await client.list_tools()).tools}
-    assert list(tools) == ["stage", "retrieve", "search", "count", "info", "list", "exec"]
+    assert list(tools) == ["stage", "retrieve", "search", "count", "info", "list", "plan", "preview", "exec"]
     assert tools["retrieve"].annotations.read_only_hint
     assert not tools["exec"].annotations.read_only_hint
     result = await client.call_tool("stage", {"text": "one\ntwo\n", "source": "a/b", "labels": {"job": "1"}})

@@ -8,7 +8,7 @@ from wire import META
 
 from helpers import PATIENCE
 
-TOOLS = ["stage", "retrieve", "search", "count", "info", "list"]
+TOOLS = ["stage", "retrieve", "search", "count", "info", "list", "plan", "preview"]
 
 
 def test_discovering(wire):
@@ -55,7 +55,7 @@ def test_tools_are_listed(any_wire):
     assert [tool["name"] for tool in tools] == TOOLS
     if any_wire.version >= "2025-03-26":
         read_only = {tool["name"]: tool["annotations"]["readOnlyHint"] for tool in tools}
-        assert read_only == {name: name != "stage" for name in TOOLS}
+        assert read_only == {name: name not in {"stage", "plan"} for name in TOOLS}
 
 
 def test_resources(any_wire):

@@ -180,7 +180,8 @@ def _execute(args: "Sequence[str]") -> int | None:
 
 def _serve(args: "Sequence[str]") -> int | None:
     parsed = _parse(args, {"--allow": "allow"} | _DIR)
-    if parsed is None or parsed[1]:
+    # Of two permissions the last would win here.
+    if parsed is None or parsed[1] or args.count("--allow") > 1:
         return None
     from maxstage.cli.process import catch_signals
     from maxstage.cli.serving import Serving, serve

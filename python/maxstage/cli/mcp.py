@@ -44,7 +44,7 @@ In a client's configuration:
     "--allow",
     multiple=True,
     type=click.Choice(PERMITTED),
-    help="Offer a tool that can do anything: exec runs commands.",
+    help="Offer tools that change things: exec runs commands, execute does (and undoes) what intents plan.",
 )
 @click.option(
     "--root",

@@ -137,6 +137,7 @@ class Intent:
         is_json: bool = True,
         ttl: float | str | None = None,
         sources: Sequence[str] = (),
+        labels: Mapping[str, str] | None = None,
     ) -> Intent:
         """Make an intent as `plan` does, of records that are lines.
 
@@ -149,11 +150,18 @@ class Intent:
             is_json: Whether they are JSON; else each is a text, which has the field ``line``.
             ttl: Minutes, or text like ``2h``, in which it must be begun; None for the setting.
             sources: Where the records come from, for whoever looks at it.
+            labels: Labels that its results get.
         """
         given = {name: text for name, text in templates.items() if text is not None}
         planner = Planner(store, os.fspath(root))
         made = planner.make(
-            operation, given, lines, is_json=is_json, ttl=_minutes(store, ttl), sources=sources
+            operation,
+            given,
+            lines,
+            is_json=is_json,
+            ttl=_minutes(store, ttl),
+            sources=sources,
+            labels=labels or {},
         )
         return cls(store, made)
 
@@ -228,9 +236,7 @@ class Intent:
         Execution(self.store, self.id, journal, options, progress).run()
         counts = journal.counts()
         statuses, pending = counts_of(counts), facts["count"] - sum(counts.values())
-        item = publish(
-            self.store, journal, self.id, facts["kind"], statuses, _minutes(self.store, options.ttl)
-        )
+        item = publish(self.store, journal, self.id, facts, statuses, _minutes(self.store, options.ttl))
         journal.set_facts(
             results=[*old, item.id], worked=time.time(), finished=None if pending else time.time()
         )

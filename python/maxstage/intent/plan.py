@@ -82,6 +82,7 @@ class Planner:
         is_json: bool = True,
         ttl: float,
         sources: Sequence[str] = (),
+        labels: Mapping[str, str] | None = None,
     ) -> str:
         """Make an intent of one kind, an operation a record; return its id.
 
@@ -92,6 +93,7 @@ class Planner:
             is_json: Whether records are JSON; else each is a text, which has the field ``line``.
             ttl: Minutes in which it must be begun.
             sources: Where the records come from.
+            labels: Labels that its results get.
 
         Raises:
             TemplateError: A template can't be understood.
@@ -99,7 +101,12 @@ class Planner:
             NoOperations: There are no records.
         """
         templates = parse_templates(kind, texts)
-        facts = {"kind": kind, "templates": dict(texts), "sources": list(sources)}
+        facts = {
+            "kind": kind,
+            "templates": dict(texts),
+            "sources": list(sources),
+            "labels": dict(labels or {}),
+        }
         return self.publish(self._rows(kind, templates, lines, is_json=is_json), ttl=ttl, **facts)
 
     def publish(self, rows: Iterable[Row], *, ttl: float, **facts: Any) -> str:

@@ -25,7 +25,12 @@ _LINES = 1000
 
 
 def publish(
-    store: Store, journal: Journal, intent_id: str, kind: str, counts: dict[str, int], ttl: float | None
+    store: Store,
+    journal: Journal,
+    intent_id: str,
+    facts: dict[str, Any],
+    counts: dict[str, int],
+    ttl: float | None,
 ) -> Item:
     """Stage the result of an intent.
 
@@ -33,21 +38,22 @@ def publish(
         store: Where it goes.
         journal: What was done.
         intent_id: The intent.
-        kind: Its operation.
+        facts: What is known of it.
         counts: How many operations ended in which way.
         ttl: Minutes until it expires, and with it what it takes to take the intent back; None for the setting.
 
     Raises:
         QuotaExceeded, OSError: It can't be staged.
     """
-    extra = {KEY: intent_id, "operations": kind, "statuses": counts}
+    extra = {KEY: intent_id, "operations": facts["kind"], "statuses": counts}
     with Deferred() as signals, store.draft() as draft:
         with signals.open():
             draft.fill(_pieces(journal.done()))
             item = draft.finalize(
                 store.settings.ttl_minutes if ttl is None else ttl,
                 "ndjson",
-                source=f"{format_intent(intent_id)} ({kind})",
+                source=f"{format_intent(intent_id)} ({facts['kind']})",
+                labels=facts.get("labels", {}),
                 extra=extra,
             )
             draft.sync()

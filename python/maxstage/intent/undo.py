@@ -71,6 +71,7 @@ def plan_undo(store: Store, intent_id: str, journal: Journal, facts: dict[str, A
             kind="undo",
             undoes=intent_id,
             cannot=cannot,
+            labels=facts.get("labels", {}),
             madeFolders=[path.decode("latin-1") for path in journal.folders()],
         )
     except NoOperations:

@@ -4,12 +4,18 @@ from maxstage.mcp.tools.count import COUNT
 from maxstage.mcp.tools.execute import EXEC
 from maxstage.mcp.tools.info import INFO
 from maxstage.mcp.tools.listing import LIST
+from maxstage.mcp.tools.perform import EXECUTE, UNDO
+from maxstage.mcp.tools.plan import PLAN
+from maxstage.mcp.tools.preview import PREVIEW
 from maxstage.mcp.tools.retrieve import RETRIEVE
 from maxstage.mcp.tools.search import SEARCH
 from maxstage.mcp.tools.stage import STAGE
 
-TOOLS = {tool.name: tool for tool in (STAGE, RETRIEVE, SEARCH, COUNT, INFO, LIST, EXEC)}
+TOOLS = {
+    tool.name: tool
+    for tool in (STAGE, RETRIEVE, SEARCH, COUNT, INFO, LIST, PLAN, PREVIEW, EXEC, EXECUTE, UNDO)
+}
 """In the order in which a client is told of them."""
 
-PERMITTED = sorted(tool.permission for tool in TOOLS.values() if tool.permission is not None)
+PERMITTED = sorted({tool.permission for tool in TOOLS.values() if tool.permission is not None})
 """What ``--allow`` may name."""
