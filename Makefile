@@ -74,7 +74,7 @@ endif
 # of the backends. `make test-pure` runs the whole suite on the pure backend.
 ONCE := tests/agents tests/packaging tests/parity tests/serving tests/test_facts_corpus.py tests/test_record.py \
 	tests/test_structure.py tests/test_tables.py tests/test_version.py tests/query/test_filter.py \
-	tests/intent/test_cli.py tests/intent/test_templates.py \
+	tests/intent/test_cli.py tests/intent/test_templates.py tests/cli/test_gain.py \
 	tests/cli/test_completion.py tests/cli/test_live.py tests/cli/test_settings.py tests/cli/test_trust.py \
 	tests/workflow/test_damaged.py tests/workflow/test_data_is_no_code.py tests/workflow/test_files.py \
 	tests/workflow/test_hostile_files.py tests/workflow/test_messages.py tests/workflow/test_migration.py \

@@ -179,7 +179,7 @@ def test_settings_are_one_table(tmp_path):
     maxstage.Store.init(tmp_path)
     config = (tmp_path / ".max" / "config.toml").read_text()
     for setting in SETTINGS:
-        default = {None: "none", False: "false"}.get(setting.default, str(setting.default))
+        default = {None: "none", False: "false", True: "true"}.get(setting.default, str(setting.default))
         assert documented[setting.key] == [default, setting.doc]
         assert f"\n# {setting.doc}." in config
         shown = re.search(rf"^# {setting.key} = (.*)$", config, re.MULTILINE)[1]
@@ -190,7 +190,7 @@ def test_settings_are_one_table(tmp_path):
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda one: one.key)
 def test_a_setting_comes_from_the_file_and_the_environment(tmp_path, setting):
     config = tmp_path / "config.toml"
-    text = {True: "true", False: "true"}.get(setting.default, setting.example or "7")
+    text = {True: "false", False: "true"}.get(setting.default, setting.example or "7")
     config.write_text(f"{setting.key} = {text}\n")
     by_file = load_settings(str(config), str(tmp_path), {})
     by_variable = load_settings("/no/such/file", "/no", {setting.variable: text.strip('"')})

@@ -37,6 +37,7 @@ class Settings:
     max_store_bytes: int | None
     max_cache_bytes: int
     redact: "Literal['shown', 'all', False]"
+    gain: bool
     exec_profile: str
     require_approval: bool
     limits: "dict[str, Any]"
@@ -204,6 +205,7 @@ SETTINGS = (
         False,
         'Mask what looks like a credential: true is "shown", in output that is shown; "all", in what is kept, too',
     ),
+    Setting("gain", parse_boolean, True, "Count what is kept out of prompts, for max gain"),
     Setting(
         "exec.profile",
         _profile,

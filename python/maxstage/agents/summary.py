@@ -4,6 +4,7 @@ import os
 import stat
 
 from maxstage.output.bound import bound, spooled
+from maxstage.output.gained import note
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +40,10 @@ def summary_of(
         done = bound(fd, limits, store, task_id="agent", name="<output of the command>", cut_to=cut_to)
     finally:
         os.close(fd)
-    return done.content.decode("utf-8", "replace") if done.truncated and done.token is not None else None
+    if not done.truncated or done.token is None:
+        return None
+    note(done, "agent hook")
+    return done.content.decode("utf-8", "replace")
 
 
 def _open_whole(path: str, text: str) -> int | None:

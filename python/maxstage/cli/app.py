@@ -46,6 +46,7 @@ COMMANDS = {
     "unstage": ("unstage", "Delete staged data."),
     "exec": ("exec", "Run a command with bounded output."),
     "truncate": ("truncate", "Cut text to a size and keep the full text."),
+    "gain": ("gain", "Show how much was kept out of prompts."),
     "mcp": ("mcp", "Serve agents by the Model Context Protocol."),
     "run": ("run", "Run a workflow."),
     "validate": ("validate", "Check a workflow file."),

@@ -126,9 +126,18 @@ def execute(
     ending = _ending(done, code, interrupted, limits) if agent and output == "text" else None
     # Half an output would be compared with a whole one, and whoever interrupts doesn't want to wait.
     _print(done, output, show, ending, comparison if interrupted is None else None)
+    note_gain(done, "exec")
     if interrupted is not None:
         raise interrupted
     return code
+
+
+def note_gain(done: "TaskOutput", command: str) -> None:
+    """Note for `max gain` what of an output was cut and is kept."""
+    if done.truncated or (done.stderr is not None and done.stderr.truncated):
+        from maxstage.output.gained import note
+
+        note(done, command)
 
 
 def _run(

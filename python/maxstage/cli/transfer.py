@@ -171,12 +171,15 @@ def retrieve(
         output: ``json`` prints what was written to the file.
     """
     opened: list[OpenItem] = []
+    holders: list[Store] = []
     try:
         # Open all of them before writing anything, so that a mistyped token spoils nothing.
         for token in tokens:
-            opened.append(store.open_item_or_own(token))  # noqa: PERF401 - if one fails, the others are closed
+            holder, item = store.here_or_own(lambda one, token=token: (one, one.open_item(token)))  # type: ignore[misc]
+            opened.append(item)
+            holders.append(holder)
         if target in {None, STDIN}:
-            _send_all(opened, part, 1, "<stdout>", cut)
+            sent = _send_all(opened, part, 1, "<stdout>", cut)
         else:
             from maxstage.cli.target import Target
 
@@ -185,9 +188,19 @@ def retrieve(
             if output == "json":
                 tokens_json = [{"token": one.item.id, "ref": one.item.token} for one in opened]
                 print_json({"to": target, "bytes": sent, "items": tokens_json})
+        for holder, item in zip(holders, opened, strict=True):
+            _note(holder, item.item, sent // len(opened))
     finally:
         for item in opened:
             item.close()
+
+
+def _note(holder: "Store", item: "Item", sent: int) -> None:
+    """Note for `max gain` that an item was read; what nobody cut, such as data from a pipe, has no source as a rule."""
+    if item.source is not None and holder.settings.gain:
+        from maxstage.store.gain import note_again
+
+        note_again(holder.layout.project, item.id, sent)
 
 
 def _send_all(

@@ -7,7 +7,7 @@ import sys
 import click
 
 from maxstage.cli.compression import CompressCommand, redact_mode, redact_option
-from maxstage.cli.execution import limits_of, store_or_none, tell_redacted, warn_of_silent_cut
+from maxstage.cli.execution import limits_of, note_gain, store_or_none, tell_redacted, warn_of_silent_cut
 from maxstage.cli.limits import common_limits, with_line_strategy
 from maxstage.cli.options import dir_option, named_folder
 from maxstage.cli.printing import print_json, warn, write_all
@@ -84,5 +84,6 @@ def truncate(
             write_all(1, done.content, "<stdout>")
             warn_of_silent_cut(done)
             tell_redacted(done)
+        note_gain(done, "truncate")
         for problem in done.warnings:
             warn(problem)

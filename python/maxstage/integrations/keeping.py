@@ -15,8 +15,10 @@ from maxstage.errors import Error, describe
 from maxstage.humanize import printable
 from maxstage.mcp.reading import Piece, parse_lines, parse_range, read_piece
 from maxstage.output.bound import bound, spooled
+from maxstage.output.gained import note
 from maxstage.output.limits import Limits
 from maxstage.sizes import parse_size
+from maxstage.store.gain import note_again
 from maxstage.store.store import Store
 
 MAX_BYTES = "16KiB"
@@ -56,6 +58,7 @@ class Keeper:
         max_bytes: Results of up to so many bytes, or a size like ``16KiB``, are passed on as they are. Whatever is read
             on is cut to it, too.
         cut_to: What is shown of a longer one, marker included.
+        client: The framework, for `max gain`.
 
     >>> import tempfile
     >>> keeper = Keeper(Store.init(tempfile.mkdtemp()), max_bytes="1KiB", cut_to=300)
@@ -67,9 +70,15 @@ class Keeper:
     """
 
     def __init__(
-        self, store: Store | None = None, *, max_bytes: int | str = MAX_BYTES, cut_to: int | str = CUT_TO
+        self,
+        store: Store | None = None,
+        *,
+        max_bytes: int | str = MAX_BYTES,
+        cut_to: int | str = CUT_TO,
+        client: str | None = None,
     ) -> None:
         self._store = store
+        self._client = client
         self._max_bytes = parse_size(max_bytes)
         self._cut_to = min(parse_size(cut_to), self._max_bytes)
         self._shown: OrderedDict[bytes, str] = OrderedDict()
@@ -115,6 +124,7 @@ class Keeper:
             os.close(fd)
         if done.token is None:
             raise Error("; ".join(done.warnings) or "nothing is kept")
+        note(done, "tool", self._client)
         return done.content.decode("utf-8", "replace")
 
     def shortened_parts(self, parts: Sequence[str], tool: str) -> str | None:
@@ -144,7 +154,11 @@ class Keeper:
                 None if tail is None else max(1, tail),
                 None if bytes is None else parse_range(bytes),
             )
-            with (self._store or Store.nearest()).open_item_or_own(token) as opened:
-                return read_piece(opened, piece, self._max_bytes, TOOL).text
+            store = self._store or Store.nearest()
+            with store.open_item_or_own(token) as opened:
+                found = read_piece(opened, piece, self._max_bytes, TOOL).text
+                if store.settings.gain:
+                    note_again(store.layout.project, opened.item.id, len(found))
+                return found
         except (Error, OSError, ValueError) as error:
             return f"Error: {describe(error)}"

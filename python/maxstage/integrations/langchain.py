@@ -43,7 +43,7 @@ class KeepToolResults(AgentMiddleware):
         self, store: Store | None = None, *, max_bytes: int | str = MAX_BYTES, cut_to: int | str = CUT_TO
     ) -> None:
         super().__init__()
-        self._keeper = Keeper(store, max_bytes=max_bytes, cut_to=cut_to)
+        self._keeper = Keeper(store, max_bytes=max_bytes, cut_to=cut_to, client="langchain")
         self.tools = [
             StructuredTool.from_function(
                 self._keeper.read, name=TOOL, description=TOOL_HELP, args_schema=_SCHEMA, infer_schema=False

@@ -50,7 +50,7 @@ class KeepToolResults:
     def __init__(
         self, store: Store | None = None, *, max_bytes: int | str = MAX_BYTES, cut_to: int | str = CUT_TO
     ) -> None:
-        self._keeper = Keeper(store, max_bytes=max_bytes, cut_to=cut_to)
+        self._keeper = Keeper(store, max_bytes=max_bytes, cut_to=cut_to, client="openai_agents")
         self.tool = FunctionTool(
             name=TOOL, description=TOOL_HELP, params_json_schema=_SCHEMA, on_invoke_tool=self._read
         )

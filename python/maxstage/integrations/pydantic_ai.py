@@ -40,7 +40,7 @@ class KeepToolResults(AbstractCapability[Any]):
         self, store: Store | None = None, *, max_bytes: int | str = MAX_BYTES, cut_to: int | str = CUT_TO
     ) -> None:
         super().__init__()
-        self._keeper = Keeper(store, max_bytes=max_bytes, cut_to=cut_to)
+        self._keeper = Keeper(store, max_bytes=max_bytes, cut_to=cut_to, client="pydantic_ai")
         self._toolset = FunctionToolset([_tool(self._keeper)], id="maxstage")
 
     def get_toolset(self) -> Any:

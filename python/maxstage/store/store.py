@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from typing import Any, BinaryIO, Protocol, TypeVar, overload
 
     from maxstage._backend import core
-    from maxstage.store.cache import Cache
     from maxstage.store.draft import Data, Draft, Progress
     from maxstage.store.metadata import ContentType, Item
     from maxstage.store.reading import OpenItem
     from maxstage.store.storage.protocol import Storage
     from maxstage.store.sweep import Swept
+    from maxstage.store.upkeep import Upkeep
 
     class _OpensStore(Protocol):
         def __call__(self, folder: "str | os.PathLike[str]") -> "Store": ...
@@ -506,12 +506,12 @@ class Store:
         """
         with self.open_item(token) as opened:
             path = self.storage.path(opened.item) if opened.item.codec == NONE else None
-            return path or self._cache().path(opened, progress)
+            return path or self._upkeep().cache.path(opened, progress)
 
-    def _cache(self) -> "Cache":
-        from maxstage.store.cache import Cache
+    def _upkeep(self) -> "Upkeep":
+        from maxstage.store.upkeep import Upkeep
 
-        return Cache(self.layout, self.settings, self.storage)
+        return Upkeep(self.layout, self.settings, self.storage)
 
     def verify(self, token: str, *, progress: "Progress | None" = None) -> "Item":
         """Read all of an item and check it. Raises as `open` does."""
@@ -562,7 +562,7 @@ class Store:
         """
         item_id = parse_token(token)
         deleted = self.storage.delete(item_id)
-        self._cache().forget(item_id)
+        self._upkeep().cache.forget(item_id)
         return deleted
 
     def take_back(self, items: "Iterable[Item]") -> None:
@@ -582,14 +582,14 @@ class Store:
         if is_due(self.storage):
             from maxstage.store.sweep import sweep_if_due
 
-            sweep_if_due(self.storage, self._cache().sweep)
+            sweep_if_due(self.storage, self._upkeep())
 
     def cleanup(self, *, dry_run: bool = False) -> "Swept":
         """Remove expired items and files left behind by dead writers."""
         from maxstage.store.sweep import DEAD_SECONDS, sweep
 
         swept = sweep(self.storage, dry_run=dry_run, orphan_seconds=DEAD_SECONDS)
-        self._cache().sweep(swept, dry_run=dry_run)
+        self._upkeep()(swept, dry_run=dry_run)
         return swept
 
 

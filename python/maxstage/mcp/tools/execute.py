@@ -43,6 +43,10 @@ def _run(call: "Call", arguments: "dict[str, Any]") -> "list[Content]":
         if opened is not None:
             opened.close()
     call.check()
+    if done.truncated:
+        from maxstage.output.gained import note
+
+        note(done, "mcp exec")
     return _told(call, done)
 
 

@@ -18,7 +18,12 @@ def _run(call: "Call", arguments: "dict[str, Any]") -> "list[Content]":
         raise ToolError(f"retrieve: use only one of {', '.join(_PIECES)}, not {' and '.join(chosen)}")
     piece = _piece(arguments)
     with call.access.open_item(arguments["token"]) as opened:
-        return [text(read_piece(opened, piece, call.options.max_bytes).text)]
+        found = read_piece(opened, piece, call.options.max_bytes).text
+        if opened.item.source is not None and call.access.store.settings.gain:
+            from maxstage.store.gain import note_again
+
+            note_again(call.access.store.layout.project, opened.item.id, len(found))
+        return [text(found)]
 
 
 def _piece(arguments: "dict[str, Any]") -> Piece:
