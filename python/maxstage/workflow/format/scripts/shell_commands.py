@@ -162,6 +162,24 @@ _WRAPPERS = frozenset(
         "entr",
         "chronic",
         "busybox",
+        "taskset",
+        "chrt",
+        "numactl",
+        "prlimit",
+        "perf",
+        "ltrace",
+        "valgrind",
+        "nsenter",
+        "setpriv",
+        "systemd-run",
+        "fakeroot",
+        "bwrap",
+        "firejail",
+        "xvfb-run",
+        "gosu",
+        "su-exec",
+        "tini",
+        "dumb-init",
     )
 )
 """Programs that run another one, which their arguments name."""
@@ -216,8 +234,20 @@ _OPTIONS_OF_CODE = {
     "vi": re.compile(r"-c|--cmd"),
     "ex": re.compile(r"-c|--cmd"),
     "gdb": re.compile(r"-ex|-iex|--eval-command(=.*)?"),
+    "runuser": re.compile(r"-[A-Za-z]*c|--(session-)?command(=.*)?"),
+    "psql": re.compile(r"-[A-Za-z]*c|--command(=.*)?"),
+    "mysql": re.compile(r"-[A-Za-z]*e|--execute(=.*)?"),
+    "mariadb": re.compile(r"-[A-Za-z]*e|--execute(=.*)?"),
+    "sqlite3": re.compile(r"-cmd"),
+    "duckdb": re.compile(r"-(c|cmd|s)"),
+    "dc": re.compile(r"-[A-Za-z]*e|--expression(=.*)?"),
+    "gnuplot": re.compile(r"-e"),
 }
 """Programs that run what follows an option, or stands behind its ``=``."""
+_OF_STDIN = frozenset(("ed", "red", "m4", "dc", "gnuplot", "gdb", "ftp", "sftp", "psql", "mysql", "mariadb"))
+"""Programs with commands of their own, one of which runs a program, whatever their arguments are."""
+_CODE_AFTER_FIRST = frozenset(("sqlite3", "duckdb"))
+"""Programs that do so with their arguments after the first, or with stdin where there are none."""
 _FEEDERS = frozenset(("xargs", "parallel"))
 """Programs that make arguments of what they read."""
 _SETS_CODE = re.compile(r"[\"']?(BASH_ENV|ENV|PS[0124]|PROMPT_COMMAND)=")
@@ -400,8 +430,28 @@ def _programs(command: Command, words: list[Word]) -> None:
         if program in _PROGRAM_FIRST:
             _program_first(program, words[number + 1 :])
             return
+        if program in _OF_STDIN:
+            command.reads_code = (
+                f"{program} reads it as commands; hand it over as an argument or in the environment"
+            )
+            return
+        if program in _CODE_AFTER_FIRST:
+            _code_after_first(command, program, words[number + 1 :])
+            return
         if number == 0 and program not in _WRAPPERS:
             return
+
+
+def _code_after_first(command: Command, program: str, words: list[Word]) -> None:
+    """Refuse what a program runs: the words after the first, else what is read."""
+    why = f"{program} reads it as code; hand it over by a parameter of the statement, or as data on stdin"
+    given = [word for word in words if not (word.bare or "").startswith("-")]
+    for word in given[:1]:
+        need(word, OPERAND, why)
+    for word in given[1:]:
+        _refuse(word, why)
+    if not given[1:]:
+        command.reads_code = why
 
 
 def _for_a_shell(command: Command, program: str, words: list[Word]) -> None:
@@ -481,6 +531,8 @@ def _program_first(program: str, words: list[Word]) -> None:
             given |= before in instead
             if before in instead and before != "-f":
                 need(word, INTEGER, why)
+            elif before == "-f" and word.is_made or word.text.startswith("<("):
+                _refuse(word, why)
             before = ""
             continue
         before = word.bare or ""
@@ -506,6 +558,8 @@ _READS_CODE = frozenset(
         *_OPTIONS_OF_CODE,
         *_FOR_A_SHELL,
         *_AFTER_A_HOST,
+        *_OF_STDIN,
+        *_CODE_AFTER_FIRST,
         *(name.rstrip("0123456789") for name in _CODE),
     }
 )
