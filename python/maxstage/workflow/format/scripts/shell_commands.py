@@ -427,19 +427,25 @@ def _programs(command: Command, words: list[Word]) -> None:
             return
         if program in _WRAPPERS and number and number == len(words) - 1 and words[0].bare in _FEEDERS:
             command.reads_code = f"{words[0].bare} makes it the command that {program} runs"
-        if program in _PROGRAM_FIRST:
-            _program_first(program, words[number + 1 :])
-            return
-        if program in _OF_STDIN:
-            command.reads_code = (
-                f"{program} reads it as commands; hand it over as an argument or in the environment"
-            )
-            return
-        if program in _CODE_AFTER_FIRST:
-            _code_after_first(command, program, words[number + 1 :])
+        if _has_language(command, program, words[number + 1 :]):
             return
         if number == 0 and program not in _WRAPPERS:
             return
+
+
+def _has_language(command: Command, program: str, words: list[Word]) -> bool:
+    """Note what a program that has a language of its own makes of its arguments; return whether it is one."""
+    if program in _PROGRAM_FIRST:
+        _program_first(program, words)
+    elif program in _CODE_AFTER_FIRST:
+        _code_after_first(command, program, words)
+    elif program in _OF_STDIN:
+        command.reads_code = (
+            f"{program} reads it as commands; hand it over as an argument or in the environment"
+        )
+    else:
+        return False
+    return True
 
 
 def _code_after_first(command: Command, program: str, words: list[Word]) -> None:
@@ -531,7 +537,7 @@ def _program_first(program: str, words: list[Word]) -> None:
             given |= before in instead
             if before in instead and before != "-f":
                 need(word, INTEGER, why)
-            elif before == "-f" and word.is_made or word.text.startswith("<("):
+            elif before == "-f" and (word.is_made or word.text.startswith("<(")):
                 _refuse(word, why)
             before = ""
             continue
