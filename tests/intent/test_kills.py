@@ -7,7 +7,7 @@ import time
 import traceback
 
 import pytest
-from world import World
+from world import World, pretend_far
 
 from maxstage import Intent, Store
 from maxstage.intent import execution, folder, journal
@@ -153,7 +153,7 @@ def test_killed_at_each_step(tmp_path, monkeypatch, far, stride):
     # A kill loses nothing that was written, and the disk may be busy.
     monkeypatch.setattr(journal, "SYNCHRONOUS", "OFF")
     if far:
-        monkeypatch.setattr(execution.transfer, "_device", lambda _area, _path: -1)
+        pretend_far(monkeypatch)
     options = Options(on_conflict="overwrite")
     moment = random.randint(1 - stride, 0)
     while True:

@@ -5,6 +5,7 @@ import os
 import stat
 
 import pytest
+from world import pretend_far
 
 from maxstage import Error, Intent
 from maxstage.intent import copying, transfer
@@ -161,7 +162,7 @@ def test_two_with_one_target(store, files):
 
 def test_into_another_file_system(store, files, monkeypatch):
     """As far as the program can tell."""
-    monkeypatch.setattr(transfer, "_device", lambda _area, _path: -1)
+    pretend_far(monkeypatch)
     outcome = plan(store, "move", by_name("a", "b"), from_="{name}", to="new/{name}").execute(Options(jobs=2))
     assert outcome.ok
     assert names_in(files) == ["c", "new", "new/a", "new/b"]
@@ -189,7 +190,7 @@ def test_the_system_tells_that_it_is_another_file_system(store, files, monkeypat
 
 
 def test_a_copy_that_differs_deletes_nothing(store, files, monkeypatch):
-    monkeypatch.setattr(transfer, "_device", lambda _area, _path: -1)
+    pretend_far(monkeypatch)
 
     def garble(fd, copy, *_):
         os.write(copy, b"garbled..")

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from maxstage import Store
+from maxstage.intent import transfer
 from maxstage.intent.identity import identity
 from maxstage.intent.intent import Intent
 from maxstage.intent.journal import Row
@@ -16,6 +17,12 @@ SOURCES = {
     "delete": {"from": "in/delete{#}"},
     "write": {"to": "written/{group}/{#}", "content": "content of {#}\n"},
 }
+
+
+def pretend_far(monkeypatch) -> None:
+    """Let every target be on another file system, as far as the program can tell."""
+    monkeypatch.setattr(transfer, "_device", lambda _area, _path: -1)
+    monkeypatch.setattr(transfer.Areas, "device_of", lambda _areas, _folder: -1)
 
 
 class World:

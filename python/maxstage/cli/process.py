@@ -165,13 +165,13 @@ def _sweep_used() -> None:
         if store.sweep_is_due():
             try:
                 _let_go()
-                _sweep_intents(store)
+                sweep_intents(store)
                 store.sweep_if_due()
             except (OSError, ImportError):
                 return  # out of descriptors, or our own files can't be read any more: the next command sweeps
 
 
-def _sweep_intents(store: "Store") -> None:
+def sweep_intents(store: "Store") -> None:
     """Delete intents that are over, with their trash. Never fails; where there are none, nothing is imported."""
     if os.path.isdir(f"{store.layout.base}/intents"):
         from maxstage.intent.folder import sweep

@@ -6,7 +6,7 @@ import click
 
 from maxstage.cli.options import output_option, pass_store
 from maxstage.cli.printing import print_json, warn, write_out
-from maxstage.cli.process import spare
+from maxstage.cli.process import spare, sweep_intents
 from maxstage.humanize import format_size
 from maxstage.store.store import Store
 
@@ -27,6 +27,9 @@ def stage_gc(ctx: click.Context, store: Store, dry_run: bool, output: str) -> No
     swept = store.cleanup(dry_run=dry_run)
     if dry_run:
         spare()
+    else:
+        # Intents whose results have just expired, and their trash.
+        sweep_intents(store)
     if output == "json":
         tokens = [{"token": item.id, "ref": item.token} for item in swept.expired]
         print_json(

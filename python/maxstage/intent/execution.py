@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from maxstage.intent.transfer import Areas, Step
     from maxstage.store.store import Store
 
-_BATCH = 500
+_BATCH = 2000
 """Operations between two writes to disk: enough that these cost little, few enough that a signal soon gets through."""
 _BATCH_BYTES = 64 * 1024 * 1024
 """Bytes that are written before the operations of a batch are done."""
@@ -240,7 +240,8 @@ class Execution:
             ended += [entry for entry in done if entry.status != transfer.FAR]
             if not far:
                 return ended
-            self._note_final(ended)
+            # Those that are far are being done as well, and have not ended.
+            self._journal.note(ended)
         self._act_far(far)
         return ended
 
@@ -323,7 +324,7 @@ class Execution:
 
     def _note_final(self, ended: list[Entry]) -> None:
         with Deferred():
-            self._journal.note(ended)
+            self._journal.finish(ended)
         self._progress(len(ended))
 
     def _remove_folders(self) -> None:

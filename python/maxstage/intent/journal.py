@@ -153,7 +153,7 @@ class Journal:
         """Yield operations in their order, from number `start`; all if `count` is -1."""
         with _told(self.path):
             found = self._db.execute("SELECT * FROM ops WHERE n >= ? ORDER BY n LIMIT ?", (start, count))
-            yield from map(Row._make, found)
+            yield from (tuple.__new__(Row, row) for row in found)
 
     def pending(self, start: int, count: int, *, failed: bool = False) -> list[Row]:
         """Return operations that are still to be done, in their order.
@@ -169,7 +169,7 @@ class Journal:
             "ORDER BY n LIMIT ?"
         )
         with _told(self.path):
-            return [Row._make(row) for row in self._db.execute(query, (start, count))]
+            return [tuple.__new__(Row, row) for row in self._db.execute(query, (start, count))]
 
     def earlier(self, column: str, path: bytes, before: int, *, removing: bool = False) -> int:
         """Return the last operation before one that has this source or target; 0 if there is none.
@@ -197,6 +197,20 @@ class Journal:
         with self._change():
             self._db.executemany("INSERT OR REPLACE INTO journal VALUES (?, ?, ?, ?, ?, ?, ?, ?)", entries)
             self._db.executemany("INSERT OR IGNORE INTO folders VALUES (?)", ((path,) for path in folders))
+
+    def finish(self, entries: Iterable[Entry]) -> None:
+        """Note how operations ended: all of those that are being done, or neighbours of none that are."""
+        ended = list(entries)
+        # Of one on files that succeeded everything else is known already.
+        done = [entry.n for entry in ended if entry.status == SUCCEEDED and entry.did is None]
+        others = [entry for entry in ended if entry.status != SUCCEEDED or entry.did is not None]
+        with self._change():
+            self._db.executemany("INSERT OR REPLACE INTO journal VALUES (?, ?, ?, ?, ?, ?, ?, ?)", others)
+            if done:
+                self._db.execute(
+                    "UPDATE journal SET status = ? WHERE status = ? AND n BETWEEN ? AND ?",
+                    (SUCCEEDED, ACTING, min(done), max(done)),
+                )
 
     def forget(self, numbers: Iterable[int]) -> None:
         """Note that operations were not begun after all."""
@@ -235,6 +249,19 @@ class Journal:
         with _told(self.path):
             for row in _with_numbers(self._db.execute(query)):
                 yield Row._make(row[:9]), Entry(row[0], *row[9:])
+
+    def ended(
+        self,
+    ) -> Iterator[
+        tuple[int, str, bytes | None, bytes | None, str, str | None, str | None, str | None, bytes]
+    ]:
+        """Yield the operations that ended: number, op, source, target, status, error, over, did and record."""
+        with _told(self.path):
+            yield from self._db.execute(
+                "SELECT ops.n, op, source, coalesce(journal.target, ops.target), status, error, over, did, record "
+                "FROM journal JOIN ops USING (n) WHERE status IN (?, ?, ?, ?) ORDER BY n",
+                STATUSES,
+            )
 
     def folders(self) -> list[bytes]:
         """Return the folders that were made, innermost first."""

@@ -131,6 +131,12 @@ class Folders:
         fd = self._open.get(folder)
         return (self._walk(folder) if fd is None else fd), name
 
+    def known(self, path: bytes) -> tuple[int, bytes] | None:
+        """Return the folder of a file, and its name there, if that folder is open; else None."""
+        folder, _, name = path.rpartition(b"/")
+        fd = self._open.get(folder) if folder else self._root
+        return None if fd is None else (fd, name)
+
     def _walk(self, folder: bytes) -> int:
         fd = self._root
         for upto in _steps(folder):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from maxstage.errors import InvalidQuery
@@ -33,6 +34,8 @@ PROBLEMS = {
 _MOST_PROBLEMS = 1000
 """Problems that are kept in full; of the others only the kind is counted."""
 _SAMPLE = 10
+_ODDITIES = ("largest", "longest name", "hidden", "unusual characters", "other extension")
+"""What makes an operation worth a look."""
 _MOST_DIFFED = 256 * 1024
 """Bytes of a file that is compared with what would be written."""
 
@@ -135,8 +138,9 @@ class Looker:
         self._equality: dict[bytes, str] = {}
         self._seen_names: dict[bytes, bytes] = {}
         self._space: dict[int, tuple[int, int]] = {}
-        self._odd: dict[str, tuple[float, Change]] = {}
-        self._last: list[Change] = []
+        self._odd: dict[str, tuple[int, Change | None]] = dict.fromkeys(_ODDITIES, (0, None))
+        most = 0 if sample is None else max(1, sample // 2)
+        self._last: deque[Change] = deque(maxlen=most)
         self._hash = hashlib.sha256()
 
     def look(self) -> Preview:
@@ -157,18 +161,19 @@ class Looker:
         preview.done = self._count - preview.count
         preview.digest = self._hash.hexdigest()
         # What is among the first or the last needs no second mention.
-        known = {change.row.n for change in preview.samples + self._last}
-        odd = [change for change in self._merged_odd() if change.row.n not in known]
-        preview.samples += odd + [change for change in self._last if change not in preview.samples]
+        last = [change._replace(why="last") for change in self._last]
+        known = {change.row.n for change in preview.samples + last}
+        preview.samples += [change for change in self._merged_odd() if change.row.n not in known] + last
         return preview
 
     def _merged_odd(self) -> list[Change]:
         """Return what is odd, each operation once with all that is odd about it."""
         merged: dict[int, Change] = {}
-        for _, change in self._odd.values():
-            before = merged.get(change.row.n)
-            why = change.why if before is None else f"{before.why}, {change.why}"
-            merged[change.row.n] = change._replace(why=why)
+        for name, (_, change) in self._odd.items():
+            if change is not None:
+                before = merged.get(change.row.n)
+                why = name if before is None else f"{before.why}, {name}"
+                merged[change.row.n] = change._replace(why=why)
         return [merged[number] for number in sorted(merged)]
 
     def _pending(self) -> Iterable[Row]:
@@ -339,32 +344,31 @@ class Looker:
         if most is None or preview.count <= most:
             preview.samples.append(change._replace(why="first" if most is not None else ""))
             return
-        self._last.append(change._replace(why="last"))
-        if len(self._last) > max(1, most // 2):
-            del self._last[0]
-        for why, weight in _oddities(change):
-            before = self._odd.get(why)
-            if before is None or weight > before[0]:
-                self._odd[why] = weight, change._replace(why=why)
+        self._last.append(change)
+        self._note_odd(change)
+
+    def _note_odd(self, change: Change) -> None:
+        """Note what may be odd about an operation: of each sort the oddest is shown."""
+        row, odd = change.row, self._odd
+        size, path = change.size or 0, row.target or row.source or b""
+        if size > odd["largest"][0]:
+            odd["largest"] = size, change
+        if len(path) > odd["longest name"][0]:
+            odd["longest name"] = len(path), change
+        if (b"/." in path or path.startswith(b".")) and not odd["hidden"][0]:
+            odd["hidden"] = 1, change
+        if b" " in path or not path.isascii():
+            weight = sum(byte > 127 for byte in path) + path.count(b" ")  # noqa: PLR2004
+            if weight > odd["unusual characters"][0]:
+                odd["unusual characters"] = weight, change
+        if row.source is not None and row.target is not None and not odd["other extension"][0]:
+            one, other = row.source.rpartition(b".")[2], row.target.rpartition(b".")[2]
+            if one != other and _extension(row.source) != _extension(row.target):
+                odd["other extension"] = 1, change
 
 
-def _oddities(change: Change) -> Iterable[tuple[str, float]]:
-    """Yield what may be odd about an operation, and how odd it is: of each sort the oddest is shown."""
-    row = change.row
-    if change.size:
-        yield "largest", change.size
-    path = row.target or row.source
-    if path is None:
-        return
-    yield "longest name", len(path)
-    if path.startswith(b".") or b"/." in path:
-        yield "hidden", 1
-    if not path.isascii() or b" " in path:
-        yield "unusual characters", sum(byte > 127 for byte in path) + path.count(b" ")  # noqa: PLR2004
-    if row.source is not None and row.target is not None:
-        extensions = [os.path.splitext(one)[1].lower() for one in (row.source, row.target)]
-        if extensions[0] != extensions[1]:
-            yield "other extension", 1
+def _extension(path: bytes) -> bytes:
+    return os.path.splitext(path)[1].lower()
 
 
 def _folder(path: bytes) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Any
 
 from maxstage.intent.journal import STATUSES
@@ -12,9 +12,9 @@ from maxstage.interrupts import Deferred
 from maxstage.store.schedule import expect_expiry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
-    from maxstage.intent.journal import Entry, Journal, Row
+    from maxstage.intent.journal import Journal, Row
     from maxstage.store.metadata import Item
     from maxstage.store.store import Store
 
@@ -48,7 +48,7 @@ def publish(
     extra = {KEY: intent_id, "operations": facts["kind"], "statuses": counts}
     with Deferred() as signals, store.draft() as draft:
         with signals.open():
-            draft.fill(_pieces(journal.done()))
+            draft.fill(_pieces(journal))
             item = draft.finalize(
                 store.settings.ttl_minutes if ttl is None else ttl,
                 "ndjson",
@@ -67,27 +67,49 @@ def counts_of(found: dict[str, int]) -> dict[str, int]:
     return {status: found.get(status, 0) for status in STATUSES}
 
 
-def _pieces(done: Iterable[tuple[Row, Entry]]) -> Iterator[bytes]:
+def _pieces(journal: Journal) -> Iterator[bytes]:
     lines: list[bytes] = []
-    for row, entry in done:
-        if entry.status in STATUSES:
-            lines.append(_line(row, entry))
+    for row in journal.ended():
+        lines.append(_line(*row))
         if len(lines) == _LINES:
             yield b"".join(lines)
             lines = []
     yield b"".join(lines)
 
 
-def _line(row: Row, entry: Entry) -> bytes:
-    told: dict[str, Any] = {"op": row.op, "number": row.n, "status": entry.status, "error": entry.error}
-    told |= places(row, entry.target)
-    if entry.over is not None:
-        told["replaced"] = True
-    if entry.did is not None:
-        told |= json.loads(entry.did)
-    text = json.dumps(told, ensure_ascii=False).encode("utf-8", "surrogateescape")
+def _line(
+    number: int,
+    op: str,
+    source: bytes | None,
+    target: bytes | None,
+    status: str,
+    error: str | None,
+    over: str | None,
+    did: str | None,
+    record: bytes | None,
+) -> bytes:
+    places = b""
+    if source is not None and not OPERATIONS[op].uses_trash:
+        places = b', "from": ' + _text(source)
+    if target is not None:
+        places += b', "to": ' + _text(target)
+    if over is not None:
+        places += b', "replaced": true'
+    if did is not None:
+        places += b", " + did[1:-1].encode("utf-8", "surrogateescape")
     # The record as it was read, byte for byte.
-    return text[:-1] + b', "record": ' + (row.record or b"null") + b"}\n"
+    return b'{"op": "%b", "number": %d, "status": "%b", "error": %b%b, "record": %b}\n' % (
+        op.encode(),
+        number,
+        status.encode(),
+        b"null" if error is None else _text(error.encode("utf-8", "surrogateescape")),
+        places,
+        record or b"null",
+    )
+
+
+def _text(text: bytes) -> bytes:
+    return encode_basestring(text.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
 
 def places(row: Row, target: bytes | None = None) -> dict[str, str]:
