@@ -3,15 +3,31 @@
 ``MAXSTAGE_BACKEND`` selects the backend; ``make test`` runs the suite once for each.
 """
 
+import functools
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
+from forks import Forks
+from helpers import MORE_EXAMPLES
 from maxstage import Store
+
+# How long an example takes says nothing on a busy machine. `make test` tries the same examples each time, so what
+# passed once passes everywhere; new ones are for `make stress`.
+settings.register_profile(
+    "maxstage",
+    deadline=None,
+    derandomize=MORE_EXAMPLES == 1,
+    suppress_health_check=[HealthCheck.too_slow],
+    print_blob=True,
+)
+settings.load_profile("maxstage")
 
 # A shell starts background jobs with SIGINT ignored, nohup with SIGHUP, and child processes inherit ignored signals.
 # Signals that have a handler here are reset to their default in the programs under test.
@@ -40,19 +56,28 @@ def store(tmp_path) -> Store:
 class Program:
     """The installed program, run in one folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, forks: Forks | None = None) -> None:
         self.folder = folder
         self.command = [sys.executable, "-m", "maxstage"]
         self.staging = folder / ".max" / "staging"
+        self._forks = forks
+        self._usual = self.command
 
     def __call__(self, *args: str, stdin: bytes | None = b"", check: int | None = 0, **options):
         """Run it to completion; `check` is the expected exit code, None for any."""
-        done = subprocess.run(
-            [*self.command, *args], input=stdin, capture_output=True, cwd=self.folder, **options
-        )
+        done = self._forked(args, stdin, options)
+        if done is None:
+            command = [*self.command, *args]
+            done = subprocess.run(command, input=stdin, capture_output=True, cwd=self.folder, **options)
         if check is not None:
             assert done.returncode == check, (args, done.returncode, done.stderr.decode("utf-8", "replace"))
         return done
+
+    def _forked(self, args: tuple[str, ...], stdin: bytes | None, options: dict):
+        is_plain = stdin is not None and options.keys() <= {"env"} and self.command is self._usual
+        if self._forks is None or not is_plain:
+            return None
+        return self._forks.run([*map(os.fspath, args)], stdin, self.folder, options.get("env") or os.environ)
 
     def fails(self, *args: str, code: int = 1, **options) -> str:
         """Run it, expecting it to fail with a one-line message, and return that line."""
@@ -96,14 +121,26 @@ class Program:
         return [name for name in names if name.split(".")[0] not in ids and name not in {".lock", ".sweep"}]
 
 
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Forks | None]:
+    """What runs the program without starting an interpreter each time."""
+    if not hasattr(os, "memfd_create") or os.environ.get("MAXSTAGE_FORK") == "0":
+        yield None
+        return
+    forks = Forks()
+    yield forks
+    forks.close()
+
+
 @pytest.fixture
-def program(tmp_path) -> Program:
+def program_in(forks, request) -> Callable[[Path], Program]:
+    """Return a factory for the program in any folder."""
+    is_forked = request.node.get_closest_marker("started") is None
+    return functools.partial(Program, forks=forks if is_forked else None)
+
+
+@pytest.fixture
+def program(program_in, tmp_path) -> Program:
     """The program in a new project."""
     Store.init(tmp_path)
-    return Program(tmp_path)
-
-
-@pytest.fixture
-def program_in() -> type[Program]:
-    """Return a factory for the program in any folder."""
-    return Program
+    return program_in(tmp_path)

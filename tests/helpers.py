@@ -19,12 +19,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 PATIENCE = 90
 """Seconds to wait for an event that must happen. Even on a busy machine, only a failure takes that long."""
 
 FOREVER = 600
 """Seconds that a program sleeps if the test expects it to be ended."""
+
+MORE_EXAMPLES = int(os.environ.get("MAXSTAGE_EXAMPLES", "1"))
+"""How many times as many examples Hypothesis tries; `make stress` sets it."""
+
+
+def examples(count: int) -> settings:
+    """Return the settings of a test that Hypothesis runs with `count` examples, and with many more under stress."""
+    return settings(max_examples=count * MORE_EXAMPLES)
 
 
 def wait_until(condition: Callable[[], Any], what: str = "") -> Any:

@@ -3,9 +3,10 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers import examples
 from maxstage import ContextBudget, TaskOutput, select_context
 from maxstage.context.relevance import relevances
 
@@ -43,7 +44,7 @@ def data_of(output):
     return output.encode() if isinstance(output, str) else output
 
 
-@settings(deadline=None, max_examples=150)
+@examples(150)
 @given(graphs(), outputs, budgets)
 def test_the_budget_always_holds(graph, found, budget):
     selection = select_context("t0", graph, found, budget)
@@ -58,7 +59,7 @@ def test_the_budget_always_holds(graph, found, budget):
             assert data_of(found[one.task]) in selection.content
 
 
-@settings(deadline=None, max_examples=100)
+@examples(100)
 @given(graphs(), outputs, st.integers(1, 3000))
 def test_a_tokenizer_s_count_holds_too(graph, found, most):
     budget = ContextBudget(max_tokens=most, min_relevance=0.0)
@@ -67,7 +68,7 @@ def test_a_tokenizer_s_count_holds_too(graph, found, most):
     assert selection.tokens == count(selection.text) <= most
 
 
-@settings(deadline=None, max_examples=150)
+@examples(150)
 @given(graphs(), outputs, budgets)
 def test_what_matters_more_is_not_dropped_for_what_is_as_large_and_matters_less(graph, found, budget):
     candidates = select_context("t0", graph, found, budget).candidates
@@ -79,7 +80,7 @@ def test_what_matters_more_is_not_dropped_for_what_is_as_large_and_matters_less(
                     assert later.state == "dropped"
 
 
-@settings(deadline=None, max_examples=100)
+@examples(100)
 @given(graphs(), outputs)
 def test_the_order_is_total(graph, found):
     budget = ContextBudget(min_relevance=0.0)
@@ -95,7 +96,7 @@ def test_the_order_is_total(graph, found):
     assert again == sorted(again, key=lambda name: (-relevance[name].score, name))
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(graphs())
 def test_relevance_is_the_largest_that_applies(graph):
     agents = dict.fromkeys(NAMES[::3], "x")

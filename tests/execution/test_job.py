@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers import examples
 from maxstage import Limits
 from maxstage.output.task_output import TaskOutput
 from maxstage.workflow.execution.job import Job, JobResult, StagedInput
@@ -15,6 +16,7 @@ TEXT = st.text(st.characters(codec="utf-8") | st.characters(min_codepoint=0xDC80
 STDIN = st.none() | st.binary() | st.builds(StagedInput, TEXT, TEXT, st.none() | TEXT)
 
 
+@examples(100)
 @given(
     st.builds(
         Job,

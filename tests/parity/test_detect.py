@@ -3,9 +3,10 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers import examples
 from maxstage import _pure
 from maxstage._pure.detect import BLANK
 
@@ -33,7 +34,6 @@ mutated = st.builds(
 texts = st.lists(st.one_of(documents, almost_json, mutated, st.just(b""), st.binary(max_size=20))).map(
     b"\n".join
 )
-relaxed = settings(deadline=None, max_examples=200)
 
 
 def facts(data: bytes) -> dict:
@@ -62,7 +62,7 @@ def is_container(text: bytes) -> bool:
         return False
 
 
-@relaxed
+@examples(200)
 @given(data=texts)
 def test_whole_data(data):
     kind = both(data, whole=True, **facts(data))
@@ -73,7 +73,7 @@ def test_whole_data(data):
         assert kind == ("json" if is_container(data) else "text")
 
 
-@relaxed
+@examples(200)
 @given(data=texts, cut=st.integers(0, 300))
 def test_a_cut_prefix(data, cut):
     kind = both(data[:cut], whole=cut >= len(data), **facts(data))

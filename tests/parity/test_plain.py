@@ -3,9 +3,10 @@
 import os
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers import examples
 from maxstage import _pure
 
 _core = pytest.importorskip("maxstage._core")
@@ -24,7 +25,7 @@ def plain(core, chunks):
     return b"".join(map(made.feed, chunks)) + made.finish()
 
 
-@settings(deadline=None, max_examples=300)
+@examples(300)
 @given(texts, st.lists(st.integers(1, 9), min_size=1, max_size=20))
 def test_both_backends_agree_and_chunks_do_not_matter(parts, sizes):
     data = b"".join(parts)

@@ -5,9 +5,10 @@ import os
 import random
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from helpers import examples
 from maxstage import _pure
 from maxstage.query.filter import Fields, parse_path
 from maxstage.query.plan import MOST, Plan
@@ -192,7 +193,7 @@ def look(module, plan: Plan, text: bytes, cuts=()):
     return shapes, found, groups, scan.given if plan.wanted == "records" else None, resume, scan.full, after
 
 
-@settings(deadline=None, max_examples=600)
+@examples(600)
 @given(
     texts, plans, wanted, st.lists(st.integers(0, 300), max_size=6), st.lists(st.integers(0, 300), max_size=6)
 )
@@ -205,7 +206,7 @@ def test_both_find_the_same_however_the_data_is_cut(text, plan, what, cuts, othe
     assert look(_pure, plan, text, other_cuts) == whole
 
 
-@settings(deadline=None, max_examples=600)
+@examples(600)
 @given(
     st.lists(st.sampled_from(NASTY), max_size=8), st.sampled_from(FILTERS), st.sampled_from([b"\n", b"\r\n"])
 )
@@ -312,7 +313,7 @@ elements = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@examples(300)
 @given(
     elements,
     st.lists(st.integers(0, 400), max_size=5),

@@ -8,9 +8,10 @@ import re
 import urllib.parse
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers import examples
 from maxstage import _pure
 from maxstage.redaction import TooShort, forms_of
 from maxstage.redaction_rules import RULES
@@ -19,7 +20,6 @@ _core = pytest.importorskip("maxstage._core")
 
 ROWS = [rule.row for rule in RULES]
 RULES_OF = {core: core.RedactionRules(ROWS) for core in (_core, _pure)}
-relaxed = settings(deadline=None, max_examples=200)
 
 LEFT_ALONE = r"""
 password = os.environ["DB_PASSWORD"]
@@ -245,21 +245,21 @@ literals = st.lists(
 )
 
 
-@relaxed
+@examples(200)
 @given(texts, literals, st.booleans(), st.lists(st.integers(0, 2000), max_size=20))
 def test_how_the_text_is_cut_makes_no_difference(data, literals, rules, cuts):
     whole = both(data, literals, rules)
     assert both(data, literals, rules, sorted(min(cut, len(data)) for cut in cuts)) == whole
 
 
-@settings(deadline=None, max_examples=30)
+@examples(30)
 @given(texts, literals, st.booleans())
 def test_even_byte_by_byte(data, literals, rules):
     data = data[:3000]
     assert both(data, literals, rules, range(1, len(data))) == both(data, literals, rules)
 
 
-@relaxed
+@examples(200)
 @given(texts, literals)
 def test_nothing_of_a_known_value_is_left(data, literals):
     shown, counts = both(data, literals, rules=False)

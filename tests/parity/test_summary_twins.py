@@ -6,9 +6,10 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers import examples
 from maxstage import _pure
 from maxstage._pure.summary import rating, signals
 
@@ -111,7 +112,6 @@ lines = st.one_of(
 texts = st.tuples(
     st.lists(lines, max_size=90), st.sampled_from([b"\n", b"\n", b"\r\n"]), st.sampled_from([b"", b"\n"])
 ).map(lambda parts: parts[1].join(parts[0]) + parts[2])
-relaxed = settings(deadline=None, max_examples=200)
 
 
 def facts(cut) -> tuple:
@@ -127,7 +127,7 @@ def stream(core, data, max_bytes, step):
     return truncator.render(max_bytes, "here")
 
 
-@relaxed
+@examples(200)
 @given(texts, st.one_of(st.integers(0, 400), st.integers(0, 65536)), st.integers(1, 5000))
 def test_twins_and_streams_agree(data, max_bytes, step):
     cut = _core.truncate(data, "summary", max_bytes, 1, "here")
@@ -145,7 +145,7 @@ def test_twins_and_streams_agree(data, max_bytes, step):
     cut.content.decode()
 
 
-@settings(deadline=None, max_examples=4)
+@examples(4)
 @given(st.lists(lines, min_size=40, max_size=40), st.integers(0, 2**32), st.integers(100, 20_000))
 def test_texts_of_many_blocks_are_cut_the_same(some, seed, max_bytes):
     data = b"\n".join(Random(seed).choices(some, k=40_000))[:2_600_000]

@@ -4,9 +4,10 @@ import json
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers import examples
 from maxstage import _pure
 from vectors import truncate_oracle
 
@@ -42,7 +43,6 @@ texts = st.builds(
 )
 hints = st.none() | st.just("max retrieve max:a1b2c3d4")
 limits = st.integers(0, 700)
-relaxed = settings(deadline=None, max_examples=300)
 
 
 def facts(cut) -> tuple:
@@ -59,7 +59,7 @@ def count(data: bytes) -> int:
     return data.count(b"\n") + (data[-1:] not in (b"", b"\n"))
 
 
-@relaxed
+@examples(300)
 @given(texts, st.sampled_from(STRATEGIES), limits, st.integers(0, 30), hints)
 def test_never_over_the_limit_and_honest(data, strategy, max_bytes, max_lines, hint):
     cut = both(data, strategy, max_bytes, max_lines, hint)
@@ -110,7 +110,7 @@ def check_pieces(data, cut, strategy, max_lines, hint):
         assert count(tail) <= max(max_lines, 1)
 
 
-@relaxed
+@examples(300)
 @given(texts, st.sampled_from(STRATEGIES), limits, st.integers(0, 9), st.integers(1, 97), limits)
 def test_streams_are_cut_like_the_whole(data, strategy, max_bytes, max_lines, step, smaller):
     whole = _core.truncate(data, strategy, max_bytes, max_lines, "here")
@@ -124,7 +124,7 @@ def test_streams_are_cut_like_the_whole(data, strategy, max_bytes, max_lines, st
         assert len(truncator.render(smaller).content) <= smaller
 
 
-@relaxed
+@examples(300)
 @given(texts, st.sampled_from(STRATEGIES[:-1]), limits, st.integers(0, 9))
 def test_the_ends_are_enough(data, strategy, max_bytes, max_lines):
     ends = data[: max_bytes + 4], data[max(0, len(data) - max_bytes - 4) :], len(data), count(data)
@@ -168,7 +168,7 @@ def test_the_vectors_are_what_the_oracle_makes():
     assert truncate_oracle.VECTORS.read_text() == truncate_oracle.make()
 
 
-@relaxed
+@examples(300)
 @given(texts, st.sampled_from(STRATEGIES[:-1]), limits, st.integers(1, 30), hints)
 def test_texts_are_cut_as_the_oracle_cuts_them(data, strategy, max_bytes, max_lines, hint):
     cut = both(data, strategy, max_bytes, max_lines, hint)

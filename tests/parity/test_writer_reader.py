@@ -11,9 +11,10 @@ import threading
 import zlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers import examples
 from maxstage import _pure
 from maxstage.errors import Corrupt
 
@@ -29,7 +30,6 @@ CODECS = ["none", "gzip", "zstd"]
 pieces = st.lists(
     st.one_of(st.binary(max_size=300), st.sampled_from([b"\n", b"\r\n", b"\x00", b" \t\n", b"x" * 70_000]))
 )
-relaxed = settings(deadline=None, max_examples=60)
 
 
 def decompress(codec, stored):
@@ -64,7 +64,7 @@ def read(core, path, *, codec="none", index=None):
     return core.Reader(fd, str(path), file_size=os.path.getsize(path), codec=codec, line_index=index)
 
 
-@relaxed
+@examples(60)
 @given(chunks=pieces, codec=st.sampled_from(CODECS))
 def test_writers_agree(tmp_path_factory, chunks, codec):
     folder = tmp_path_factory.mktemp("w")
@@ -79,7 +79,7 @@ def test_writers_agree(tmp_path_factory, chunks, codec):
         assert decompress(codec, stored) == data
 
 
-@relaxed
+@examples(60)
 @given(data=st.binary(max_size=5000), limits=st.lists(st.integers(0, 3000)))
 def test_copies_agree(tmp_path_factory, data, limits):
     folder = tmp_path_factory.mktemp("c")
@@ -413,7 +413,7 @@ def test_an_id_is_claimed_once(core, tmp_path):
     assert error.value.filename == str(tmp_path / "no" / "claim")
 
 
-@relaxed
+@examples(60)
 @given(parts=pieces)
 def test_checksums_and_counts_agree(parts):
     for core in BACKENDS:

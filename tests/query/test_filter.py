@@ -4,9 +4,10 @@ import json
 import string
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers import examples
 from maxstage._backend import core
 from maxstage.errors import InvalidQuery
 from maxstage.query.filter import Fields, is_number, parse_filter, parse_path
@@ -166,7 +167,7 @@ def matches(text: str, record) -> bool:
     return scan.matched == 1
 
 
-@settings(deadline=None, max_examples=1500)
+@examples(1500)
 @given(expressions, records, st.data())
 def test_a_filter_means_the_same_however_it_is_written(test, record, data):
     if has_nested(test, record):
@@ -245,7 +246,7 @@ def test_a_mistake_is_shown_where_it_is(text, column, says):
     assert "\n" not in str(caught.value)
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(st.text(alphabet="ab()'\"\\.[]=<>!~,* \t1-nulinotrd", max_size=30))
 def test_anything_else_is_a_mistake_and_nothing_worse(text):
     try:
@@ -255,6 +256,7 @@ def test_anything_else_is_a_mistake_and_nothing_worse(text):
         assert 1 <= column <= len(text) + 1
 
 
+@examples(100)
 @given(st.sampled_from(NUMBERS) | st.text(alphabet="01.-+eE9٣", max_size=6))
 def test_a_number_is_what_json_has_for_one(text):
     assert is_number(text) == oracle.is_number(text)

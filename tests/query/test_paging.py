@@ -4,9 +4,10 @@ import json
 import random
 import tempfile
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers import examples
 from maxstage import Store
 from maxstage.query.inputs import open_inputs
 from maxstage.query.plan import MOST
@@ -42,7 +43,7 @@ def disturb(store: Store, draw: random.Random, others: list) -> None:
     ])()  # fmt: skip
 
 
-@settings(deadline=None, max_examples=150)
+@examples(150)
 @given(
     st.lists(st.tuples(records, kinds), min_size=1, max_size=3),
     st.sampled_from([{}, {"filters": ["a = 1 or line > 50"]}, {"filters": ["b >= 50"]}, {"pattern": "1"}]),
@@ -88,7 +89,7 @@ def test_each_record_comes_once_and_in_order(data, what, how, offset, draw):
         assert [record for _, record in seen] == expected[offset:]
 
 
-@settings(deadline=None, max_examples=50)
+@examples(50)
 @given(records, st.integers(0, 40), st.integers(1, 40))
 def test_all_may_be_a_part(rows, offset, most):
     with tempfile.TemporaryDirectory() as folder:

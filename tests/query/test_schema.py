@@ -3,9 +3,10 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers import examples
 from maxstage._backend import core
 from maxstage.query.inputs import open_inputs
 from maxstage.query.plan import Plan
@@ -47,7 +48,7 @@ def described(data: bytes) -> list[Field]:
     return [Field(*row, scan.matched) for row in rows]
 
 
-@settings(deadline=None, max_examples=300)
+@examples(300)
 @given(st.lists(st.dictionaries(st.sampled_from("abc"), values, max_size=3) | values, max_size=12))
 def test_fields_are_what_an_oracle_says(records):
     fields = described(b"".join(json.dumps(record).encode() + b"\n" for record in records))

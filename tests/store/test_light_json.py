@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers import examples
 from maxstage import light_json
 
 VALUES = st.recursive(
@@ -17,6 +18,7 @@ VALUES = st.recursive(
 )
 
 
+@examples(100)
 @given(VALUES)
 def test_writes_and_reads_as_json_does(value):
     assert light_json.dumps(value) == json.dumps(value, ensure_ascii=False)
@@ -24,6 +26,7 @@ def test_writes_and_reads_as_json_does(value):
     assert light_json.loads(f" \n{json.dumps(value, indent=1)}\t".encode()) == value
 
 
+@examples(100)
 @given(st.binary(max_size=20) | st.text(alphabet='{}[]",:0 1e\\u\ufeff').map(str.encode))
 def test_refuses_what_json_refuses(content):
     try:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import maxstage
+from helpers import examples
 from maxstage.cli.progress import Progress
 from maxstage.humanize import format_duration, format_size
 from maxstage.settings import load_settings
@@ -19,12 +20,14 @@ from maxstage.store.store import Store
 from maxstage.store.tokens import format_token, new_id, parse_token
 
 
+@examples(100)
 @given(st.binary(min_size=4, max_size=16))
 def test_tokens_round_trip(raw):
     assert parse_token(format_token(raw.hex())) == raw.hex()
     assert parse_token(f"\t{format_token(raw.hex()).upper()} ") == raw.hex()
 
 
+@examples(100)
 @given(st.text())
 def test_tokens_are_hex_or_refused(text):
     try:
@@ -42,6 +45,7 @@ def test_ids_are_random():
     assert len(new_id(16)) == 32
 
 
+@examples(100)
 @given(st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(2999, 12, 31)))  # noqa: DTZ001
 def test_times_agree_with_the_standard_library(moment):
     moment = moment.replace(microsecond=0, tzinfo=UTC)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers import examples
 from maxstage.store.records import (
     NotRecords,
     count_elements,
@@ -50,6 +51,7 @@ def test_formats(kind, data, expected):
         assert records(data, kind) == expected
 
 
+@examples(40)
 @given(st.lists(st.recursive(st.none() | st.integers() | st.text(), st.lists)))
 def test_an_array_has_as_many_records_as_elements(values):
     data = json.dumps(values).encode()
@@ -84,6 +86,7 @@ def test_blank_lines_at_the_end_are_not_counted(data, count):
     assert count_lines(open_text(io.BytesIO(data), "lines"), "data") == count
 
 
+@examples(100)
 @given(st.text(st.sampled_from("ab\r\n\x0c")))
 def test_lines_are_those_of_the_reader(text):
     assert lines_of(text) == records(text.encode(), "lines")

@@ -4,10 +4,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from helpers import PATIENCE
+from helpers import PATIENCE, examples
 from maxstage.workflow.format.languages import LANGUAGES, SHELL
 from maxstage.workflow.format.loading import json_schema
 from maxstage.workflow.format.scripts.filling import fill, problems
@@ -102,7 +102,7 @@ pieces = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @example(["'", '"'], ["$("])
 @given(pieces, pieces)
 def test_no_place_lets_data_become_code(tmp_path_factory, before, after):

@@ -1,0 +1,83 @@
+"""Each command in an interpreter of its own that has imported nothing, where most tests use forks (see `forks`)."""
+
+import os
+
+import pytest
+
+from maxstage.cli.app import COMMANDS
+
+FLOW = """
+name: f
+version: 1
+agents: {a: {command: [cat]}}
+tasks:
+  t: {script: {content: seq 2000}, limits: {max_stdout_bytes: 1KiB}}
+  w: {agent: a, description: say, inject_context: true, depends_on: [t]}
+"""
+
+LINES = """
+help stage
+init
+stage records.ndjson
+stage --compress=gzip --label a=b records.ndjson
+retrieve {token}
+retrieve {token} --max-bytes 5
+search {token} -f a>=1 --sort a:desc
+count {token} --by a
+schema {token}
+sources
+stage list -o json
+stage info {token}
+stage renew {token} --ttl 1h
+stage pin {token}
+stage unpin {token}
+stage gc
+stage verify
+exec --agent -- seq 3
+exec --diff -- seq 3
+truncate --max-bytes 1KiB records.ndjson
+mcp
+validate flow.yaml
+template starter
+run flow.yaml
+run flow.yaml --dry-run
+runs
+runs show {run}
+runs report {run} --html -
+runs export {run}
+context {run} w
+runs prune {run} --keep 1
+agent
+agent status
+agent install claude --dry-run
+agent uninstall claude --dry-run
+agent plugin plugin
+unstage {token}
+runs clean {run}
+"""
+"""One of each command, and of each way in which one begins, in an order in which they make sense."""
+
+ELSEWHERE = {"runs import"}
+"""Reads what another one prints."""
+
+
+@pytest.mark.started
+def test_each_command_starts(program, tmp_path, monkeypatch):
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (program.folder / "flow.yaml").write_text(FLOW)
+    (program.folder / "records.ndjson").write_text('{"a": 1}\n{"a": 2}\n')
+    known = {"token": program.stage(b'{"a": 1}\n')}
+    left = set(COMMANDS) - ELSEWHERE
+    for line in LINES.strip().splitlines():
+        words = [word.format(**known) for word in line.split()]
+        done = program(*words)
+        assert b"Traceback" not in done.stderr, line
+        left -= {words[0], " ".join(words[:2])}
+        if words == ["run", "flow.yaml"]:
+            known["run"] = program.text("runs").split()[0]
+        if words[:2] == ["runs", "export"]:
+            exported = done.stdout
+    assert program.text("runs", "import", "-", stdin=exported).strip() == known["run"]
+    assert left == set()
+    assert os.listdir(program.folder / "plugin")
