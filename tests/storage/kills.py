@@ -97,7 +97,7 @@ class _Calls:
 
 
 LINES = b"".join(b"record %d\n" % number for number in range(30))
-LARGE = b"".join(b"a line of many, number %d\n" % number for number in range(60_000))
+LARGE = b"".join(b"a line of many, number %d\n" % number for number in range(42_000))
 """More than a pipe holds, and more than one frame."""
 
 

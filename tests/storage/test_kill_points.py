@@ -48,13 +48,24 @@ def _begin(kind, folder, at, settings):
 @pytest.mark.parametrize("scenario", kills.SCENARIOS, ids=lambda one: one.__name__)
 @pytest.mark.parametrize("limited", [False, True])
 def test_a_process_that_ends(kind, tmp_path, scenario, limited, monkeypatch):
+    # A quota only adds to what is called, so `make test` tries fewer moments of that.
+    ends_at_moments(kind, tmp_path, scenario, limited, monkeypatch, step=3 if limited else 1)
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("scenario", kills.SCENARIOS, ids=lambda one: one.__name__)
+def test_a_process_that_ends_with_a_quota(kind, tmp_path, scenario, monkeypatch):
+    ends_at_moments(kind, tmp_path, scenario, True, monkeypatch, step=1)
+
+
+def ends_at_moments(kind, tmp_path, scenario, limited, monkeypatch, step):
     settings = Settings(max_store_bytes=10**9 if limited else None)
     # How often a store is measured depends on the time that passes: always, so that each attempt has the same moments.
     monkeypatch.setattr(Quota, "_is_far", lambda self, _more: not self.of_store)
     real = time.time
     moments = moments_of(scenario, kind, tmp_path / "all", settings)
     assert moments >= 2
-    for at in range(1, moments + 1):
+    for at in range(1, moments + 1, step):
         monkeypatch.setattr(time, "time", real)
         folder = tmp_path / str(at)
         mortal, before = _begin(kind, folder, at, settings)

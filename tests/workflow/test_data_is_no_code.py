@@ -115,16 +115,34 @@ def test_the_corpus_is_large(language):
     assert len({*LANGUAGES[language].ANY}) >= 60
 
 
-@pytest.mark.parametrize(
+every_place = pytest.mark.parametrize(
     ("language", "places"), chunks({name: module.ANY for name, module in LANGUAGES.items()})
 )
+
+
+@every_place
 def test_any_value_arrives_as_it_is(language, places, tmp_path):
+    """Every place with a quarter of the payloads: each payload comes in every fourth place."""
+    arrive(language, places, 4, tmp_path)
+
+
+@pytest.mark.stress
+@every_place
+def test_any_value_arrives_everywhere(language, places, tmp_path):
+    arrive(language, places, 1, tmp_path)
+
+
+def arrive(language, places, share, tmp_path):
     assert {place: problems(language, place) for place in places} == {place: [] for place in places}
     payloads = [*BASH, *PLAIN] if language == "bash" else PAYLOADS
     if language == "javascript":
-        # Its texts can't hold bytes that are no characters.
+        # Its strings can't hold bytes that are not characters.
         payloads = [payload for payload in PAYLOADS if "\udcff" not in payload]
-    scripts = [(place, payload) for place in places for payload in payloads]
+    scripts = [
+        (place, payload)
+        for number, place in enumerate(places)
+        for payload in payloads[number % share :: share]
+    ]
     got = run(language, scripts, tmp_path)
     for (place, payload), output in zip(scripts, got, strict=True):
         assert output == payload.encode("utf-8", "surrogateescape"), place
