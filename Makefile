@@ -5,8 +5,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CARGO := $(shell command -v cargo)
-# Two workers: the suite is designed for machines with two cores, and mostly waits for processes.
-PYTEST := $(BIN)/python -P -m pytest -n 2 --dist worksteal
+# Three workers: the suite is designed for machines with two cores, and often waits for processes.
+PYTEST := $(BIN)/python -P -m pytest -n 3 --dist worksteal
+# The second backend and the next run need not compile the tests again.
+unexport PYTHONDONTWRITEBYTECODE
 SOURCES := $(shell find rust python packaging -name '*.rs' -o -name '*.py' -o -name '*.pyi') Cargo.toml Cargo.lock pyproject.toml README.md
 
 # The compiled wheel for the tests, or the pure one if there is no cargo.
@@ -29,7 +31,10 @@ help: ## Show the targets
 demo: $(VENV)/installed ## Set up, and run the main job on 100,000 records
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash examples/demo.sh
 
-test: lint test-rust test-python ## Set up, and run every check
+# Packages are installed and wheels are built while cargo compiles the tests: neither keeps two cores busy alone.
+test: ## Set up, and run every check
+	$(MAKE) -j 2 test-rust lint
+	$(MAKE) test-python
 
 $(VENV)/tools: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -65,20 +70,23 @@ endif
 
 test-rust: ## The Rust tests
 ifneq ($(CARGO),)
-	cargo test --quiet
+	cargo test --quiet --lib
 else
 	@echo "No cargo: the Rust tests are skipped."
 endif
 
-# Tests that don't depend on the backend run only once here: files, errors and display, permissions, and the comparison
-# of the backends. `make test-pure` runs the whole suite on the pure backend.
-ONCE := tests/agents tests/packaging tests/parity tests/serving tests/test_facts_corpus.py tests/test_record.py \
-	tests/test_structure.py tests/test_tables.py tests/test_version.py tests/query/test_filter.py \
-	tests/intent/test_cli.py tests/intent/test_templates.py tests/cli/test_gain.py \
-	tests/cli/test_completion.py tests/cli/test_live.py tests/cli/test_settings.py tests/cli/test_trust.py \
-	tests/workflow/test_damaged.py tests/workflow/test_data_is_no_code.py tests/workflow/test_files.py \
-	tests/workflow/test_hostile_files.py tests/workflow/test_messages.py tests/workflow/test_migration.py \
-	tests/workflow/test_numbers.py tests/workflow/test_report.py tests/workflow/test_scripts.py \
+# Tests that don't depend on the backend run only once here: files, errors and display, permissions, the state of runs,
+# what goes into a prompt, and the comparison of the backends. `make test-pure` runs the whole suite on the pure backend.
+ONCE := tests/agents tests/context tests/packaging tests/parity tests/serving tests/test_facts_corpus.py \
+	tests/test_record.py tests/test_structure.py tests/test_tables.py tests/test_version.py tests/query/test_filter.py \
+	tests/cli/test_completion.py tests/cli/test_gain.py tests/cli/test_json_shapes.py tests/cli/test_live.py \
+	tests/cli/test_settings.py tests/cli/test_texts.py tests/cli/test_trust.py tests/cli/test_user_store.py tests/intent/test_cli.py \
+	tests/intent/test_templates.py tests/store/test_light_json.py \
+	tests/workflow/test_beside.py tests/workflow/test_context.py tests/workflow/test_damaged.py \
+	tests/workflow/test_data_is_no_code.py tests/workflow/test_effective_limits.py tests/workflow/test_files.py \
+	tests/workflow/test_hostile_files.py tests/workflow/test_keeping.py tests/workflow/test_messages.py \
+	tests/workflow/test_migration.py tests/workflow/test_numbers.py tests/workflow/test_report.py \
+	tests/workflow/test_resuming.py tests/workflow/test_scripts.py tests/workflow/test_state.py \
 	tests/workflow/test_validation.py
 
 test-python: $(VENV)/installed ## The suite on each backend
@@ -128,8 +136,11 @@ test-frameworks: $(addsuffix /installed,$(FRAMEWORKS)) ## With pandas, LangChain
 		$$folder/bin/python -P -m pytest -q --doctest-modules -p no:cacheprovider --pyargs maxstage.integrations || exit 1; \
 	done
 
-stress: $(VENV)/installed ## The slow tests: many gigabytes, many processes
-	for backend in $(BACKENDS); do MAXSTAGE_BACKEND=$$backend $(PYTEST) -m stress --timeout 1800 || exit 1; done
+# Also tests with examples that Hypothesis makes up: new ones each time, and 20 times as many as `make test` tries.
+stress: $(VENV)/installed ## The slow tests: many gigabytes, many processes, many examples
+	for backend in $(BACKENDS); do \
+		MAXSTAGE_EXAMPLES=20 MAXSTAGE_BACKEND=$$backend $(PYTEST) -m "stress or hypothesis" --timeout 1800 || exit 1; \
+	done
 
 $(VENV)/bench: pyproject.toml $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --group bench
