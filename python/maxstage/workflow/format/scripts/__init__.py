@@ -1,1 +1,1 @@
-"""Values in scripts: where references stand in each language, and how a value is written there as data."""
+"""Values in scripts: finding the references in each language, and writing their values as data."""

@@ -1,9 +1,9 @@
-"""Finding out where references stand in a bash script.
+"""Finds the references in a bash script.
 
-Most places take any value: it is handed over in a variable, which bash expands and does not read again. Some do read
-it again: whatever is computed (``(( ))``, ``[[ x -gt y ]]``, ``${s:offset}``, subscripts), names of variables, and what
-is run as code (``eval``, ``trap``, ``bash -c``). So the script is followed as bash itself would, and where that
-fails, its references are refused.
+Most places take any value: it is passed in a variable, which bash expands and does not parse again. Some are parsed
+again: everything arithmetic (``(( ))``, ``[[ x -gt y ]]``, ``${s:offset}``, subscripts), names of variables, and
+arguments that are run as code (``eval``, ``trap``, ``bash -c``). So the script is parsed the way bash parses it, and
+if that fails, its references are refused.
 
 >>> [place.needs for place in places("echo {{ x }} $(( {{ y }} + 1 ))")]
 ['any', 'integer']
@@ -47,7 +47,7 @@ _QUOTED_DOCUMENT = "it is in a here-document whose delimiter is quoted; write <<
 
 
 def places(text: str) -> list[Place]:
-    """Return where the references of a bash script stand."""
+    """Return the places of the references in a bash script."""
     if not references_in(text):
         return []
     shell = _Shell(text)
@@ -56,24 +56,24 @@ def places(text: str) -> list[Place]:
     except (Lost, RecursionError):
         return completed(text, [], lost=True)
     if shell.runs_its_input:
-        # What comes there, by a function, a group or another process, can't be told for certain.
+        # What arrives there, through a function, a group or another process, can't be known for certain.
         for place in shell.found:
             place.refuse(shell.runs_its_input)
     return completed(text, shell.found, lost=False)
 
 
 class _Shell(ShellWords):
-    """Goes through the commands of a script."""
+    """Parses the commands of a script."""
 
     _runs_its_input = ""
 
     @property
     def runs_its_input(self) -> str:
-        """What a command does that runs what it reads, if there is one whose stdin is not told where it stands."""
+        """What a command does that runs its stdin as code, if one does whose stdin is not given with it."""
         return self._runs_its_input
 
     def commands(self, end: str) -> str:  # noqa: C901 - a table of marks
-        """Go over commands up to their end: ``)``, that of a case's branch, or none; return what ended them."""
+        """Parse commands up to their end: ``)``, the end of a branch of ``case``, or none; return what ended them."""
         opened: list[int] = []
         pipeline: list[Command] = []
         command = Command(len(self.found))
@@ -92,7 +92,7 @@ class _Shell(ShellWords):
                 self._finish(command, before, pipeline)
                 self._at += 1
                 self._documents()
-                # After "|" a pipeline goes on in the next line.
+                # After "|" a pipeline continues on the next line.
                 goes_on = command.piped and not command.words and not command.over
                 pipeline = pipeline if goes_on else []
                 before = before if goes_on else len(self.found)
@@ -123,7 +123,7 @@ class _Shell(ShellWords):
                 before = min(before, command.first)
 
     def _go_on(self, command: Command, opened: list[int], end: str) -> bool:
-        """Go over the next part of a command; return whether it was the end of a ``case``."""
+        """Parse the next part of a command; return whether it was the end of a ``case``."""
         if self._at not in self._references and (found := self._match(_REDIRECTION)) is not None:
             self._redirection(command, found)
         elif self._sees("((") and (not command.words or command.is_loop):
@@ -138,7 +138,7 @@ class _Shell(ShellWords):
         return False
 
     def _assigned(self, command: Command) -> bool:
-        """Go over an argument like ``x=(a b)`` of a command that declares."""
+        """Parse an argument like ``x=(a b)`` of a declaration."""
         found = self._match(re.compile(r"\w+\+?=\("))
         if found is None:
             return False
@@ -194,7 +194,7 @@ class _Shell(ShellWords):
         return False
 
     def _assignment(self) -> bool:
-        """Go over an assignment, if one begins here."""
+        """Parse an assignment, if one begins here."""
         found = self._match(_IDENTIFIER)
         if found is None:
             return False
@@ -207,7 +207,7 @@ class _Shell(ShellWords):
             self._at += 1
             self._sum("]")
             if not (self._sees("=") or self._sees("+=")):
-                # A pattern for names of files that begins a command.
+                # A file name pattern at the start of a command.
                 return True
         self._at += 2 if self._sees("+=") else 1
         if found[0] in self._integers:
@@ -266,7 +266,7 @@ class _Shell(ShellWords):
                 return
 
     def _lines(self) -> None:
-        """Go over blanks, ends of lines and comments."""
+        """Skip white space and comments."""
         while True:
             self._blanks()
             if self._next() == "#":
@@ -277,7 +277,7 @@ class _Shell(ShellWords):
                 return
 
     def _test(self) -> None:  # noqa: C901 - what is read, and then what is computed of it
-        """Go over the rest of ``[[ … ]]``."""
+        """Parse the rest of ``[[ … ]]``."""
         words: list[Word] = []
         while True:
             self._lines()
@@ -325,7 +325,7 @@ class _Shell(ShellWords):
         word = self._word()
         command.is_fed |= mark in {"<", "<<<"}
         if mark in {">&", "<&"}:
-            # Where it is no number, bash takes it for the name of a file, and expands it once more.
+            # If it isn't a number, bash takes it for a file name, and expands it once more.
             need(word, INTEGER, f"{WITHIN}; {CHECK_FIRST}")
         if mark == "<<<":
             command.read += word.places
@@ -340,7 +340,7 @@ class _Shell(ShellWords):
         return self._text[start : self._at]
 
     def _documents(self) -> None:
-        """Go over the here-documents that begin at this line."""
+        """Parse the here-documents that begin on this line."""
         pending, self._pending = self._pending, []
         for document in pending:
             stop, after = self._document_stop(document)
@@ -355,7 +355,7 @@ class _Shell(ShellWords):
             document.command.refuse_read()
 
     def _document_stop(self, document: Document) -> tuple[int, int]:
-        """Return where a here-document's text ends, and where the script goes on."""
+        """Return where a here-document's text ends, and where the script continues."""
         at, joined = self._at, False
         while at < self._stop:
             end = self._text.find("\n", at, self._stop)
@@ -375,7 +375,7 @@ class _Shell(ShellWords):
                 # Here-documents of these are still to come.
                 other.reads_code = other.reads_code or command.reads_code
         command.refuse_read()
-        # A command that a value names is held to one that runs no code.
+        # If a value names a command, that command must not be one that runs code.
         if command.reads_code and command.words and not command.words[0].places and not command.is_fed:
             self._runs_its_input = self._runs_its_input or command.reads_code
 

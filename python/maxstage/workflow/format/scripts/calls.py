@@ -1,6 +1,7 @@
-"""The calls in a script, as far as they can be told without running it: what is called, and with which arguments.
+"""The calls in a script, as far as they can be known without running it: what is called, and with which arguments.
 
-It goes by brackets, commas and words, which these languages have in common. Ruby and Perl call without brackets, too.
+This looks only at brackets, commas and words, which these languages have in common. Ruby and Perl also call without
+brackets.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence
 
 WORD, TEXT, VALUE, MARK = "word", "text", "value", "mark"
-"""Kinds of tokens: a word or number, a text in quotes, a reference by itself, and any other character."""
+"""Kinds of tokens: a word or number, a string, a reference outside of strings, and any other character."""
 
 
 class Token(NamedTuple):
@@ -21,7 +22,7 @@ class Token(NamedTuple):
 
     Attributes:
         kind: One of the above.
-        text: The word or the mark; of a text what is within its quotes.
+        text: The word or the character; for a string, what is within its quotes.
         start: Where it begins.
         end: Where it ends.
     """
@@ -32,7 +33,7 @@ class Token(NamedTuple):
     end: int
 
     def is_mark(self, marks: Container[str]) -> bool:
-        """Whether it is one of some marks."""
+        """Whether it is one of these characters."""
         return self.kind == MARK and self.text in marks
 
 
@@ -42,8 +43,8 @@ class Name(NamedTuple):
     Attributes:
         name: Its last word.
         of: The words before it: ``("os",)`` of ``os.system``.
-        is_method: Whether anything stands before it.
-        is_handed_on: Whether it is not called itself, but what is called has to do with it: ``(0, eval)(x)``.
+        is_method: Whether anything precedes it.
+        is_handed_on: Whether it is not called directly, but passed to what is called: ``(0, eval)(x)``.
     """
 
     name: str
@@ -72,12 +73,12 @@ _OPENING, _CLOSING = "([{", ")]}"
 _AFTER_A_STATEMENT = frozenset(
     ("if", "unless", "while", "until", "and", "or", "do", "then", "for", "foreach", "rescue", "end")
 )
-"""Words that end the arguments of a call without brackets."""
+"""Words that end the arguments of a call that has no brackets."""
 _NO_ARGUMENT = "=,)]};\n.?|>!{/"
-"""What may follow a name that is not called with what comes then."""
+"""What may follow a name that is not being called."""
 _GOES_ON = ".,?:+-*/%&|=<([{\\"
 _JOINS = ("?.", "&.", ".", "::", "->")
-"""What stands between the words of a name."""
+"""What separates the words of a name."""
 _INVOKES = frozenset(("call", "apply", "bind", "__call__", "_call"))
 
 
@@ -86,10 +87,10 @@ class Calls:
 
     Args:
         tokens: Its parts.
-        known: Names of which one must be called: other calls are left out.
-        bare: Names that are called without brackets.
-        ends_with_line: Whether a line ends the arguments of such a call.
-        before_braces: Those of them whose arguments may begin with braces.
+        known: The names to look for; other calls are left out.
+        bare: Names that may be called without brackets.
+        ends_with_line: Whether the arguments of such a call end with the line.
+        before_braces: The names in `bare` whose arguments may begin with braces.
     """
 
     def __init__(
@@ -121,13 +122,13 @@ class Calls:
                 yield self._call([name], number + 1, self._end_of_arguments(number + 1))
 
     def mentions(self, names: Container[str]) -> Iterator[tuple[Token, int]]:
-        """Give the names that are handed on without being called, each with the statement that it stands in."""
+        """Yield the names that are passed on without being called, each with the statement that it is in."""
         for number, token in enumerate(self._tokens):
             if token.kind == WORD and token.text in names and not self._is_called(number):
                 yield token, self._statements[number][-1]
 
     def statements_at(self, position: int) -> tuple[int, ...]:
-        """Return the statements that a place in the script is in, the innermost last."""
+        """Return the statements that contain a place in the script, the innermost last."""
         number = bisect_right(self._tokens, position, key=lambda token: token.start)
         return self._statements[number - 1] if number else ()
 
@@ -141,7 +142,7 @@ class Calls:
 
     @functools.cached_property
     def _statements(self) -> list[tuple[int, ...]]:
-        """Return for each token the statements it is in: numbers, of which a block's begin anew."""
+        """Return, for each token, the numbers of the statements that contain it; each block starts again at 0."""
         found: list[tuple[int, ...]] = []
         open_: list[int] = [0]
         marks: list[str] = []
@@ -176,7 +177,7 @@ class Calls:
         return Call(names, split(tokens), start, end)
 
     def _takes_arguments(self, number: int) -> bool:
-        """Whether the word is called with what follows it, without brackets."""
+        """Whether the word is called without brackets, with what follows it."""
         before = self._tokens[number - 1] if number else None
         if before is not None and (before.text in {"sub", "def"} or before.is_mark("@%$")):
             return False
@@ -184,7 +185,7 @@ class Calls:
             return False
         word, after = self._tokens[number], self._tokens[number + 1]
         if after.is_mark("("):
-            # In Ruby brackets after a blank are those of the first argument.
+            # In Ruby, brackets after a space belong to the first argument.
             return self._ends_with_line and after.start > word.end
         if after.kind == WORD:
             return after.text not in _AFTER_A_STATEMENT
@@ -213,7 +214,7 @@ class Calls:
         return token.is_mark(_CLOSING) or token.is_mark(";")
 
     def _joined_at(self, number: int) -> int:
-        """Return of how many marks what joins a word to the one before it is made."""
+        """Return the number of characters that join a word to the one before it."""
         for join in _JOINS:
             marks = self._tokens[max(0, number - len(join)) : number]
             if [one.text for one in marks] == list(join) and all(one.kind == MARK for one in marks):
@@ -239,7 +240,7 @@ class Calls:
         return found
 
     def _names_before(self, number: int) -> list[Name]:
-        """Return what the bracket may call that is opened here."""
+        """Return what the bracket that opens here may call."""
         at = number - 1
         at -= self._joined_at(number)
         if at < 0:
@@ -265,7 +266,7 @@ class Calls:
 
 
 def split(tokens: Sequence[Token]) -> list[list[Token]]:
-    """Return what commas part, without the ends of lines."""
+    """Return what commas separate, without line ends."""
     found: list[list[Token]] = [[]]
     depth = 0
     for token in tokens:
@@ -278,7 +279,7 @@ def split(tokens: Sequence[Token]) -> list[list[Token]]:
 
 
 def _pairs(tokens: Sequence[Token]) -> dict[int, int]:
-    """Return for each opening bracket which one closes it."""
+    """Return the closing bracket of each opening one."""
     found: dict[int, int] = {}
     open_: list[int] = []
     for number, token in enumerate(tokens):

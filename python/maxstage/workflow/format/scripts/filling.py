@@ -1,8 +1,8 @@
 """Putting values into scripts so that data can't become code.
 
-In bash a reference becomes a variable, which the shell expands and never reads as code; where it would read it all
-the same, the value must be a whole number, or the reference is refused. In the other languages it becomes a literal
-of which every character is an escape.
+In bash a reference becomes a variable, which the shell expands and never parses as code; where it would do so anyway,
+the value must be a whole number, or the reference is refused. In the other languages it becomes a literal in which
+every character is escaped.
 
 >>> print(fill("bash", "echo {{ inputs.name }}", lambda reference: "you & me"))
 MAX_REF_1='you & me'; echo "${MAX_REF_1}"
@@ -35,11 +35,11 @@ def fill(language: str, text: str, value_of: Callable[[Reference], Any]) -> str:
 
     Args:
         language: Its name, in `LANGUAGES`.
-        text: The script; `problems` has found nothing wrong with it.
+        text: The script; `problems` must have found nothing wrong with it.
         value_of: Returns the value of a reference.
 
     Raises:
-        WorkflowError: A value can't stand where its reference does.
+        WorkflowError: A value is not allowed where its reference stands.
     """
     quoting = LANGUAGES[language].quoting
     before: list[str] = []
@@ -64,12 +64,12 @@ def fill(language: str, text: str, value_of: Callable[[Reference], Any]) -> str:
 
 
 def problems(language: str, text: str) -> list[str]:
-    """Return why references in a script can't be replaced where they stand."""
+    """Return why references in a script can't be replaced."""
     return [why for _, _, why in refused(language, text)]
 
 
 def refused(language: str, text: str) -> Iterator[tuple[str, int, str]]:
-    """Give the references that can't be replaced: each one's text, which of those that are alike it is, and why."""
+    """Yield the references that can't be replaced: the text of each, its number among identical ones, and why."""
     seen: Counter[str] = Counter()
     for place in places(language, text):
         reference = text[place.start : place.end]
@@ -79,5 +79,5 @@ def refused(language: str, text: str) -> Iterator[tuple[str, int, str]]:
 
 
 def places(language: str, text: str) -> list[Place]:
-    """Return where the references of a script stand."""
+    """Return the places of the references in a script."""
     return LANGUAGES[language].quoting.places(text)

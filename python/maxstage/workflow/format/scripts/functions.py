@@ -1,6 +1,6 @@
-"""Functions that read an argument as code or as a command: no value may stand there.
+"""Functions that run an argument as code or as a command: no value is allowed there.
 
-Each language has a table of them. What its author does with a variable afterwards is the author's.
+Each language has a table of them. What the script does later with a variable is up to its author.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ class Function(NamedTuple):
     """What a function makes of its arguments.
 
     Attributes:
-        takes: Which of them it reads, and how: a key of `_RULES`.
-        of: What it belongs to; where given, it is only meant where the script speaks of one of these.
-        only: Whether it is only meant where nothing, or one of `of`, stands before its name.
-        skips: How many arguments come before those that count.
-        handed_on: Whether a statement that hands it to another function may not have a value either.
+        takes: Which of them it runs, and how: a key of `_RULES`.
+        of: What it belongs to; if given, the rule applies only to scripts that mention one of these.
+        only: Whether the rule applies only if nothing, or one of `of`, precedes the name.
+        skips: How many arguments precede those that count.
+        handed_on: Whether values are also refused in a statement that passes it to another function.
     """
 
     takes: str
@@ -46,13 +46,13 @@ class Dialect(NamedTuple):
     """What calls look like in a language.
 
     Attributes:
-        functions: Its functions that read code or commands.
+        functions: Its functions that run code or commands.
         without_brackets: Whether arguments may follow without brackets.
-        ends_with_line: Whether a line ends them then.
-        keyword: What stands after the name of an argument.
-        one_for_shell: Whether a program that is given as one text is run by a shell.
+        ends_with_line: Whether such arguments end with the line.
+        keyword: What follows the name of an argument.
+        one_for_shell: Whether a program that is given as a single string is run by a shell.
         program_in_braces: Functions whose program may stand in braces before its arguments.
-        calls_texts: Whether a text may be called, and one in ``< >`` be a pattern for files.
+        calls_texts: Whether a string may be called, and one in ``< >`` be a file name pattern.
     """
 
     functions: Mapping[str, Function]
@@ -65,21 +65,21 @@ class Dialect(NamedTuple):
 
 
 def named(takes: str, names: str, **how: object) -> dict[str, Function]:
-    """Return the same rule for several names, which blanks part."""
+    """Return the same rule for several names, which are separated by spaces."""
     return dict.fromkeys(names.split(), Function(takes, **how))  # type: ignore[arg-type]
 
 
 def refuse_code(
     dialect: Dialect, text: str, tokens: list[Token], found: list[Place], anchors: Mapping[int, int]
 ) -> None:
-    """Refuse the values that a function would read as code or as a command.
+    """Refuse the values that a function would run as code or as a command.
 
     Args:
         dialect: The language.
         text: The script.
         tokens: Its parts.
-        found: Where its references stand.
-        anchors: For a reference in a here-document, where that is handed over.
+        found: The places of its references.
+        anchors: For a reference in a here-document, where that document is passed on.
     """
     functions = {**dialect.functions, **_other_names(dialect.functions, text)}
     calls = Calls(
@@ -109,7 +109,7 @@ def refuse_code(
 
 
 def _other_names(functions: Mapping[str, Function], text: str) -> dict[str, Function]:
-    """Return the names that a script gives to functions of the table: ``f = eval``, ``system as s``."""
+    """Return the aliases that a script gives to functions of the table: ``f = eval``, ``system as s``."""
     found: dict[str, Function] = {}
     for name, rule in functions.items():
         if not rule.handed_on or name not in text:
@@ -122,18 +122,18 @@ def _other_names(functions: Mapping[str, Function], text: str) -> dict[str, Func
 
 _WORD = re.compile(r"\w+")
 _IMPORTED = re.compile(r"\bimport[ \t]+(\w+)\b(?![ \t]+as\b)")
-"""A module that goes by its own name."""
+"""A module that is imported under its own name."""
 
 
 def _is_meant(rule: Function, name: Name, words: AbstractSet[str], imported: AbstractSet[str]) -> bool:
-    """Whether a name means the function of the table, and none of the same name."""
+    """Whether a name means the function of the table, and not another one of the same name."""
     if set(rule.of) & set(name.of):
         return True
     if rule.only:
         return not name.is_method
     if not rule.of:
         return True
-    # Another name may have been given to what it belongs to, but not to a module that has its own here.
+    # What it belongs to may have an alias, unless it is a module that is imported under its own name here.
     return bool(words & set(rule.of)) and not (imported & set(name.of))
 
 
@@ -157,7 +157,7 @@ class _Judge:
             _RULES[rule.takes](self, call, name, rule)
 
     def first(self, call: Call, name: Name, rule: Function) -> None:
-        """Refuse values in the first argument, and in those that are named and no plain data."""
+        """Refuse values in the first argument, and in keyword arguments other than plain data."""
         why = f"{name.name} reads it as code; {CHECK}"
         for number, argument in enumerate(self._with_names(call)):
             if number == rule.skips or (self._name_of(argument) or "env") not in _PLAIN_OPTIONS:
@@ -169,14 +169,14 @@ class _Judge:
         _refuse(self._places(call.start, call.end), f"{name.name} reads it as code; {CHECK}")
 
     def command(self, call: Call, name: Name, rule: Function) -> None:
-        """Refuse values in a text that a shell runs."""
+        """Refuse values in a string that a shell runs."""
         why = f"{name.name} lets a shell run it; {_AS_LIST}"
         for number, argument in enumerate(self._with_names(call)):
             if number == rule.skips or (self._name_of(argument) or "env") not in _PLAIN_OPTIONS:
                 _refuse(self._of(argument), why)
 
     def program(self, call: Call, name: Name, rule: Function) -> None:
-        """Hold the values in a list of arguments to what they may be in a command of bash's."""
+        """Apply the rules for bash commands to the values in a list of arguments."""
         positional = [one for one in call.arguments if self._name_of(one) is None][rule.skips :]
         options = [one for one in call.arguments if self._name_of(one) is not None]
         positional = [one for one in positional if not _is_mapping(one)] or positional
@@ -193,7 +193,7 @@ class _Judge:
         for one in positional:
             given += split(one[1:-1]) if _is_list(one) else [one]
         if rule.takes == "named program":
-            # The program's own name comes once more, before its arguments.
+            # The name of the program is repeated before its arguments.
             del given[1:2]
         command = Command(0)
         command.words = [self._word(one) for one in given if one]
@@ -210,7 +210,7 @@ class _Judge:
             _refuse((place for place in rest if place not in counted), command.reads_code)
 
     def opened(self, call: Call, name: Name, rule: Function) -> None:
-        """Refuse values that Perl's ``open`` may take for a command: one with two arguments, or of a pipe."""
+        """Refuse values that Perl's ``open`` may take for a command: with two arguments, or with a pipe."""
         arguments = call.arguments[1:] if not name.is_method else call.arguments
         del rule
         if not arguments:
@@ -229,12 +229,12 @@ class _Judge:
                 analyse(command, (), ())
 
     def begins(self, call: Call, name: Name, rule: Function) -> None:
-        """Refuse values where Ruby takes a text that begins with ``|`` for a command."""
+        """Refuse values where Ruby runs a string that begins with ``|`` as a command."""
         for argument in call.arguments[rule.skips : rule.skips + 1]:
             _refuse(self._of(argument), f"{name.name} runs what begins with '|'; use File.{name.name}")
 
     def sent(self, call: Call, name: Name, rule: Function) -> None:
-        """Refuse values that name a method, and those that such a method of the table is given."""
+        """Refuse values that name a method, and the arguments of such a method if it is in the table."""
         first = call.arguments[0]
         _refuse(self._of(first), f"{name.name} calls what it names; {CHECK}")
         words = [one.text for one in first if one.kind in {WORD, TEXT}]
@@ -242,7 +242,7 @@ class _Judge:
             self.every(call, name, rule)
 
     def texts_called(self, tokens: list[Token]) -> None:
-        """Refuse values that are called by name, ``&{"x"}()`` or ``"x"->()``, or that name files in ``< >``."""
+        """Refuse values that are called by name, ``&{"x"}()`` or ``"x"->()``, or are patterns in ``< >``."""
         for number, token in enumerate(tokens):
             if token.kind not in {TEXT, VALUE}:
                 continue
@@ -269,7 +269,7 @@ class _Judge:
         return self._places(argument[0].start, argument[-1].end) if argument else []
 
     def _name_of(self, argument: list[Token]) -> str | None:
-        """Return the name of an argument that is given by name."""
+        """Return the name of a keyword argument."""
         mark = self._dialect.keyword
         if (
             not mark
@@ -322,7 +322,7 @@ _PLAIN_OPTIONS = frozenset(
         "filename",
     )
 )
-"""Arguments by name that are data."""
+"""Keyword arguments that are data."""
 _SHELL = re.compile(r"\bshell\b['\"]?\s*[:=]\s*(?!\s|=|False\b|None\b|0\b|false\b|null\b|undefined\b)")
 _OPEN = "give the mode as an argument of its own: open(my $file, '<', …)"
 

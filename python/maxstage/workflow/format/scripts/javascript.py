@@ -1,4 +1,4 @@
-"""Where references stand in a script of JavaScript, and how values are written there."""
+"""Finds the references in JavaScript, and writes values as JavaScript literals."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _FUNCTIONS = {
     **named("program", "spawn spawnSync execFile execFileSync execa execaSync"),
     **named("code", "query prepare", of=("sqlite", "pg", "mysql", "sqlite3")),
 }
-"""Functions that read code or commands."""
+"""Functions that run code or commands."""
 
 _MOST = 2**53
-"""Up to here a double has every whole number."""
+"""Doubles hold every whole number up to this one."""
 
 
 class _JavaScript(Reader):
@@ -86,18 +86,18 @@ class _JavaScript(Reader):
 
     @classmethod
     def escaped(cls, text: str) -> str:
-        """Return a text with every unit of UTF-16 as an escape."""
+        """Return a text with every UTF-16 code unit escaped."""
         units = text.encode("utf-16-be", "surrogatepass")
         return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
 
     @classmethod
     def parsed(cls, whole: str) -> str:
-        """Return the code of a list or a mapping, given the literal of its JSON."""
+        """Return the code of a list or a mapping, given its JSON as a literal."""
         return f"JSON.parse({whole})"
 
     @classmethod
     def holds(cls, number: float) -> bool:
-        """Whether a number is the same here as it was written: all are doubles."""
+        """Whether a number keeps its value: all numbers are doubles."""
         return exact.is_double(number) and (isinstance(number, float) or abs(number) <= _MOST)
 
 

@@ -1,4 +1,4 @@
-"""Where references stand in a script of Perl, and how values are written there."""
+"""Finds the references in Perl, and writes values as Perl literals."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _FUNCTIONS = {
     **named("code", "prepare selectall_arrayref selectrow_array selectrow_hashref selectall_hashref"),
     **named("code", "can"),
 }
-"""Functions that read code, commands or SQL."""
+"""Functions that run code, commands or SQL."""
 
 
 class _Perl(Reader):
@@ -167,12 +167,12 @@ class _Perl(Reader):
 
     @classmethod
     def holds(cls, number: float) -> bool:
-        """Whether a number is the same here as it was written: whole ones have 64 bits."""
+        """Whether a number keeps its value: whole numbers have 64 bits."""
         return -(2**63) <= number < 2**64 if isinstance(number, int) else exact.is_double(number)
 
 
 def _refuse_within(place: Place, before: str) -> None:
-    """Refuse a reference in code that stands within a text of Perl's: ``@{[ … ]}``."""
+    """Refuse a reference in code within a string: ``@{[ … ]}``."""
     if any(before.count(opening) > before.count("}") for opening in ("@{", "${")):
         place.refuse(f"it is in code within a string; {CHECK_FIRST}")
 

@@ -1,4 +1,4 @@
-"""Where the references of a script stand, and what their values may be there."""
+"""The places of references in a script, and which values are allowed there."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ANY, OPERAND, PROGRAM, NAME, INTEGER, REFUSED = "any", "operand", "program", "name", "integer", "refused"
-"""What a value may be: anything, what is no option, a program that reads no code, a variable's name, a whole number."""
+"""Which values are allowed: any; any but options; a program that runs no code; a variable's name; a whole number."""
 
 COMMENT = "#"
-"""The quote of a place in a comment: what stands there is left as it is."""
+"""The quote of a place in a comment, where the reference is left as it is."""
 
 
 class Place:
-    """Where in a script a reference stands.
+    """The place of a reference in a script.
 
     Attributes:
         start: Where it begins.
         end: Where it ends.
-        quote: What it stands within, in the words of its language; nothing where it stands by itself.
-        level: How many commands within commands it stands in.
-        needs: What its value must be.
+        quote: The kind of quote that it is in, as its language calls it; empty outside of quotes.
+        level: How deeply nested the command is that it is in.
+        needs: Which values are allowed.
         why: Why it is refused.
     """
 
@@ -39,12 +39,12 @@ class Place:
         self.why = ""
 
     def need(self, what: str) -> None:
-        """Note what its value must be; the strictest holds."""
+        """Restrict its value; the strictest rule applies."""
         order = (ANY, OPERAND, PROGRAM, NAME, INTEGER, REFUSED)
         self.needs = max(self.needs, what, key=order.index)
 
     def refuse(self, why: str) -> None:
-        """Note that it can't stand there; the first reason is told."""
+        """Refuse it; the first reason is reported."""
         if self.needs != REFUSED:
             self.needs, self.why = REFUSED, why
 
@@ -53,9 +53,9 @@ class Quoting(NamedTuple):
     """How values are written in a language.
 
     Attributes:
-        places: Returns where the references of a script stand.
-        write: Returns what goes before a script, and what goes where a reference stands. It is given the number of
-            the reference, from 1, its place, its text and its value.
+        places: Returns the places of the references in a script.
+        write: Returns what goes before a script, and what replaces a reference. Its arguments are the number of the
+            reference, from 1, its place, its text and its value.
     """
 
     places: Callable[[str], list[Place]]
@@ -63,7 +63,7 @@ class Quoting(NamedTuple):
 
 
 class Lost(Exception):
-    """What a script says can't be followed: a quote or a bracket is never closed."""
+    """A script can't be parsed: a quote or a bracket is never closed."""
 
 
 UNCLEAR = "where this is can't be told for certain: a quote, a bracket or a here-document is not closed"
@@ -73,12 +73,12 @@ AFTER_BACKSLASH = "a backslash is right before it"
 
 
 def references_in(text: str) -> dict[int, int]:
-    """Return where references begin, and where each ends."""
+    """Return where each reference begins, and where it ends."""
     return {match.start(): match.end() for match in PATTERN.finditer(text)}
 
 
 def completed(text: str, found: list[Place], *, lost: bool) -> list[Place]:
-    """Return the places in order; what was not found, or nothing if the script could not be followed, is refused."""
+    """Return the places in order; those that were not found are refused, or all if the script can't be parsed."""
     known = {} if lost else {place.start: place for place in found}
     places = []
     for start, end in references_in(text).items():
@@ -93,14 +93,14 @@ def completed(text: str, found: list[Place], *, lost: bool) -> list[Place]:
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TOLD = 60
-"""Characters of a value that an error quotes."""
+"""The most characters of a value that an error quotes."""
 
 
 def checked(place: Place, reference: str, value: Any) -> Any:
-    """Return a value that may stand in a place; a whole number as decimal digits.
+    """Return a value if it is allowed in a place; a whole number as decimal digits.
 
     Raises:
-        WorkflowError: It may not.
+        WorkflowError: It is not allowed.
     """
     text = as_text(value)
     told = repr(text if len(text) <= _TOLD else f"{text[:_TOLD]}…")

@@ -1,4 +1,4 @@
-"""Where references stand in a script of Python, and how values are written there."""
+"""Finds the references in Python, and writes values as Python literals."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _FUNCTIONS = {
     ),
     **named("named program", "spawnl spawnle spawnlp spawnlpe spawnv spawnve spawnvp spawnvpe", skips=1),
 }
-"""Functions that read code, commands, SQL, or objects that are code as well."""
+"""Functions that run code, commands or SQL, or load objects that may be code."""
 
 
 class _Python(Reader):
@@ -80,7 +80,7 @@ class _Python(Reader):
         self._end_text(number, start, self._at - len(end))
 
     def _field(self) -> None:
-        """Go over what an f-string fills in: an expression, where no literal may stand before Python 3.12."""
+        """Parse a replacement field of an f-string: before Python 3.12 it can't hold every literal."""
         count = len(self.found)
         self.tokens.append(Token(MARK, "{", self._at, self._at))
         self._at += 1
@@ -92,7 +92,7 @@ class _Python(Reader):
 
     @classmethod
     def escaped(cls, text: str) -> str:
-        """Return a text with every character as an escape."""
+        """Return a text with every character escaped."""
         return "".join(
             f"\\x{ord(char):02x}"
             if char <= "\xff"
@@ -104,18 +104,18 @@ class _Python(Reader):
 
     @classmethod
     def inside(cls, text: str, quote: str) -> str:
-        """Return a text as it is written within a quote, which may have a prefix."""
+        """Return a text as it is written within quotes, which may have a prefix."""
         prefix, mark = quote.rstrip("'\""), quote.lstrip("bfrtu")
         escaped = escaped_bytes(text) if "b" in prefix else cls.escaped(text)
         if "r" not in prefix:
             return escaped
-        # Backslashes are no escapes in a raw text: it ends here, and begins again.
+        # Raw strings have no escapes, so the string is ended here and begun again.
         plain = prefix.replace("r", "")
         return f"{mark} {plain}{mark}{escaped}{mark} {prefix}{mark}"
 
     @classmethod
     def parsed(cls, whole: str) -> str:
-        """Return the code of a list or a mapping, given the literal of its JSON."""
+        """Return the code of a list or a mapping, given its JSON as a literal."""
         return f'__import__("json").loads({whole})'
 
 

@@ -1,4 +1,4 @@
-"""Where references stand in a script of Ruby, and how values are written there."""
+"""Finds the references in Ruby, and writes values as Ruby literals."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FUNCTIONS = {
     **named("send", "send public_send __send__ method public_method instance_method"),
     **named("code", "execute execute_batch", of=("SQLite3", "PG", "Mysql2")),
 }
-"""Functions that read code or commands, or that call what they are given the name of."""
+"""Functions that run code or commands, or that call a method by its name."""
 
 
 class _Ruby(Reader):
@@ -83,7 +83,7 @@ class _Ruby(Reader):
             raise Lost
 
     def _is_document(self, mark: re.Match[str]) -> bool:
-        """Whether a here-document begins: after a word that may be a method the line that ends it decides."""
+        """Whether a here-document begins: after a word that may be a method, it does if a line ends it."""
         if mark[1] or mark[2] or not self._value_before:
             return True
         apart = self._text[self._at - 1 : self._at].isspace()
