@@ -22,6 +22,7 @@ stage records.ndjson
 stage --compress=gzip --label a=b records.ndjson
 retrieve {token}
 retrieve {token} --max-bytes 5
+path {token}
 search {token} -f a>=1 --sort a:desc
 count {token} --by a
 schema {token}
@@ -43,6 +44,7 @@ run flow.yaml
 run flow.yaml --dry-run
 runs
 runs show {run}
+runs output {run} w
 runs report {run} --html -
 runs export {run}
 context {run} w
