@@ -65,7 +65,11 @@ class Program:
 
     def __call__(self, *args: str, stdin: bytes | None = b"", check: int | None = 0, **options):
         """Run it to completion; `check` is the expected exit code, None for any."""
-        done = self._forked(args, stdin, options)
+        done = None
+        is_plain = stdin is not None and options.keys() <= {"env"} and self.command is self._usual
+        if self._forks is not None and is_plain:
+            words = [*map(os.fspath, args)]
+            done = self._forks.run(words, stdin, self.folder, options.get("env") or os.environ)
         if done is None:
             command = [*self.command, *args]
             done = subprocess.run(command, input=stdin, capture_output=True, cwd=self.folder, **options)
@@ -73,11 +77,15 @@ class Program:
             assert done.returncode == check, (args, done.returncode, done.stderr.decode("utf-8", "replace"))
         return done
 
-    def _forked(self, args: tuple[str, ...], stdin: bytes | None, options: dict):
-        is_plain = stdin is not None and options.keys() <= {"env"} and self.command is self._usual
-        if self._forks is None or not is_plain:
-            return None
-        return self._forks.run([*map(os.fspath, args)], stdin, self.folder, options.get("env") or os.environ)
+    def python(self, code: str, *args: str, stdin: bytes = b"") -> subprocess.CompletedProcess:
+        """Run code that starts the program in a way of its own, with these arguments."""
+        done = None
+        if self._forks is not None:
+            done = self._forks.run(args, stdin, self.folder, os.environ, code)
+        if done is None:
+            command = [sys.executable, "-c", code, *args]
+            done = subprocess.run(command, input=stdin, capture_output=True, cwd=self.folder)
+        return done
 
     def fails(self, *args: str, code: int = 1, **options) -> str:
         """Run it, expecting it to fail with a one-line message, and return that line."""
@@ -102,17 +110,12 @@ class Program:
     def later(self, seconds: float, *args: str) -> str:
         """Run it with a clock that is `seconds` ahead, and return what it printed."""
         code = (
-            "import time; real = time.time; ahead = float(sys.argv.pop(1)); time.time = lambda: real() + ahead; "
-            "from maxstage.cli import main; main()"
+            "import sys, time; real = time.time; ahead = float(sys.argv.pop(1)); "
+            "time.time = lambda: real() + ahead; from maxstage.cli import main; main()"
         )
-        done = subprocess.run(
-            [sys.executable, "-c", f"import sys; {code}", str(seconds), *args],
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-        )
-        assert (done.returncode, done.stderr) == (0, "")
-        return done.stdout
+        done = self.python(code, str(seconds), *args)
+        assert (done.returncode, done.stderr) == (0, b"")
+        return done.stdout.decode()
 
     def leftovers(self) -> list[str]:
         """Return the names in staging/ that belong to no published item."""

@@ -65,8 +65,10 @@ os.environ.update(job["env"])
 time.tzset()
 sys.path[0] = job["cwd"]
 sys.argv[:] = [os.path.join(maxstage.__path__[0], "__main__.py"), *job["args"]]
-maxstage.cli.main()
+exec(job["code"])
 """
+
+_MAIN = "maxstage.cli.main()"
 
 
 class Forks:
@@ -89,9 +91,9 @@ class Forks:
         self._busy = threading.Lock()
 
     def run(
-        self, args: Sequence[str], stdin: bytes, cwd: Path, env: Mapping[str, str]
+        self, args: Sequence[str], stdin: bytes, cwd: Path, env: Mapping[str, str], code: str = _MAIN
     ) -> subprocess.CompletedProcess | None:
-        """Run a command to its end; return None if only a process with a start of its own can run it as asked.
+        """Run a command, or other code, to its end; return None if only a process of its own start can do so.
 
         That is while another thread's command is running, and in an environment that changes the start.
         """
@@ -105,7 +107,7 @@ class Forks:
                 stack.enter_context(open(fd, mode, buffering=0))
                 for fd, mode in ((pipes[0][1], "wb"), (pipes[1][0], "rb"), (pipes[2][0], "rb"))
             ]
-            job = {"args": [*args], "cwd": str(cwd), "env": dict(env), "umask": _umask()}
+            job = {"code": code, "args": [*args], "cwd": str(cwd), "env": dict(env), "umask": _umask()}
             try:
                 os.pwrite(theirs[3], json.dumps(job).encode(), 0)
                 rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", theirs))

@@ -22,9 +22,7 @@ LONG = SHORT.replace(
 def both(program, *args, stdin=b""):
     answers = []
     for code in (LONG, SHORT):
-        done = subprocess.run(
-            [sys.executable, "-c", code, *args], input=stdin, capture_output=True, cwd=program.folder
-        )
+        done = program.python(code, *args, stdin=stdin)
         answers.append((done.returncode, done.stdout, done.stderr))
     return answers
 
