@@ -38,6 +38,7 @@ exec --agent -- seq 3
 exec --diff -- seq 3
 truncate --max-bytes 1KiB records.ndjson
 mcp
+gain
 validate flow.yaml
 template starter
 run flow.yaml
