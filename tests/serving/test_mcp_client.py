@@ -26,9 +26,9 @@ SECRET = "a-secret-of-the-tests"
 class Recorded:
     """A server by stdio, and what went by its pipes."""
 
-    def __init__(self, program, folder):
+    def __init__(self, program, folder, *args):
         self.sent, self.answered = folder / "sent", folder / "answered"
-        words = [*program.command, "mcp", "--allow", "exec"]
+        words = [*program.command, "mcp", *(args or ("--allow", "exec"))]
         command = f"tee {self.sent} | {shlex.join(words)} | tee {self.answered}"
         self.parameters = StdioServerParameters(
             command="sh", args=["-c", command], cwd=program.folder, env=dict(os.environ)
@@ -110,6 +110,41 @@ def test_every_tool(recorded, program, mode):
     assert {"tools/list", "tools/call", "resources/list", "resources/read"} <= methods
     assert ("initialize" in methods) == (mode == "legacy")
     assert ("server/discover" in methods) == (mode == "auto")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_wrapped_server(program, store, tmp_path_factory, mode):
+    """Which is `max mcp` itself here, with results as long as they come; each message is held to the schema."""
+    server = [*program.command, "mcp", "--allow", "exec", "--max-bytes", "64MiB"]
+    recorded = Recorded(program, tmp_path_factory.mktemp("messages"), "wrap", "--", *server)
+    whole = "".join(f"line {at} of it\n" for at in range(50_000))
+    token = store.stage(whole.encode()).token
+
+    async def main():
+        async with asyncio.timeout(PATIENCE), recorded.client(mode) as client:
+            tools = [tool.name for tool in (await client.list_tools()).tools]
+            assert tools[-3:] == ["exec", "max_retrieve", "max_search"]
+            shown = text_of(await client.call_tool("retrieve", {"token": token}))
+            assert len(shown) <= 4096
+            kept = shown.split("kept whole as ")[1].split()[0]
+            assert kept != token
+            with store.open(kept) as file:
+                assert file.read() == whole.encode()
+            read = await client.call_tool("max_retrieve", {"token": kept, "lines": "40000"})
+            assert text_of(read) == "line 39999 of it\n"
+            found = await client.call_tool("max_search", {"token": kept, "pattern": " 777 "})
+            assert text_of(found) == "line 777 of it\n[results 1-1 of 1]"
+            assert (
+                text_of(await client.call_tool("retrieve", {"token": token, "head": 1})) == "line 0 of it\n"
+            )
+            failed = await client.call_tool("retrieve", {"token": "max:00000000"})
+            assert failed.is_error
+            assert (await client.list_resources()).resources
+            return client.protocol_version
+
+    version = asyncio.run(main())
+    assert version == ("2025-11-25" if mode == "legacy" else MODERN)
+    recorded.check(version)
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])

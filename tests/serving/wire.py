@@ -32,6 +32,7 @@ class Wire:
     def __init__(self, program, *args, version=MODERN, begin=True, **options):
         self.version = version
         self.process = program.start("mcp", *args, **options)
+        self.raw = b""
         self._lines = queue.Queue()
         self._asked = {}
         self._next = 0
@@ -84,6 +85,7 @@ class Wire:
             line = self.line()
             assert line is not None, self.process.stderr.read()
             assert line.endswith(b"\n")
+            self.raw = line
             message = json.loads(line.decode())
             if isinstance(message, dict) and "method" in message:
                 check_sent(self.version, message)

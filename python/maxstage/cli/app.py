@@ -48,6 +48,7 @@ COMMANDS = {
     "truncate": ("truncate", "Cut text to a size and keep the full text."),
     "gain": ("gain", "Show how much was kept out of prompts."),
     "mcp": ("mcp", "Serve agents by the Model Context Protocol."),
+    "mcp wrap": ("mcp_wrap", "Stand before an MCP server; stage its long results."),
     "run": ("run", "Run a workflow."),
     "validate": ("validate", "Check a workflow file."),
     "template": ("template", "Print a workflow to start from."),

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def _parse_max_bytes(_ctx: click.Context, _param: click.Parameter, size: int | None) -> int | None:
+def at_least_room(_ctx: click.Context, _param: click.Parameter, size: int | None) -> int | None:
+    """Refuse a size that has no room for the last line of an answer."""
     if size is not None and size < _LEAST_BYTES:
         raise click.BadParameter(f"at least {_LEAST_BYTES} bytes: the last line of an answer needs room")
     return size
@@ -57,7 +58,7 @@ In a client's configuration:
 @click.option(
     "--max-bytes",
     type=SizeType(),
-    callback=_parse_max_bytes,
+    callback=at_least_room,
     help=f"The most that the text of an answer may have ({MAX_BYTES // 1024}KiB).",
 )
 @click.option(

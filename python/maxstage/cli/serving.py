@@ -54,10 +54,10 @@ def serve(serving: Serving) -> None:
     from maxstage.mcp.tools.tool import Options
 
     if serving.folder is not None:
-        _open(serving.folder)  # what is named and is no project is told now, and not to the client
+        open_named(serving.folder)  # what is named and is no project is told now, and not to the client
     roots = [os.path.realpath(root) for root in serving.roots] if serving.roots else _default_roots()
     access = Access(
-        lambda: _open(serving.folder), serving.scope, 0 if serving.port is None else _HTTP_ID_BYTES
+        lambda: open_named(serving.folder), serving.scope, 0 if serving.port is None else _HTTP_ID_BYTES
     )
     server = Server(access, Options(serving.max_bytes, roots, frozenset(serving.allow)))
     if serving.port is None:
@@ -65,7 +65,7 @@ def serve(serving: Serving) -> None:
 
         if os.isatty(0):
             tell("Waiting for a client's messages on stdin: see max mcp --help. Ctrl-C ends this.")
-        stdout = _take_stdout()
+        stdout = take_stdout()
         try:
             stdio.serve(server, 0, stdout)
         finally:
@@ -82,14 +82,15 @@ def _default_roots() -> "list[str]":
     return [] if here in {"/", os.path.realpath(os.path.expanduser("~"))} else [here]
 
 
-def _take_stdout() -> int:
+def take_stdout() -> int:
     """Return a descriptor for messages; all else that is printed goes to stderr: nothing may come between them."""
     messages = os.dup(1)
     os.dup2(2, 1)
     return messages
 
 
-def _open(folder: str | None) -> "Store":
+def open_named(folder: str | None) -> "Store":
+    """Open the store of the project in a folder; None: the nearest, or the user's own."""
     from maxstage.store.store import Store
 
     return Store.nearest() if folder is None else Store.open(folder)

@@ -2,7 +2,7 @@
 
 import threading
 
-from maxstage.errors import Corrupt, Expired, NotFound
+from maxstage.errors import Corrupt, Error, Expired, NotFound
 from maxstage.store.tokens import format_token, parse_token
 
 TYPE_CHECKING = False
@@ -41,6 +41,14 @@ class Access:
                 store.settings.token_bytes = max(store.settings.token_bytes, self._id_bytes)
                 self._store = store
             return self._store
+
+    @property
+    def spool_folder(self) -> str | None:
+        """A folder of the store for files that have no name; None where there is no store."""
+        try:
+            return self.store.layout.root
+        except (Error, OSError):
+            return None
 
     def open_item(self, token: str) -> "OpenItem":
         """Open an item that the client sees, of this store or the user's own, by its token or its address.

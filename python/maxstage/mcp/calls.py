@@ -90,6 +90,11 @@ class Connection:
         """Answer what could not even be read."""
         self._send(failure(None, error))
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request is being answered."""
+        return bool(self._running)
+
     def wait(self, patience: float, is_enough: "Callable[[], bool]") -> None:
         """Wait for running requests to end, for at most `patience` seconds, or until `is_enough()`."""
         deadline = time.monotonic() + patience

@@ -28,7 +28,7 @@ _META = "io.modelcontextprotocol/"
 VERSION_KEY = f"{_META}protocolVersion"
 _CAPABILITIES_KEY = f"{_META}clientCapabilities"
 _CLIENT_KEY = f"{_META}clientInfo"
-_SERVER_KEY = f"{_META}serverInfo"
+SERVER_KEY = f"{_META}serverInfo"
 
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
@@ -229,7 +229,7 @@ def result(request: Request, content: "dict[str, Any]", server: "dict[str, Any]"
         server: What the server is called, and its version.
     """
     if request.is_modern:
-        content = {"resultType": "complete", **content, "_meta": {_SERVER_KEY: server}}
+        content = {"resultType": "complete", **content, "_meta": {SERVER_KEY: server}}
     return {"jsonrpc": "2.0", "id": request.id, "result": content}
 
 

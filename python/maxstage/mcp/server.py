@@ -18,7 +18,7 @@ from maxstage.mcp.tools.tool import Call, ToolError, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from maxstage.mcp.access import Access
@@ -56,14 +56,15 @@ class Server:
     Args:
         access: The store, and what the client sees of it.
         options: What it was started with.
+        tools: The tools, by their names.
     """
 
-    def __init__(self, access: "Access", options: "Options") -> None:
+    def __init__(self, access: "Access", options: "Options", tools: "Mapping[str, Tool]" = TOOLS) -> None:
         self.access = access
         self._options = options
         self._tools = {
             name: tool
-            for name, tool in TOOLS.items()
+            for name, tool in tools.items()
             if tool.permission is None or tool.permission in options.allowed
         }
         self._methods: dict[str, Callable[[Request], Content]] = {
@@ -152,7 +153,7 @@ class Server:
             raise RpcError(INVALID_PARAMS, f"Unknown tool: {clip(str(name))}; there are {known}")
         if not isinstance({} if arguments is None else arguments, dict):
             raise RpcError(INVALID_PARAMS, "Invalid params: arguments must be an object")
-        return self._run(tool, Call(self.access, self._options, request), arguments or {})
+        return self._run(tool, Call(self.access, self._options, request, tool.name), arguments or {})
 
     @staticmethod
     def _run(tool: "Tool", call: Call, arguments: "dict[str, Any]") -> "Content":

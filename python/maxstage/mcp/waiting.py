@@ -13,6 +13,7 @@ from maxstage.interrupts import Deferred
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Self
 
 _READ = 4096
@@ -54,8 +55,27 @@ class Waiting:
         Raises:
             BaseException: What a signal's handler raises.
         """
+        return self._ready(self._poll, None)
+
+    def wait_for(self, events: "Mapping[int, int]", seconds: float | None = None) -> list[int]:
+        """Do the same for other descriptors, this once.
+
+        Args:
+            events: For each the events of `select.poll`.
+            seconds: How long to wait; None for as long as it takes.
+
+        Raises:
+            BaseException: What a signal's handler raises.
+        """
+        poll = select.poll()
+        for fd, event in events.items():
+            poll.register(fd, event)
+        poll.register(self._alarm, select.POLLIN)
+        return self._ready(poll, None if seconds is None else seconds * 1000)
+
+    def _ready(self, poll: "select.poll", milliseconds: float | None) -> list[int]:
         self.handle_signals()
-        ready = [fd for fd, _ in self._poll.poll()]
+        ready = [fd for fd, _ in poll.poll(milliseconds)]
         if self._alarm in ready:
             ready.remove(self._alarm)
             self._clear()

@@ -30,7 +30,7 @@ def describe(opened: "OpenItem") -> str:
     """Return the description of an item: its metadata, cost in a prompt, a preview and, for JSON, its fields."""
     item = opened.item
     return "\n".join(
-        [*_facts(item), *_preview(item, preview_lines(opened)), *_fields(describe_fields(opened))]
+        [*_facts(item), *_preview(item, preview_lines(opened)), *fields_lines(describe_fields(opened))]
     )
 
 
@@ -100,7 +100,8 @@ def _preview(item: "Item", lines: list[str]) -> "Iterator[str]":
         yield f"  ... ({item.record_count - len(lines)} more)"
 
 
-def _fields(described: "Fields") -> "Iterator[str]":
+def fields_lines(described: "Fields") -> "Iterator[str]":
+    """Return a line for each field, after an empty one and a heading; nothing if there are none."""
     fields = described.fields
     if not fields:
         return

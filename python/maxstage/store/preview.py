@@ -73,7 +73,11 @@ class Fields(NamedTuple):
 
 def describe_fields(opened: OpenItem) -> Fields:
     """Describe the fields of the records in the first bytes of a JSON item; invalid records are skipped."""
-    records = _records(opened)
+    return fields_of(_records(opened))
+
+
+def fields_of(records: "list[dict[str, Any]]") -> Fields:
+    """Describe the fields of records."""
     found: dict[str, dict[str, Any]] = {}
     for record in records:
         for name, value in record.items():
@@ -102,15 +106,15 @@ def _records(opened: OpenItem) -> "list[dict[str, Any]]":
     whole = len(sample) == item.byte_size
     values: list[Any] = []
     if item.content_type == "json" and whole:
-        parsed = _parse(sample)
+        parsed = parse_record(sample)
         values = parsed if isinstance(parsed, list) else [parsed]
     elif item.content_type == "ndjson":
         complete = sample if whole else sample[: sample.rfind(b"\n") + 1]
-        values = [_parse(line) for line in complete.split(b"\n") if line.strip()]
+        values = [parse_record(line) for line in complete.split(b"\n") if line.strip()]
     return [value for value in values if isinstance(value, dict)]
 
 
-def _parse(text: bytes) -> object:
+def parse_record(text: bytes) -> object:
     """Return the parsed JSON, or None if it is invalid: the content type may be the caller's claim."""
     import json
 

@@ -15,10 +15,10 @@ _PIECES = ("lines", "head", "tail", "bytes", "next_line")
 def _run(call: "Call", arguments: "dict[str, Any]") -> "list[Content]":
     chosen = [name for name in _PIECES if name in arguments]
     if len(chosen) > 1:
-        raise ToolError(f"retrieve: use only one of {', '.join(_PIECES)}, not {' and '.join(chosen)}")
-    piece = _piece(arguments)
+        raise ToolError(f"{call.name}: use only one of {', '.join(_PIECES)}, not {' and '.join(chosen)}")
+    piece = _piece(call.name, arguments)
     with call.access.open_item(arguments["token"]) as opened:
-        found = read_piece(opened, piece, call.options.max_bytes).text
+        found = read_piece(opened, piece, call.options.max_bytes, call.name).text
         if opened.item.source is not None and call.access.store.settings.gain:
             from maxstage.store.gain import note_again
 
@@ -26,14 +26,14 @@ def _run(call: "Call", arguments: "dict[str, Any]") -> "list[Content]":
         return [text(found)]
 
 
-def _piece(arguments: "dict[str, Any]") -> Piece:
+def _piece(name: str, arguments: "dict[str, Any]") -> Piece:
     try:
         if "lines" in arguments:
             return Piece(lines=parse_lines(arguments["lines"]))
         if "bytes" in arguments:
             return Piece(span=parse_range(arguments["bytes"]))
     except ValueError as error:
-        raise ToolError(f"retrieve: {error}") from None
+        raise ToolError(f"{name}: {error}") from None
     if "next_line" in arguments:
         return Piece(lines=(arguments["next_line"], None))
     if "head" in arguments:

@@ -29,10 +29,10 @@ def _run(call: "Call", arguments: "dict[str, Any]") -> "list[Content]":
     with Items(call, arguments) as items:
         if numbered and (query.sort is not None or not all(one.is_lines for one in items)):
             raise ToolError(
-                "search: line_numbers are of lines in the order of the data: no sort, JSON array or CSV"
+                f"{call.name}: line_numbers are of lines in the order of the data: no sort, JSON array or CSV"
             )
         if query.fields is not None and not all(one.is_json for one in items):
-            raise ToolError("search: lines of text have no fields")
+            raise ToolError(f"{call.name}: lines of text have no fields")
         page = read_page(items, query, offset=offset, limit=limit, numbered=numbered)
     return [text(_told(page, call.options.max_bytes, numbered=numbered))]
 

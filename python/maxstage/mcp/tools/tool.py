@@ -54,9 +54,11 @@ class Call:
         access: The store, and what the client sees of it.
         options: What the server was started with.
         request: The request.
+        name: What the client calls the tool.
     """
 
-    def __init__(self, access: "Access", options: Options, request: "Request") -> None:
+    def __init__(self, access: "Access", options: Options, request: "Request", name: str) -> None:
+        self.name = name
         self.access = access
         self.options = options
         self.request = request
@@ -140,6 +142,14 @@ class Tool:
         self._required = required
         self._read_only = read_only
         self._always_loaded = always_loaded
+
+    def renamed(self, name: str) -> "Tool":
+        """Return the same tool by another name."""
+        from copy import copy
+
+        tool = copy(self)
+        tool.name = name
+        return tool
 
     def declaration(self, request: "Request") -> "dict[str, Any]":
         """Return what a client is told of it."""
