@@ -75,7 +75,7 @@ class Out:
         self.is_gone = False
 
     def write(self, message: "Iterable[bytes]") -> None:
-        """Write a message, given bit by bit, and the end of its line. Waits for the client; of one that has gone, nobody."""
+        """Write a message, given bit by bit, and the end of its line. If the client has gone, nobody gets it."""
         with self._lock:
             try:
                 last = b""
