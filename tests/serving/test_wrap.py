@@ -66,7 +66,7 @@ def test_what_is_short_passes_byte_for_byte(wrapped):
 def test_memory_does_not_grow_with_a_result(wrapped, store):
     shown = do(wrapped, "huge", n=26)["content"][0]["text"]
     size = re.search("the text of do: ([0-9,]+) bytes", shown)[1]
-    assert int(size.replace(",", "")) > 20_000_000
+    assert int(size.replace(",", "")) > 19_000_000
     peak = peak_of(wrapped.process.pid)
     assert peak < 64 * 1024, peak
     with store.open(token_in(shown)) as file:
@@ -218,7 +218,7 @@ def test_outside_of_a_store_everything_passes(program_in, tmp_path_factory):
     params = {"name": "do", "arguments": {"do": "lines", "n": 30_000}}
     asked = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
     done = program("mcp", *WRAP, stdin=json.dumps(asked).encode())
-    assert len(json.loads(done.stdout)["result"]["content"][0]["text"]) > 2_000_000
+    assert len(json.loads(done.stdout)["result"]["content"][0]["text"]) > 700_000
     assert done.stderr.startswith(
         b"max mcp wrap: nothing is kept, so results of any length pass: Not in a Max project"
     )
