@@ -35,6 +35,8 @@ _BATCH = 2000
 """Operations between two writes to disk: enough that these cost little, few enough that a signal soon gets through."""
 _BATCH_BYTES = 64 * 1024 * 1024
 """Bytes that are written before the operations of a batch are done."""
+_BATCHES_OPEN = 5
+"""Batches for which the descriptors of folders are kept: then it is seen again which folders there are."""
 _MOST_FOLDERS = 200
 """Folders that are made for one batch, whose descriptors are open all at once."""
 _RATE_SECONDS = 0.25
@@ -97,6 +99,9 @@ class Execution:
         self._facts = journal.facts()
         self._root = self._facts["root"].encode("latin-1")
         self._stopped = False
+        self._mover = concurrent.futures.ThreadPoolExecutor(1)
+        self._going: tuple[concurrent.futures.Future[list[Entry]], list[Step]] | None = None
+        self._since_forgotten = 0
         self._cancel = threading.Event()
         self._areas = self._open_areas(store)
 
@@ -128,13 +133,22 @@ class Execution:
         self._journal.forget_all(FAILED, files)
         for status in self._options.again:
             self._journal.forget_all(status, OPERATIONS)
-        for rows in self._batches():
-            if rows[0].op == RUN.name:
-                self._run_programs(rows)
-            else:
-                self._run_files(rows)
-            if self._stopped:
-                return
+        try:
+            for rows in self._batches():
+                if rows[0].op == RUN.name:
+                    self._settle()
+                    if not self._stopped:
+                        self._run_programs(rows)
+                else:
+                    self._run_files(rows)
+                if self._stopped:
+                    break
+        finally:
+            # Also where a signal has come: what was begun is noted.
+            self._settle()
+            self._mover.shutdown()
+        if self._stopped:
+            return
         self._remove_folders()
 
     # After a kill
@@ -183,11 +197,69 @@ class Execution:
     def _run_files(self, rows: list[Row]) -> None:
         left = rows
         while left and not self._stopped:
-            steps, ended, left = self._look(left)
-            self._pace.wait(len(steps))
-            ended += self._do(steps)
-            self._end(self._tried_again(ended, {row.n: row for row in rows}))
-            self._areas.forget()
+            if self._must_settle(left):
+                self._settle()
+                self._areas.forget()
+                self._since_forgotten = 0
+            steps, ended, rest = self._look(left)
+            if not ended and all(step.move is not None for step in steps) and not self._options.retry:
+                self._begin_moving(steps)
+            else:
+                self._settle()
+                if self._stopped:
+                    return
+                self._pace.wait(len(steps))
+                ended += self._do(steps)
+                self._end(self._tried_again(ended, {row.n: row for row in rows}))
+                self._areas.forget()
+            left = rest
+
+    # Plain moves are most of what is asked for. While those of one batch are done in a thread, the next is looked at.
+
+    def _must_settle(self, rows: list[Row]) -> bool:
+        """Return whether the moves that are going on must be over before these operations are looked at."""
+        self._since_forgotten += 1
+        if self._areas.is_crowded or self._since_forgotten > _BATCHES_OPEN:
+            return True
+        if self._going is None:
+            return False
+        if self._options.on_conflict == "rename":
+            return True  # a name that is free now may be taken by one of these
+        first = self._going[1][0].row.n
+        return any(row.after is not None and row.after >= first for row in rows)
+
+    def _begin_moving(self, steps: list[Step]) -> None:
+        """Begin to do plain moves, once those before are over."""
+        self._settle()
+        if self._stopped or not steps:
+            return
+        self._pace.wait(len(steps))
+        with Deferred():
+            self._journal.note(step.entry for step in steps)
+            self._going = self._mover.submit(transfer.act, self._areas, steps), steps
+
+    def _settle(self) -> None:
+        """Wait until the moves that are going on are over, and note how they ended."""
+        if self._going is None:
+            return
+        with Deferred():
+            future, steps = self._going
+            self._going = None
+            done = future.result()
+            ended = [entry for entry in done if entry.status != transfer.FAR]
+            far = [
+                (step.row, entry)
+                for step, entry in zip(steps, done, strict=True)
+                if entry.status == transfer.FAR
+            ]
+            if far:
+                # These are being done as well, and have not ended.
+                self._journal.note(ended)
+            else:
+                self._journal.finish(ended)
+        self._act_far(far)
+        self._progress(len(done))
+        self._stop_at_failure(ended)
 
     def _look(self, rows: list[Row]) -> tuple[list[Step], list[Entry], list[Row]]:
         """Find out what must be done; return that, the operations that ended so, and those that must wait."""
@@ -319,6 +391,9 @@ class Execution:
 
     def _end(self, ended: list[Entry]) -> None:
         self._note_final(ended)
+        self._stop_at_failure(ended)
+
+    def _stop_at_failure(self, ended: list[Entry]) -> None:
         if not self._options.keep_going and any(entry.status == FAILED for entry in ended):
             self._stopped = True
 

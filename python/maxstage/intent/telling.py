@@ -126,7 +126,7 @@ def _verb(text: str, count: int) -> str:
 
 def _effects(preview: Preview) -> Iterator[Line]:
     told = {
-        "overwrites": "would be overwritten; what is there now goes into the trash",
+        "overwrites": "would be overwritten (what is there now goes into the trash):",
         "skips": "would be passed over, since their target exists",
         "renames": "would get another name, since theirs is taken",
     }
