@@ -290,6 +290,13 @@ class Scan:
         first values that differ, as JSON.
         """
 
+    def take_kinds(self) -> tuple[bool, list[tuple[list[bytes | None], int]]]:
+        """Take the kinds of values that were seen since.
+
+        Whether there were more fields than are told apart, and of each its names from outside in (none for the whole
+        record, None for the elements of an array), with a bit for each kind: those of `maxstage.query.sql.columns`.
+        """
+
     @property
     def group_bytes(self) -> int:
         """Bytes that counting by value takes, about."""

@@ -1,15 +1,18 @@
 """``max search`` and ``max count``, by the real program."""
 
+import fcntl
 import gzip
 import json
 import os
 import re
 import signal
+import sys
+import termios
 import time
 
 import pytest
 
-from helpers import edit
+from helpers import PATIENCE, edit, wait_until
 
 PEOPLE = [
     {"id": number, "name": name, "age": age, "company": company, "address": {"city": city}}
@@ -288,14 +291,18 @@ def test_a_pipe_goes_on_by_its_offset(program):
     assert found(program, "-", "--limit", "9", "--offset", "2", stdin=NDJSON) == [3, 4, 5]
 
 
+def unread(pipe) -> int:
+    """Return how many bytes of a pipe nobody has read."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
 def test_ctrl_c_ends_a_search_of_a_silent_pipe(program):
     process = program.start("count", "-")
     process.stdin.write(NDJSON)
     process.stdin.flush()
-    # It reads by now, or is about to.
-    time.sleep(0.5)
+    wait_until(lambda: not unread(process.stdin), "it has read what there is")
     process.send_signal(signal.SIGINT)
-    assert process.wait(30) in {130, -signal.SIGINT}
+    assert process.wait(PATIENCE) in {130, -signal.SIGINT}
     assert process.stderr.read() == b""
     for pipe in (process.stdin, process.stdout, process.stderr):
         pipe.close()

@@ -74,6 +74,9 @@ NASTY = [
     b'{"a": "\\x"}',
     b'{"a" "Hello"}',
     b'{"a": tru}',
+    b'{"a": [1, 9223372036854775808, -9223372036854775808, 1.5, 1e5, 1e-400, 123456789012345678901234567890123456789]}',
+    b'{"a": ["2024-02-29", {"b": "2023-02-29"}, "2024-03-01T10:00", "2024-13-01", "0000-01-01", "2024-03-01 "]}',
+    b'{"a": ["2024-03-01 10:00:00.123456Z", "2024-03-01T10:00:00+05:30", "2024-03-01T10:00:00-15", "2024-03-01T9:00"]}',
 ]
 BYTES = [b'{"a": "\xff Hello"}', b'{"\xff": 1, "a": "Hello"}', b'{"a": "\xc3"}', b"\xff\xfe"]
 """What is no UTF-8: taken as it comes."""
@@ -161,7 +164,7 @@ plans = st.fixed_dictionaries(
 )
 wanted = st.one_of(
     st.just({}),
-    st.sampled_from(["count", "shapes"]).map(lambda what: {"wanted": what}),
+    st.sampled_from(["count", "shapes", "kinds"]).map(lambda what: {"wanted": what}),
     st.tuples(
         st.sampled_from(["groups", "ascending", "descending"]), st.sampled_from(["a", "a.b", "line"])
     ).map(lambda pair: {"wanted": pair[0], "field": pair[1]}),
@@ -190,6 +193,7 @@ def look(module, plan: Plan, text: bytes, cuts=()):
     # What comes after the last that is wanted may have been looked at, or not.
     after = () if scan.full else (scan.matched, scan.bad, scan.first_bad if plan.numbered else None)
     shapes = scan.take_shapes() if plan.is_json and plan.wanted == "shapes" else None
+    shapes = scan.take_kinds() if plan.is_json and plan.wanted == "kinds" else shapes
     return shapes, found, groups, scan.given if plan.wanted == "records" else None, resume, scan.full, after
 
 

@@ -300,6 +300,9 @@ class MemoryData:
             self.close()
             raise
 
+    def descriptor(self) -> None:
+        return None
+
     def __getattr__(self, name: str) -> object:
         return getattr(self._reader, name)
 

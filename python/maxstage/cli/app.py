@@ -21,6 +21,7 @@ COMMANDS = {
     "search": ("search", "Print the records that match."),
     "count": ("count", "Count the records that match, or by value."),
     "schema": ("schema", "Describe the fields of records."),
+    "sql": ("sql", "Ask by SQL, over tokens and files."),
     "path": ("path", "Print the path of a file that any program can read."),
     "sources": ("sources", "List what can be searched by a name."),
     "stage list": ("stage_list", "List what is staged."),

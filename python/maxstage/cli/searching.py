@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from maxstage.store.store import Store
 
 FORMATS = ("text", "json", "ndjson", "csv")
-_STDOUT = "<stdout>"
+STDOUT = "<stdout>"
 
 
 class Inputs:
@@ -72,6 +72,13 @@ class Stores:
             store = self._store or Store.find_or_none(self._folder)
             self._sources = {} if store is None else store.settings.sources
         return self._sources
+
+    def scratch_if_any(self) -> str | None:
+        """Return a folder for what is written and not kept, if there is a project; None for the system's."""
+        from maxstage.store.store import Store
+
+        store = self._store or Store.find_or_none(self._folder)
+        return None if store is None else store.layout.base
 
     def scratch(self) -> str | None:
         """Return a folder for what is written and not kept; None for the system's."""
@@ -231,7 +238,7 @@ def _print_page(
     else:
         lines = [_numbered(line, record) if numbered else record for line, record in page.records]
         if output == "csv":
-            lines = [_header(query), *_csv_rows(record for _, record in page.records)]
+            lines = [_header(query), *csv_rows(record for _, record in page.records)]
         elif output == "text":
             first = (
                 f"Results {page.offset + 1:,}-{page.end:,} of {page.total:,}" if lines else _no_results(page)
@@ -270,7 +277,7 @@ def _json_page(page: Page, *, numbered: bool) -> bytes:
 
     about = {"offset": page.offset, "limit": page.limit, "total": page.total, "hasMore": page.has_more}
     rows = [
-        b'{"line": %d, "record": %b}' % (line, _as_utf8(record)) if numbered else _as_utf8(record)
+        b'{"line": %d, "record": %b}' % (line, as_utf8(record)) if numbered else as_utf8(record)
         for line, record in page.records
     ]
     data = b"".join([(b",\n    " if at else b"\n    ") + row for at, row in enumerate(rows)])
@@ -280,7 +287,7 @@ def _json_page(page: Page, *, numbered: bool) -> bytes:
     )
 
 
-def _as_utf8(record: bytes) -> bytes:
+def as_utf8(record: bytes) -> bytes:
     """Return a record as every reader of JSON takes it: what is no UTF-8 is U+FFFD."""
     try:
         record.decode()
@@ -306,30 +313,36 @@ def _print_all(
     looked = Looked()
     pieces = read_all(inputs, query, looked, offset=offset, scratch=stores.scratch())
     if output == "json":
-        _print_array(pieces)
+        print_array(pieces)
     else:
         if output == "csv":
             _write(_header(query) + b"\n")
         for text in pieces:
-            rows = text if output != "csv" else b"\n".join([*_csv_rows(iter(text.split(b"\n")[:-1])), b""])
+            rows = text if output != "csv" else b"\n".join([*csv_rows(iter(text.split(b"\n")[:-1])), b""])
             _write(rows)
     tell_bad(looked)
 
 
-def _print_array(pieces: "Iterator[bytes]") -> None:
+def print_array(pieces: "Iterator[bytes]") -> None:
+    """Print records, which come as lines, as a JSON array."""
     before = b"[\n"
     for text in pieces:
         for record in text.split(b"\n")[:-1]:
-            _write(before + _as_utf8(record))
+            _write(before + as_utf8(record))
             before = b",\n"
     _write(b"\n]\n" if before != b"[\n" else b"[]\n")
 
 
 def _header(query: Query) -> bytes:
-    return _csv_line(query.fields or [])
+    return csv_line(query.fields or [])
 
 
-def _csv_rows(records: "Iterator[bytes]") -> "list[bytes]":
+def csv_rows(records: "Iterator[bytes]") -> "list[bytes]":
+    """Return records as rows of CSV; numbers as they are written.
+
+    Raises:
+        Error: One is nested too deeply.
+    """
     import json
 
     def text_of(value: object) -> str:
@@ -344,11 +357,12 @@ def _csv_rows(records: "Iterator[bytes]") -> "list[bytes]":
             row = json.loads(record.decode("utf-8", "surrogateescape"), parse_int=str, parse_float=str)
         except RecursionError:
             raise Error("a record is nested too deeply to be printed as CSV") from None
-        rows.append(_csv_line([text_of(value) for value in row.values()]))
+        rows.append(csv_line([text_of(value) for value in row.values()]))
     return rows
 
 
-def _csv_line(values: "list[str]") -> bytes:
+def csv_line(values: "list[str]") -> bytes:
+    """Return a row of CSV, without its end."""
     import csv
     import io
 
@@ -361,7 +375,7 @@ def _csv_line(values: "list[str]") -> bytes:
 
 
 def _write(data: bytes) -> None:
-    write_all(1, data, _STDOUT)
+    write_all(1, data, STDOUT)
 
 
 def tell_bad(looked: Looked) -> None:
@@ -474,7 +488,7 @@ def _json_value(group: "Group") -> bytes:
             return _json_text(group.text)
         except UnicodeDecodeError:
             return b'""'
-    return b"null" if group.kind == "null" else _as_utf8(group.text)
+    return b"null" if group.kind == "null" else as_utf8(group.text)
 
 
 def _json_group(group: "Group", _width: int) -> bytes:
@@ -490,7 +504,7 @@ def _text_group(group: "Group", width: int) -> bytes:
 
 
 def _csv_group(group: "Group", _width: int) -> bytes:
-    return _csv_line([group.text.decode("utf-8", "replace"), str(group.count)])
+    return csv_line([group.text.decode("utf-8", "replace"), str(group.count)])
 
 
 _SHAPES: "dict[str, Callable[[Group, int], bytes]]" = {

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 STEP = 8 * 1024 * 1024
 """Bytes that are looked at between two looks at what was found: enough for all cores, and little to hold."""
 
+MOST_RECORD = 16 * 1024 * 1024
+"""Bytes of one record: what is longer is hardly one. The core says the same."""
+
 STDIN = "-"
 
 _SAMPLE = 64 * 1024
@@ -103,7 +106,7 @@ class Input:
         else:
             feed = _elements if self.kind == "json" else _rows
             try:
-                for data in feed(self._pieces()):
+                for data in feed(self.pieces()):
                     scan.feed(data)
                     yield len(data)
             except ValueError as error:
@@ -112,8 +115,13 @@ class Input:
     def _lines(self, scan: "core.Scan", start: int) -> "Iterator[int]":
         raise NotImplementedError
 
-    def _pieces(self) -> "Iterator[bytes]":
+    def pieces(self) -> "Iterator[bytes]":
+        """Give its bytes, uncompressed, bit by bit."""
         raise NotImplementedError
+
+    def descriptor(self) -> int | None:
+        """Return the open file that holds its bytes as they are; None where no file does. It stays the input's."""
+        return None
 
 
 class ItemInput(Input):
@@ -137,7 +145,12 @@ class ItemInput(Input):
             self._opened.scan(scan, at, upto)
             yield upto - at
 
-    def _pieces(self) -> "Iterator[bytes]":
+    def descriptor(self) -> int | None:
+        """Return the file of an item that is not compressed."""
+        return self._opened.descriptor()
+
+    def pieces(self) -> "Iterator[bytes]":
+        """Give the data of the item."""
         for at in range(0, self._opened.item.byte_size, STEP):
             yield self._opened.read(at, min(at + STEP, self._opened.item.byte_size))
 
@@ -191,7 +204,7 @@ class FileInput(Input):
     def _by_content(self) -> str:
         begun = self._begun
         if self._is_packed:
-            begun = next(self._pieces(), b"")[:_SAMPLE]
+            begun = next(self.pieces(), b"")[:_SAMPLE]
         whole = len(begun) < _SAMPLE
         blank = begun.lstrip()
         closing = {b"{": ord("}"), b"[": ord("]")}.get(blank[:1])
@@ -222,14 +235,19 @@ class FileInput(Input):
             yield min(at + STEP, size) - at
 
     def _stream(self, scan: "core.Scan", start: int) -> "Iterator[int]":
-        for data in self._pieces():
+        for data in self.pieces():
             cut = min(start, len(data))
             start -= cut
             if cut < len(data):
                 scan.feed(data[cut:] if cut else data)
             yield len(data)
 
-    def _pieces(self) -> "Iterator[bytes]":
+    def descriptor(self) -> int | None:
+        """Return the file, if it is one that has a size and is not compressed."""
+        return self._fd if self.size and not self._is_packed else None
+
+    def pieces(self) -> "Iterator[bytes]":
+        """Give what the file holds."""
         if self._is_packed:
             yield from self._unpacked()
         elif self._is_regular:

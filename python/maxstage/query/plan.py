@@ -29,8 +29,8 @@ class Plan:
         regex: What a record, as it is written, matches; or None.
         needles: A record that matches holds one of these; empty: any record may match.
         escapes: Whether one with ``\\u`` in it may match without.
-        wanted: ``count``, ``records``, ``groups``, ``shapes`` (the fields are described), or records in ``ascending``
-            or ``descending`` order.
+        wanted: ``count``, ``records``, ``groups``, ``shapes`` (the fields are described), ``kinds`` (the kinds of their
+            values are told), or records in ``ascending`` or ``descending`` order.
         field: For groups and for order, the number of the field.
         columns: What is given of a record: before each of these fields' values, a text; None: all of it.
         skip: Records that match and are passed over.

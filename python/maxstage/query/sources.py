@@ -113,13 +113,6 @@ class _LinesInput(Input):
 
     kind = "ndjson"
 
-    def pieces(self) -> "Iterator[bytes]":
-        """Give the records bit by bit."""
-        raise NotImplementedError
-
-    def _pieces(self) -> "Iterator[bytes]":
-        return self.pieces()
-
     def _lines(self, scan: "core.Scan", start: int) -> "Iterator[int]":
         del start  # there is no going on in what can't be read again
         for data in self.pieces():

@@ -6,10 +6,11 @@ from maxstage.store.schedule import expect_expiry
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import Any
 
     from maxstage.query.inputs import Input
     from maxstage.query.search import Query
-    from maxstage.store.metadata import Item
+    from maxstage.store.metadata import ContentType, Item
     from maxstage.store.store import Store
 
 _MOST_TEXT = 1024
@@ -23,16 +24,39 @@ def stage_results(
     Raises:
         QuotaExceeded, OSError: As `Store.stage`.
     """
-    names = [one.name for one in inputs]
-    derived = {"from": names, "query": query.to_dict()}
     is_text = query.fields is None and not all(one.is_json for one in inputs)
+    return stage_derived(
+        store, [one.name for one in inputs], query.to_dict(), data, "text" if is_text else "ndjson"
+    )
+
+
+def stage_derived(
+    store: "Store",
+    names: "Sequence[str]",
+    query: "dict[str, Any]",
+    data: "Iterable[bytes]",
+    content_type: "ContentType",
+) -> "Item":
+    """Stage what was made of something, with ``derivedFrom`` in the metadata.
+
+    Args:
+        store: The store.
+        names: What it was made of.
+        query: How it was made, as plain data.
+        data: What was made.
+        content_type: What that is.
+
+    Raises:
+        QuotaExceeded, OSError: As `Store.stage`.
+    """
+    derived = {"from": [*names], "query": query}
     with Deferred() as signals, store.draft() as draft:
         with signals.open():
             draft.fill(data)
             item = draft.finalize(
                 store.settings.ttl_minutes,
-                "text" if is_text else "ndjson",
-                source=", ".join(names)[:_MOST_TEXT],
+                content_type,
+                source=", ".join(names)[:_MOST_TEXT] or None,
                 extra={"derivedFrom": derived},
             )
             draft.sync()

@@ -84,6 +84,10 @@ class OpenItem:
         with self._naming:
             self._data.scan(scan, start, end)
 
+    def descriptor(self) -> int | None:
+        """Return the open file that holds the data as it was staged; None where no file does. It stays ours."""
+        return self._data.descriptor()
+
     def copy_to(
         self,
         fd: int,

@@ -51,6 +51,7 @@ impl PlanArgs<'_> {
                 "count" => Wanted::Count,
                 "records" => Wanted::Records,
                 "shapes" => Wanted::Shapes,
+                "kinds" => Wanted::Kinds,
                 "groups" => Wanted::Groups(self.field),
                 "ascending" => Wanted::Sorted { field: self.field, descending: false },
                 "descending" => Wanted::Sorted { field: self.field, descending: true },
@@ -224,6 +225,15 @@ impl Scan {
         };
         let fields = shapes.described().into_iter().map(field).collect::<PyResult<Vec<_>>>()?;
         Ok((shapes.more, fields))
+    }
+
+    /// Take the kinds of values that were seen since: of each field its names, None for elements, and a bit for each kind.
+    #[allow(clippy::type_complexity, reason = "it is what Python gets")]
+    fn take_kinds<'py>(&mut self, py: Python<'py>) -> (bool, Vec<(Vec<Option<Bound<'py, PyBytes>>>, u32)>) {
+        let kinds = self.inner.take_kinds();
+        let name = |name: Option<Vec<u8>>| name.map(|name| PyBytes::new(py, &name));
+        let field = |(path, bits): (Vec<_>, u32)| (path.into_iter().map(name).collect(), bits);
+        (kinds.more, kinds.described().into_iter().map(field).collect())
     }
 
     #[getter]

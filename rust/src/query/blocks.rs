@@ -108,6 +108,7 @@ impl Part {
                 match plan.wanted {
                     Wanted::Groups(field) => looker.count(line, field, plan),
                     Wanted::Shapes => looker.describe(line, self.order + start as u64),
+                    Wanted::Kinds => looker.kinds.add(line, self.order + start as u64),
                     Wanted::Records | Wanted::Sorted { .. } if !limits.counting.load(Ordering::Relaxed) => {
                         let key = looker.key(line, plan);
                         if limits.bound.is_some_and(|bound| key >= bound) {

@@ -2,6 +2,7 @@
 
 use super::decimal::Decimal;
 use super::groups::Groups;
+use super::kinds::Kinds;
 use super::plan::{Kind, Plan, Wanted};
 use super::shapes::Shapes;
 use super::value::{Value, encode_text};
@@ -28,6 +29,8 @@ pub struct Looker {
     pub groups: Groups,
     /// What it has described.
     pub shapes: Shapes,
+    /// The kinds of values that it has seen.
+    pub kinds: Kinds,
     key: Vec<u8>,
 }
 

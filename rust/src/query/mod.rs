@@ -12,6 +12,7 @@ pub mod blocks;
 pub mod decimal;
 pub mod elements;
 pub mod groups;
+pub mod kinds;
 pub mod like;
 pub mod look;
 pub mod plan;

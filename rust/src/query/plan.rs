@@ -21,6 +21,8 @@ pub enum Wanted {
     Count,
     /// Their fields are described.
     Shapes,
+    /// The kinds of their fields' values are told.
+    Kinds,
     /// They are given, in the order of the data.
     Records,
     /// They are counted by the value of this field.

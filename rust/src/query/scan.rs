@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::blocks::{Found, Limits, Part};
 use super::groups::{Group, Groups};
+use super::kinds::Kinds;
 use super::look::Looker;
 use super::plan::{Plan, Wanted};
 use super::shapes::Shapes;
@@ -164,6 +165,15 @@ impl Scan {
         let mut all = Shapes::default();
         for looker in self.lookers.iter_mut().chain([&mut self.own]) {
             all.merge(&std::mem::take(&mut looker.shapes));
+        }
+        all
+    }
+
+    /// Takes out the kinds of values that were seen.
+    pub fn take_kinds(&mut self) -> Kinds {
+        let mut all = Kinds::default();
+        for looker in self.lookers.iter_mut().chain([&mut self.own]) {
+            all.merge(&std::mem::take(&mut looker.kinds));
         }
         all
     }

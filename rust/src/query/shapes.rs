@@ -7,9 +7,9 @@ use super::value::Value;
 use super::walk::{skip_blank, skip_value, string_end};
 
 /// Fields that are told apart: data with a name for each record has as many as it has records.
-const MOST_FIELDS: usize = 1000;
+pub(super) const MOST_FIELDS: usize = 1000;
 /// Levels of objects whose fields are told apart.
-const DEEPEST: usize = 16;
+pub(super) const DEEPEST: usize = 16;
 /// Examples of a field's values.
 const EXAMPLES: usize = 3;
 /// Bytes that are kept of a value: more than anybody wants to see.

@@ -3,6 +3,7 @@
 import json
 import re
 
+from maxstage._pure.query.kinds import Kinds
 from maxstage._pure.query.shapes import Shapes
 from maxstage._pure.query.values import NULL, decimal_key, sort_key, test_of
 from maxstage._pure.query.walk import NotJson, decode_text, tree_of, walk
@@ -63,6 +64,7 @@ class Scan:
         self.resume = (0, 0)
         self.full = False
         self._shapes = Shapes()
+        self._kinds = Kinds()
         self._groups: dict[tuple[str, bytes], tuple[bytes, int]] = {}
         self.group_bytes = 0
         self._line = b""
@@ -125,6 +127,11 @@ class Scan:
         """Take what was described since."""
         shapes, self._shapes = self._shapes, Shapes()
         return shapes.more, list(shapes.described())
+
+    def take_kinds(self) -> "tuple[bool, list[tuple[list[bytes | None], int]]]":
+        """Take the kinds of values that were seen since."""
+        kinds, self._kinds = self._kinds, Kinds()
+        return kinds.more, kinds.described()
 
     def _sort(self) -> None:
         if self._sorted:
@@ -225,6 +232,8 @@ class Scan:
             self._count()
         elif plan.wanted == "shapes":
             self._shapes.add(line)
+        elif plan.wanted == "kinds":
+            self._kinds.add(line)
         elif plan.wanted != "count":
             self._give(start, end)
 

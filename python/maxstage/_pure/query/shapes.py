@@ -7,7 +7,7 @@ from maxstage._pure.query.values import decimal_key
 from maxstage._pure.query.walk import decode_text, skip_blank, skip_value, string_end
 
 MOST_FIELDS = 1000
-_DEEPEST = 16
+DEEPEST = 16
 _EXAMPLES = 3
 _MOST_KEPT = 256
 _EXACT = 256
@@ -130,7 +130,7 @@ class Shapes:
         ]
 
     def _value(self, json: bytes, at: int, node: _Node, depth: int) -> int:
-        is_object = json[at : at + 1] == b"{" and depth < _DEEPEST
+        is_object = json[at : at + 1] == b"{" and depth < DEEPEST
         end = self._object(json, at + 1, node, depth) if is_object else skip_value(json, at)
         self._values[node] = (at, end)
         return end

@@ -94,6 +94,9 @@ if TYPE_CHECKING:
         def scan(self, scan: "core.Scan", start: int, end: int, /) -> None:
             """Pass the bytes from `start` up to `end` to a scan."""
 
+        def descriptor(self) -> int | None:
+            """Return the open file that holds the data as it was staged; None where no file does. It stays ours."""
+
         def close(self) -> None:
             """Close the data. Calling it twice does nothing."""
 

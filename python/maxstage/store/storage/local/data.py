@@ -48,7 +48,17 @@ class LocalData:
         item: The item.
     """
 
-    __slots__ = ("_fd", "_reader", "copy_to", "line_offset", "measure", "read", "size", "tail_offset")
+    __slots__ = (
+        "_fd",
+        "_is_plain",
+        "_reader",
+        "copy_to",
+        "line_offset",
+        "measure",
+        "read",
+        "size",
+        "tail_offset",
+    )
 
     def __init__(self, fd: int, path: str, item: "Item") -> None:
         reader = core.Reader(
@@ -56,6 +66,7 @@ class LocalData:
         )
         self._fd = fd
         self._reader = reader
+        self._is_plain = item.codec is None
         self.size = reader.size
         self.line_offset = reader.line_offset
         self.tail_offset = reader.tail_offset
@@ -66,6 +77,10 @@ class LocalData:
     def scan(self, scan: core.Scan, start: int, end: int, /) -> None:
         """Pass the bytes from `start` up to `end` to a scan."""
         scan.read(self._reader, start, end)
+
+    def descriptor(self) -> int | None:
+        """Return the open file that holds the data as it was staged; None where it is compressed."""
+        return self._fd if self._is_plain else None
 
     def close(self) -> None:
         """Close the file."""
