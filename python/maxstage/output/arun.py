@@ -1,4 +1,4 @@
-"""Running a command from asyncio: `run` in a thread of its own, ended with the task that waits for it."""
+"""Running a command from asyncio: `run` in a thread of its own, which ends when the waiting task is cancelled."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class _Either(threading.Event):
-    """Set once it, or the caller's own event, is."""
+    """An event that is set if it, or the caller's event, is set."""
 
     def __init__(self, other: threading.Event | None) -> None:
         super().__init__()
@@ -56,13 +56,12 @@ async def arun(
 ) -> TaskOutput:
     """Run a command without blocking the event loop: arguments, result and errors are those of `maxstage.run`.
 
-    The command ends with the task that waits for it: once that is cancelled, the whole process group is ended, what was
-    captured is kept as it would be otherwise, and `asyncio.CancelledError` goes on, with the `TaskOutput` as its
-    attribute ``output``. Each call has a thread of its own, so many can run at once. `on_output` is called in the event
-    loop.
+    If the waiting task is cancelled, the command's whole process group is ended, what was captured is kept as usual,
+    and `asyncio.CancelledError` is raised with the `TaskOutput` as its attribute ``output``. Each call has its own
+    thread, so many can run at once. `on_output` is called in the event loop.
 
     Raises:
-        CancelledError: The task was cancelled; raised once the command has ended.
+        CancelledError: The task was cancelled; raised after the command has ended.
 
     >>> asyncio.run(arun(["echo", "hi"], keep="never")).text
     'hi\\n'
@@ -102,7 +101,7 @@ async def arun(
         else:
             _tell(loop, done.set_result, output)
 
-    # A daemon: an interpreter that ends does not wait for the command; its guard ends it then.
+    # A daemon: an interpreter that exits does not wait for the command, which its guard then ends.
     thread = threading.Thread(
         target=contextvars.copy_context().run, args=(work,), daemon=True, name="max-arun"
     )
@@ -118,7 +117,7 @@ async def arun(
 
 
 async def _despite_cancelling(done: asyncio.Future[TaskOutput]) -> TaskOutput | None:
-    """Wait for the end of a command that is being ended, however often we are cancelled; None where it has failed."""
+    """Wait for a command that is being ended, however often we are cancelled; return None if it failed."""
     while not done.done():
         try:
             await asyncio.wait([done])
@@ -131,6 +130,6 @@ def _tell(loop: asyncio.AbstractEventLoop, tell: Callable[[Any], None], what: ob
     try:
         loop.call_soon_threadsafe(tell, what)
     except RuntimeError:
-        # The loop is closed: nobody waits any more.
+        # The loop is closed: nobody is waiting.
         if not loop.is_closed():
             raise

@@ -1,4 +1,4 @@
-"""Bounding data that comes from somewhere else than a command of ours, on the same rules."""
+"""Limits for data that doesn't come from a command of ours, by the same rules."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 _READ = "<output of the command>"
-"""What a capture calls what it reads."""
+"""The name that errors of a capture give to what it reads."""
 
 
 def bound(
@@ -37,20 +37,20 @@ def bound(
     secrets: Iterable[str | bytes] = (),
     cut_to: int | None = None,
 ) -> TaskOutput:
-    """Read a descriptor to its end; return the text within the limits of stdout, and keep the whole if need be.
+    """Read a descriptor to its end; return the text within the limits of stdout, and keep the full output if needed.
 
     Args:
         fd: What is read.
         limits: The limits.
-        store: Where the whole goes, or what opens that when it is needed; None is the project's store, if there is a
-            project.
-        keep: When the whole is kept.
-        task_id: What to call it.
-        owner: Who owns the kept item: it is pinned then.
-        name: What errors call the descriptor.
+        store: Where the full output goes, or a function that opens the store when it is needed; None for the
+            project's store, if there is a project.
+        keep: When the full output is kept.
+        task_id: The name of the output.
+        owner: The owner of the kept item, which is then pinned.
+        name: The name of the descriptor in errors.
         redact: Whether to mask what looks like a credential, as for `maxstage.run`.
         secrets: Values to mask, as for `maxstage.run`.
-        cut_to: Bytes that are left of a text that is over the limit, if it is kept whole; None: as many as the limit.
+        cut_to: The size in bytes of a text that is over the limit, if the full text is kept; None for the limit.
     """
     full_outputs = FullOutputs(limits, store, keep=keep, source=task_id, owner=owner)
     size = limits.max_stdout_bytes

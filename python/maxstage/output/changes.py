@@ -1,7 +1,7 @@
-"""What differs between two outputs of one command: lines that are new and lines that are gone.
+"""The differences between two outputs of a command: lines that are new and lines that are gone.
 
-Times, durations, addresses, ids of processes and temporary paths differ every time and tell nothing: two lines that
-differ in nothing else are the same. The order of lines does not count, nor how often one occurs.
+Times, durations, addresses, process ids and temporary paths differ every time and mean nothing: two lines that differ
+only in these are the same. The order of lines does not matter, nor how often one occurs.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MOST_SHOWN = 200
-"""Lines of either kind that are told, at most."""
+"""The most lines of either kind that are reported."""
 _CLIP = 500
-"""Bytes of a line that are told."""
+"""The most bytes of a line that are reported."""
 _LOOKED_AT = 4096
-"""Bytes of a line in which times and the like don't count; those beyond are compared as they are."""
+"""Bytes of a line in which times and the like are ignored; the rest is compared as it is."""
 _KINDS = 50_000
-"""Different lines of either output that are compared, at most: about 10 MB."""
+"""The most different lines of either output that are compared: about 10 MB."""
 
 _SAME = [
     (re.compile(pattern), to)
@@ -38,7 +38,7 @@ _SAME = [
         # Durations: 12.3s, 5 ms, 1m 2s, 2 minutes, (0:00:12).
         (rb"\b\d+(?:\.\d+)? ?(?:ns|\xc2\xb5s|us|ms|s|secs?|seconds?|m|mins?|minutes?|h|hours?)\b", b"<duration>"),
         (rb"(?:<duration>[ ,]*){2,}", b"<duration>"),
-        # Addresses, and ids that are made anew.
+        # Addresses, and ids that are new every time.
         (rb"\b0x[0-9a-fA-F]{4,}\b", b"<address>"),
         (rb"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", b"<id>"),
         (rb"\bmax:[0-9a-f]{8,32}\b", b"<token>"),
@@ -51,18 +51,18 @@ _SAME = [
 _LOUD = re.compile(
     rb"(?i)error|fail|warn|panic|fatal|exception|traceback|assert|undefined|not ok|cannot|denied"
 )
-"""What goes first where there are more lines than are told. What matters most is for the strategy `summary` to say."""
+"""What goes first if there are too many lines. What matters most is for the strategy `summary` to decide."""
 
 
 class Changes(Record):
     """What has changed.
 
     Attributes:
-        added: Lines that are new, as they came, clipped; those first that look like an error if there are too many.
+        added: New lines, in order, shortened; if there are too many, those that look like an error come first.
         gone: Lines that are gone.
-        more_added: Lines that are new beyond those.
-        more_gone: Lines that are gone beyond those.
-        is_partial: Whether an output has too many different lines, so that the rest of it was not compared.
+        more_added: How many more lines are new.
+        more_gone: How many more lines are gone.
+        is_partial: Whether an output has so many different lines that the rest of it was not compared.
     """
 
     added: tuple[str, ...] = ()
@@ -103,7 +103,7 @@ def normalized(line: bytes) -> bytes:
 
 
 def _lines_of(parts: Iterable[bytes]) -> dict[int, bytes]:
-    """Return the different lines, by what they are without what differs every time."""
+    """Return the different lines, by their normalized form."""
     found: dict[int, bytes] = {}
     seen: set[int] = set()
     for line, beyond in _lines(parts):
@@ -127,9 +127,9 @@ def _clipped(line: bytes) -> bytes:
 
 
 def _lines(parts: Iterable[bytes]) -> Iterable[tuple[bytes, tuple[int, int]]]:
-    """Give the lines as they are read, without what only a terminal understands.
+    """Yield the lines as they are read, without escape sequences for terminals.
 
-    Of one that is longer than what is looked at: its beginning, and the size and a checksum of the rest.
+    A line that is too long is given as its beginning, and the size and a checksum of the rest.
     """
     head, beyond = b"", (0, 0)
     for part in _plain(parts):

@@ -1,6 +1,6 @@
 """The cleanup strategies: which outputs a run keeps when it prunes.
 
-One is a line here and its ranking in ``workflow/run/pruning.py``.
+Each is a line here, and a ranking in ``workflow/run/pruning.py``.
 """
 
 from maxstage.config_file import unknown
@@ -17,7 +17,7 @@ CLEANUP = {
     "highest_relevance": "matter most to tasks that have not ended",
     "direct_dependencies": "(none)",
 }
-"""By its name, which outputs a strategy keeps of those that no task needs for certain."""
+"""For each strategy, which outputs it keeps of those that no task is certain to need."""
 
 DEFAULT = "most_recent"
 
@@ -61,4 +61,4 @@ KIND = Kind(
         "additionalProperties": False,
     },
 )
-"""How one is read from YAML, TOML or JSON."""
+"""How a cleanup strategy is read from YAML, TOML or JSON."""

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 _NAME = "<stdin of the command>"
-"""What errors call it."""
+"""Its name in errors."""
 
 
 class Feed:
-    """What the command reads: a descriptor, and for data of ours a thread that writes it."""
+    """What the command reads: a descriptor, and for our own data a thread that writes it."""
 
     def __init__(self, fd: int, write: Callable[[int], None] | None = None, ours: int = -1) -> None:
         self.fd = fd
@@ -36,15 +36,15 @@ class Feed:
         self._ended = threading.Event()
 
     def start(self) -> None:
-        """Begin to write, now that the command is there to read."""
+        """Begin to write, now that the command has been started."""
         if self._write is not None:
             os.close(self.fd)
             self.fd = -1
-            # A daemon: a grandchild that holds the pipe and never reads must not keep us alive.
+            # A daemon: a grandchild that holds the pipe but never reads must not keep us alive.
             threading.Thread(target=self._run, args=(self._write,), daemon=True).start()
 
     def _run(self, write: Callable[[int], None]) -> None:
-        # It is not an error if a command does not read all of its input.
+        # It is not an error if a command doesn't read all of its input.
         try:
             with contextlib.suppress(BrokenPipeError):
                 write(self._ours)
@@ -56,7 +56,7 @@ class Feed:
             os.close(self._ours)
 
     def check(self) -> None:
-        """Raise what kept the data from the command.
+        """Raise the error that kept the data from the command.
 
         Raises:
             Corrupt, OSError: The staged data is damaged, or can't be read.
@@ -65,7 +65,7 @@ class Feed:
             raise self._problem
 
     def close(self) -> None:
-        """Let go of the pipe: the command has ended, or never began."""
+        """Close the pipe: the command has ended, or was never started."""
         self._ended.set()
         if self.fd >= 0 and self._write is not None:
             os.close(self.fd)
@@ -97,7 +97,7 @@ def open_stdin(stdin: Stdin, store: Store | None) -> Iterator[Feed]:
 
 
 def _from_item(opened: OpenItem) -> Feed:
-    # Closed by the thread that reads it: that may outlast the command for a moment.
+    # Closed by the thread that reads it, which may outlive the command for a moment.
     def copy(fd: int) -> None:
         with opened:
             opened.copy_to(fd, _NAME)

@@ -1,4 +1,4 @@
-"""Keeping outputs whole, beside their cut text: as items of a store, from the first byte."""
+"""Keeping full outputs, besides their truncated text: as items of a store, from the first byte."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 
 
 _KEEP = {core.Event.KEEP_STDOUT: 0, core.Event.KEEP_STDERR: 1}
-"""The stream that an event asks to keep whole."""
+"""The stream of which an event asks to keep the full output."""
 
 _TICK_MS = 250
-"""Milliseconds between two looks at the quota."""
+"""Milliseconds between checks of the quota."""
 
 
 class FullOutput:
-    """The whole output of one stream.
+    """The full output of one stream.
 
-    Whatever fails here costs the copy and never the capture: `problem` then says what.
+    If anything fails here, the copy is lost, but never the capture; `problem` then says why.
 
     Attributes:
         token: The token of the published item, or None.
@@ -76,17 +76,17 @@ class FullOutput:
         return self._draft.writer
 
     def fail(self, error: Exception) -> None:
-        """Give it up, leaving nothing behind."""
+        """Give it up; nothing is left behind."""
         self.problem = f"the full output could not be kept: {describe(error)}"
         self.discard()
 
     def masked(self, counts: dict[str, int]) -> None:
-        """Note how much was masked in it, by the names of the rules."""
+        """Record how much was masked in it, by the names of the rules."""
         if self._draft is not None:
             self._draft.redacted = counts
 
     def check_quota(self) -> None:
-        """Look whether it is still within the quota.
+        """Check that it is still within the quota.
 
         Raises:
             QuotaExceeded: It is not.
@@ -95,7 +95,7 @@ class FullOutput:
             self._draft.check_quota()
 
     def publish(self) -> None:
-        """Make the item visible; it is pinned as long as somebody owns it."""
+        """Make the item visible; it is pinned as long as it has an owner."""
         if self._draft is None:
             return
         minutes = None if self._owner is not None else self._store.settings.ttl_minutes
@@ -119,7 +119,7 @@ class FullOutput:
 
     @property
     def hint(self) -> str | None:
-        """How to get the whole, for the marker."""
+        """How to get the full output, for the marker."""
         return None if self.token is None else retrieving(self.token, self._directory)
 
 
@@ -132,11 +132,11 @@ def retrieving(token: str, directory: str | None) -> str:
 
 
 def store_for(limits: Limits, store: Where, *, needed: bool) -> Store | None:
-    """Return the store that whole outputs go to: of the limits' directory, the given, or the project's.
+    """Return the store for full outputs: that of the limits' directory, the given one, or the project's.
 
     Args:
         limits: The limits.
-        store: The store, or what opens it; None for the project's.
+        store: The store, or a function that opens it; None for the project's.
         needed: Whether there must be one.
 
     Raises:
@@ -151,10 +151,10 @@ def store_for(limits: Limits, store: Where, *, needed: bool) -> Store | None:
 
 
 class FullOutputs:
-    """The whole outputs of both streams of a capture, as far as they must be kept.
+    """The full outputs of both streams of a capture, if they must be kept.
 
     Attributes:
-        above: Above how many bytes a stream is kept whole even if it was not cut; None: never.
+        above: The size in bytes above which a stream's full output is kept even if it was not cut; None for never.
         problems: What could not be kept, and why.
     """
 
@@ -187,7 +187,7 @@ class FullOutputs:
                     raise
                 why = str(error)
             except OSError as error:
-                # Of a folder that was named for it: the command is not to suffer from that.
+                # The folder that was named for full outputs is at fault: the command must not suffer from that.
                 if keep == "always":
                     raise
                 why = describe(error)
@@ -206,28 +206,28 @@ class FullOutputs:
         return None if self._store is None else self._store.settings
 
     def end(self, capture: core.Capture) -> None:
-        """Let go what a capture held back, where it has not read to the end of its streams."""
+        """Release what a capture held back, if it has not read to the end of its streams."""
         capture.close()
         self.pump(capture)
         for stream, full in self._streams.items():
             full.masked(capture.redacted(stream, kept=True))
 
     def pump(self, capture: core.Capture) -> None:
-        """Let a capture go on to the end of its streams."""
+        """Let a capture continue to the end of its streams."""
         while self.step(capture, _TICK_MS) != core.Event.END:
             pass
 
     def step(self, capture: core.Capture, wait_ms: int) -> core.Event | None:
-        """Let a capture go on until something happens; give it the writers that it asks for.
+        """Let a capture continue until something happens; give it the writers that it asks for.
 
         Returns:
-            What happened; None where a stream can't be kept whole, or not any more.
+            What happened; None if the full output of a stream can't be kept, or no longer.
         """
         event = None
         try:
             event = capture.pump(wait_ms)
         except OSError as error:
-            # A writer failed. The capture has all that was read, and goes on without it.
+            # A writer failed. The capture has all that was read, and continues without it.
             failed = self.fail(error)
             if not failed:
                 raise
@@ -240,7 +240,7 @@ class FullOutputs:
         return None if failed else event
 
     def _keep(self, capture: core.Capture, stream: int) -> list[int]:
-        """Keep a stream whole from now on; return it where that is not possible."""
+        """Keep the full output of a stream from now on; return the stream if that is not possible."""
         if self._make is not None:
             make, self._make = self._make, None
             try:
@@ -256,7 +256,7 @@ class FullOutputs:
         )
         self._streams[stream] = full
         try:
-            # A signal waits until the capture has its writer: it would ask for another one, and this be lost.
+            # Signals wait until the capture has its writer: or it would ask for another, and this one would be lost.
             with Deferred():
                 capture.keep(stream, full.open())
         except (OSError, Error) as error:
@@ -264,11 +264,11 @@ class FullOutputs:
         return []
 
     def of(self, stream: int) -> FullOutput | None:
-        """Return the whole output of a stream, if it is kept."""
+        """Return the full output of a stream, if it is kept."""
         return self._streams.get(stream)
 
     def fail(self, error: Exception, stream: int | None = None) -> list[int]:
-        """Give up the item of a stream, or of all that write; return which."""
+        """Give up the item of a stream, or of all streams being written; return which."""
         failed = [number for number in self._streams if stream in (None, number)]
         for number in failed:
             full = self._streams.pop(number)
@@ -277,7 +277,7 @@ class FullOutputs:
         return failed
 
     def check_quota(self) -> list[int]:
-        """Give up what grew beyond the quota; return which streams that are."""
+        """Give up the items that exceed the quota; return their streams."""
         failed = []
         for stream, full in list(self._streams.items()):
             try:
@@ -287,7 +287,7 @@ class FullOutputs:
         return failed
 
     def publish(self) -> None:
-        """Make visible what is kept."""
+        """Publish what is kept."""
         for stream, full in list(self._streams.items()):
             full.publish()
             if full.problem is not None:
@@ -303,9 +303,9 @@ class FullOutputs:
 def redaction_of(
     redact: Redact | None, secrets: Iterable[str | bytes], store: Where, full_outputs: FullOutputs
 ) -> Redaction:
-    """Return what is masked: as the caller says, else the settings of the store."""
+    """Return what is masked: as the caller says, otherwise by the settings of the store."""
     if redact is None:
         settings = store.settings if isinstance(store, Store) else full_outputs.settings
-        # A store that is yet to be made has none but those of the environment.
+        # A store that does not exist yet only has the settings of the environment.
         redact = value_of("redact") if settings is None else settings.redact
     return Redaction(redact, secrets)

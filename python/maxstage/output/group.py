@@ -1,4 +1,4 @@
-"""The processes of a command: its group, and how that is ended."""
+"""The processes of a command: its group, and how to end it."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 GRACE = 2.0
-"""Seconds that a signal which asks a command to end is given, before the next one: enough to flush and to tidy up."""
+"""Seconds that a command gets to end after a signal, before the next signal: enough to flush and to tidy up."""
 DRAIN = 0.5
-"""Seconds that are waited for the rest of the output once the command has ended, while somebody that it
-started still holds the pipe."""
+"""Seconds to wait for the rest of the output after the command has ended, while a process that it started
+still holds the pipe."""
 
 
 def steps_from(first: int) -> Sequence[tuple[int, float]]:
     """Return the signals that end a command, each with the seconds until the next.
 
     Args:
-        first: What it is asked with first: what we were asked with, so that it can do as it would without us.
+        first: The first signal: the one that we received, so that the command can react as it would without us.
 
     >>> [number.name for number, _ in steps_from(signal.SIGINT)]
     ['SIGINT', 'SIGTERM', 'SIGKILL']
     """
-    # What we were started with ignored, the command was as well (`sh -c 'max exec … &'`): no use in waiting for that.
+    # Signals that we ignored from the start, the command ignores too (`sh -c 'max exec … &'`): don't wait for those.
     use_first = first != signal.SIGTERM and signal.getsignal(first) != signal.SIG_IGN
     asked = [signal.Signals(first)] if use_first else []
     return [*((number, GRACE) for number in (*asked, signal.SIGTERM)), (signal.SIGKILL, DRAIN)]
 
 
 class Group:
-    """The process group of a command; or the command alone where it has none of its own, and ours may be in it.
+    """The process group of a command; or the command alone if it has no group of its own, which may be ours.
 
     Attributes:
         is_whole: Whether it is a group.
@@ -48,7 +48,7 @@ class Group:
             self.is_whole = True  # it has ended: any process left would be in its group
 
     def signal(self, number: int) -> bool:
-        """Send a signal to all of it; false where nobody is left to get it."""
+        """Send a signal to all of it; return false if no process is left."""
         try:
             if self.is_whole:
                 os.killpg(self._process.pid, number)
@@ -59,21 +59,21 @@ class Group:
         return True
 
     def lives(self) -> bool:
-        """Whether the command or anybody else in its group still runs."""
+        """Whether the command or any other process of its group is still running."""
         if self._process.poll() is None:
             return True
         return self.is_whole and self.signal(0) and _has_running_member(self._process.pid)
 
 
 def _has_running_member(group: int) -> bool:
-    """Whether a group that still has an entry has more than dead ones, which nobody waits for.
+    """Whether a group that still exists has any process that is not a zombie.
 
-    In a container whose first process reaps nobody they stay for ever.
+    In a container whose first process reaps no orphans, zombies stay for ever.
     """
     try:
         names = os.listdir("/proc")
     except OSError:
-        return True  # no Linux: nothing tells
+        return True  # not Linux: there is no way to know
     told = False
     for name in names:
         if name.isdigit():

@@ -1,6 +1,6 @@
-"""What ends a command whose harness was killed with SIGKILL, and could do nothing any more.
+"""Ends a command if we were killed with SIGKILL and can't do so ourselves.
 
-A small shell in a session of its own waits at a pipe of which we alone hold the other end. The system closes that
+A small shell in its own session waits at a pipe of which only we hold the other end. The system closes that end
 when we die, however we die; then the shell kills the command's group. Once the command has ended we kill the shell.
 The signal that Linux can send at a parent's death (PR_SET_PDEATHSIG) would reach the leader of the group only, is lost
 when that starts a setuid program, and comes when the *thread* that started it ends.
@@ -33,13 +33,13 @@ done
 """
 
 _NAME = "max-guard"
-"""What it calls itself in a list of processes."""
+"""Its name in a list of processes."""
 
 
 class Guard:
     """Ends a command if we die.
 
-    Where there is no ``/bin/sh``, or no process to be had, nobody watches.
+    Without a ``/bin/sh``, or if no process can be started, there is no guard.
 
     Args:
         pipe: The reading end of what the command is to have as its stdout.
@@ -53,7 +53,7 @@ class Guard:
                 self._shell = subprocess.Popen(
                     ["/bin/sh", "-c", _SCRIPT, _NAME, str(pipe)],
                     stdin=theirs,
-                    # It has nothing to say, and /dev/null would have to be opened.
+                    # It prints nothing, and /dev/null would have to be opened.
                     stdout=theirs,
                     stderr=theirs,
                     pass_fds=(pipe,),
@@ -67,12 +67,12 @@ class Guard:
             os.close(theirs)
 
     def watch(self, group: int) -> None:
-        """Tell it the group, as soon as that is there."""
+        """Tell it the group, as soon as the group exists."""
         with contextlib.suppress(BrokenPipeError):  # somebody has killed it
             os.write(self._ours, b"%d\n" % group)
 
     def close(self) -> None:
-        """Let it go: the command has ended, or never began. A second time this does nothing."""
+        """Dismiss it: the command has ended, or was never started. Doing this twice is harmless."""
         if self._ours < 0:
             return
         if self._shell is not None:

@@ -1,4 +1,4 @@
-"""The kinds of values that limits have: how each is read, and what a JSON Schema says of it."""
+"""The kinds of values that limits have: how each is parsed, and its JSON Schema."""
 
 from maxstage.codecs import CODECS
 from maxstage.sizes import MOST_COUNT, parse_count, parse_size
@@ -13,8 +13,8 @@ class Kind:
     """A kind of value.
 
     Attributes:
-        parse: Returns the value of what YAML, TOML, JSON or an option give; raises `ValueError` with what is wanted.
-        schema: What a JSON Schema says of it.
+        parse: Converts what YAML, TOML, JSON or an option gives; raises `ValueError`, which says what is expected.
+        schema: Its JSON Schema.
         is_size: Whether it is a number of bytes.
     """
 
@@ -58,7 +58,7 @@ CODEC = Kind(_codec, {"anyOf": [{"type": "boolean"}, {"enum": list(CODECS)}]})
 
 
 def choice(*names: str) -> Kind:
-    """Return the kind of value that is one of these names."""
+    """Return the kind of a value that is one of these names."""
 
     def parse(value: object) -> str:
         if value not in names:
@@ -69,7 +69,7 @@ def choice(*names: str) -> Kind:
 
 
 def optional(kind: Kind) -> Kind:
-    """Return the kind of value that is one of another kind, or None."""
+    """Return the kind of a value that is of another kind, or None."""
     return Kind(
         lambda value: None if value is None else kind.parse(value),
         {"anyOf": [kind.schema, {"type": "null"}]},

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from maxstage.output.cleanup import CleanupStrategy
 
 _SMALL = 1024
-"""Bytes below which a limit is worth a warning: less than a screenful."""
+"""A limit of fewer bytes gets a warning: it is less than a screenful."""
 _LARGE = 100 * 1024 * 1024
-"""Bytes above which it is: as much is held in memory for each task that runs."""
+"""A limit of more bytes gets a warning: this much memory is used for each running task."""
 
 
 class LimitsError(Error, ValueError):
-    """Limits are no good; all problems are told.
+    """Limits are not valid; all problems are reported.
 
     Attributes:
         problems: What is wrong, by the name of the limit.
@@ -51,20 +51,20 @@ class Limits(Record):
     """The limits of a workflow, a task or a command. All are optional; sizes are bytes.
 
     Attributes:
-        max_stdout_bytes: Kept of stdout, marker included.
-        max_stderr_bytes: Kept of stderr.
-        max_combined_bytes: Kept of both together; stderr is cut last.
-        truncation_strategy: What is kept, by its name in `maxstage.output.strategies.STRATEGIES`.
-        max_lines: For the strategies that count lines; the limit in bytes holds as well.
-        max_context_bytes: Of context injected into one prompt, everything included.
+        max_stdout_bytes: The most that is kept of stdout, marker included.
+        max_stderr_bytes: The most that is kept of stderr.
+        max_combined_bytes: The most that is kept of both together; stderr is cut last.
+        truncation_strategy: What is kept, a name in `maxstage.output.strategies.STRATEGIES`.
+        max_lines: For the strategies that count lines; the limit in bytes applies, too.
+        max_context_bytes: The most context that is injected into one prompt, everything included.
         max_context_tokens: The same in tokens; None for no limit.
-        max_context_tasks: Tasks whose output is injected into one prompt.
-        external_storage_threshold: An output above this, or any that was cut, is kept whole; None: never.
-        external_storage_dir: Where; None for the project's store.
-        compress_external: Whether compressed, or by which codec: true is ``gzip``.
-        cleanup_strategy: Which outputs a run keeps when it prunes; None: all.
-        prune_every_tasks: Tasks between two prunings that happen by themselves.
-        prune_memory_bytes: Bytes of outputs in a run's state above which they are moved into the store.
+        max_context_tasks: The most tasks whose output is injected into one prompt.
+        external_storage_threshold: The full output is kept if it is larger than this, or was cut; None for never.
+        external_storage_dir: Where it is kept; None for the project's store.
+        compress_external: Whether it is compressed, or by which codec: true is ``gzip``.
+        cleanup_strategy: Which outputs a run keeps when it prunes; None for all.
+        prune_every_tasks: The number of tasks after which a run prunes automatically.
+        prune_memory_bytes: The size of the outputs in a run's state above which they are moved into the store.
     """
 
     max_stdout_bytes: int = 1024 * 1024
@@ -88,7 +88,7 @@ class Limits(Record):
         return self.__dict__["_given"]  # type: ignore[no-any-return]
 
     def _complete(self, given: frozenset[str]) -> None:
-        """Check what was given; sizes may be text."""
+        """Check the values; sizes may be text."""
         values = {name: self.__dict__[name] for name in given}
         self.__dict__.update(_check({k: v for k, v in values.items() if v != self.defaults[k]}))
         self.__dict__["_given"] = given
@@ -98,7 +98,7 @@ class Limits(Record):
         """Read limits from a mapping, as YAML, TOML, JSON or options give it.
 
         Raises:
-            LimitsError: A name is unknown or a value no good; all problems are told.
+            LimitsError: A name is unknown or a value is not valid; all problems are reported.
         """
         return cls(**_check(values))
 

@@ -1,4 +1,4 @@
-"""A command that runs: its capture, and how it ends."""
+"""A running command: its capture, and how it ends."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ if TYPE_CHECKING:
     from maxstage.redaction import Redaction
 
 _TICK_MS = 250
-"""Milliseconds between two looks at cancellation and the quota."""
+"""Milliseconds between checks for cancellation and of the quota."""
 _POLL_MS = 20
-"""Milliseconds between two looks at the process where the system can't tell when it ends (no pidfd)."""
+"""Milliseconds between checks of the process if the system can't report its end (no pidfd)."""
 _SHORTEST, _LONGEST = 0.005, 0.2
-"""Seconds between two looks at a group that was asked to end: more and more, so that a stubborn one costs nothing."""
+"""Seconds between checks of a group that was asked to end: growing, so that a stubborn one costs little."""
 
 _IN_PIPES = 2 * 1024 * 1024
-"""Bytes that may be in the pipes when a command ends: more than they hold."""
+"""Bytes that may be left in the pipes when a command ends: more than they hold."""
 
 _MARKER = 512
-"""Bytes that a marker takes at most, unless its path is very long."""
+"""The most bytes of a marker, unless its path is very long."""
 
 STDOUT, STDERR = 0, 1
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C while a command ran: it was ended, and `output` is what it had printed."""
+    """Ctrl-C while a command was running: it was ended, and `output` is what it had printed."""
 
     def __init__(self, output: TaskOutput) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Running:
-    """A command that runs, and its capture."""
+    """A running command, and its capture."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class Running:
         )
         self._max_bytes = (first, limits.max_stderr_bytes)
         self._live = self._shown_live() if on_output is not None else (0, 0)
-        # What is shown as it comes is the beginning: best is a strategy that keeps it, unless another was asked for.
+        # What is shown live is the beginning: so use a strategy that keeps it, unless another was asked for.
         asked = on_output is None or "truncation_strategy" in limits.given
         strategy = limits.truncation_strategy if asked else "both"
         above = full_outputs.above
@@ -116,9 +116,9 @@ class Running:
 
         Args:
             deadline: When to end the command, by the monotonic clock in seconds; None for never.
-            task_id: What to call it.
+            task_id: The name of the output.
             started: When it was started, by that clock.
-            begun: Called once whatever it raises ends the command.
+            begun: Called as soon as anything that it raises ends the command.
 
         Raises:
             Interrupted: Ctrl-C.
@@ -133,13 +133,13 @@ class Running:
         if isinstance(interrupted, KeyboardInterrupt):
             raise Interrupted(output) from None
         if interrupted is not None:
-            # What else a handler of signals raises goes on as it is, and says what was captured.
+            # Anything else that a signal handler raises is passed on, with what was captured.
             interrupted.output = output  # type: ignore[attr-defined]
             raise interrupted
         return output
 
     def _capture(self, deadline: float | None, begun: Callable[[], None]) -> BaseException | None:
-        """Capture to the end; return what interrupted it, if anything did."""
+        """Capture to the end; return the exception that interrupted it, if any."""
         interrupted: BaseException | None = None
         try:
             begun()
@@ -166,14 +166,14 @@ class Running:
                     return
                 continue
             event = self._step(wait if self._exit_fd >= 0 else min(wait, _POLL_MS))
-            # A command may close its output and go on.
+            # A command may close its output and keep running.
             closed = event == core.Event.END
             if event == core.Event.EXITED or (self._exit_fd < 0 and self._process.poll() is not None):
                 self._drain()
                 return
 
     def _had_to_end(self, deadline: float | None) -> bool:
-        """End the command if its time is over, or somebody wants it to end."""
+        """End the command if it has timed out or was cancelled."""
         self._feed.check()
         if deadline is not None and time.monotonic() >= deadline:
             self._timed_out = True
@@ -195,14 +195,14 @@ class Running:
         return self._process.poll() is not None
 
     def _step(self, wait_ms: int) -> core.Event | None:
-        """Let the capture go on; do what it asks for. Returns what happened; None where a writer failed."""
+        """Let the capture continue; do what it asks for. Returns what happened; None if a writer failed."""
         event = self._full_outputs.step(self._core, wait_ms)
         if event == core.Event.DATA:
             self._show()
         return event
 
     def _shown_live(self) -> tuple[int, int]:
-        """Return how many bytes of each stream may be shown before its end is known: all of them will be kept.
+        """Return how many bytes of each stream may be shown before its end is known, since they will be kept.
 
         Of what a stream may keep at least, half is its head and half its tail, once the marker is taken off.
         """
@@ -220,10 +220,10 @@ class Running:
                 self._on_output(stream, data)
 
     def _drain(self) -> None:
-        """Read what is still to come from a command that has ended.
+        """Read the rest of the output of a command that has ended.
 
-        What is in the pipes is read however long that takes; only for silence, or for somebody else who goes on and on
-        printing, the time counts.
+        What is in the pipes is read however long that takes; the time limit applies only while they are silent, or
+        another process keeps printing.
         """
         before = self._came()
         most = before + _IN_PIPES
@@ -234,7 +234,7 @@ class Running:
                 came = self._came()
                 if came > most:
                     break
-                # Their end may have come as late as all else: one look finds it, and the next one tells.
+                # The end of the pipes may come last: one call finds it, and the next one reports it.
                 if came == before and core.Event.END in (self._step(0), self._step(0)):
                     return
                 if self._came() == before:
@@ -252,12 +252,12 @@ class Running:
         return self._core.size(STDOUT) + self._core.size(STDERR)
 
     def _end_for(self, error: BaseException) -> None:
-        """End the command because of an error, or of a signal: that one is passed on to it."""
+        """End the command because of an error, or of a signal, which is passed on to it."""
         first = signal.SIGINT if isinstance(error, KeyboardInterrupt) else signal.SIGTERM
         try:
             self._end(error.number if isinstance(error, Terminated) else first)
         except BaseException as again:
-            # Asked a second time: no more patience. What was captured is still kept.
+            # A second signal: kill it now. What was captured is still kept.
             self._group.signal(signal.SIGKILL)
             self._process.wait()
             if isinstance(again, Exception):
@@ -265,7 +265,7 @@ class Running:
             self._drain()
 
     def _end(self, first: int) -> None:
-        """End the command and what it started: politely, then for certain. What they still print is captured.
+        """End the command and what it started: politely at first, then by SIGKILL. What they still print is captured.
 
         Args:
             first: The signal to begin with.
@@ -277,13 +277,13 @@ class Running:
         self._drain()
 
     def _await_end(self, patience: float) -> bool:
-        """Capture until nobody in the group is left, so many seconds at most; return whether that is so."""
+        """Capture until no process of the group is left, or time is up; return whether none is left."""
         until = time.monotonic() + patience
         pause = _SHORTEST
         closed = False
         while (left := until - time.monotonic()) > 0:
             wait = min(left, pause)
-            # A stream that is at its end is not waited for: this would go round and round.
+            # Don't wait for a stream that is at its end: this would be a busy loop.
             if closed:
                 time.sleep(wait)
             else:
@@ -294,7 +294,7 @@ class Running:
         return False
 
     def result(self, *, task_id: str, duration: float) -> TaskOutput:
-        """Return what was captured; the whole, where it is kept, is published first."""
+        """Return what was captured; if the full output is kept, it is published first."""
         code = self._process.returncode
         ended_by = -code if code < 0 else None
         self._full_outputs.end(self._core)
@@ -315,7 +315,7 @@ class Running:
         return self._output(STDOUT, kind, sizes[STDOUT], common | {"warnings": warnings, "stderr": stderr})
 
     def _share(self) -> tuple[int, int]:
-        """Return how many bytes each stream may keep: within both limits, and stderr is cut last."""
+        """Return how many bytes of each stream may be kept: within both limits, and stderr is cut last."""
         if self._combine:
             return self._max_bytes
         combined = self._limits.max_combined_bytes
@@ -328,7 +328,7 @@ class Running:
         cut = self._core.render(stream, max_bytes, hint)
         shown = self._core.head(stream, 0, self._shown[stream])
         if not cut.content.startswith(shown):
-            # The strategy does not keep what was shown live: that and this are within the limit together.
+            # The strategy does not keep what was shown live: both together are within the limit.
             max_bytes = max(1, max_bytes - len(shown) - len(RESET) - 1)
             cut = self._core.render(stream, max_bytes, hint)
         content = cut.content
@@ -352,7 +352,7 @@ class Running:
         )
 
     def close(self) -> None:
-        """Close our ends of the pipes, and let the guard go."""
+        """Close our ends of the pipes, and dismiss the guard."""
         if self._guard is not None:
             self._guard.close()
         for file in (self._process.stdout, self._process.stderr):
@@ -363,7 +363,7 @@ class Running:
 
 
 def _open_pidfd(pid: int) -> int:
-    """Return a descriptor that is readable once the process has ended; -1 where the system has none."""
+    """Return a descriptor that is readable once the process has ended; -1 if the system has none."""
     try:
         return os.pidfd_open(pid)
     except (AttributeError, OSError):

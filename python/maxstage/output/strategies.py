@@ -1,4 +1,4 @@
-"""The strategies: what is kept of a text that is longer than its limit.
+"""The strategies: what is kept of a text that exceeds its limit.
 
 A strategy is a line here, its cut in ``rust/src/truncate.rs`` with its line in ``Strategy::NAMES``, and its twin in
 ``_pure/truncation.py``. Tests hold both backends and the documentation to this table.
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 class Strategy:
-    """What is known of a strategy.
+    """A strategy.
 
     Attributes:
         keeps: What it keeps, in a few words.
-        counts_lines: Whether it keeps ``max_lines`` at most, and whole ones.
-        by_lines: The strategy that does so at the same end of the text; None where there is none.
+        counts_lines: Whether it keeps at most ``max_lines``, and only whole lines.
+        by_lines: The strategy that does so at the same end of the text; None if there is none.
         needs_all: Whether it must see all of the text, and not just both ends.
     """
 
@@ -48,17 +48,17 @@ KEEP: "dict[Keep, str]" = {
     "truncated": "if it was cut, or is longer than the threshold",
     "never": "never",
 }
-"""By its name, when a full output is kept."""
+"""When a full output is kept, by name."""
 
 BY_LINES = tuple(name for name, strategy in STRATEGIES.items() if strategy.counts_lines)
 
 
 def line_strategy(strategy: str | None, default: str = DEFAULT) -> str | None:
-    """Return the strategy that keeps lines where a number of lines is given; None where that makes no sense.
+    """Return the strategy to use if a number of lines is given; None if that makes no sense.
 
     Args:
         strategy: The one that was asked for; None for none.
-        default: The one that holds otherwise: its end of the text is kept.
+        default: The strategy that applies otherwise: the same end of the text is kept.
 
     >>> line_strategy(None), line_strategy(None, "head"), line_strategy("head_lines"), line_strategy("both")
     ('tail_lines', 'head_lines', 'head_lines', None)

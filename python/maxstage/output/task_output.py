@@ -1,4 +1,4 @@
-"""What a command printed: the text within its limits, what is missing of it, and where the whole is."""
+"""What a command printed: the text within its limits, what was dropped, and where the full output is."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ CANCELLED = "cancelled"
 
 
 class TaskOutput(Record):
-    """What one stream of a command printed, and how the command ended.
+    """The output of one stream of a command, and how the command ended.
 
     Attributes:
         task_id: The task's name, or the program's.
         output_type: ``stdout``, ``stderr``, ``combined``, ``file`` or ``summary``.
         content: The text, within its limit, marker included; bytes, since a program may print any.
-        original_size: Bytes that were printed.
-        truncated: Whether `content` is less.
-        truncation_strategy: What was kept then; None where all was.
-        dropped_bytes: Bytes that are missing in `content`.
-        dropped_lines: Lines that are: those whose end is.
-        external_path: The file that holds the whole, or None.
-        token: The token under which the whole is, or None.
-        store: The folder of the project that has the whole under that token, or None.
-        relevance_score: How relevant it is for the task that asks, 0 to 1: for executors that note it. A workflow
-            has it with each prompt, since it is another one for each task (``max context``).
-        last_accessed: When it was used last.
+        original_size: The number of bytes that were printed.
+        truncated: Whether `content` is not all of it.
+        truncation_strategy: The strategy that was used; None if nothing was dropped.
+        dropped_bytes: The number of bytes that are missing from `content`.
+        dropped_lines: The number of lines whose end is missing.
+        external_path: The file that holds the full output, or None.
+        token: The token of the full output, or None.
+        store: The folder of the project that has the full output under that token, or None.
+        relevance_score: How relevant it is for the task that asks, 0 to 1, for executors that record it. A workflow
+            records it with each prompt, since it differs between tasks (``max context``).
+        last_accessed: When it was last used.
         depended_by: The tasks that depend on it.
         completed_at: When the command ended.
         exit_code: The exit status; 128 + n where signal n ended the command.
         signal: That signal, or None.
         duration: Seconds that the command took.
-        timed_out: Whether it was ended because its time was over.
-        warnings: What went wrong without being the command's fault.
-        stderr: The other stream, where this is stdout.
+        timed_out: Whether it was ended because it timed out.
+        warnings: What went wrong that was not the command's fault.
+        stderr: The other stream, if this is stdout.
         redacted: How much was masked in it, by the names of the rules (`maxstage.redaction_rules`); known secrets are
             counted as ``secret``.
     """
@@ -83,7 +83,7 @@ class TaskOutput(Record):
         return self.exit_code == 0 and not self.timed_out and CANCELLED not in self.warnings
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON can hold it. Content that is not UTF-8 stands in ``content_base64`` as well, exactly."""
+        """Return it as plain data for JSON. Content that is not UTF-8 is also in ``content_base64``, exactly."""
         values = self._values()
         values["ref"] = self.token  # as in the JSON of items, where `token` is the bare id
         values["content"] = self.text
@@ -99,7 +99,7 @@ class TaskOutput(Record):
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TaskOutput:
-        """Read what `to_dict` returned; keys that this version doesn't know are left out.
+        """Read what `to_dict` returned; keys that this version doesn't know are ignored.
 
         >>> output = TaskOutput("t", "stdout", b"\\xff", 1)
         >>> TaskOutput.from_dict(output.to_dict()) == output

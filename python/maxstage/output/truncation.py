@@ -1,7 +1,7 @@
 """Cutting text to a limit: in memory, in files, in staged items.
 
-What is kept is told by a strategy (`maxstage.output.strategies`). The result, its marker included, is never longer than
-the limit; no UTF-8 character is cut; bytes that are not UTF-8 pass through.
+A strategy says what is kept (`maxstage.output.strategies`). The result, including its marker, never exceeds the limit;
+no UTF-8 character is split; bytes that are not UTF-8 pass through.
 """
 
 from typing import Generic, TypeVar, overload
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 Text = TypeVar("Text", bytes, str)
 
 _CHARACTER = 4
-"""Bytes beyond the limit that the cut looks at: a character may reach over it."""
+"""Bytes beyond the limit that are read: a character may span it."""
 _READ = 1024 * 1024
-"""Bytes read at a time: a gzip member."""
+"""Bytes read at a time: the size of a gzip member."""
 
 
 class Truncation(Generic[Text]):
-    """A text that was cut, or was short enough.
+    """A text that was cut if it was too long.
 
     Attributes:
         content: The text, marker included.
-        original_size: Bytes before (of text, as UTF-8).
+        original_size: Its size in bytes before (text as UTF-8).
         truncated: Whether anything was dropped.
-        dropped_bytes: Bytes dropped.
-        dropped_lines: Lines dropped: those whose end was dropped.
-        strategy: What was to be kept.
+        dropped_bytes: The number of bytes dropped.
+        dropped_lines: The number of lines whose end was dropped.
+        strategy: The strategy that was used.
     """
 
     __slots__ = ("content", "dropped_bytes", "dropped_lines", "original_size", "strategy", "truncated")
@@ -74,18 +74,18 @@ def truncate(
     max_lines: int = 1000,
     hint: str | None = None,
 ) -> Truncation[bytes] | Truncation[str]:
-    """Cut a text that is in memory.
+    """Cut a text in memory.
 
     Args:
-        data: The text; of a str, its UTF-8 is what counts.
-        max_bytes: Bytes at most, marker included; or a size like ``64KiB``.
-        strategy: What is kept, by its name in `maxstage.output.strategies.STRATEGIES`.
-        max_lines: Lines at most, for the strategies that count lines.
-        hint: How to get the whole, for the marker.
+        data: The text; a str is encoded as UTF-8.
+        max_bytes: The limit in bytes, marker included; or a size like ``64KiB``.
+        strategy: What is kept, a name in `maxstage.output.strategies.STRATEGIES`.
+        max_lines: The most lines, for the strategies that count lines.
+        hint: How to get the full text, for the marker.
 
     Raises:
-        ValueError: A limit or the strategy is no good.
-        TypeError: An argument is of a wrong type.
+        ValueError: A limit or the strategy is not valid.
+        TypeError: An argument has the wrong type.
 
     >>> cut = truncate("one\\ntwo\\n" * 100, max_bytes=60, strategy="head_lines")
     >>> print(cut.content, end="")
@@ -115,7 +115,7 @@ def truncate_stream(
     max_lines: int = 1000,
     hint: str | None = None,
 ) -> "core.Truncated":
-    """Cut what a binary file has from here to its end, in memory of about three times the limit, and some MiB.
+    """Cut a binary file from its position to its end; uses about three times the limit, and some MiB, of memory.
 
     Raises as `truncate` does.
     """
@@ -133,7 +133,7 @@ def truncate_stream(
 
 
 def _checked(strategy: str, max_bytes: int | str, max_lines: int) -> tuple[str, int, int]:
-    """Return arguments that are good, as the core takes them."""
+    """Check the arguments and return them as the core takes them."""
     if not isinstance(strategy, str):
         raise wrong_type("strategy", strategy, f"one of {', '.join(STRATEGIES)}")
     if not isinstance(max_lines, int) or isinstance(max_lines, bool):
@@ -149,9 +149,9 @@ def _checked(strategy: str, max_bytes: int | str, max_lines: int) -> tuple[str, 
 def truncate_item(
     opened: "OpenItem", part: tuple[int, int], strategy: str, max_bytes: int, max_lines: int
 ) -> "core.Truncated":
-    """Cut a staged item, or the bytes of it from `part[0]` to before `part[1]`.
+    """Cut a staged item, or its bytes from `part[0]` to before `part[1]`.
 
-    Of a whole item only the ends are read, unless the strategy needs all of it.
+    Only the ends of an item are read, unless the strategy needs all of it.
     """
     start, end = part
     item = opened.item

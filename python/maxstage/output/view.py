@@ -1,4 +1,4 @@
-"""How an output is shown: as it came, for a screen, or as plain text. What is kept whole is always as it came."""
+"""How an output is shown: unchanged, for a screen, or as plain text. Full outputs are always kept unchanged."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ VIEWS = {
     "screen": "as it came, with the colours closed that a cut leaves open",
     "plain": "without ANSI escape sequences; of a line that was written over, what was written last",
 }
-"""By its name, what is shown."""
+"""What is shown, by name."""
 
 RESET = b"\x1b[0m"
-"""Ends all colours, and a sequence that was cut in its middle."""
+"""Ends all colours, and an escape sequence that was cut in two."""
 
 _LOOKED_AT = 64 * 1024
-"""Bytes before a cut in which a colour is looked for; one that is older is taken to be open, which does no harm."""
+"""Bytes before a cut that are searched for colours; an older one is assumed to be open, which does no harm."""
 _SEQUENCE = 4096
-"""Bytes of a sequence that may have been cut."""
+"""The most bytes of an escape sequence that may have been cut."""
 
 _SGR = re.compile(rb"\x1b\[([0-9;:]*)m")
 _CUT = re.compile(rb"\x1b(?:\[[\x30-\x3f]*[\x20-\x2f]*|[\]PX^_][^\x07\x1b]*|[\x20-\x2f]*)\Z")
@@ -53,17 +53,17 @@ _ENDS = {
     58: 59,
     **dict.fromkeys((73, 74), 75),
 }
-"""By what begins a kind of emphasis, what ends it."""
+"""What ends a kind of emphasis, by what begins it."""
 
 
 def with_colours_closed(
     cut: core.Truncated, max_bytes: int, render: Callable[[int], core.Truncated]
 ) -> tuple[core.Truncated, bytes]:
-    """Return a cut text whose colours end where it was cut, and before the marker, so that they colour nothing else.
+    """Return a cut text whose colours end where it was cut, before the marker, so that nothing else is coloured.
 
     Args:
         cut: The text.
-        max_bytes: Its limit, which holds for what is returned.
+        max_bytes: The limit of what is returned.
         render: Cuts it shorter, to make room.
 
     Returns:
@@ -85,12 +85,12 @@ def _closed(cut: core.Truncated) -> bytes:
 def _close(text: bytes) -> bytes:
     if not leaves_open(text):
         return text
-    # Before the line ends: a line of its own for it would be one more line.
+    # Before the end of the line, so that it doesn't add a line.
     return text[:-1] + RESET + b"\n" if text.endswith(b"\n") else text + RESET
 
 
 def leaves_open(text: bytes) -> bool:
-    """Whether text ends in a colour, or another emphasis, or within a sequence.
+    """Whether text ends in a colour or another emphasis, or within an escape sequence.
 
     >>> leaves_open(b"\\x1b[31mred"), leaves_open(b"\\x1b[1;31mred\\x1b[0;39m"), leaves_open(b"a\\x1b[3")
     (True, False, True)
@@ -112,7 +112,7 @@ def leaves_open(text: bytes) -> bool:
 
 
 def _apply(parameters: bytes, active: set[int]) -> None:
-    """Note what a sequence begins, by what will end it, and take off what it ends."""
+    """Record what a sequence begins, by what will end it, and remove what it ends."""
     rest = iter(parameters.split(b";"))
     for parameter in rest:
         number, *more = parameter.split(b":")
