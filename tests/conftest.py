@@ -142,6 +142,12 @@ def program_in(forks, request) -> Callable[[Path], Program]:
     return functools.partial(Program, forks=forks if is_forked else None)
 
 
+@pytest.fixture(scope="session")
+def program_type() -> type[Program]:
+    """Return the class, for fixtures that several tests share."""
+    return Program
+
+
 @pytest.fixture
 def program(program_in, tmp_path) -> Program:
     """The program in a new project."""

@@ -12,6 +12,7 @@ from schemas import LEGACY, MODERN, check_answer
 from wire import META, slow_to_stage
 
 from helpers import PATIENCE, Gate, wait_until, wait_until_gone
+from maxstage import Store
 
 SECRET = "a-secret-of-the-tests"
 
@@ -20,7 +21,8 @@ class Http:
     """A server, and requests to it."""
 
     def __init__(self, program, *args):
-        environment = {**os.environ, "MAX_MCP_TOKEN": SECRET}
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("MAX_")}
+        environment |= {"MAX_MCP_TOKEN": SECRET, "MAX_USER_STORE": "0"}
         self.process = program.start("mcp", "--http", "0", *args, env=environment)
         line = self.process.stderr.readline().decode()
         self.port = int(re.fullmatch(r"Serving MCP at http://127\.0\.0\.1:(\d+)/mcp\n", line)[1])
@@ -76,6 +78,16 @@ def web(program):
     server.end()
 
 
+@pytest.fixture(scope="module")
+def shared_web(program_type, tmp_path_factory):
+    """The same, for tests that leave nothing behind."""
+    folder = tmp_path_factory.mktemp("shared")
+    Store.init(folder)
+    server = Http(program_type(folder), "--allow", "exec")
+    yield server
+    server.end()
+
+
 def test_tokens_can_not_be_guessed(web, store):
     token = web.ask("stage", text="x").split()[0]
     assert re.fullmatch("max:[0-9a-f]{32}", token)
@@ -119,8 +131,8 @@ def test_tokens_can_not_be_guessed(web, store):
     ],
     ids=str,
 )
-def test_who_may_ask(web, changes, status):
-    response = web.send(request("tools/list"), **changes)
+def test_who_may_ask(shared_web, changes, status):
+    response = shared_web.send(request("tools/list"), **changes)
     assert response.status == status
     if status == 401:
         assert response.getheader("WWW-Authenticate") == "Bearer"
@@ -152,8 +164,8 @@ def test_who_may_ask(web, changes, status):
     ],
     ids=lambda one: str(one)[:60],
 )
-def test_messages_that_are_no_good(web, message, changes, status, code):
-    response = web.send(message, **changes)
+def test_messages_that_are_no_good(shared_web, message, changes, status, code):
+    response = shared_web.send(message, **changes)
     answer = json.loads(response.read())
     assert (response.status, answer.get("error", {}).get("code")) == (status, code)
     check_answer(MODERN, "tools/call", answer)
