@@ -1,1 +1,1 @@
-"""Where agents are: what `max agent` writes into the settings of their programs, and the hooks that those call."""
+"""Agents' programs: what `max agent` writes into their settings, and the hooks that they call."""

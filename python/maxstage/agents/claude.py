@@ -1,7 +1,7 @@
 """Claude Code: ``settings.json``, ``.mcp.json`` or ``~/.claude.json``, and skills.
 
-Its permission rules look at each command of a pipe on its own, and don't see ``2>&1``. So what a rule says of a command
-holds for the rewritten one as well; the two that we add must be allowed, each exactly as it is written.
+Its permission rules look at each command of a pipe separately, and ignore ``2>&1``. So a rule for a command also
+applies to the rewritten one; the two commands that we add must be allowed, each exactly as it is written.
 """
 
 from maxstage.agents.client import MCP, Client, Place, hook_command, hook_mark
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 EVENTS = ("PreToolUse", "PostToolUse", "PostToolUseFailure")
 _CONFIG = "CLAUDE_CONFIG_DIR"
 _SECONDS = 15
-"""How long a hook may take: staging a hundred megabytes takes one second; beyond this the session goes on without."""
+"""Seconds a hook may take: staging a hundred megabytes takes one; after that the session continues without it."""
 
 RULES = (f"Bash({PIPEFAIL})", f"Bash({BOUND})")
 

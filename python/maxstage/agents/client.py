@@ -1,4 +1,4 @@
-"""What is known of a client: where its settings are, and what they take."""
+"""A client: where its settings are, and what is written into them."""
 
 import os
 
@@ -13,7 +13,7 @@ class Place:
     """Where to install: for the user, or for one project.
 
     Args:
-        project: The folder of the project; None: for the user.
+        project: The folder of the project; None for the user.
     """
 
     def __init__(self, project: str | None) -> None:
@@ -25,19 +25,19 @@ class Place:
         return os.path.expanduser("~") if self.project is None else self.project
 
     def path(self, *parts: str, variable: str = "") -> str:
-        """Return a path in the project or in the home; for the user an environment variable may name its first part."""
+        """Return a path in the project or the home directory; `variable` may name another place for its first part."""
         moved = os.environ.get(variable) if variable and self.project is None else None
         return os.path.join(moved, *parts[1:]) if moved else os.path.join(self.base, *parts)
 
 
 class Client:
-    """A program that agents live in.
+    """A program that runs agents.
 
     Args:
-        name: What the command line calls it.
-        title: What its makers call it.
-        targets: Gives the files to write, for a place.
-        notes: What the user has to know or do afterwards, a line each.
+        name: Its name on the command line.
+        title: Its full name.
+        targets: Returns the files to write, for a place.
+        notes: What the user has to know or do afterwards, one line each.
     """
 
     def __init__(
@@ -52,19 +52,19 @@ class Client:
 def hook_command(client: str) -> str:
     """Return the shell command that settings name as a hook.
 
-    Whatever becomes of `max`, it succeeds and prints no more than an answer: a program that is missing, breaks or knows
-    no hooks must not stop a session, and some clients take exit code 2 as "block".
+    It always succeeds and prints nothing but an answer: a `max` that is missing, fails or is too old to have hooks must
+    not stop a session, and some clients take exit code 2 as "block".
     """
     return f"max agent hook {client} 2>/dev/null || true"
 
 
 def hook_mark(client: str) -> str:
-    """Return what tells a hook of ours from others."""
+    """Return the text by which a hook of ours is recognized."""
     return f"max agent hook {client}"
 
 
 def find_max() -> str | None:
-    """Return the path of the program that a shell would find here as `max`; None where there is none."""
+    """Return the path of the program that a shell would run here as `max`; None if there is none."""
     for folder in os.environ.get("PATH", "").split(os.pathsep):
         path = os.path.join(folder, "max")
         if os.path.isabs(folder) and os.access(path, os.X_OK):
@@ -79,4 +79,4 @@ def codex_rule(command: str) -> str:
 
 
 MCP = {"command": "max", "args": ["mcp"]}
-"""How the MCP server is started, as nearly all clients write it."""
+"""How the MCP server is started, in the format of nearly all clients."""

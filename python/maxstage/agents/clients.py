@@ -1,4 +1,4 @@
-"""The clients, by the name that the command line calls them."""
+"""The clients, by their name on the command line."""
 
 from importlib import import_module
 
@@ -13,10 +13,10 @@ CLIENTS = {
     "opencode": "opencode",
     "cursor": "Cursor",
 }
-"""Each has a file of its own in this package, with what is known of it."""
+"""Each has its own file in this package."""
 
 
 def client(name: str) -> "Client":
-    """Return what is known of a client."""
+    """Return a client."""
     found: Client = import_module(f"maxstage.agents.{name}").CLIENT
     return found

@@ -1,7 +1,7 @@
 """Codex: ``config.toml``, ``hooks.json``, rules, and skills.
 
-Its rules look at each command of a pipe, but no longer at any of them once there is a redirection: so the rewritten
-command has none.
+Its rules look at each command of a pipe, but at none of them if there is a redirection: so the rewritten command has
+none.
 """
 
 from maxstage.agents.client import MCP, Client, Place, codex_rule, find_max, hook_command, hook_mark
@@ -20,7 +20,7 @@ _SECONDS = 15
 
 
 def _rules() -> str:
-    """Return our rules. By the path of the program: the shell that runs a command may find another one, or none."""
+    """Return our rules. They name the path of the program: the shell that runs a command may find another, or none."""
     bound = bound_of(find_max() or "max") or BOUND
     about = "# From `max agent install codex`: what the hook puts before and behind a command.\n"
     return about + codex_rule(PIPEFAIL) + codex_rule(bound)

@@ -1,8 +1,8 @@
-"""Settings of others: what is to be in them, put there and taken out again.
+"""Adding entries to the settings of other programs, and removing them.
 
-A file of settings is only ever added to. What was added is remembered as the text itself (`maxstage.agents.receipts`),
-so that it can be cut out again and leaves the file as it was, whatever else has changed in it. Where that text was
-changed, or nothing is remembered, the entries are looked for instead.
+Nothing but additions is made to a file of settings. The added text is recorded (`maxstage.agents.receipts`), so that it
+can be removed exactly, whatever else has changed in the file. If that text was changed, or nothing was recorded, the
+entries are searched for instead.
 """
 
 from maxstage.agents import json_text
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 class Entry:
-    """One thing that is to be in a file of JSON.
+    """One entry that a JSON file should have.
 
     Args:
         path: The keys that lead to it.
-        value: What is to be there; with `appended`, what is to be in the array there.
-        appended: Whether it is one of several in an array.
-        mark: What a text in an item must hold to be this one; empty: only an equal item is.
+        value: What should be there; with `appended`, an item of the array there.
+        appended: Whether it is an item of an array.
+        mark: A text that identifies an item as this one; empty if only an equal item is.
     """
 
     def __init__(
@@ -33,11 +33,11 @@ class Entry:
         self.mark = mark
 
     def is_in(self, array: Node) -> bool:
-        """Whether an array has it."""
+        """Whether an array contains it."""
         return any(self.is_this(item.value) for item in array.items)
 
     def is_this(self, value: object) -> bool:
-        """Whether an item of an array is this one."""
+        """Whether an item of an array is this entry."""
         return value == self.value or (bool(self.mark) and any(self.mark in text for text in _texts(value)))
 
 
@@ -50,14 +50,14 @@ def _texts(value: object) -> "Iterable[str]":
 
 
 Insertion = tuple[int, str]
-"""Where something was inserted, and what."""
+"""What was inserted, and where."""
 
 
 def add(text: str, entries: "Sequence[Entry]") -> tuple[str, list[Insertion]]:
-    """Add what is missing; return the text, and what was inserted, in that order.
+    """Add what is missing; return the text, and the insertions in order.
 
     Raises:
-        Unreadable: The text can't be understood, or has something else where an entry belongs.
+        Unreadable: The text can't be parsed, or has something else where an entry belongs.
     """
     inserted = []
     if not text.strip("\ufeff \t\r\n"):
@@ -80,9 +80,9 @@ def add(text: str, entries: "Sequence[Entry]") -> tuple[str, list[Insertion]]:
 
 
 def _missing(node: Node, entry: Entry, entries: "Sequence[Entry]") -> "tuple[Node, str | None, Any] | None":
-    """Return the object or array where an entry is missing, the key and the value that it lacks; None: it is there.
+    """Return the object or array where an entry is missing, and the missing key and value; None if it is there.
 
-    The value holds all other entries that belong below that key, so that one insertion makes it.
+    The value includes all other entries that belong below that key, so that one insertion is enough.
     """
     depth = 0
     for parent, key, child in json_text.walk(node, entry.path):
@@ -104,7 +104,7 @@ def _missing(node: Node, entry: Entry, entries: "Sequence[Entry]") -> "tuple[Nod
 
 
 def _holds(found: object, wanted: object) -> bool:
-    """Whether a value is the one that is wanted; an object may have keys besides, which clients add of themselves."""
+    """Whether a value is as expected; an object may have more keys, which clients add themselves."""
     if isinstance(found, dict) and isinstance(wanted, dict):
         return all(key in found and found[key] == value for key, value in wanted.items())
     return found == wanted
@@ -120,14 +120,14 @@ def _nest(tree: "dict[str, Any]", path: "Sequence[str]", entry: Entry) -> None:
 
 
 def cut(text: str, inserted: "Sequence[Insertion]") -> str | None:
-    """Cut out what was inserted, the last first: where it was, or else where it is the only one.
+    """Remove what was inserted, the last first: at its place, or else where it is found exactly once.
 
     Args:
         text: The text.
         inserted: What `add` returned.
 
     Returns:
-        What is left; None where something can't be found, or could be one of several.
+        What is left; None if something can't be found, or is found several times.
     """
     if not inserted:
         return None
@@ -141,7 +141,7 @@ def cut(text: str, inserted: "Sequence[Insertion]") -> str | None:
 
 
 def take_out(text: str, entries: "Sequence[Entry]") -> str:
-    """Take out entries wherever they are, and the objects and arrays that they leave empty.
+    """Remove entries wherever they are, and the objects and arrays that they leave empty.
 
     Raises:
         Unreadable: The text can't be understood.
@@ -157,7 +157,7 @@ def take_out(text: str, entries: "Sequence[Entry]") -> str:
 
 
 def _span(node: Node, entry: Entry) -> tuple[int, int] | None:
-    """Return what to cut for an entry to be gone, with all above it that holds nothing else; None: it isn't there."""
+    """Return what to cut to remove an entry, with its parents that hold nothing else; None if it isn't there."""
     above: list[tuple[Node, int]] = []
     for parent, key, child in json_text.walk(node, entry.path):
         if child is None:
@@ -177,12 +177,12 @@ def _span(node: Node, entry: Entry) -> tuple[int, int] | None:
 
 
 def has_any(text: str, entries: "Sequence[Entry]") -> bool:
-    """Whether a text holds one of the entries; one that can't be understood does not."""
+    """Whether a text has one of the entries; one that can't be parsed does not."""
     return _count(text, entries) > 0
 
 
 def has_all(text: str, entries: "Sequence[Entry]") -> bool:
-    """Whether a text holds all entries."""
+    """Whether a text has all entries."""
     return _count(text, entries) == len(entries)
 
 

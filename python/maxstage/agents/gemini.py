@@ -1,6 +1,6 @@
 """Gemini CLI: ``settings.json`` and skills.
 
-Its policies look at what the hook has made of a command, at each part of the pipe on its own, and ask where there is a
+Its policies look at the command after the hook has changed it, at each part of a pipe separately, and ask if there is a
 redirection: so there is none, and what is put around a command is allowed.
 """
 

@@ -1,6 +1,6 @@
 """What `max agent hook` answers a client that is about to run a shell command, or has run one.
 
-It is called for each command of a session, so it imports little; and it answers only where everything is clear.
+It is called for every command of a session, so it imports little; and it answers only if everything is clear.
 """
 
 import os
@@ -22,10 +22,10 @@ MOST_BYTES = 32 << 20
 """Of what a client says. One that keeps whole outputs in it says more than is worth reading within a moment."""
 
 _MOST_SETTINGS = 1 << 20
-"""Bytes of settings that are looked through for our rule."""
+"""The most bytes of settings that are searched for our rule."""
 
 LONG, SHORT = 16 * 1024, 4 * 1024
-"""Characters of an output from which on a summary of it is shown, and its bytes: as `maxstage.agents.shell.BOUND`."""
+"""Longer outputs, in characters, are shown as a summary of so many bytes: as `maxstage.agents.shell.BOUND`."""
 
 _CUT = " characters truncated] ..."
 """What Claude Code puts in the middle of what a failed command printed, beyond 10,000 characters; it keeps no more."""
@@ -37,7 +37,7 @@ _ADVICE = (
 
 
 def answer(client: str, content: bytes, summarize: "Summarize") -> str:
-    """Return what to print; empty where there is nothing to say.
+    """Return what to print; empty if there is nothing to say.
 
     Args:
         client: The client's name.
@@ -69,7 +69,7 @@ def _claude(event: "dict[str, Any]", summarize: "Summarize") -> "Said":
 
 
 def _claude_before(event: "dict[str, Any]", given: "dict[str, Any]") -> "Said":
-    # What runs in the background is read while it runs: in the pipe there would be nothing to read.
+    # The output of a background command is read while it runs: through the pipe there would be nothing to read.
     if given.get("run_in_background"):
         return None
     command = _rewritten(given, plain=False)
@@ -79,7 +79,7 @@ def _claude_before(event: "dict[str, Any]", given: "dict[str, Any]") -> "Said":
 
 
 def _claude_allows(event: "dict[str, Any]") -> bool:
-    """Whether what is put behind a command is allowed: else a command would be asked for that was allowed before."""
+    """Whether what is appended to a command is allowed: or it would ask for a command that was allowed before."""
     if event.get("permission_mode") == "bypassPermissions":
         return True
     rule = f"Bash({BOUND})".encode()
@@ -98,7 +98,7 @@ def _is_folder_name(text: str) -> bool:
 
 
 def _start_of(path: str) -> bytes:
-    """Return what settings begin with; nothing where they can't be read."""
+    """Return the beginning of settings; empty if they can't be read."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (OSError, UnicodeError):
@@ -144,7 +144,7 @@ def _claude_failure(event: "dict[str, Any]", given: "dict[str, Any]", summarize:
 
 
 def _is_ours(given: "dict[str, Any]") -> bool:
-    """Whether the command bounds its output already, or asks for a part of a larger one."""
+    """Whether the command already bounds its output, or asks for a part of a larger one."""
     command = given.get("command")
     return not isinstance(command, str) or "max truncate" in command or "max retrieve" in command
 
@@ -153,7 +153,7 @@ def _codex(event: "dict[str, Any]", _summarize: "Summarize") -> "Said":
     given: Any = event.get("tool_input")
     if event.get("hook_event_name") != "PreToolUse" or event.get("tool_name") != "Bash":
         return None
-    # Its shell is a login shell, which may find other programs than we do: so by the path.
+    # Its shell is a login shell, which may find other programs than we do: so use the path.
     program = find_max()
     bound = None if program is None else bound_of(program)
     if bound is None or not _codex_allows(event.get("cwd"), bound):
@@ -200,7 +200,7 @@ def _gemini(event: "dict[str, Any]", _summarize: "Summarize") -> "Said":
 
 
 def _gemini_allows(cwd: object) -> bool:
-    """Whether its settings allow what is put behind a command: it asks for each part of a pipe."""
+    """Whether its settings allow what is appended to a command: it asks for each part of a pipe."""
     rule = f"run_shell_command({BOUND})".encode()
     folders = [os.path.expanduser("~")]
     folders += [cwd] if isinstance(cwd, str) and _is_folder_name(cwd) else []
@@ -216,7 +216,7 @@ def _opencode(event: "dict[str, Any]", _summarize: "Summarize") -> "Said":
 
 
 def _opencode_allows(cwd: str) -> bool:
-    """Whether none of the settings has rules, or one of them has one for what is put behind a command."""
+    """Whether none of the settings has rules, or one of them has a rule for what is appended to a command."""
     config = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
     texts = [
         _start_of(os.path.join(folder, name))
@@ -229,7 +229,7 @@ def _opencode_allows(cwd: str) -> bool:
 
 
 def _above(folder: str) -> "Iterator[str]":
-    """Give a folder and those above it."""
+    """Yield a folder and its parents."""
     if not _is_folder_name(folder):
         return
     while True:
@@ -250,10 +250,10 @@ _ANSWERS: "dict[str, Callable[[dict[str, Any], Summarize], Said]]" = {
 
 
 def _rewritten(given: "Any", *, plain: bool, bound: str = BOUND) -> str | None:
-    """Return the command that a tool is to run instead of the one it is given; None to leave it."""
+    """Return the command that a tool should run instead of its own; None to leave it."""
     command = given.get("command") if isinstance(given, dict) else None
     if not isinstance(command, str):
         return None
     new = bounded(command, plain=plain, bound=bound)
-    # In a pipe, a program that is missing would take the output with it.
+    # A missing program in a pipe would lose the output.
     return new if new is not None and find_max() is not None else None

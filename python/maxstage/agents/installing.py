@@ -1,4 +1,4 @@
-"""Installing for a client, taking it back, and what is installed."""
+"""Installing for a client, uninstalling, and what is installed."""
 
 import os
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 
 class NotInstalled(Error):
-    """Settings are such that they can't be changed; they are as they were."""
+    """Settings can't be changed; they were left as they were."""
 
 
 class Change:
-    """What one file is to become.
+    """A change of one file.
 
     Attributes:
         target: The file.
-        before: What is in it; None: there is none.
-        after: What is to be in it; None: there is to be none.
+        before: Its content before; None if there is no file.
+        after: Its content afterwards; None to delete it.
         inserted: What is added.
     """
 
@@ -48,7 +48,7 @@ class Change:
         return self.before != self.after
 
     def diff(self) -> "Iterator[str]":
-        """Give the lines of a diff, without their ends."""
+        """Yield the lines of a diff, without line ends."""
         from difflib import unified_diff
 
         path = self.target.path
@@ -63,10 +63,10 @@ class Change:
 
 
 def plan_install(client: "Client", place: Place) -> list[Change]:
-    """Return what installing would change: nothing, where it is installed.
+    """Return what installing would change: nothing if it is installed.
 
     Raises:
-        NotInstalled: A file can't be understood, or has something else in that place.
+        NotInstalled: A file can't be parsed, or has something else in that place.
         OSError: A file can't be read.
     """
     receipts = Receipts()
@@ -82,7 +82,7 @@ def plan_install(client: "Client", place: Place) -> list[Change]:
 
 
 def plan_uninstall(client: "Client", place: Place) -> list[Change]:
-    """Return what taking it back would change. Raises as `plan_install` does."""
+    """Return what uninstalling would change. Raises as `plan_install` does."""
     receipts = Receipts()
     changes = []
     for target in client.targets(place):
@@ -103,7 +103,7 @@ def plan_uninstall(client: "Client", place: Place) -> list[Change]:
 
 
 def install(changes: list[Change]) -> None:
-    """Make the changes of `plan_install`; what was added is remembered before it is."""
+    """Make the changes of `plan_install`; what is added is recorded first."""
     receipts = Receipts()
     for change in changes:
         if not change.is_any:
@@ -160,6 +160,6 @@ def _refusal(target: "Target", error: ValueError) -> NotInstalled:
 
 
 def shown_path(path: str) -> str:
-    """Return a path as people write it: with a tilde for the home."""
+    """Return a path as people write it: with a tilde for the home directory."""
     home = os.path.expanduser("~").rstrip("/") + "/"
     return f"~/{path[len(home) :]}" if path.startswith(home) and home != "/" else path

@@ -1,4 +1,4 @@
-"""A plugin folder for Claude Code: the same skill, MCP server and hooks, to be handed on."""
+"""A plugin folder for Claude Code with the same skill, MCP server and hooks, to be shared."""
 
 import os
 
@@ -20,7 +20,7 @@ A plugin can't allow anything. To have commands bounded while they run, allow `{
 
 
 class NoPlugin(Error):
-    """The folder holds something else."""
+    """The folder has something else in it."""
 
 
 def write_plugin(folder: str, version: str) -> list[str]:

@@ -1,7 +1,7 @@
-"""What installing has added to which file, so that exactly this can be taken back.
+"""Records of what installing has added to which file, so that exactly this can be removed.
 
-A small JSON file in the user's own state, never in a project: what is in a project goes to others, who have not added
-anything. It is lost without harm: what is ours is then looked for in the settings.
+They are a small JSON file in the user's own state, never in a project, which others share who have installed nothing.
+Losing it does no harm: our entries are then searched for in the settings.
 """
 
 import os
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from maxstage.agents.edits import Insertion
 
 _MOST_BYTES = 16 << 20
-"""What the file may have: a hundred thousand projects."""
+"""The largest size of the file: a hundred thousand projects."""
 
 
 def receipts_path() -> str:
@@ -58,14 +58,14 @@ class Receipts:
             self._all = {}  # damaged: as if it were lost, and written anew
 
     def get(self, path: str) -> Receipt:
-        """Return what was added to a file; an empty one where nothing is known."""
+        """Return what was added to a file; an empty record if nothing is known."""
         known = self._all.get(path, {})
         folders = [one for one in _list(known, "folders") if isinstance(one, str)]
         inserted = [(one[0], one[1]) for one in _list(known, "inserted") if _is_insertion(one)]
         return Receipt(known.get("made") is True, folders, inserted)
 
     def put(self, path: str, receipt: Receipt) -> None:
-        """Remember what was added to a file."""
+        """Record what was added to a file."""
         self._all[path] = {"made": receipt.made, "folders": receipt.folders, "inserted": receipt.inserted}
 
     def drop(self, path: str) -> None:

@@ -1,8 +1,8 @@
 """Which shell commands may be put before a pipe without changing what they do, and the pipe.
 
-A command is only touched where nothing is unclear: one program with its arguments. What is no more than that is also
-what the permission rules of every client see through. The programs and words below are known not to stand a pipe: they
-want a terminal, they change the shell that they run in, or they name another program in their arguments.
+A command is changed only if nothing about it is unclear: one program with its arguments. The permission rules of every
+client understand such commands, too. The programs and words below are known not to work in a pipe: they need a
+terminal, they change the shell that they run in, or they name another program in their arguments.
 """
 
 
@@ -16,20 +16,20 @@ they do so at 10,000 characters where a command fails, in the middle, where its 
 """
 
 PIPEFAIL = "set -o pipefail"
-"""What makes the pipe exit as the command does."""
+"""Makes the pipe exit as the command does."""
 
 _DYNAMIC = frozenset("$\\*?[]{}~!")
 """What makes words that are not there to be read."""
 
 _LONGEST = 8192
-"""Characters of a command. A longer one carries data, and is no plain call of a program."""
+"""The most characters of a command. A longer one carries data, and is not a plain call of a program."""
 
 _STATEFUL = _words(
     "cd pushd popd dirs export unset set shopt alias unalias source . eval exec exit return trap ulimit umask wait "
     "jobs fg bg disown read declare local typeset readonly shift enable hash let mapfile readarray logout suspend "
     "setopt unsetopt autoload bindkey zmodload emulate break continue complete compgen history fc"
 )
-"""Builtins that act on the shell itself: in a pipe they would act on a copy."""
+"""Builtins that affect the shell itself: in a pipe they would affect a copy."""
 
 _RESERVED = _words(
     "if then elif else fi for while until do done case esac select function time coproc repeat foreach end "
@@ -40,26 +40,26 @@ _WRAPPERS = _words(
     "sudo doas su env command builtin nohup nice ionice time timeout setsid stdbuf chroot xargs strace ltrace "
     "unbuffer script expect faketime caffeinate runuser pkexec"
 )
-"""Programs that run another one, which may be any of these; and `sudo` may ask for a password."""
+"""Programs that run another one, which may be any of these; `sudo` may also ask for a password."""
 
 _INTERACTIVE = _words(
     "vi vim nvim view nano pico emacs ed ex joe micro helix hx less more most man info top htop btop atop iotop "
     "glances watch ssh slogin telnet ftp sftp mosh screen tmux zellij gdb lldb pdb fzf dialog whiptail mc ranger "
     "ncdu tig lazygit passwd login visudo crontab minicom claude codex gemini opencode cursor-agent aider"
 )
-"""Programs that want a terminal, or somebody who answers."""
+"""Programs that need a terminal, or somebody who answers."""
 
 _REPLS = _words(
     "python python2 python3 pypy pypy3 ipython node deno bun ruby irb perl php lua julia ghci scala sbt iex erl "
     "bash sh zsh fish dash ksh sqlite3 psql mysql mariadb mongosh redis-cli duckdb bc gnuplot octave R"
 )
-"""Programs that wait for input where no argument tells them what to do."""
+"""Programs that wait for input if no argument tells them what to do."""
 
 _CONTAINERS = _words("docker podman nerdctl kubectl oc")
 _RUNNERS = _words("npm yarn pnpm bun deno")
 
 _ENDLESS = frozenset({"dev", "start", "serve", "watch", "preview"})
-"""What a runner of scripts is asked to do that doesn't end by itself: its output is wanted while it comes."""
+"""Scripts that don't end by themselves: their output is wanted while they run."""
 
 _FOLLOWING = frozenset({"--follow", "--watch", "--watchAll"})
 _FOLLOWERS = frozenset({"tail", "journalctl", "dmesg", "stern", *_CONTAINERS})
@@ -72,14 +72,14 @@ _META = ";&|<>()"
 
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
 _PROGRAM = _NAME | frozenset("./+-@,:")
-"""What the name of a program may consist of to be clear: no quotes, no variables, no assignment."""
+"""What a clear name of a program consists of: no quotes, no variables, no assignment."""
 
 
 def bounded(command: str, *, plain: bool = False, bound: str = BOUND) -> str | None:
     """Return the command with its output piped into what bounds it; None to leave it as it is.
 
     Args:
-        command: What a model wants to be run.
+        command: The command that a model wants to run.
         plain: Without a redirection, and only where the words say exactly what is run: for clients whose permission
             rules no longer match a command that has more. Its stderr then goes by the pipe.
         bound: What to pipe it into.
@@ -105,7 +105,7 @@ def bounded(command: str, *, plain: bool = False, bound: str = BOUND) -> str | N
 
 
 def bound_of(program: str) -> str | None:
-    """Return `BOUND` with the program by its path; None where that would have to be quoted."""
+    """Return `BOUND` with the path of the program; None if that would have to be quoted."""
     return program + BOUND.removeprefix("max") if _PROGRAM.issuperset(program) else None
 
 
@@ -136,7 +136,7 @@ def simple_words(command: str) -> list[str] | None:
 
 
 def _piece(command: str, at: int) -> tuple[str | None, int]:
-    """Return what one quoted part or one character of a word stands for, and where the next begins; None: unclear."""
+    """Return what a quoted part or a character of a word means, and where the next begins; None if that is unclear."""
     char = command[at]
     if char == "'":
         end = command.find("'", at + 1)
@@ -217,7 +217,7 @@ def _wants_a_terminal(program: str, arguments: list[str]) -> bool:
 
 
 def _goes_on(program: str, arguments: list[str]) -> bool:
-    """Whether a command shows what comes until it is stopped: in the pipe it would show nothing until then."""
+    """Whether a command prints until it is stopped: through the pipe it would print nothing until then."""
     if _FOLLOWING.intersection(arguments):
         return True
     if program in _FOLLOWERS and any(word.startswith(("-f", "-F")) for word in arguments):

@@ -1,4 +1,4 @@
-"""What an agent reads about us: the skill, in the format that all clients share (`SKILL.md`)."""
+"""What an agent reads about maxstage: the skill, in the format that all clients share (`SKILL.md`)."""
 
 NAME = "maxstage"
 

@@ -1,4 +1,4 @@
-"""The summary of an output that a client holds, with the whole of it kept under a token."""
+"""The summary of an output that a client has, with the full output kept under a token."""
 
 import os
 import stat
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from maxstage.store.store import Store
 
 _SAME = 1000
-"""Characters that the file and what the client shows of it must begin with alike."""
+"""How many first characters of the file must equal what the client shows of it."""
 
 
 def summary_of(
     text: str, whole: str | None, store: "Store | Callable[[], Store]", limits: "Limits", cut_to: int
 ) -> str | None:
-    """Keep an output and return its summary; None where it is small, or what is left out of it could not be kept.
+    """Keep an output and return its summary; None if it is small, or if the full output could not be kept.
 
     Args:
         text: The output, or its beginning.
         whole: The file in which the client has kept all of it.
-        store: Where it is kept, or what makes that.
+        store: Where it is kept, or a function that opens the store.
         limits: How much to show, and how.
         cut_to: How much to show of what is longer.
 

@@ -1,4 +1,4 @@
-"""The format of a workflow file: what its fields are called, and what they may hold.
+"""The format of a workflow file: the names of its fields, and their values.
 
 Names are those of the upstream DSL. `maxstage.workflow.format.loading` reads files into these types; the JSON Schema
 that ``max validate --schema`` prints is made from them.
@@ -18,9 +18,9 @@ from maxstage.workflow.format.languages import LANGUAGES, SHELL
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
 Variable = Annotated[str, Field(pattern=r"^[^=]+$")]
 _LONGEST = 1e9
-"""Seconds: thirty years; the system's clocks take little more."""
+"""Thirty years, in seconds; the system's clocks allow little more."""
 _MOST = 2**53
-"""The largest whole number that every program reads as the same one."""
+"""The largest whole number that every program reads exactly."""
 Seconds = Annotated[float, Field(ge=0, le=_LONGEST, allow_inf_nan=False)]
 Timeout = Annotated[float, Field(gt=0, le=_LONGEST, allow_inf_nan=False)]
 Number = Annotated[int, Field(ge=-_MOST, le=_MOST)]
@@ -32,13 +32,13 @@ else:
 
 
 class Model(BaseModel):
-    """What all parts share: unknown fields are errors, and nothing is converted in silence."""
+    """What all parts share: unknown fields are errors, and nothing is converted silently."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class Script(Model):
-    """A script, given in the file or in a file of its own."""
+    """A script, in the workflow file or in its own file."""
 
     language: LanguageName = SHELL
     content: str | None = None
@@ -55,7 +55,7 @@ class Script(Model):
 
 
 class Command(Model):
-    """A program with its arguments; no shell is between."""
+    """A program with its arguments, run without a shell."""
 
     executable: str
     args: list[str] = []
@@ -74,7 +74,7 @@ class OnError(Model):
 
 
 class Condition(Model):
-    """When a task runs: one of the types, or several joined."""
+    """When a task runs: a condition of one type, or several conditions combined."""
 
     type: Literal["task_status", "state_equals", "state_exists", "always", "never"] | None = None
     task: str | None = None
@@ -99,16 +99,16 @@ class Condition(Model):
         return [*(self.and_ or []), *(self.or_ or []), *([self.not_] if self.not_ else [])]
 
     def tasks(self) -> list[str]:
-        """Return the tasks whose status it looks at."""
+        """Return the tasks whose status it depends on."""
         return [name for part in self._parts() for name in part.tasks()] + ([self.task] if self.task else [])
 
     def state_keys(self) -> list[str]:
-        """Return the keys of the state that it looks at."""
+        """Return the keys of the state that it depends on."""
         return [key for part in self._parts() for key in part.state_keys()] + ([self.key] if self.key else [])
 
 
 class Collection(Model):
-    """What a for_each goes over."""
+    """What a for_each iterates over."""
 
     type: Literal["inline", "range", "file", "state", "token"]
     items: list[Any] | None = None
@@ -142,7 +142,7 @@ class ForEach(Model):
 
 
 class Repeat(Model):
-    """So many times."""
+    """A number of times."""
 
     count: Annotated[int, Field(ge=0, le=_MOST)]
 
@@ -172,7 +172,7 @@ class Loop(Model):
 
 
 class LoopControl(Model):
-    """When a loop ends early, or an iteration is left out."""
+    """When a loop ends early, or an iteration is skipped."""
 
     break_condition: Condition | None = None
     continue_condition: Condition | None = None
@@ -202,7 +202,7 @@ class Context(Model):
 
 
 class Limited(Model):
-    """What may have limits."""
+    """Parts that may have limits."""
 
     limits: Annotated[dict[str, Any], Field(json_schema_extra=limits_schema)] = {}
 
@@ -212,7 +212,7 @@ class Limited(Model):
         try:
             Limits.parse(value)
         except LimitsError as error:
-            # Each is told at its own place.
+            # Each is reported at its own place.
             raise PydanticCustomError("limits", "limits", {"problems": error.problems}) from None
         return value
 
@@ -283,7 +283,7 @@ class Task(Limited):
 
 
 class Input(Model):
-    """A value that a run is given."""
+    """A value that is given to a run."""
 
     description: str | None = None
     default: Any = None
@@ -291,7 +291,7 @@ class Input(Model):
 
 
 class Hooks(Model):
-    """Commands that run beside the tasks."""
+    """Commands that run before, after and between the tasks."""
 
     pre_workflow: list[str] = []
     post_workflow: list[str] = []
