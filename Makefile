@@ -9,6 +9,8 @@ CARGO := $(shell command -v cargo)
 PYTEST := $(BIN)/python -P -m pytest -n 3 --dist worksteal
 # The second backend and the next run need not compile the tests again.
 unexport PYTHONDONTWRITEBYTECODE
+# The line of a panic is all that tests need; full debug information takes long to write.
+export CARGO_PROFILE_DEV_DEBUG := line-tables-only
 SOURCES := $(shell find rust python packaging -name '*.rs' -o -name '*.py' -o -name '*.pyi') Cargo.toml Cargo.lock pyproject.toml README.md
 
 # The compiled wheel for the tests, or the pure one if there is no cargo.
@@ -22,7 +24,7 @@ endif
 
 FUZZ_SECONDS ?= 600
 
-.PHONY: fuzz help demo test test-agents test-frameworks test-rust test-python test-pure lint coverage stress bench growth wheels clean
+.PHONY: fuzz help demo test test-agents test-docs test-frameworks test-rust test-python test-pure lint coverage stress bench growth wheels clean
 .DEFAULT_GOAL := help
 
 help: ## Show the targets
@@ -33,13 +35,13 @@ demo: $(VENV)/installed ## Set up, and run the main job on 100,000 records
 
 # Packages are installed and wheels are built while cargo compiles the tests: neither keeps two cores busy alone.
 test: ## Set up, and run every check
-	$(MAKE) -j 2 test-rust lint
+	$(MAKE) -j 2 test-rust lint test-docs
 	$(MAKE) test-python
 
 $(VENV)/tools: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --group test --group lint --group mcp
+	$(BIN)/python -m pip install --quiet --no-compile --group test --group lint --group mcp
 	touch $@
 
 dist/built: $(SOURCES) $(VENV)/tools
@@ -78,12 +80,13 @@ endif
 # Tests that don't depend on the backend run only once here: files, errors and display, permissions, the state of runs,
 # what goes into a prompt, and the comparison of the backends. `make test-pure` runs the whole suite on the pure backend.
 ONCE := tests/agents tests/context tests/packaging tests/parity tests/serving tests/test_facts_corpus.py \
-	tests/test_record.py tests/test_structure.py tests/test_tables.py tests/test_version.py tests/query/test_filter.py \
-	tests/cli/test_completion.py tests/cli/test_gain.py tests/cli/test_json_shapes.py tests/cli/test_live.py \
-	tests/cli/test_settings.py tests/cli/test_texts.py tests/cli/test_trust.py tests/cli/test_user_store.py \
-	tests/intent/test_cli.py tests/intent/test_templates.py tests/store/test_light_json.py \
-	tests/workflow/test_beside.py tests/workflow/test_context.py tests/workflow/test_damaged.py \
-	tests/workflow/test_data_is_no_code.py tests/workflow/test_effective_limits.py tests/workflow/test_files.py \
+	tests/test_record.py tests/test_structure.py tests/test_tables.py tests/test_version.py \
+	tests/query/test_filter.py tests/cli/test_completion.py tests/cli/test_gain.py tests/cli/test_json_shapes.py \
+	tests/cli/test_live.py tests/cli/test_manners.py tests/cli/test_settings.py tests/cli/test_texts.py \
+	tests/cli/test_trust.py tests/cli/test_user_store.py tests/intent/test_cli.py tests/intent/test_templates.py \
+	tests/store/test_light_json.py tests/workflow/test_beside.py tests/workflow/test_context.py \
+	tests/workflow/test_damaged.py tests/workflow/test_data_is_no_code.py \
+	tests/workflow/test_effective_limits.py tests/workflow/test_examples.py tests/workflow/test_files.py \
 	tests/workflow/test_hostile_files.py tests/workflow/test_keeping.py tests/workflow/test_messages.py \
 	tests/workflow/test_migration.py tests/workflow/test_numbers.py tests/workflow/test_report.py \
 	tests/workflow/test_resuming.py tests/workflow/test_scripts.py tests/workflow/test_state.py \
@@ -96,6 +99,8 @@ test-python: $(VENV)/installed ## The suite on each backend
 		MAXSTAGE_BACKEND=$$backend MAXSTAGE_WHEELS="$(CURDIR)/dist" $(PYTEST) $$once || exit 1; \
 		once="$(addprefix --ignore=,$(ONCE))"; \
 	done
+
+test-docs: $(VENV)/installed ## The examples in docstrings
 	$(BIN)/python -P -m pytest -q --doctest-modules -p no:cacheprovider --ignore-glob='*/integrations/*' \
 		--pyargs maxstage
 

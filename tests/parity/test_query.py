@@ -197,7 +197,7 @@ def look(module, plan: Plan, text: bytes, cuts=()):
     return shapes, found, groups, scan.given if plan.wanted == "records" else None, resume, scan.full, after
 
 
-@examples(600)
+@examples(300)
 @given(
     texts, plans, wanted, st.lists(st.integers(0, 300), max_size=6), st.lists(st.integers(0, 300), max_size=6)
 )
@@ -210,7 +210,7 @@ def test_both_find_the_same_however_the_data_is_cut(text, plan, what, cuts, othe
     assert look(_pure, plan, text, other_cuts) == whole
 
 
-@examples(600)
+@examples(300)
 @given(
     st.lists(st.sampled_from(NASTY), max_size=8), st.sampled_from(FILTERS), st.sampled_from([b"\n", b"\r\n"])
 )

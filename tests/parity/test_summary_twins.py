@@ -127,7 +127,7 @@ def stream(core, data, max_bytes, step):
     return truncator.render(max_bytes, "here")
 
 
-@examples(200)
+@examples(100)
 @given(texts, st.one_of(st.integers(0, 400), st.integers(0, 65536)), st.integers(1, 5000))
 def test_twins_and_streams_agree(data, max_bytes, step):
     cut = _core.truncate(data, "summary", max_bytes, 1, "here")
@@ -145,7 +145,7 @@ def test_twins_and_streams_agree(data, max_bytes, step):
     cut.content.decode()
 
 
-@examples(4)
+@examples(2)
 @given(st.lists(lines, min_size=40, max_size=40), st.integers(0, 2**32), st.integers(100, 20_000))
 def test_texts_of_many_blocks_are_cut_the_same(some, seed, max_bytes):
     data = b"\n".join(Random(seed).choices(some, k=40_000))[:2_600_000]

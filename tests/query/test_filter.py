@@ -167,7 +167,7 @@ def matches(text: str, record) -> bool:
     return scan.matched == 1
 
 
-@examples(1500)
+@examples(500)
 @given(expressions, records, st.data())
 def test_a_filter_means_the_same_however_it_is_written(test, record, data):
     if has_nested(test, record):
