@@ -10,7 +10,7 @@ import pytest
 from test_operations import by_name, lines_of, names_in, plan
 
 from helpers import NOBODY
-from maxstage import Intent, Store
+from maxstage import Error, Intent, Store
 from maxstage.intent import copying, names, preview, transfer
 from maxstage.intent.execution import Options
 
@@ -271,3 +271,18 @@ def test_the_root_is_another_folder_now(store, tmp_path):
     with pytest.raises(Exception, match="another folder than the one that the intent was made for"):
         intent.execute()
     assert (root / "a").read_text() == "other"
+
+
+def test_a_store_is_closed_whatever_it_is_called(store, tmp_path, monkeypatch):
+    for root in (tmp_path / ".max", tmp_path / ".max" / "staging"):
+        with pytest.raises(Error, match="is in a store"):
+            Intent.plan(store, "write", [{}], root=root, to="x", content="x")
+    assert plan(store, "write", [{}], to=".MAX/config.toml", content="x").preview().problem_counts == {
+        "refused": 1
+    }
+    # As where a file system takes another name for it.
+    os.rename(tmp_path / ".max", tmp_path / "store")
+    os.symlink("store", tmp_path / ".max")
+    intent = plan(store, "write", [{}], to="store/config.toml", content="x")
+    outcome = intent.execute()
+    assert lines_of(store, outcome)[0]["error"] == "store is a store, which no intent changes"

@@ -106,7 +106,7 @@ class Execution:
         self._areas = self._open_areas(store)
 
     def _open_areas(self, store: Store) -> Areas:
-        root = Folders(self._root, tuple(self._facts["rootIdentity"]))
+        root = folder.open_root(store, self._root, tuple(self._facts["rootIdentity"]))
         trash = Folders(os.fsencode(folder.make_trash(store, self._intent_id)))
         undoes = self._facts.get("undoes")
         taken_back = None

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from maxstage.errors import Corrupt, Error, NotFound
 from maxstage.files import remove
 from maxstage.intent.journal import Journal, Lock, lock_of, open_journal
+from maxstage.intent.paths import Folders
 from maxstage.intent.tokens import format_intent
+from maxstage.store.project import PROJECT
 from maxstage.store.tokens import is_id
 
 if TYPE_CHECKING:
@@ -40,6 +42,22 @@ def intents_folder(store: Store) -> str:
     if os.path.islink(folder) or os.stat(folder).st_uid != os.stat(store.layout.base).st_uid:
         raise Corrupt(f"{folder} is not a folder of this project; remove it")
     return folder
+
+
+def check_root(root: str) -> None:
+    """Refuse a root in which a store lies around the files.
+
+    Raises:
+        Error: It is in one.
+    """
+    if any(part.lower() == PROJECT for part in root.split("/")):
+        raise Error(f"{root} is in a store, which no intent changes")
+
+
+def open_root(store: Store, root: bytes, identity: tuple[int, int] | None = None) -> Folders:
+    """Return the folders below a root; those of the store are closed. Raises as `Folders`."""
+    base = os.stat(store.layout.base)
+    return Folders(root, identity, (base.st_dev, base.st_ino))
 
 
 def path_of(store: Store, intent_id: str) -> str:

@@ -201,7 +201,7 @@ class Intent:
         with folder.open_intent(self.store, self.id) as journal:
             facts = journal.facts()
             self._check(facts)
-            return Looker(journal, facts, on_conflict, sample).look()
+            return self._look(journal, facts, on_conflict, sample)
 
     def execute(self, options: Options | None = None, *, progress: Progress | None = None) -> Outcome:
         """Do what is planned. Executed again, it goes on where it was, and nothing is done twice.
@@ -292,7 +292,7 @@ class Intent:
         with Lock(self._path(), self.token), folder.open_intent(self.store, self.id, write=True) as journal:
             facts = journal.facts()
             self._check(facts)
-            preview = Looker(journal, facts, on_conflict).look()
+            preview = self._look(journal, facts, on_conflict)
             journal.set_facts(
                 approved={
                     "at": time.time(),
@@ -321,6 +321,12 @@ class Intent:
             journal.set_facts(cancelled=time.time())
         return False
 
+    def _look(
+        self, journal: Journal, facts: dict[str, Any], on_conflict: str, sample: int | None = 10
+    ) -> Preview:
+        root = folder.open_root(self.store, facts["root"].encode("latin-1"), tuple(facts["rootIdentity"]))
+        return Looker(journal, facts, root, on_conflict, sample).look()
+
     def _path(self) -> str:
         path = folder.path_of(self.store, self.id)
         if not os.path.lexists(path):
@@ -347,7 +353,7 @@ class Intent:
             raise Error(
                 f"{self.token} was approved for --on-conflict {approved['onConflict']}, not {on_conflict}; {how}"
             )
-        if Looker(journal, facts, on_conflict, 1).look().digest != approved["digest"]:
+        if self._look(journal, facts, on_conflict, 1).digest != approved["digest"]:
             raise Error(f"{self.token} has other problems than when it was approved; {how}")
 
 

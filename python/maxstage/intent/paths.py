@@ -35,7 +35,8 @@ def relative(text: str, what: str) -> bytes:
     except UnicodeEncodeError:
         raise Fault(f"{what} has half of a character, which no file name has") from None
     parts = path.split(b"/")
-    if b"" in parts or b"." in parts or b".." in parts or _STORE in parts or b"\0" in path:
+    is_odd = b"" in parts or b"." in parts or b".." in parts or b"\0" in path
+    if is_odd or _STORE in path.lower():
         return _checked(path, parts, what)
     return path
 
@@ -49,7 +50,8 @@ def _checked(path: bytes, parts: list[bytes], what: str) -> bytes:
         raise Fault(f"{what} {shown(path)} has .., which could lead out of the root")
     if b"\0" in path:
         raise Fault(f"{what} {shown(path)} has a null character, which no file name has")
-    if _STORE in parts:
+    # Some file systems don't tell capitals apart.
+    if any(part.lower() == _STORE for part in parts):
         raise Fault(f"{what} {shown(path)} is in a store, which no intent changes")
     if parts[-1] in {b"", b"."}:
         raise Fault(f"{what} {shown(path)} names a folder, not a file")
@@ -83,14 +85,21 @@ class Folders:
     Args:
         root: The root: an absolute path, without links.
         identity: Device and inode that it must have; None for any.
+        closed: A folder that is never passed through, by device and inode, whatever it is called; None for none.
 
     Raises:
         OSError: The root can't be opened.
         Refused: It is another folder than it was.
     """
 
-    def __init__(self, root: bytes, identity: "tuple[int, int] | None" = None) -> None:
+    def __init__(
+        self,
+        root: bytes,
+        identity: "tuple[int, int] | None" = None,
+        closed: "tuple[int, int] | None" = None,
+    ) -> None:
         self.root = root
+        self._closed = closed
         self._open: dict[bytes, int] = {}
         try:
             self._root = os.open(root, _FOLDER)
@@ -149,7 +158,7 @@ class Folders:
 
     def _step(self, fd: int, path: bytes) -> int:
         try:
-            return os.open(path.rpartition(b"/")[2], _FOLDER, dir_fd=fd)
+            found = os.open(path.rpartition(b"/")[2], _FOLDER, dir_fd=fd)
         except FileNotFoundError:
             raise Refused(f"there is no folder {shown(path)}", missing=True) from None
         except OSError as error:
@@ -158,6 +167,12 @@ class Folders:
                 what = "a symbolic link, which is not followed" if is_link else "no folder"
                 raise Refused(f"{shown(path)} is {what}") from None
             raise Refused(f"{error.strerror}: {shown(path)}") from None
+        if self._closed is not None:
+            status = os.fstat(found)
+            if (status.st_dev, status.st_ino) == self._closed:
+                os.close(found)
+                raise Refused(f"{shown(path)} is a store, which no intent changes")
+        return found
 
     def missing(self, path: bytes) -> list[bytes]:
         """Return the folders that must be made for a file, outermost first.

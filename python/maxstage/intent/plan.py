@@ -13,7 +13,7 @@ from maxstage.intent.identity import identity, look
 from maxstage.intent.journal import Maker, Row
 from maxstage.intent.operations import OPERATIONS
 from maxstage.intent.operations.run import check_words
-from maxstage.intent.paths import Folders, Refused
+from maxstage.intent.paths import Refused
 from maxstage.intent.templates import Fault, Template, TemplateError
 from maxstage.interrupts import Deferred
 from maxstage.store.schedule import expect_expiry
@@ -66,12 +66,14 @@ class Planner:
 
     Raises:
         OSError: The root can't be opened.
+        Error: The root is in a store.
     """
 
     def __init__(self, store: Store, root: str) -> None:
         self._store = store
         self._root = os.path.realpath(root)
-        self._folders = Folders(os.fsencode(self._root))
+        folder.check_root(self._root)
+        self._folders = folder.open_root(store, os.fsencode(self._root))
 
     def make(
         self,

@@ -119,12 +119,18 @@ class Looker:
     Args:
         journal: The intent.
         facts: What is known of the whole.
+        root: The folders below its root; closed at the end.
         on_conflict: What would be done where a target is taken: a name in `CONFLICTS`.
         sample: How many operations are shown from the beginning, half of that from the end; None for all.
     """
 
     def __init__(
-        self, journal: Journal, facts: dict[str, Any], on_conflict: str = "fail", sample: int | None = _SAMPLE
+        self,
+        journal: Journal,
+        facts: dict[str, Any],
+        root: Folders,
+        on_conflict: str = "fail",
+        sample: int | None = _SAMPLE,
     ) -> None:
         if on_conflict not in CONFLICTS:
             raise InvalidQuery(f"on_conflict must be one of {', '.join(CONFLICTS)}, not {on_conflict!r}")
@@ -133,7 +139,7 @@ class Looker:
         self._on_conflict = on_conflict
         self._sample = sample
         self._preview = Preview(facts.get("cannot", 0))
-        self._root = Folders(facts["root"].encode("latin-1"), tuple(facts["rootIdentity"]))
+        self._root = root
         self._writable: dict[bytes, bool] = {}
         self._equality: dict[bytes, str] = {}
         self._seen_names: dict[bytes, bytes] = {}

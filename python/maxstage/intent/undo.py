@@ -75,6 +75,10 @@ def plan_undo(store: Store, intent_id: str, journal: Journal, facts: dict[str, A
             madeFolders=[path.decode("latin-1") for path in journal.folders()],
         )
     except NoOperations:
+        root = folder.open_root(store, facts["root"].encode("latin-1"))
+        for path in journal.folders():
+            root.remove_empty(path)
+        root.close()
         why = (
             f"{cannot:,} programs were run, which nothing can take back" if cannot else "it has done nothing"
         )
