@@ -138,6 +138,7 @@ class Intent:
         ttl: float | str | None = None,
         sources: Sequence[str] = (),
         labels: Mapping[str, str] | None = None,
+        task: str | None = None,
     ) -> Intent:
         """Make an intent as `plan` does, of records that are lines.
 
@@ -151,6 +152,7 @@ class Intent:
             ttl: Minutes, or text like ``2h``, in which it must be begun; None for the setting.
             sources: Where the records come from, for whoever looks at it.
             labels: Labels that its results get.
+            task: The task of a run that makes it, which finds it by that.
         """
         given = {name: text for name, text in templates.items() if text is not None}
         planner = Planner(store, os.fspath(root))
@@ -162,6 +164,7 @@ class Intent:
             ttl=_minutes(store, ttl),
             sources=sources,
             labels=labels or {},
+            task=task,
         )
         return cls(store, made)
 
@@ -304,6 +307,11 @@ class Intent:
             )
             return preview
 
+    def is_approved(self) -> bool:
+        """Return whether a person has approved it, or it was begun."""
+        facts = self.facts()
+        return "begun" in facts or "approved" in facts
+
     def cancel(self) -> bool:
         """Give it up: it can't be executed any more. Return whether it had done nothing yet, and is gone.
 
@@ -341,7 +349,9 @@ class Intent:
             raise Error(f"{self.token} has expired; make it again, with a longer --ttl")
 
     def _check_approval(self, journal: Journal, facts: dict[str, Any], on_conflict: str) -> None:
-        if not self.store.settings.require_approval or "begun" in facts:
+        # What somebody had to approve is done as it was approved.
+        is_needed = self.store.settings.require_approval or "approved" in facts
+        if not is_needed or "begun" in facts:
             return
         approved = facts.get("approved")
         how = f"a person must look at it first: max intent approve {self.token}"

@@ -85,6 +85,7 @@ class Planner:
         ttl: float,
         sources: Sequence[str] = (),
         labels: Mapping[str, str] | None = None,
+        task: str | None = None,
     ) -> str:
         """Make an intent of one kind, an operation a record; return its id.
 
@@ -96,6 +97,7 @@ class Planner:
             ttl: Minutes in which it must be begun.
             sources: Where the records come from.
             labels: Labels that its results get.
+            task: The task of a run that makes it; None as a rule.
 
         Raises:
             TemplateError: A template can't be understood.
@@ -108,6 +110,7 @@ class Planner:
             "templates": dict(texts),
             "sources": list(sources),
             "labels": dict(labels or {}),
+            "task": task,
         }
         return self.publish(self._rows(kind, templates, lines, is_json=is_json), ttl=ttl, **facts)
 

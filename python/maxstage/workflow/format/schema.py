@@ -64,6 +64,46 @@ class Command(Model):
     timeout_secs: Timeout | None = None
 
 
+class Intent(Model):
+    """Many writes, an operation for each record: planned, and executed at once or when a person has approved."""
+
+    operation: Literal["copy", "move", "delete", "write", "run"]
+    records: str | None = None
+    filter: str | None = None
+    from_: Annotated[str | None, Field(alias="from")] = None
+    to: str | None = None
+    content: str | None = None
+    argv: list[str] | None = None
+    root: str | None = None
+    execute: Literal["after_approval", "at_once"] = "after_approval"
+    on_conflict: Literal["fail", "skip", "overwrite", "rename"] = "fail"
+    keep_going: bool = False
+    jobs: Annotated[int, Field(ge=1, le=1000)] = 1
+    rate: Annotated[float, Field(gt=0, le=_LONGEST, allow_inf_nan=False)] | None = None
+
+    @model_validator(mode="after")
+    def _templates(self) -> Intent:
+        given: dict[str, Any] = {
+            "from": self.from_,
+            "to": self.to,
+            "content": self.content,
+            "argv": self.argv,
+        }
+        texts = [*(self.argv or ()), *(text for text in (self.from_, self.to, self.content) if text)]
+        if any("{{" in text or "${" in text for text in texts):
+            raise ValueError(
+                "the templates of an intent are filled by records; references go into records and root"
+            )
+        from maxstage.errors import InvalidQuery
+        from maxstage.intent.plan import parse_templates
+
+        try:
+            parse_templates(self.operation, {name: text for name, text in given.items() if text is not None})
+        except InvalidQuery as error:
+            raise ValueError(str(error)) from None
+        return self
+
+
 class OnError(Model):
     """What happens when a task fails."""
 
@@ -234,12 +274,13 @@ class Agent(Model):
 
 
 class Task(Limited):
-    """One task: a script, a command, an agent or subtasks."""
+    """One task: a script, a command, an agent, an intent or subtasks."""
 
     description: str | None = None
     script: Script | None = None
     command: Command | None = None
     agent: str | None = None
+    intent: Intent | None = None
     subtasks: dict[Name, Task] | None = None
     depends_on: list[str] = []
     parallel_with: list[str] = []
@@ -268,12 +309,13 @@ class Task(Limited):
             "script": self.script,
             "command": self.command,
             "agent": self.agent,
+            "intent": self.intent,
             "subtasks": self.subtasks,
         }
         given = [name for name, kind in kinds.items() if kind is not None]
         if len(given) != 1:
             raise ValueError(
-                f"a task has exactly one of script, command, agent, subtasks; this has {', '.join(given) or 'none'}"
+                f"a task has exactly one of {', '.join(kinds)}; this has {', '.join(given) or 'none'}"
             )
         if self.inject_context and self.agent is None:
             raise ValueError("inject_context is for tasks of agents: their prompt takes it")

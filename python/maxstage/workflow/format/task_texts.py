@@ -43,6 +43,11 @@ def texts(task: schema.Task) -> Iterator[tuple[Path, str]]:
         yield ("description",), task.description
     if task.output is not None:
         yield ("output",), task.output
+    if task.intent is not None:
+        for field in ("records", "root"):
+            text = getattr(task.intent, field)
+            if text is not None:
+                yield ("intent", field), text
     part = task.script or task.command
     if part is not None:
         kind = "script" if task.script else "command"

@@ -62,6 +62,10 @@ def _what(task: Task, spec: WorkflowSpec, providers: Mapping[str, Provider]) -> 
         lines = (task.script.content or "").strip().splitlines() or [""]
         more = " …" if len(lines) > 1 or len(lines[0]) > _SHOWN else ""
         return "script", f"{program}: {lines[0][:_SHOWN]}{more}"
+    if task.intent is not None:
+        intent = task.intent
+        words = [text for text in (intent.from_, intent.to) if text] or intent.argv or []
+        return "intent", f"{intent.operation} {shlex.join(words)}, {intent.execute.replace('_', ' ')}"
     return "subtasks", counted(len(task.subtasks or {}), "task")
 
 

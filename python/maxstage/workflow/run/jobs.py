@@ -13,7 +13,7 @@ from maxstage.workflow.format import references
 from maxstage.workflow.format.agents import command_of, prompt_of
 from maxstage.workflow.format.languages import LANGUAGES
 from maxstage.workflow.format.scripts import filling
-from maxstage.workflow.run import files
+from maxstage.workflow.run import files, intents
 from maxstage.workflow.run.outputs import PRUNED
 from maxstage.workflow.run.results import COMPLETED, FAILED, TaskResult
 from maxstage.workflow.run.task_files import write_file
@@ -71,7 +71,10 @@ def prepare(
         env.update((name, scope.render(text)) for name, text in part.env.items())
         if part.working_dir is not None:
             folder = files.locate_to_read(folder, part.working_dir, scope)
-    argv, script = _command_line(run, task, scope)
+    if task.intent is not None:
+        argv, script = intents.command_line(run, task.intent, instance, scope), None
+    else:
+        argv, script = _command_line(run, task, scope)
     check_strings(argv, env)
     _check_no_secret(run, argv)
     job = Job(
