@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from maxstage.errors import InvalidQuery
 from maxstage.intent import names
-from maxstage.intent.identity import FILE, LINK, kind_of, look
+from maxstage.intent.identity import FILE, LINK, identity, kind_of, look
 from maxstage.intent.operations import OPERATIONS
 from maxstage.intent.operations.run import RUN
 from maxstage.intent.paths import Folders, Refused, shown
@@ -143,6 +144,7 @@ class Looker:
         self._writable: dict[bytes, bool] = {}
         self._equality: dict[bytes, str] = {}
         self._seen_names: dict[bytes, bytes] = {}
+        self._targets: dict[bytes, tuple[bool, int]] = {}
         self._space: dict[int, tuple[int, int]] = {}
         self._odd: dict[str, tuple[int, Change | None]] = dict.fromkeys(_ODDITIES, (0, None))
         most = 0 if sample is None else max(1, sample // 2)
@@ -205,6 +207,9 @@ class Looker:
 
     def _look_at_files(self, row: Row) -> tuple[int | None, str]:
         """Look at source and target of an operation; return its bytes, and what it would do to another file."""
+        plain = self._look_at_plain(row)
+        if plain is not None:
+            return plain, ""
         operation = OPERATIONS[row.op]
         size: int | None = len(row.body) if row.body is not None else None
         device = None
@@ -216,10 +221,50 @@ class Looker:
             effect = "" if row.target is None else self._target(row)
             if row.target is not None:
                 self._need(row, size or 0, device)
+                self._note_folder(row.target)
         except Refused as refused:
             self._problem(row.n, "refused", str(refused))
             return size, ""
         return size, effect
+
+    def _look_at_plain(self, row: Row) -> int | None:
+        """Look at a move with nothing out of the ordinary, of which there may be a hundred thousand; return its bytes.
+
+        Returns:
+            None if anything is out of the ordinary, or its folders were not looked at yet.
+        """
+        source, target = row.source, row.target
+        if row.op != "move" or row.after is not None or source is None or target is None:
+            return None
+        known = self._targets.get(target.rpartition(b"/")[0])
+        source_at = self._root.known(source)
+        if known is None or source_at is None or not self._writable.get(source.rpartition(b"/")[0]):
+            return None
+        is_there, device = known
+        try:
+            status = os.stat(source_at[1], dir_fd=source_at[0], follow_symlinks=False)
+        except OSError:
+            return None
+        if identity(status) != row.seen or not stat.S_ISREG(status.st_mode) or status.st_dev != device:
+            return None
+        if is_there:
+            target_at = self._root.known(target)
+            if target_at is None or os.access(
+                target_at[1], os.F_OK, dir_fd=target_at[0], follow_symlinks=False
+            ):
+                return None
+        return status.st_size
+
+    def _note_folder(self, target: bytes) -> None:
+        """Note that nothing is out of the ordinary about the folder of a target, if so it is."""
+        folder = target.rpartition(b"/")[0]
+        if (
+            folder not in self._targets
+            and self._equality.get(folder) == names.EXACT
+            and self._writable.get(folder)
+        ):
+            device = os.fstat(self._root.nearest(target)).st_dev
+            self._targets[folder] = not self._root.missing(target), device
 
     def _source(self, row: Row) -> os.stat_result | None:
         operation, source = OPERATIONS[row.op], row.source or b""
@@ -397,7 +442,6 @@ def diff_of(root: bytes, row: Row) -> list[str] | None:
         row: The operation.
     """
     import difflib
-    import stat
 
     folders = Folders(root)
     try:
