@@ -68,7 +68,18 @@ def text_of(result):
 async def drive(client, folder):
     """Use everything that there is once."""
     tools = {tool.name: tool for tool in (await client.list_tools()).tools}
-    assert list(tools) == ["stage", "retrieve", "search", "count", "info", "list", "plan", "preview", "exec"]
+    assert list(tools) == [
+        "stage",
+        "retrieve",
+        "search",
+        "count",
+        "schema",
+        "info",
+        "list",
+        "plan",
+        "preview",
+        "exec",
+    ]
     assert tools["retrieve"].annotations.read_only_hint
     assert not tools["exec"].annotations.read_only_hint
     result = await client.call_tool("stage", {"text": "one\ntwo\n", "source": "a/b", "labels": {"job": "1"}})
@@ -83,6 +94,7 @@ async def drive(client, folder):
     found = text_of(await client.call_tool("search", {"token": big, "filter": "id >= 4990", "limit": 2}))
     assert found == '{"id": 4990}\n{"id": 4991}\n[results 1-2 of 10; go on with offset=2]'
     assert text_of(await client.call_tool("count", {"token": big, "filter": "id < 10"})) == "10"
+    assert "5,000 records" in text_of(await client.call_tool("schema", {"token": big}))
     assert text_of(await client.call_tool("list", {"labels": {"job": "1"}})).startswith(token)
     assert "exit status 0" in text_of(await client.call_tool("exec", {"command": ["seq", "100000"]}))
     failed = await client.call_tool("retrieve", {"token": "max:00000000"})

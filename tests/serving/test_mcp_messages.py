@@ -8,7 +8,7 @@ from wire import META
 
 from helpers import PATIENCE
 
-TOOLS = ["stage", "retrieve", "search", "count", "info", "list", "plan", "preview"]
+TOOLS = ["stage", "retrieve", "search", "count", "schema", "info", "list", "plan", "preview"]
 
 
 def test_discovering(wire):

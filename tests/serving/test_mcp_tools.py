@@ -328,6 +328,43 @@ def test_counting(wire):
     assert wire.call("count", token=token, by="nope", top=10**30) == "    1,000  null\n[1,000 records]"
 
 
+def test_describing_fields(wire):
+    token = wire.stage(PEOPLE)
+    head, _, names, *fields = wire.call("schema", token=token).splitlines()
+    assert head == "1,000 records"
+    assert names.split()[:3] == ["field", "type", "present"]
+    assert any(line.startswith("n ") and " 999 " in line for line in fields)
+    assert wire.call("schema", token=token, filter="n < 10").startswith("10 records\n")
+    assert wire.call("schema", token=token, sample=10**30).startswith("1,000 records\n")
+    assert wire.call("schema", token=token, sample=3).startswith("3 records\n")
+    damaged = wire.stage('{"a": 1}\n{"a": 2}\n{"a":\n')
+    assert "1 record is not JSON" in wire.call("schema", token=damaged).splitlines()[-1]
+
+
+PARENT = f"00-{'a' * 32}-{'b' * 16}-01"
+
+
+@pytest.mark.parametrize(
+    ("meta", "wanted"),
+    [
+        ({"traceparent": PARENT, "tracestate": "x=1"}, f"{PARENT} x=1"),
+        ({"traceparent": PARENT}, f"{PARENT} none"),
+        ({"traceparent": PARENT, "tracestate": "\x00"}, f"{PARENT} none"),
+        ({"traceparent": PARENT.upper(), "tracestate": "x=1"}, "ours none"),
+        ({"traceparent": f"{PARENT}\n"}, "ours none"),
+        ({"traceparent": 5}, "ours none"),
+        ({}, "ours none"),
+    ],
+)
+def test_commands_are_part_of_the_trace_of_the_call(connect, meta, wanted):
+    wire = connect("--allow", "exec", env={**os.environ, "TRACEPARENT": "ours"})
+    script = 'echo "$TRACEPARENT ${TRACESTATE-none}"'
+    result = wire.ask("tools/call", meta=meta, name="exec", arguments={"command": ["sh", "-c", script]})[
+        "result"
+    ]
+    assert result["content"][0]["text"].splitlines()[0] == wanted
+
+
 def test_queries_that_are_no_good(wire):
     token, text = wire.stage(PEOPLE), wire.stage("one\ntwo\n")
     for name, arguments, words in (

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from maxstage.query.schema import Field, Schema
+    from maxstage.query.schema import Field
 
 
 def schema(
@@ -32,6 +32,7 @@ def schema(
         Error, OSError: Something can't be read.
     """
     from maxstage.query.schema import describe
+    from maxstage.query.schema_table import table_of
 
     if not names:
         raise InvalidQuery("nothing to describe; for example: max schema max:a1b2c3d4")
@@ -44,7 +45,7 @@ def schema(
         fields = [_json_field(field) for field in found.fields]
         print_json({"records": found.records, "fields": fields, "more": found.more})
     else:
-        write_out(_text_schema(found))
+        write_out(table_of(found))
     tell_bad(looked)
 
 
@@ -73,34 +74,3 @@ def _value_of(text: str | None, *, is_json: bool) -> "Any":
     except (ValueError, RecursionError):
         return text
     return text if isinstance(value, float) and value - value != 0 else value
-
-
-def _text_schema(found: "Schema") -> str:
-    from maxstage.humanize import counted, printable
-
-    head = ("field", "type", "present", "distinct", "least", "greatest", "examples")
-    rows = [
-        (
-            printable(field.name, _NAME) or "(record)",
-            "|".join(name for name in field.types if name != "null" or len(field.types) == 1)
-            + ("?" if "null" in field.types and len(field.types) > 1 else ""),
-            f"{field.share:.0%}" if field.share in {0, 1} else f"{field.share:.1%}",
-            f"{'' if field.is_exact else '~'}{field.distinct:,}" if field.distinct else "",
-            printable(field.least or "", _VALUE),
-            printable(field.greatest or "", _VALUE),
-            ", ".join(printable(one, _VALUE) for one in field.examples),
-        )
-        for field in found.fields
-    ]
-    widths = [max(len(row[at]) for row in (head, *rows)) for at in range(len(head))]
-    lines = [_line(row, widths) for row in (head, *rows)]
-    more = ["... and more fields; the counts of some of these may be too low"] if found.more else []
-    return "\n".join([counted(found.records, "record"), "", *lines, *more])
-
-
-def _line(cells: "Sequence[str]", widths: "Sequence[int]") -> str:
-    return "  ".join(f"{cell:{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip()
-
-
-_NAME, _VALUE = 40, 24
-"""Characters that are shown of a name, and of a value."""

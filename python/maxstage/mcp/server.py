@@ -31,7 +31,7 @@ _INSTRUCTIONS = """\
 Large data is handed on by a token like max:a1b2c3d4 that stands for it, not by pasting it.
 stage: keep long text or a file aside and get its token; hand the token on in its place.
 info: look at what a token stands for (size, first lines, fields) before reading it.
-search, count: find or count the records that match instead of reading all. retrieve: read a piece by its lines.
+search, count, schema: find, count or describe records instead of reading all. retrieve: read a piece by its lines.
 list: find a token again. A long answer, or one that was cut, says in its last line how to read on: don't repeat it."""
 
 _FOR_AN_HOUR = {"ttlMs": 3_600_000, "cacheScope": "private"}

@@ -8,12 +8,13 @@ from maxstage.mcp.tools.perform import EXECUTE, UNDO
 from maxstage.mcp.tools.plan import PLAN
 from maxstage.mcp.tools.preview import PREVIEW
 from maxstage.mcp.tools.retrieve import RETRIEVE
+from maxstage.mcp.tools.schema import SCHEMA
 from maxstage.mcp.tools.search import SEARCH
 from maxstage.mcp.tools.stage import STAGE
 
 TOOLS = {
     tool.name: tool
-    for tool in (STAGE, RETRIEVE, SEARCH, COUNT, INFO, LIST, PLAN, PREVIEW, EXEC, EXECUTE, UNDO)
+    for tool in (STAGE, RETRIEVE, SEARCH, COUNT, SCHEMA, INFO, LIST, PLAN, PREVIEW, EXEC, EXECUTE, UNDO)
 }
 """In the order in which a client is told of them."""
 

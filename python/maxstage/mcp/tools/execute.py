@@ -1,14 +1,22 @@
 """``exec``: run a command, with its output within bounds and the whole kept aside."""
 
+import os
+
+from maxstage.mcp.protocol import meta_of
 from maxstage.mcp.tools.tool import Tool, ToolError, text
 from maxstage.output.strategies import STRATEGIES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypeGuard
 
     from maxstage.mcp.tools.tool import Call, Content
     from maxstage.output.task_output import TaskOutput
+
+_TRACEPARENT = [2, 32, 16, 2]
+"""Digits of its parts: version, trace, span, flags."""
+_LONGEST_STATE = 512
+"""Characters of a ``tracestate`` that are passed on: as many as each must take."""
 
 _FOOTER = 300
 """Bytes that the last line takes at most."""
@@ -31,6 +39,7 @@ def _run(call: "Call", arguments: "dict[str, Any]") -> "list[Content]":
             stdin=opened,
             timeout=arguments.get("timeout"),
             cwd=arguments.get("cwd"),
+            env=_environment(call),
             store=lambda: call.access.store,
             labels=call.access.labels({}),
             combine=True,
@@ -48,6 +57,31 @@ def _run(call: "Call", arguments: "dict[str, Any]") -> "list[Content]":
 
         note(done, "mcp exec")
     return _told(call, done)
+
+
+def _environment(call: "Call") -> "dict[str, str] | None":
+    """Return the environment with the client's place in a trace; None for ours as it is.
+
+    What W3C says of it holds in MCP: ``traceparent`` and ``tracestate`` in ``_meta``.
+    """
+    meta = meta_of(call.request.params)
+    parent, state = meta.get("traceparent"), meta.get("tracestate")
+    if not _is_traceparent(parent):
+        return None
+    # A state belongs to its parent.
+    environment = {name: value for name, value in os.environ.items() if name != "TRACESTATE"}
+    environment["TRACEPARENT"] = parent
+    if isinstance(state, str) and len(state) <= _LONGEST_STATE and state.isascii() and state.isprintable():
+        environment["TRACESTATE"] = state
+    return environment
+
+
+def _is_traceparent(value: object) -> "TypeGuard[str]":
+    """Whether this is like ``00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01``."""
+    if not isinstance(value, str):
+        return False
+    parts = value.split("-")
+    return [len(part) for part in parts] == _TRACEPARENT and not set("".join(parts)) - set("0123456789abcdef")
 
 
 def _told(call: "Call", done: "TaskOutput") -> "list[Content]":
