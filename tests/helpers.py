@@ -166,6 +166,17 @@ def end(*pids: int | str) -> None:
             os.kill(int(pid), signal.SIGKILL)
 
 
+def can_trace() -> bool:
+    """Return whether strace is installed, and may trace here."""
+    try:
+        done = subprocess.run(
+            ["strace", "-f", "-o", os.devnull, "true"], capture_output=True, timeout=PATIENCE
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
+
+
 NOBODY = 65534
 """The id of another user, who owns nothing."""
 

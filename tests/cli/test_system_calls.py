@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers import can_trace
 from maxstage import Store
 from maxstage.store.sweep import sweep
 
@@ -52,14 +53,6 @@ ERRORS = {
     "fsync": ["EIO", "ENOSPC"],
     "fdatasync": ["EIO", "EINTR"],
 }
-
-
-def can_trace() -> bool:
-    try:
-        done = subprocess.run(["strace", "-f", "-o", "/dev/null", "true"], capture_output=True, timeout=20)
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return done.returncode == 0
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,10 @@
 """Looking at runs while they begin, go on and end; and what is left of those that were killed."""
 
+import contextlib
 import fcntl
 import json
 import os
 import re
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers import lines_of, wait_until
+from helpers import can_trace, lines_of, wait_until
 from maxstage import WorkflowError
 from maxstage.workflow.run.folder import find_runs, list_runs, runs_folder
 from maxstage.workflow.run.results import TaskResult
@@ -239,11 +239,6 @@ def test_a_ghost_of_an_older_version_can_be_cleaned(program, content):
     assert list(folder.iterdir()) == []
 
 
-def can_trace():
-    strace = shutil.which("strace")
-    return strace and subprocess.run([strace, "-o", os.devnull, "true"], capture_output=True).returncode == 0
-
-
 def places(program):
     """The system calls of the main thread from where a run begins, each as a name and a number for strace."""
     trace = program.folder / "trace"
@@ -306,6 +301,58 @@ def test_kill_9_at_each_system_call(program, store):
         assert {item.token for item in store.list()} == tokens, where
         assert {path.name.partition(".")[0] for path in folder.iterdir()} == {run_id}, where
     print(f"{kills} kills")  # noqa: T201 - shown where it fails
+
+
+ERRORS = {
+    "openat": ["EIO", "ENOSPC", "EMFILE"],
+    "write": ["EIO", "ENOSPC"],
+    "pwrite64": ["EIO", "ENOSPC"],
+    "ftruncate": ["ENOSPC"],
+    "fdatasync": ["EIO", "ENOSPC"],
+    "flock": ["EINTR", "ENOLCK"],
+    "read": ["EIO", "EINTR"],
+    "pread64": ["EIO"],
+    "unlink": ["EIO"],
+    "rename": ["EIO", "ENOSPC"],
+    "mkdir": ["ENOSPC"],
+    "fcntl": ["EIO"],
+    "close": ["EIO"],
+    "newfstatat": ["EIO"],
+    "mmap": ["ENOMEM"],
+    "pipe2": ["EMFILE"],
+}
+"""What the system calls of a run may fail with."""
+
+
+@pytest.mark.stress
+@pytest.mark.timeout(7200)
+@pytest.mark.skipif(not can_trace(), reason="strace is not installed, or may not trace")
+def test_an_error_at_each_system_call(program, store):
+    (program.folder / "flow.yaml").write_text(FLOW)
+    folder = runs_folder(store)
+    every = int(os.environ.get("MAX_TEST_EVERY", "1"))
+    cases = [(name, number, error) for name, number in places(program) for error in ERRORS.get(name, [])]
+    for name, number, error in cases[::every]:
+        program("runs", "clean", "--all", "--yes")
+        inject = ["-e", f"trace={name}", "-e", f"inject={name}:error={error}:when={number}"]
+        command = ["strace", "-qq", "-o", os.devnull, *inject, *program.command, "run", "flow.yaml"]
+        done = subprocess.run(command, cwd=program.folder, capture_output=True, text=True)
+        where = f"{name} {number} {error}: {done}"
+        assert done.returncode in {0, 1}, where
+        assert "Traceback" not in done.stderr, where
+        assert done.returncode == 0 or done.stderr, where
+        found = list_runs(folder)
+        if done.returncode:
+            # The error was told; without it, the same run gets to its end, or there is none.
+            program("run", "flow.yaml", *(["--run-id", found[0]] if found else []))
+        (run_id,) = list_runs(folder)
+        with contextlib.closing(RunState(folder, run_id)) as state:
+            assert state.facts()["status"] == "completed", where
+            assert {path: result.output.text[-5:] for path, result in state.results()} == {
+                "a": "3000\n",
+                "b": "3000\n",
+            }, where
+            assert {item.token for item in store.list()} == state.tokens(), where
 
 
 def wait_for_tasks(store):

@@ -68,13 +68,14 @@ def cli(program, monkeypatch, capfd):
 
     def run(*args):
         try:
-            app.main(list(args), prog_name="max", standalone_mode=False)
+            code = app.main(list(args), prog_name="max", standalone_mode=False)
             sys.stdout.flush()
         except (Error, OSError) as error:
             sys.stdout.flush()
             capfd.readouterr()
             return 1, str(error)
-        return 0, capfd.readouterr().out
+        out, errors = capfd.readouterr()
+        return (code, errors) if code else (0, out)
 
     return run
 
@@ -204,6 +205,22 @@ def test_what_stands_in_place_of_a_state(program, runs):
     path.mkdir()
     assert victim in program.fails("runs", "clean", "--all", "--yes")
     assert list_runs(str(folder)) == [victim]
+
+
+def test_one_run_that_cant_be_deleted_keeps_no_other(program, runs):
+    folder, good, victim, whole = runs
+    # Between the two in order, and gone as soon as the first is.
+    link = max(good, victim)[:-1] + "Z"
+    (folder / f"{link}.db").symlink_to(f"{max(good, victim)}.db")
+    (folder / f"{min(good, victim)}-older.db").write_bytes(whole)
+    order = [link, max(good, victim), f"{min(good, victim)}-older", min(good, victim)]
+    assert list_runs(str(folder)) == order
+    done = program("runs", "clean", order[1], "gone", link, order[2], order[3], check=1)
+    assert [line.split()[2] for line in done.stdout.decode().splitlines()] == order[1:]
+    assert [
+        f"There is no run {name}" in text
+        for name, text in zip(("gone", link), done.stderr.decode().splitlines(), strict=True)
+    ] == [True, True]
 
 
 def test_names_that_are_no_runs(program, runs):

@@ -12,7 +12,7 @@ import click
 
 from maxstage import exact
 from maxstage.cli.options import lines_option, output_option, pass_project
-from maxstage.cli.printing import print_all, print_json, write_out
+from maxstage.cli.printing import describe, print_all, print_json, warn, write_out
 from maxstage.cli.prompting import confirm
 from maxstage.cli.run_report import format_seconds, is_iteration, table
 from maxstage.cli.target import Target
@@ -246,8 +246,15 @@ def runs_prune(store: Store, run_id: str, keep: int | None, strategy: str | None
 @click.option("-y", "--yes", is_flag=True, help="Delete without asking.")
 @lines_option
 @pass_project
+@click.pass_context
 def runs_clean(
-    store: Store, run_ids: tuple[str, ...], completed: bool, everything: bool, yes: bool, output: str
+    ctx: click.Context,
+    store: Store,
+    run_ids: tuple[str, ...],
+    completed: bool,
+    everything: bool,
+    yes: bool,
+    output: str,
 ) -> None:
     """Delete runs: their state, and the outputs that are kept for them."""
     if not run_ids and not completed and not everything:
@@ -262,8 +269,15 @@ def runs_clean(
             confirm(f"Delete {counted(len(chosen), 'run')} and the outputs that they kept?", yes=yes)
         elif not left and output == "text":
             write_out("Nothing to clean.")
+    all_went = True
     for run_id in chosen:
-        count = _delete(store, run_id)
+        try:
+            count = _delete(store, run_id)
+        except (WorkflowError, OSError) as error:
+            # Carry on with the others.
+            all_went = False
+            warn(describe(error))
+            continue
         if output != "text":
             print_json({"run": run_id, "outputs": count}, indent=None)
         else:
@@ -272,6 +286,8 @@ def runs_clean(
         raise WorkflowError(
             f"Not deleted, because they can't be read (max runs show tells why): {', '.join(left)}"
         )
+    if not all_went:
+        ctx.exit(1)
 
 
 def _to_clean(store: Store, *, everything: bool) -> tuple[list[str], list[str]]:
