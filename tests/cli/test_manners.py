@@ -223,7 +223,7 @@ def test_did_you_mean(program, args, meant):
 def test_nothing_near_suggests_nothing(program):
     for args in (["zzzzzz"], ["stage", "--zzzzz"], ["runs", "zzzzz"]):
         assert b"Did you mean" not in program(*args, check=2).stderr
-    assert b"there are show, report" in program("runs", "zzzzz", check=2).stderr
+    assert b"there are show, output, report" in program("runs", "zzzzz", check=2).stderr
     line = program("stage", "--tpye", "text", check=2).stderr
     assert line.startswith(b"No such option '--tpye'. Did you mean '--type'? See ")
     # What may well be a file is an error about a file.
