@@ -257,11 +257,12 @@ def _sources(values: "dict[str, Any]", config: "ConfigFile") -> None:
     from maxstage.config_file import show, unknown
 
     for name, value in values.items():
-        if not isinstance(value, dict) or "command" not in value:
+        if not isinstance(value, dict) or ("command" in value) == ("sql" in value):
             raise config.error(
-                ["sources", name], f'sources.{name} must be a table with a command, like ["my-exporter"]'
+                ["sources", name],
+                f'sources.{name} must be a table with a command, like ["my-exporter"], or with sql = "SELECT ..."',
             )
-        words = value["command"]
+        words = value.get("command", ["sql"])
         if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
             raise config.error(
                 ["sources", name, "command"],
@@ -272,7 +273,11 @@ def _sources(values: "dict[str, Any]", config: "ConfigFile") -> None:
                 raise config.error(
                     ["sources", name, key], f"sources.{name}: {unknown('setting', key, list(_SOURCE))}"
                 )
-            if key != "command" and not _is_between(number, _SOURCE[key]):
+            if key in {"type", "sql"} and not (isinstance(number, str) and number):
+                raise config.error(
+                    ["sources", name, key], f"sources.{name}.{key} must be a text, not {show(number)}"
+                )
+            if key not in _TEXTS and not _is_between(number, _SOURCE[key]):
                 raise config.error(
                     ["sources", name, key],
                     f"sources.{name}.{key} must be a number from {_SOURCE[key]:g} to {_LONG}, not {show(number)}",
@@ -283,8 +288,9 @@ def _is_between(number: object, least: float) -> bool:
     return isinstance(number, int | float) and not isinstance(number, bool) and least <= number <= _LONG
 
 
-_SOURCE = {"command": 0, "cache_minutes": 1, "timeout_seconds": 0.1}
+_SOURCE = {"command": 0, "sql": 0, "type": 0, "cache_minutes": 1, "timeout_seconds": 0.1}
 """What is said of a source, and the least that it may be where it is a number."""
+_TEXTS = {"command", "sql", "type"}
 _LONG = 10**7
 """Minutes, or seconds, that nobody waits."""
 

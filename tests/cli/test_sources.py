@@ -2,7 +2,9 @@
 
 import json
 import os
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +39,73 @@ def test_the_example_of_the_seeds_runs_as_it_stands(program):
     assert page.stderr == b"More results (1 of 3). Continue: --offset 1\n"
     assert "hubspot" in program.text("sources")
     assert [row["name"] for row in json.loads(program.text("sources", "-o", "json"))] == ["files", "hubspot"]
+
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "hubspot"
+
+
+@pytest.fixture
+def crm(program):
+    """The example's exporter as a source, and its server, with 250 contacts."""
+    server = subprocess.Popen(
+        [sys.executable, EXAMPLES / "server.py", "250"], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        url = server.stdout.readline().strip()
+        configure(
+            program,
+            f"[sources.hubspot]\ncommand = {command(str(EXAMPLES / 'exporter.py'), '{type}', url)}\n"
+            'type = "contact"\ncache_minutes = 15\n'
+            f"[sources.gdrive]\ncommand = {command('drive.py')}\n",
+        )
+        (program.folder / "drive.py").write_text(
+            "for name in ('John.pdf', 'Ada.pdf', 'old John'): print('{\"name\": \"%s\"}' % name)"
+        )
+        yield url
+    finally:
+        server.kill()
+        server.communicate()
+
+
+def test_what_the_plan_of_staging_shows_runs(program, crm):
+    """Each line is one of the documents that this program began with; only the paths of the programs are ours."""
+    script = """
+        set -euo pipefail
+        max() { "$PYTHON" -P -m maxstage "$@"; }
+        TOKEN=$(max search hubspot --type=contact --all --fields firstName -o ndjson | max stage)
+        max retrieve $TOKEN | head -1
+        max search hubspot --type=contact -o ndjson 3>meta.json | wc -l
+        max count $TOKEN --by firstName --top 10
+        CONTACTS=$(max search hubspot --all -o ndjson | max stage --source hubspot/contact)
+        max stage list -o json --source hubspot/contact | grep -c '"recordCount": 250'
+        max search gdrive --filter "name~=*John*" --all -o ndjson
+        STATE=$(max search hubspot --type=contact --limit 200 -o ndjson 2>&1 >/dev/null | sed 's/.*--state=//')
+        max search --state=$STATE -o ndjson | wc -l
+        max unstage $TOKEN
+    """
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=program.folder,
+        env=os.environ | {"PYTHON": sys.executable},
+        capture_output=True,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    lines = done.stdout.decode().splitlines()
+    assert lines[0] == '{"firstName": "Ada"}'
+    assert lines[1] == "50"
+    assert lines[2] == "106  Ève"
+    assert sum(int(line.split()[0]) for line in lines[2:7]) == 250
+    # What the source gave is kept as an item, too.
+    assert lines[7:10] == ["2", '{"name": "John.pdf"}', '{"name": "old John"}']
+    assert lines[10] == "50"
+    assert lines[11].startswith("Unstaged: max:")
+    assert done.stderr.decode().splitlines()[-1] == "Complete (250 results)."
+
+
+def test_an_exporter_that_is_refused_says_so(program, crm):
+    done = program("count", "hubspot", "--type", "nothing", check=1)
+    assert b"HTTP Error 404" in done.stderr
+    assert b"source hubspot: its command exited with 1" in done.stderr
 
 
 def test_an_answer_is_kept(program):
@@ -141,3 +210,28 @@ def test_files_are_records(program):
     assert [row["type"] for row in rows] == ["directory", "file", "directory", "file", "link"]
     assert program.text("count", "files", "-f", "extension = pdf and size > 1kb") == "1\n"
     assert program.text("count", "files", "-t", "file") == "2\n"
+
+
+def test_a_query_of_ones_own_is_a_source(program):
+    duckdb = pytest.importorskip("duckdb", reason="sources by SQL need DuckDB")
+    target = program.folder / "sales.parquet"
+    duckdb.sql("SELECT x AS id, x * 1.5 AS amount FROM range(3000) t(x)").write_parquet(str(target))
+    configure(
+        program,
+        "[sources.sales]\nsql = \"SELECT * FROM 'sales.parquet' ORDER BY id\"\n[sources.bad]\nsql = 'SELECT'\n",
+    )
+    assert program.text("count", "sales", "-f", "amount > 4490") == "6\n"
+    assert program.text("search", "sales", "--limit", "1", "-o", "ndjson") == '{"id":0,"amount":0.0}\n'
+    assert program.text("sql", "SELECT sum(id) s FROM sales", "-o", "ndjson") == '{"s":4498500}\n'
+    assert "SELECT * FROM 'sales.parquet' ORDER BY id" in program.text("sources")
+    assert program.fails("count", "bad", code=1).startswith("source bad: SQL: Parser Error")
+    # A query names it, and has no more rights for that.
+    assert "reads what FROM names" in program.fails("sql", "FROM sales, read_parquet('sales.parquet')")
+
+
+@pytest.mark.parametrize(
+    "said", ["command = ['true']\nsql = 'x'", "sql = 1", "command = ['true']\ntype = 1", "cache_minutes = 5"]
+)
+def test_a_source_is_a_command_or_a_query(program, said):
+    configure(program, f"[sources.x]\n{said}\n")
+    assert "sources.x" in program.fails("sources")

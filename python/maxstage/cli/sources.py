@@ -34,8 +34,10 @@ def sources(folder: str | None, output: str) -> None:
         return
     lines = [f"{FILES}  {ABOUT_FILES}"]
     for name, said in known.items():
-        words = " ".join(said["command"])
-        needs = "; needs --type" if any(TYPE in word for word in said["command"]) else ""
+        command = said.get("command", [said.get("sql", "")])
+        words = " ".join(command)
+        takes = any(TYPE in word for word in command) and "sql" not in said
+        needs = (f"; --type {said['type']}" if "type" in said else "; needs --type") if takes else ""
         kept = f"; kept for {said['cache_minutes']:g} min" if said.get("cache_minutes") else ""
         lines.append(f"{name}  {printable(words, 100)}{needs}{kept}")
     write_out("\n".join(lines))

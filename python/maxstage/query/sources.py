@@ -1,11 +1,15 @@
 """Sources: what can be searched by a name, besides items and files.
 
-``files`` is built in: the files below the working directory. Others are programs that print records, which the settings
-name::
+``files`` is built in: the files below the working directory. Others are named in the settings: programs
+that print records, and queries for DuckDB::
 
     [sources.hubspot]
     command = ["my-exporter", "{type}"]
+    type = "contact"
     cache_minutes = 15
+
+    [sources.sales]
+    sql = "SELECT * FROM 'sales/*.parquet'"
 """
 
 import os
@@ -79,30 +83,44 @@ class Sources:
         if name == FILES:
             return FilesInput()
         said = self._settings()[name]
+        kind: str | None = None
+        if "sql" in said:
+            return self._opened(name, said, said["sql"], kind, lambda: SqlInput(name, said["sql"]))
         command = [str(word) for word in said["command"]]
         if any(TYPE in word for word in command):
-            if self._type is None:
+            kind = self._type or said.get("type")
+            if kind is None:
                 raise SourceFailed(f"source {name} needs --type: its command has {TYPE}")
-            command = [word.replace(TYPE, self._type) for word in command]
+            command = [word.replace(TYPE, kind) for word in command]
             self.took_type = True
         silent = said.get("timeout_seconds", _SILENT_SECONDS)
-        if said.get("cache_minutes"):
-            return self._kept(name, command, said["cache_minutes"], silent)
-        return CommandInput(name, command, silent)
+        return self._opened(name, said, command, kind, lambda: CommandInput(name, command, silent))
 
-    def _kept(self, name: str, command: list[str], minutes: float, silent: float) -> Input:
+    def _opened(
+        self,
+        name: str,
+        said: "dict[str, Any]",
+        asked: "list[str] | str",
+        kind: str | None,
+        begin: "Callable[[], _LinesInput]",
+    ) -> Input:
+        """Open what is read anew each time, or the item that keeps it."""
+        if not said.get("cache_minutes"):
+            return begin()
         store = self._find()
         import json
         import zlib
 
-        key = f"{name}-{zlib.crc32(json.dumps(command).encode('utf-8', 'surrogateescape')):08x}"
+        key = f"{name}-{zlib.crc32(json.dumps(asked).encode('utf-8', 'surrogateescape')):08x}"
         items = store.list(labels={LABEL: key}, limit=1)
         if not items:
-            one = CommandInput(name, command, silent)
+            one = begin()
             try:
-                source = name if self._type is None or not self.took_type else f"{name}/{self._type}"
+                source = name if kind is None else f"{name}/{kind}"
                 # Nothing is published if the program fails.
-                items = [store.stage(one.pieces(), ttl=minutes, source=source, labels={LABEL: key})]
+                items = [
+                    store.stage(one.pieces(), ttl=said["cache_minutes"], source=source, labels={LABEL: key})
+                ]
             finally:
                 one.close()
         return ItemInput(store.open_item(items[0].token), "ndjson")
@@ -246,3 +264,31 @@ class CommandInput(_LinesInput):
                 self._process.wait(_END_SECONDS)
             except subprocess.TimeoutExpired:
                 continue
+
+
+class SqlInput(_LinesInput):
+    """What DuckDB answers to a query of the settings, which may read whatever it likes.
+
+    Args:
+        name: The source.
+        query: The query.
+    """
+
+    def __init__(self, name: str, query: str) -> None:
+        self.name = name
+        self._query = query
+
+    def pieces(self) -> "Iterator[bytes]":
+        """Give the rows, a line of JSON each.
+
+        Raises:
+            SourceFailed: The query can't be run.
+        """
+        from maxstage.query.sql.database import Database
+
+        try:
+            with Database(None, trusted=True) as database:
+                for rows in database.rows(self._query):
+                    yield b"".join([row + b"\n" for row in rows])
+        except Error as error:
+            raise SourceFailed(f"source {self.name}: {error}") from None

@@ -47,12 +47,13 @@ class Database:
 
     Args:
         folder: Where what does not fit into memory goes; None for the system's place.
+        trusted: Whether queries come from the settings: they may read anything, and DuckDB gets what that needs.
 
     Raises:
         Error: DuckDB is not installed.
     """
 
-    def __init__(self, folder: str | None) -> None:
+    def __init__(self, folder: str | None, *, trusted: bool = False) -> None:
         try:
             self._duckdb: Any = importlib.import_module("duckdb")
         except ImportError:
@@ -64,7 +65,7 @@ class Database:
             # DuckDB makes it, if it has to write.
             self._made = f"{folder}/{PREFIX}{os.urandom(8).hex()}"
             _sweep(folder)
-        self._connection = self._connect()
+        self._connection = self._connect(trusted=trusted)
 
     def __enter__(self) -> "Database":
         return self
@@ -75,15 +76,16 @@ class Database:
             self._connection.close()
         shutil.rmtree(self._made, ignore_errors=True)
 
-    def _connect(self) -> "Any":
+    def _connect(self, *, trusted: bool) -> "Any":
+        extensions = "true" if trusted else "false"
         return self._duckdb.connect(
             ":memory:",
             config={
                 "threads": min(os.cpu_count() or 1, _MOST_THREADS),
                 "memory_limit": f"{min(_MOST_MEMORY, _memory() // 2)}B",
                 "temp_directory": self._made,
-                "autoinstall_known_extensions": "false",
-                "autoload_known_extensions": "false",
+                "autoinstall_known_extensions": extensions,
+                "autoload_known_extensions": extensions,
                 "allow_community_extensions": "false",
                 "allow_persistent_secrets": "false",
                 "python_enable_replacements": "false",

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import IO
 
-    from maxstage.query.inputs import Input
-    from maxstage.query.sources import Sources
+    from maxstage.query.inputs import Input, Named
     from maxstage.query.sql.columns import Field
     from maxstage.store.store import Store
 
@@ -53,7 +52,7 @@ class Tables:
     """
 
     def __init__(
-        self, store: "Callable[[], Store]", sources: "Sources", folder: str | None, *, strict: bool = False
+        self, store: "Callable[[], Store]", sources: "Named", folder: str | None, *, strict: bool = False
     ) -> None:
         self.names: list[str] = []
         self.notes: list[str] = []
