@@ -235,3 +235,38 @@ def test_a_query_of_ones_own_is_a_source(program):
 def test_a_source_is_a_command_or_a_query(program, said):
     configure(program, f"[sources.x]\n{said}\n")
     assert "sources.x" in program.fails("sources")
+
+
+PACKAGE = """
+def records(kind):
+    yield {"id": 1, "kind": kind}
+    yield '{"id": 2}'
+    if kind == "bad":
+        raise RuntimeError("no such thing")
+    yield b'{"id": 3}\\n'
+"""
+
+
+def test_a_package_adds_a_source(program, monkeypatch):
+    where = program.folder / "packages"
+    (about := where / "crm-1.0.dist-info").mkdir(parents=True)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: crm\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[maxstage.sources]\ncrm = crm:records\nlost = crm:nothing\n")
+    (where / "crm.py").write_text(PACKAGE)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(where), os.environ.get("PYTHONPATH", "")]))
+    assert program.text("count", "crm") == "3\n"
+    assert (
+        program.text("search", "crm", "-t", "x", "-f", "kind = x", "-o", "ndjson")
+        == '{"id": 1, "kind": "x"}\n'
+    )
+    assert "crm  crm:records" in program.text("sources")
+    names = [row["name"] for row in json.loads(program.text("sources", "-o", "json"))]
+    assert names == ["files", "crm", "lost"]
+    assert (
+        program.fails("count", "crm", "-t", "bad")
+        == "source crm, of crm:records: RuntimeError: no such thing"
+    )
+    assert program.fails("count", "lost").startswith("source lost, of crm:nothing: AttributeError")
+    # A file of that name comes first.
+    (program.folder / "crm").write_text("one line\n")
+    assert program.text("count", "crm") == "1\n"

@@ -45,7 +45,9 @@ def sql(
     scratch = stores.scratch_if_any()
     with Database(scratch) as database, Tables(stores.find, sources, scratch, strict=strict) as tables:
         names = database.names(query)
-        database.add(tables, names, lambda name: sources.has(name) or names_something(name))
+        database.add(
+            tables, names, lambda name: sources.has(name) or names_something(name) or sources.offers(name)
+        )
         for note in tables.notes:
             warn(note)
         rows = _cleaned(database.rows(query))

@@ -24,12 +24,13 @@ A source of your own, in .max/config.toml:
 def sources(folder: str | None, output: str) -> None:
     """List what max search, count and schema know by a name, besides tokens and files."""
     from maxstage.humanize import printable
-    from maxstage.query.sources import ABOUT_FILES, FILES, TYPE
+    from maxstage.query.sources import ABOUT_FILES, FILES, TYPE, offered
 
     store = open_project_or_none(named_folder(click.get_current_context(), folder))
     known = {} if store is None else store.settings.sources
     if output == "json":
         rows = [{"name": FILES, "command": None}, *({"name": name} | said for name, said in known.items())]
+        rows += [{"name": one.name, "package": one.value} for one in offered()]
         print_json(rows)
         return
     lines = [f"{FILES}  {ABOUT_FILES}"]
@@ -40,4 +41,5 @@ def sources(folder: str | None, output: str) -> None:
         needs = (f"; --type {said['type']}" if "type" in said else "; needs --type") if takes else ""
         kept = f"; kept for {said['cache_minutes']:g} min" if said.get("cache_minutes") else ""
         lines.append(f"{name}  {printable(words, 100)}{needs}{kept}")
+    lines += [f"{printable(one.name)}  {printable(one.value, 100)}" for one in offered()]
     write_out("\n".join(lines))

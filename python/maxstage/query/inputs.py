@@ -20,6 +20,9 @@ if TYPE_CHECKING:
         def has(self, name: str, /) -> bool:
             """Whether this is the name of a source."""
 
+        def offers(self, name: str, /) -> bool:
+            """Whether it is one if it names nothing else: finding that out takes longer."""
+
         def open(self, name: str, /) -> "Input":
             """Open a source."""
 
@@ -350,6 +353,8 @@ def open_inputs(
                 inputs.append(sources.open(name))
             elif at and at == len(names) - 1 and not names_something(name):
                 left.append(name)
+            elif sources is not None and not names_something(name) and sources.offers(name):
+                inputs.append(sources.open(name))
             else:
                 inputs.append(_open(name, store, kind))
         if [one.name for one in inputs].count(STDIN) > 1:

@@ -10,6 +10,9 @@ that print records, and queries for DuckDB::
 
     [sources.sales]
     sql = "SELECT * FROM 'sales/*.parquet'"
+
+A Python package adds one by an entry point of the group ``maxstage.sources``: a function that takes what ``--type``
+says, or None, and gives records, as dictionaries or lines of JSON.
 """
 
 import os
@@ -19,7 +22,8 @@ from maxstage.query.inputs import Input, ItemInput, read_much
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from importlib.metadata import EntryPoint
     from typing import Any
 
     from maxstage._backend import core
@@ -29,6 +33,9 @@ FILES = "files"
 ABOUT_FILES = "the files below the working directory: path, name, extension, size, modified, type"
 TYPE = "{type}"
 """Stands in a command for what ``--type`` says."""
+
+GROUP = "maxstage.sources"
+"""The entry points that packages add sources by."""
 
 LABEL = "maxstage-source"
 """The label of items that keep what a source has given."""
@@ -74,6 +81,10 @@ class Sources:
         """Whether this is the name of a source."""
         return name == FILES or name in self._settings()
 
+    def offers(self, name: str) -> bool:
+        """Whether a package adds a source of this name; looking takes longer than most searches."""
+        return any(one.name == name for one in offered())
+
     def open(self, name: str) -> Input:
         """Open a source.
 
@@ -82,6 +93,9 @@ class Sources:
         """
         if name == FILES:
             return FilesInput()
+        if name not in self._settings():
+            self.took_type = self._type is not None
+            return PackageInput(name, next(one for one in offered() if one.name == name), self._type)
         said = self._settings()[name]
         kind: str | None = None
         if "sql" in said:
@@ -124,6 +138,13 @@ class Sources:
             finally:
                 one.close()
         return ItemInput(store.open_item(items[0].token), "ndjson")
+
+
+def offered() -> "list[EntryPoint]":
+    """Return the sources that packages add."""
+    from importlib.metadata import entry_points
+
+    return sorted(entry_points(group=GROUP), key=lambda one: one.name)
 
 
 class _LinesInput(Input):
@@ -292,3 +313,49 @@ class SqlInput(_LinesInput):
                     yield b"".join([row + b"\n" for row in rows])
         except Error as error:
             raise SourceFailed(f"source {self.name}: {error}") from None
+
+
+class PackageInput(_LinesInput):
+    """What a function of a package gives.
+
+    Args:
+        name: The source.
+        entry: Where the function is.
+        kind: What ``--type`` says.
+    """
+
+    def __init__(self, name: str, entry: "EntryPoint", kind: str | None) -> None:
+        self.name = name
+        self._entry = entry
+        self._kind = kind
+
+    def pieces(self) -> "Iterator[bytes]":
+        """Give the records, a line of JSON each.
+
+        Raises:
+            SourceFailed: The function fails, or can't be imported.
+        """
+        rows: list[bytes] = []
+        try:
+            given: Iterable[object] = self._entry.load()(self._kind)
+            for record in given:
+                rows.append(_line_of(record))
+                if len(rows) == _ROWS:
+                    yield b"".join(rows)
+                    rows = []
+        # It is somebody else's code, which may raise anything.
+        except Exception as error:
+            raise SourceFailed(
+                f"source {self.name}, of {self._entry.value}: {type(error).__name__}: {error}"
+            ) from error
+        yield b"".join(rows)
+
+
+def _line_of(record: object) -> bytes:
+    if isinstance(record, bytes):
+        return record.rstrip(b"\n") + b"\n"
+    if not isinstance(record, str):
+        import json
+
+        record = json.dumps(record, ensure_ascii=False)
+    return record.rstrip("\n").encode("utf-8", "surrogateescape") + b"\n"
