@@ -218,6 +218,7 @@ def test_results_can_be_staged(program, token):
     assert info["source"] == token
     assert info["derivedFrom"] == {"from": [token], "query": {"fields": ["id"], "filters": ["age < 30"]}}
     assert info["contentType"] == "ndjson"
+    assert f'Derived:    {{"from": ["{token}"], "query": {{' in program.text("stage", "info", staged)
     limited = program.text("search", token, "--stage", "--limit", "2").strip()
     assert ids(program("retrieve", limited).stdout) == [1, 2]
 

@@ -76,6 +76,9 @@ def _facts(item: "Item") -> "Iterator[str]":
         yield f"Stored:     {format_size(item.stored_size)}, {item.codec}"
     if item.redacted:
         yield f"Masked:     {printable(counts_text(item.redacted), _CHARACTERS)}"
+    derived = (item.extra or {}).get("derivedFrom")
+    if derived is not None:
+        yield f"Derived:    {printable(_as_json(derived), _CHARACTERS)}"
     statuses = (item.extra or {}).get("statuses")
     if isinstance(statuses, dict):  # of the operations that a result tells of
         told = ", ".join(f"{count:,} {name}" for name, count in statuses.items() if isinstance(count, int))
@@ -115,3 +118,9 @@ def fields_lines(described: "Fields") -> "Iterator[str]":
         yield f"  {name:{name_width}}  {field['type']:{type_width}}  {field['present']:4.0%}  {example}"
     if described.more:
         yield f"  ... (and {described.more:,} more)"
+
+
+def _as_json(value: object) -> str:
+    import json
+
+    return json.dumps(value, ensure_ascii=False)
