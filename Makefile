@@ -24,7 +24,7 @@ endif
 
 FUZZ_SECONDS ?= 600
 
-.PHONY: fuzz help demo test test-agents test-docs test-frameworks test-rust test-python test-pure lint coverage stress bench growth wheels clean
+.PHONY: fuzz help demo test test-agents test-docs test-frameworks test-rust test-python test-pure lint coverage stress bench growth wheels release clean
 .DEFAULT_GOAL := help
 
 help: ## Show the targets
@@ -57,6 +57,29 @@ $(VENV)/installed: dist/built
 
 wheels: dist/built ## Build the compiled and the pure wheel into dist/
 	ls -l dist/*.whl
+
+# What is uploaded, except for what only a Mac or a free-threaded Python can build: .github/workflows/release.yml.
+RELEASE := build/release/bin
+LINUX := x86_64-unknown-linux-gnu x86_64-unknown-linux-musl aarch64-unknown-linux-gnu aarch64-unknown-linux-musl
+
+build/release/tools: pyproject.toml
+	test -x $(RELEASE)/python || $(PYTHON) -m venv build/release
+	$(RELEASE)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(RELEASE)/python -m pip install --quiet --upgrade --group release
+	touch $@
+
+release: build/release/tools ## Build what is uploaded, into dist/release, and check it; needs rustup
+	rm -rf dist/release
+	rustup target add $(LINUX)
+	PYTHONPATH=python MAXSTAGE_BACKEND=python $(RELEASE)/python packaging/man_pages.py packaging/data/data/share/man/man1
+	for target in $(LINUX); do \
+		case $$target in *musl) tag=musllinux_1_2 ;; *) tag=manylinux_2_17 ;; esac; \
+		PATH="$(CURDIR)/$(RELEASE):$$PATH" maturin build --release --zig --target $$target --compatibility $$tag \
+			--out dist/release || exit 1; \
+	done
+	MAXSTAGE_BUILD_PURE=1 $(RELEASE)/python -m build --no-isolation --wheel --outdir dist/release
+	PATH="$(CURDIR)/$(RELEASE):$$PATH" $(RELEASE)/python -m build --no-isolation --sdist --outdir dist/release
+	$(RELEASE)/python packaging/check_release.py dist/release
 
 lint: $(VENV)/installed ## Formatting, lints, types
 	$(BIN)/ruff check

@@ -6,6 +6,8 @@ tree. ``MAXSTAGE_BUILD_PURE=1`` chooses the pure wheel on a machine that has car
 
 import os
 import shutil
+import subprocess
+import sys
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -14,7 +16,11 @@ from typing import Any
 os.environ.setdefault("MATURIN_NO_INSTALL_RUST", "1")
 
 PURE = os.environ.get("MAXSTAGE_BUILD_PURE") == "1" or shutil.which("cargo") is None
-REQUIRES = ["hatchling>=1.26,<2"] if PURE else ["maturin>=1.9,<2"]
+# click: the man pages are made from the commands.
+REQUIRES = ["hatchling>=1.26,<2" if PURE else "maturin>=1.9,<2", "click>=8.2,<9"]
+
+MAN_PAGES = "packaging/data/data/share/man/man1"
+"""What is in there is installed as ``share/man/man1``, where `man` finds it."""
 
 
 def _backend() -> ModuleType:
@@ -23,6 +29,14 @@ def _backend() -> ModuleType:
 
 def _call(hook: str, *args: Any) -> Any:
     return getattr(_backend(), hook)(*args)
+
+
+def _make_man_pages() -> None:
+    """Make the man pages, in a process of its own, which imports the commands from the tree."""
+    # Not by PYTHONPATH, of which pip leaves nothing in the environments that it builds in.
+    code = "import sys; sys.path[:0] = ['python', 'packaging']; import man_pages; man_pages.write_pages(sys.argv[1])"
+    environment = {**os.environ, "MAXSTAGE_BACKEND": "python"}
+    subprocess.run([sys.executable, "-c", code, MAN_PAGES], check=True, env=environment)
 
 
 def get_requires_for_build_wheel(config_settings: Any = None) -> list[str]:  # noqa: ARG001
@@ -44,6 +58,7 @@ def build_wheel(
     wheel_directory: str, config_settings: Any = None, metadata_directory: str | None = None
 ) -> str:
     """Build a wheel (PEP 517)."""
+    _make_man_pages()
     return str(_call("build_wheel", wheel_directory, config_settings, metadata_directory))
 
 
@@ -51,6 +66,7 @@ def build_editable(
     wheel_directory: str, config_settings: Any = None, metadata_directory: str | None = None
 ) -> str:
     """Build an editable wheel (PEP 660)."""
+    _make_man_pages()
     return str(_call("build_editable", wheel_directory, config_settings, metadata_directory))
 
 

@@ -57,6 +57,7 @@ class Environment:
     def works(self, backend: str) -> None:
         """Stage and retrieve with the installed program."""
         assert self.run("max", "--version").stdout.endswith(f"({backend} backend)\n")
+        assert (self.bin.parent / "share" / "man" / "man1" / "max-stage-list.1").exists()
         self.run("max", "init")
         (self.bin.parent / "data").write_text("1\n2\n3\n")
         token = self.run("max", "stage", "data").stdout.strip()
