@@ -16,7 +16,7 @@ tasks:
   try:
     script: {content: "echo attempt >> tries; echo try $(wc -l < tries); test $(wc -l < tries) -ge 2"}
     on_error: {retry: 1}
-  use: {script: {content: "echo got; test -e go"}, depends_on: [big]}
+  use: {script: {content: "echo got; test -e go"}, depends_on: [big, try]}
   no: {script: {content: echo never}, condition: {type: never}}
 """
 

@@ -115,6 +115,8 @@ def test_hostile_texts_are_inert(flow):
     nasty = "</script></style><img src=x>\0\ud83d\x1b[31m" + "n" * 2_000_000
     facts = {
         "workflow": nasty,
+        "file": nasty,
+        "folder": nasty,
         "error": nasty,
         "status": "failed",
         "inputs": {"a": nasty},
