@@ -7,7 +7,7 @@ import time
 import traceback
 
 import pytest
-from world import World, pretend_far
+from world import SOURCES, World, pretend_far
 
 from maxstage import Intent, Store
 from maxstage.intent import execution, folder, journal
@@ -71,15 +71,15 @@ def duration_of(work) -> float:
     return time.monotonic() - started
 
 
-def run(tmp_path, count: int, rounds: int, kills: int) -> int:
+def run(tmp_path, count: int, rounds: int, kills: int, sorts: tuple[str, ...] = tuple(SOURCES)) -> int:
     """Kill executions and undos at random moments, in several rounds; return how many were killed."""
     chance = random.Random()
     done = 0
-    pattern = World(tmp_path / "pattern", count)
+    pattern = World(tmp_path / "pattern", count, sorts)
     whole, back = duration_of(execute(pattern)), duration_of(take_back(pattern))
     assert pattern.files() == pattern.before
     for number in range(rounds):
-        world = World(tmp_path / f"round{number}", count)
+        world = World(tmp_path / f"round{number}", count, sorts)
         done += kill_often(execute(world), [chance.uniform(0, whole) for _ in range(kills)])
         check_done(world)
         done += kill_often(take_back(world), [chance.uniform(0, back) for _ in range(kills)])
@@ -87,9 +87,11 @@ def run(tmp_path, count: int, rounds: int, kills: int) -> int:
     return done
 
 
-def test_killed_now_and_then(tmp_path, monkeypatch):
+@pytest.mark.parametrize("sorts", [tuple(SOURCES), ("move",)], ids=["all sorts", "moves"])
+def test_killed_now_and_then(tmp_path, monkeypatch, sorts):
+    """Moves alone are done in a thread, while the next are looked at."""
     monkeypatch.setattr(execution, "_BATCH", 20)
-    run(tmp_path, 300, 2, 3)
+    run(tmp_path, 300, 2, 3, sorts)
 
 
 @pytest.mark.stress
@@ -97,7 +99,7 @@ def test_killed_500_times(tmp_path, monkeypatch):
     monkeypatch.setattr(execution, "_BATCH", 100)
     done, number = 0, 0
     while done < 500:
-        done += run(tmp_path / str(number), 2000, 5, 4)
+        done += run(tmp_path / str(number), 2000, 5, 4, ("move",) if number % 3 == 2 else tuple(SOURCES))
         number += 1
 
 

@@ -26,12 +26,12 @@ def pretend_far(monkeypatch) -> None:
 
 
 class World:
-    """A project with ``count`` files in ``in``, and an intent that copies, moves, deletes and writes by turns."""
+    """A project with ``count`` files in ``in``, and an intent that does all sorts of operations on them by turns."""
 
-    def __init__(self, folder: Path, count: int) -> None:
+    def __init__(self, folder: Path, count: int, sorts: tuple[str, ...] = tuple(SOURCES)) -> None:
         self.folder = folder
         self.store = Store.init(folder)
-        self.kinds = {number: list(SOURCES)[number % 4] for number in range(1, count + 1)}
+        self.kinds = {number: sorts[number % len(sorts)] for number in range(1, count + 1)}
         (folder / "in").mkdir()
         for number, kind in self.kinds.items():
             if kind != "write":
