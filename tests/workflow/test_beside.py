@@ -30,15 +30,12 @@ tasks:
 """
 
 READ = """
-import sys
+import os, sys
 from maxstage.workflow.run.folder import find_runs
 from maxstage.workflow.run.state import RunState
 seen, bad = 0, []
 print("ready", flush=True)
-while sys.argv[1] not in (bad or [""]):
-    import os
-    if os.path.exists(sys.argv[2]):
-        break
+while not os.path.exists(sys.argv[2]):
     for run_id, facts in find_runs(sys.argv[1]):
         seen += 1
         if "workflow" not in facts:
@@ -74,14 +71,17 @@ class Readers:
 def stress(program, readers, count):
     (program.folder / "flow.yaml").write_text(FLOW)
     watchers = Readers(program, readers)
-    for _ in range(count):
-        started = [program.start("run", "flow.yaml") for _ in range(2)]
-        listed = program("runs")
-        assert b"damaged" not in listed.stdout
-        for child in started:
-            _, stderr = child.communicate()
-            assert child.returncode == 0, stderr
-    assert watchers.finish() == []
+    try:
+        for _ in range(count):
+            started = [program.start("run", "flow.yaml") for _ in range(2)]
+            listed = program("runs")
+            assert b"damaged" not in listed.stdout
+            for child in started:
+                _, stderr = child.communicate()
+                assert child.returncode == 0, stderr
+    finally:
+        problems = watchers.finish()
+    assert problems == []
     assert program.text("runs").count(" completed ") == 2 * count
 
 
