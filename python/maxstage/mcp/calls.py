@@ -67,6 +67,7 @@ class Connection:
         self._send_bytes = send
         self._lock = threading.Lock()
         self._running: dict[tuple[type, object], Request] = {}
+        self._replying = 0
         self._idle = threading.Condition(self._lock)
         self._warming: threading.Thread | None = None
 
@@ -99,7 +100,11 @@ class Connection:
         """Wait for running requests to end, for at most `patience` seconds, or until `is_enough()`."""
         deadline = time.monotonic() + patience
         with self._idle:
-            while self._running and not is_enough() and (left := deadline - time.monotonic()) > 0:
+            while (
+                (self._running or self._replying)
+                and not is_enough()
+                and (left := deadline - time.monotonic()) > 0
+            ):
                 self._idle.wait(min(left, _TICK))
 
     def close(self, patience: float, is_enough: "Callable[[], bool]") -> None:
@@ -163,8 +168,13 @@ class Connection:
         with self._idle:
             # From here on it can't be cancelled, and its id may be used again.
             del self._running[key]
-            self._idle.notify_all()
-        reply(None if request.cancelled.is_set() else message)
+            self._replying += 1
+        try:
+            reply(None if request.cancelled.is_set() else message)
+        finally:
+            with self._idle:
+                self._replying -= 1
+                self._idle.notify_all()
         self._server.access.sweep()
 
     def _reply(self, message: "Message | None") -> None:
