@@ -134,17 +134,20 @@ def run(ctx: click.Context, /, file: str, inputs: dict[str, str], folder: str | 
 
 
 def _typed(inputs: dict[str, str], spec: WorkflowSpec) -> dict[str, Any]:
-    """Return the inputs with the types that the file declares: parsed as JSON unless the default is text."""
-    values: dict[str, Any] = {}
+    """Return the inputs with the types that the file declares: parsed as JSON unless they are text."""
+    from maxstage.workflow.format.input_types import INPUT_TYPES, type_of
+
+    values: dict[str, Any] = dict(inputs)
     for name, text in inputs.items():
-        default = spec.inputs[name].default if name in spec.inputs else None
-        values[name] = text
-        if default is not None and not isinstance(default, str):
-            try:
-                values[name] = exact.loads(text)
-            except (ValueError, RecursionError):
-                kind = "true or false" if isinstance(default, bool) else f"JSON, like {exact.dumps(default)}"
-                raise WorkflowError(f"input {name} must be {kind}, not {text!r}") from None
+        kind = type_of(spec.inputs[name]) if name in spec.inputs else None
+        if kind in {None, "string"}:
+            continue
+        try:
+            values[name] = exact.loads(text)
+        except (ValueError, RecursionError):
+            words = INPUT_TYPES[str(kind)].words
+            like = "" if kind in {"boolean", "integer", "number"} else ", as JSON"
+            raise WorkflowError(f"input {name} must be {words}{like}, not {text!r}") from None
     return values
 
 

@@ -56,6 +56,22 @@ def check_regex(text: str) -> None:
     _compile(text)
 
 
+def matches_line(regex: str, text: bytes) -> bool:
+    """Return whether a regular expression, which `check_regex` has taken, matches somewhere in a line of a text.
+
+    >>> matches_line("^b", b"a" + bytes([10]) + b"bc")
+    True
+    """
+    from maxstage._backend import core
+    from maxstage.query.plan import Plan
+
+    scan = core.Scan(Plan(is_json=False, regex=regex, most=1))
+    scan.begin()
+    scan.feed(text)
+    scan.finish()
+    return bool(scan.take())
+
+
 def _check_escape(text: str, at: int) -> None:
     char = text[at + 1 : at + 2]
     if char in _NO_ESCAPES or (char.isdigit() and char != "0"):

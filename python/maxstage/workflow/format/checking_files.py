@@ -56,11 +56,13 @@ def _goes_round(task: schema.Task) -> bool:
     if loop is None or control.break_condition is not None or control.continue_condition is not None:
         return False
     if loop.repeat is not None:
-        return loop.repeat.count > 1
+        return isinstance(loop.repeat.count, int) and loop.repeat.count > 1
     if loop.for_each is None:
         return False
     collection = loop.for_each.collection
     if collection.type == "inline":
         return len(collection.items or []) > 1
-    numbers = range(collection.start, collection.end or 0, collection.step)
-    return collection.type == "range" and len(numbers) > 1
+    start, end, step = collection.start, collection.end or 0, collection.step
+    if isinstance(start, str) or isinstance(end, str) or isinstance(step, str):
+        return False
+    return collection.type == "range" and len(range(start, end, step)) > 1

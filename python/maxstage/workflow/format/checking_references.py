@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from maxstage.workflow.format import references
 from maxstage.workflow.format.scripts import filling
-from maxstage.workflow.format.task_texts import condition_parts, conditions
+from maxstage.workflow.format.task_texts import condition_parts, condition_texts, conditions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,9 +77,11 @@ class ReferenceChecker:
         if each is not None and each.collection.key is not None:
             self._check_key((*path, "loop", "for_each", "collection", "key"), each.collection.key, before)
         for where, test in tests:
+            # Its own condition is evaluated once, not for each item.
+            known = before if where[0] == "condition" else names
+            for field, text in condition_texts(test):
+                self.check_text((*path, *where, field), text, known)
             if test.key is not None:
-                # Its own condition is evaluated once, not for each item.
-                known = before if where[0] == "condition" else names
                 self._check_key((*path, *where, "key"), test.key, known)
 
     def _check_key(self, path: Path, key: str, names: Names) -> None:

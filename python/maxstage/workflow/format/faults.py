@@ -86,6 +86,8 @@ def _describe(fault: Fault, nearest: Nearest) -> Iterator[tuple[Path, str]]:
         yield path, _unknown(path, nearest)
     elif fault.kind == "missing":
         yield path[:-1], f"field {name!r} is missing"
+    elif fault.kind == "default":
+        yield (*path, "default"), f"default: {fault.known['problem']}"
     elif fault.kind == "limits":
         for limit, text in fault.known["problems"].items():
             yield (*path, limit), text

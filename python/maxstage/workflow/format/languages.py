@@ -18,18 +18,20 @@ class Language(NamedTuple):
         interpreter: The program that runs it.
         flag: The option of that program that takes a script as its argument.
         quoting: Where it allows references, and how values are quoted there.
+        strict: The options with which a command that fails ends the script, unless it says ``strict: false``.
     """
 
     name: str
     interpreter: str
     flag: str
     quoting: Quoting
+    strict: tuple[str, ...] = ()
 
 
 LANGUAGES = {
     language.name: language
     for language in (
-        Language("bash", "bash", "-c", bash.QUOTING),
+        Language("bash", "bash", "-c", bash.QUOTING, ("-euo", "pipefail")),
         Language("python", "python3", "-c", python.QUOTING),
         Language("javascript", "node", "-e", javascript.QUOTING),
         Language("ruby", "ruby", "-e", ruby.QUOTING),

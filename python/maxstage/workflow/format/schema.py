@@ -6,14 +6,27 @@ that ``max validate --schema`` prints is made from them.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from maxstage.output.limits import Limits, LimitsError, limits_schema
 from maxstage.sizes import parse_size
+from maxstage.workflow.format.input_types import INPUT_TYPES, problem_with
 from maxstage.workflow.format.languages import LANGUAGES, SHELL
+from maxstage.workflow.format.operators import OPERATORS
+from maxstage.workflow.format.references import PATTERN
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
 Variable = Annotated[str, Field(pattern=r"^[^=]+$")]
@@ -25,10 +38,37 @@ Seconds = Annotated[float, Field(ge=0, le=_LONGEST, allow_inf_nan=False)]
 Timeout = Annotated[float, Field(gt=0, le=_LONGEST, allow_inf_nan=False)]
 Number = Annotated[int, Field(ge=-_MOST, le=_MOST)]
 
+
+def _one_reference(value: str) -> str:
+    if PATTERN.fullmatch(value) is None:
+        raise PydanticCustomError("number", "must be a number, or a reference like {{ inputs.n }}", {})
+    return value
+
+
+def _kind_of_number(value: Any) -> str:
+    return "reference" if isinstance(value, str) else "number"
+
+
 if TYPE_CHECKING:
     LanguageName = str
+    Operator = str
+    InputTypeName = str
+    NumberOr = int | str
+    CountOr = int | str
+    TimeoutOr = float | str
 else:
     LanguageName = Literal[tuple(LANGUAGES)]
+    Operator = Literal[tuple(OPERATORS)]
+    InputTypeName = Literal[tuple(INPUT_TYPES)]
+
+    def _or_reference(number: Any) -> Any:
+        """Return the type of a number, or of a reference to one."""
+        reference = Annotated[str, AfterValidator(_one_reference), Tag("reference")]
+        return Annotated[Annotated[number, Tag("number")] | reference, Discriminator(_kind_of_number)]
+
+    NumberOr = _or_reference(Number)
+    CountOr = _or_reference(Annotated[int, Field(ge=0, le=_MOST)])
+    TimeoutOr = _or_reference(Timeout)
 
 
 class Model(BaseModel):
@@ -45,10 +85,13 @@ class Script(Model):
     file: str | None = None
     working_dir: str | None = None
     env: dict[Variable, str] = {}
-    timeout_secs: Timeout | None = None
+    timeout_secs: TimeoutOr | None = None
+    strict: bool | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> Script:
+        if self.strict is not None and self.language != SHELL:
+            raise ValueError(f"strict is for {SHELL}, and this is {self.language}")
         if (self.content is None) == (self.file is None):
             raise ValueError("a script has either content or file")
         return self
@@ -61,7 +104,7 @@ class Command(Model):
     args: list[str] = []
     working_dir: str | None = None
     env: dict[Variable, str] = {}
-    timeout_secs: Timeout | None = None
+    timeout_secs: TimeoutOr | None = None
 
 
 class Intent(Model):
@@ -116,11 +159,17 @@ class OnError(Model):
 class Condition(Model):
     """When a task runs: a condition of one type, or several conditions combined."""
 
-    type: Literal["task_status", "state_equals", "state_exists", "always", "never"] | None = None
+    type: (
+        Literal["task_status", "state_equals", "state_exists", "compare", "matches", "always", "never"] | None
+    ) = None
     task: str | None = None
     status: Literal["completed", "failed", "skipped"] | None = None
     key: str | None = None
     value: Any = None
+    left: Any = None
+    op: Operator | None = None
+    right: Any = None
+    regex: str | None = None
     and_: Annotated[list[Condition] | None, Field(alias="and", min_length=1)] = None
     or_: Annotated[list[Condition] | None, Field(alias="or", min_length=1)] = None
     not_: Annotated[Condition | None, Field(alias="not")] = None
@@ -133,7 +182,20 @@ class Condition(Model):
             raise ValueError("task_status needs task and status")
         if self.type in {"state_equals", "state_exists"} and self.key is None:
             raise ValueError(f"{self.type} needs key")
+        if self.type == "compare" and not {"left", "op", "right"} <= self.model_fields_set:
+            raise ValueError("compare needs left, op and right")
+        if self.type == "matches" and not {"value", "regex"} <= self.model_fields_set:
+            raise ValueError("matches needs value and regex")
         return self
+
+    @field_validator("regex")
+    @classmethod
+    def _good_regex(cls, value: str | None) -> str | None:
+        if value is not None:
+            from maxstage.query.regex import check_regex  # only where it is needed
+
+            check_regex(value)
+        return value
 
     def _parts(self) -> list[Condition]:
         return [*(self.and_ or []), *(self.or_ or []), *([self.not_] if self.not_ else [])]
@@ -152,9 +214,9 @@ class Collection(Model):
 
     type: Literal["inline", "range", "file", "state", "token"]
     items: list[Any] | None = None
-    start: Number = 0
-    end: Number | None = None
-    step: Number = 1
+    start: NumberOr = 0
+    end: NumberOr | None = None
+    step: NumberOr = 1
     path: str | None = None
     format: Literal["json", "json_lines", "csv", "lines"] = "lines"
     key: str | None = None
@@ -184,7 +246,7 @@ class ForEach(Model):
 class Repeat(Model):
     """A number of times."""
 
-    count: Annotated[int, Field(ge=0, le=_MOST)]
+    count: CountOr
 
 
 class While(Model):
@@ -216,7 +278,7 @@ class LoopControl(Model):
 
     break_condition: Condition | None = None
     continue_condition: Condition | None = None
-    timeout_secs: Timeout | None = None
+    timeout_secs: TimeoutOr | None = None
     checkpoint_interval: Annotated[int, Field(ge=1, le=_MOST)] | None = None
 
 
@@ -290,6 +352,8 @@ class Task(Limited):
     output: str | None = None
     condition: Condition | None = None
     on_error: OnError = OnError()
+    timeout_secs: TimeoutOr | None = None
+    always: bool = False
     loop: Loop | None = None
     loop_control: LoopControl = LoopControl()
     inject_context: bool = False
@@ -324,12 +388,43 @@ class Task(Limited):
         return self
 
 
+class Defaults(Model):
+    """What tasks have where they say nothing else."""
+
+    on_error: OnError = OnError()
+    timeout_secs: TimeoutOr | None = None
+    priority: Number = 0
+    inject_context: bool = False
+    strict: bool | None = None
+
+
 class Input(Model):
     """A value that is given to a run."""
 
     description: str | None = None
+    type: InputTypeName | None = None
     default: Any = None
     required: bool = False
+    enum: Annotated[list[Any] | None, Field(min_length=1)] = None
+    minimum: int | float | None = None
+    maximum: int | float | None = None
+    pattern: str | None = None
+
+    @field_validator("pattern")
+    @classmethod
+    def _good_pattern(cls, value: str | None) -> str | None:
+        try:
+            re.compile(value or "")
+        except re.error as error:
+            raise ValueError(f"is no regular expression: {error}") from None
+        return value
+
+    @model_validator(mode="after")
+    def _good_default(self) -> Input:
+        problem = None if self.default is None else problem_with(self, self.default)
+        if problem is not None:
+            raise PydanticCustomError("default", "{problem}", {"problem": problem})
+        return self
 
 
 class Hooks(Model):
@@ -348,6 +443,7 @@ class WorkflowSpec(Limited):
     version: str
     description: str | None = None
     inputs: dict[Name, Input] = {}
+    defaults: Defaults | None = None
     outputs: dict[str, str] = {}
     secrets: list[str] = []
     agents: dict[Name, Agent] = {}

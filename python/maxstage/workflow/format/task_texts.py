@@ -37,6 +37,21 @@ def condition_parts(path: Path, condition: schema.Condition) -> Iterator[tuple[P
         yield from condition_parts((*path, "not"), condition.not_)
 
 
+def condition_texts(condition: schema.Condition) -> Iterator[tuple[str, str]]:
+    """Yield the texts of a condition alone that may have references, each with its field."""
+    fields = {"compare": ("left", "right"), "matches": ("value",)}.get(condition.type or "", ())
+    for field in fields:
+        text = getattr(condition, field)
+        if isinstance(text, str):
+            yield field, text
+
+
+def _texts_of_conditions(task: schema.Task) -> Iterator[str]:
+    for where, condition in conditions(task):
+        for _, part in condition_parts(where, condition):
+            yield from (text for _, text in condition_texts(part))
+
+
 def texts(task: schema.Task) -> Iterator[tuple[Path, str]]:
     """Yield the texts of a task that may have references, except scripts, each with its path."""
     if task.description is not None and task.agent is not None:
@@ -48,6 +63,8 @@ def texts(task: schema.Task) -> Iterator[tuple[Path, str]]:
             text = getattr(task.intent, field)
             if text is not None:
                 yield ("intent", field), text
+    if isinstance(task.timeout_secs, str):
+        yield ("timeout_secs",), task.timeout_secs
     part = task.script or task.command
     if part is not None:
         kind = "script" if task.script else "command"
@@ -57,6 +74,8 @@ def texts(task: schema.Task) -> Iterator[tuple[Path, str]]:
         yield from (((kind, "env", name), text) for name, text in part.env.items())
         if part.working_dir is not None:
             yield (kind, "working_dir"), part.working_dir
+        if isinstance(part.timeout_secs, str):
+            yield (kind, "timeout_secs"), part.timeout_secs
     if task.script is not None and task.script.file is not None:
         yield ("script", "file"), task.script.file
 
@@ -64,11 +83,15 @@ def texts(task: schema.Task) -> Iterator[tuple[Path, str]]:
 def texts_before_loop(task: schema.Task) -> Iterator[tuple[Path, str]]:
     """Yield the texts that are rendered before its loop begins."""
     yield from ((("inputs", name), text) for name, text in task.inputs.items() if isinstance(text, str))
+    if isinstance(task.loop_control.timeout_secs, str):
+        yield ("loop_control", "timeout_secs"), task.loop_control.timeout_secs
+    if task.loop is not None and task.loop.repeat is not None and isinstance(task.loop.repeat.count, str):
+        yield ("loop", "repeat", "count"), task.loop.repeat.count
     if task.loop is not None and task.loop.for_each is not None:
         collection = task.loop.for_each.collection
-        for field in ("path", "token"):
+        for field in ("path", "token", "start", "end", "step"):
             text = getattr(collection, field)
-            if text is not None:
+            if isinstance(text, str):
                 yield ("loop", "for_each", "collection", field), text
 
 
@@ -84,6 +107,7 @@ def tasks_used(task: schema.Task, agents: Mapping[str, schema.Agent]) -> list[st
     used += [task.stdin_from] if task.stdin_from is not None else []
     used += [*task.context.include_tasks] if task.inject_context else []
     found = [text for _, text in (*texts(task), *texts_before_loop(task))]
+    found += _texts_of_conditions(task)
     if task.script is not None and task.script.content is not None:
         found.append(task.script.content)
     found.append(system_prompt(task, agents) or "")
@@ -103,6 +127,7 @@ def tasks_used(task: schema.Task, agents: Mapping[str, schema.Agent]) -> list[st
 def inputs_used(task: schema.Task, agents: Mapping[str, schema.Agent]) -> set[str]:
     """Return the inputs that a task refers to, without its subtasks."""
     found = [text for _, text in (*texts(task), *texts_before_loop(task))]
+    found += _texts_of_conditions(task)
     if task.script is not None and task.script.content is not None:
         found.append(task.script.content)
     found.append(system_prompt(task, agents) or "")

@@ -10,6 +10,7 @@ from maxstage.humanize import counted
 from maxstage.workflow.format.agents import command_of
 from maxstage.workflow.format.graph import in_order
 from maxstage.workflow.format.languages import LANGUAGES
+from maxstage.workflow.format.references import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,7 +27,8 @@ def plan(workflow: ValidWorkflow, providers: Mapping[str, Provider]) -> list[dic
     """Return the tasks in the order in which they would run, each after its dependencies.
 
     Returns:
-        For each task ``task``, ``kind``, ``does``, ``after`` (paths), and if given ``when``, ``loop``, ``retries``.
+        For each task ``task``, ``kind``, ``does``, ``after`` (paths), and if given ``when``, ``loop``, ``always`` and
+        ``retries``.
     """
     entries = []
     for path, task in _in_order(workflow, workflow.spec.tasks, ""):
@@ -38,6 +40,8 @@ def plan(workflow: ValidWorkflow, providers: Mapping[str, Provider]) -> list[dic
             entry["when"] = describe_condition(task.condition)
         if task.loop is not None:
             entry["loop"] = _describe_loop(task.loop)
+        if task.always:
+            entry["always"] = True
         if task.on_error.retry:
             entry["retries"] = task.on_error.retry
         entries.append(entry)
@@ -76,11 +80,14 @@ def describe_condition(condition: Condition) -> str:
             return "(" + f" {word} ".join(describe_condition(part) for part in parts) + ")"
     if condition.not_ is not None:
         return f"not {describe_condition(condition.not_)}"
-    if condition.type == "task_status":
-        return f"{condition.task} is {condition.status}"
-    if condition.type == "state_equals":
-        return f"{condition.key} == {exact.dumps(condition.value)}"
-    return f"{condition.key} exists" if condition.type == "state_exists" else str(condition.type)
+    words = {
+        "task_status": f"{condition.task} is {condition.status}",
+        "state_equals": f"{condition.key} == {exact.dumps(condition.value)}",
+        "state_exists": f"{condition.key} exists",
+        "compare": f"{as_text(condition.left)} {condition.op} {as_text(condition.right)}",
+        "matches": f"{as_text(condition.value)} matches {condition.regex}",
+    }
+    return words.get(condition.type or "", str(condition.type))
 
 
 def _describe_loop(loop: Loop) -> str:

@@ -70,10 +70,24 @@ class Again:
             for path in self._named(start.since):
                 self._add(path)
                 self._add_after(path)
+        for path, one in known.items():
+            if one.is_final and self._ran_anyway(path):
+                self._add(path)
 
     def paths(self) -> list[str]:
         """Return the paths of the results to set aside, in the order in which their tasks ended."""
         return [path for path in self._known if path in self._around or self._is_within(path)]
+
+    def _ran_anyway(self, path: str) -> bool:
+        """Whether a task ran only because it always does, and what it waits for has yet to be done."""
+        task = self._workflow.tasks.get(spec_path(path))
+        if task is None or not task.always or is_iteration(path):
+            return False
+        around = f"{container_of(path)}." if container_of(path) else ""
+        needed = (
+            self._known.get(f"{around}{name}") for name in self._workflow.graph.dependencies[spec_path(path)]
+        )
+        return any(one is None or not one.is_final for one in needed)
 
     def _is_within(self, path: str) -> bool:
         while path:

@@ -19,6 +19,7 @@ from maxstage.store.records import (
 )
 from maxstage.workflow.execution.outputs import reading
 from maxstage.workflow.run import files
+from maxstage.workflow.run.numbers import whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +62,7 @@ def open_records(collection: Collection, scope: Scope, folder: str, store: Store
     if collection.type == "inline":
         return _of_list(collection.items or [])
     if collection.type == "range":
-        numbers = range(collection.start, collection.end or 0, collection.step)
+        numbers = _range(collection, scope)
         return Records(iter(numbers), len(numbers))
     if collection.type == "state":
         key = collection.key or ""
@@ -77,6 +78,13 @@ def open_records(collection: Collection, scope: Scope, folder: str, store: Store
     # The first line of CSV has the columns, and the lines of a JSON array are not its elements.
     total = item.record_count if kind in {"lines", "json_lines"} else None
     return Records(read_records(open_text(store.open(token), kind), kind, token), total)
+
+
+def _range(collection: Collection, scope: Scope) -> range:
+    step = whole(collection.step, scope)
+    if step == 0:
+        raise WorkflowError(f"step: {collection.step} is 0, and must not be")
+    return range(whole(collection.start, scope), whole(collection.end or 0, scope), step)
 
 
 def _of_list(items: list[Any]) -> Records:

@@ -11,10 +11,12 @@ import time
 from typing import TYPE_CHECKING
 
 from maxstage.errors import Error, describe
+from maxstage.workflow.run.clock import Clock
 from maxstage.workflow.run.gathering import gather
 from maxstage.workflow.run.instance import TaskInstance
 from maxstage.workflow.run.jobs import perform, prepare
 from maxstage.workflow.run.loops import Loop, failed
+from maxstage.workflow.run.numbers import seconds
 from maxstage.workflow.run.results import COMPLETED, FAILED, INTERRUPTED, SKIPPED, TaskResult
 from maxstage.workflow.run.task_files import file_of, names_iteration, write_file
 
@@ -56,6 +58,7 @@ class Level:
                 self._dependents[other].append(name)
         self._order = {name: (task.priority, number) for number, (name, task) in enumerate(tasks.items())}
         self._active = 0
+        self._started: set[str] = set()
         self._error: str | None = None
         self._dropped = False
 
@@ -71,6 +74,7 @@ class Level:
 
     def _start(self, name: str) -> None:
         self._active += 1
+        self._started.add(name)
         outer = self._instance
         task = self._tasks[name]
         path = f"{outer.spec_path}.{name}" if outer.spec_path else name
@@ -81,7 +85,7 @@ class Level:
             (*outer.key, *self._order[name]),
             self._run.limits_of(path),
             outer.clock,
-            self._wanted,
+            (lambda: True) if task.always else self._wanted,
         )
         done = functools.partial(self._ended, name, instance.path)
         TaskNode(self._run, self._monitor, task, instance, self._scope, done).start()
@@ -93,14 +97,26 @@ class Level:
             self._scope.ended[name] = path
             if not result.is_final:
                 self._error = self._error or f"{name}: {result.error}"
-            else:
-                for other in self._dependents[name]:
-                    self._waiting[other].discard(name)
-                    if not self._waiting[other] and self._wanted():
-                        self._start(other)
+            for other in self._dependents[name]:
+                self._waiting[other].discard(name)
+                if not self._waiting[other] and (self._wanted() or self._runs_anyway(other)):
+                    self._start(other)
         self._leave()
 
+    def _runs_anyway(self, name: str) -> bool:
+        """Whether a task runs even where others have failed: but not where the run is to stop."""
+        return self._tasks[name].always and not self._run.scheduler.stopping
+
+    def _start_what_runs_anyway(self) -> None:
+        """Start the tasks that run always, once nothing else goes on: what they still wait for never starts."""
+        left = {name for name in self._tasks if name not in self._started and self._runs_anyway(name)}
+        for name in self._order:
+            if name in left and not self._waiting[name] & left:
+                self._start(name)
+
     def _leave(self) -> None:
+        if self._active == 1:
+            self._start_what_runs_anyway()
         self._active -= 1
         if self._active:
             return
@@ -202,6 +218,8 @@ class Body:
             return
         self._begin()
         scope = self._scope.inner(name=instance.name)
+        if task.timeout_secs is not None:
+            instance = instance._replace(clock=Clock(seconds(task.timeout_secs, scope), instance.clock))
         Level(run, self._monitor, task.subtasks, instance, scope, self._level_ended).start()
 
     def _begin(self) -> None:

@@ -14,6 +14,7 @@ from maxstage.workflow.format.agents import command_of, prompt_of
 from maxstage.workflow.format.languages import LANGUAGES
 from maxstage.workflow.format.scripts import filling
 from maxstage.workflow.run import files, intents
+from maxstage.workflow.run.numbers import seconds
 from maxstage.workflow.run.outputs import PRUNED
 from maxstage.workflow.run.results import COMPLETED, FAILED, TaskResult
 from maxstage.workflow.run.task_files import write_file
@@ -85,7 +86,7 @@ def prepare(
         stdin=_stdin(run, task, scope, context),
         cwd=folder,
         env=env,
-        timeout_secs=_timeout(None if part is None else part.timeout_secs, instance.clock.deadline),
+        timeout_secs=_timeout(task, scope, instance.clock.deadline),
         limits=run.job_limits(instance.spec_path),
         keep=instance.keep(run.graph),
         output=None if file is None else file.path,
@@ -109,12 +110,13 @@ def perform(run: RunContext, ready: Prepared) -> TaskResult:
     return TaskResult(COMPLETED, done.output)
 
 
-def _timeout(seconds: float | None, deadline: float | None) -> float | None:
-    """Return how long a program may take: no longer than the loop around it."""
-    if deadline is None:
-        return seconds
-    left = max(0.01, deadline - time.monotonic())
-    return left if seconds is None else min(left, seconds)
+def _timeout(task: schema.Task, scope: Scope, deadline: float | None) -> float | None:
+    """Return how long a program may take: no longer than the loop, or the task, around it."""
+    part = task.script or task.command
+    limits = [seconds(task.timeout_secs, scope), None if part is None else seconds(part.timeout_secs, scope)]
+    if deadline is not None:
+        limits.append(max(0.01, deadline - time.monotonic()))
+    return min((one for one in limits if one is not None), default=None)
 
 
 def _command_line(run: RunContext, task: schema.Task, scope: Scope) -> tuple[list[str], str | None]:
@@ -124,18 +126,19 @@ def _command_line(run: RunContext, task: schema.Task, scope: Scope) -> tuple[lis
         return [scope.render(text) for text in (task.command.executable, *task.command.args)], None
     assert task.script is not None  # noqa: S101 - a task that is none of these has subtasks
     language = LANGUAGES[task.script.language]
+    strict = language.strict if task.script.strict is not False else ()
     if task.script.content is None:
         file = files.locate_to_read(run.folder, task.script.file or "", scope)
         if not os.path.isfile(file):
             raise WorkflowError(f"the script file {file} does not exist")
-        return [language.interpreter, file], None
+        return [language.interpreter, *strict, file], None
     text = filling.fill(language.name, task.script.content, scope.value)
     _check_string(text, "the script")
     # Arguments can be seen by everybody; what is filled in may be a secret.
     is_private = bool(run.secrets.names) and text != task.script.content
     if is_private or len(references.to_bytes(text, "the script")) > _LONGEST_ARGUMENT:
-        return [language.interpreter], text
-    return [language.interpreter, language.flag, text], None
+        return [language.interpreter, *strict], text
+    return [language.interpreter, *strict, language.flag, text], None
 
 
 def _stdin(run: RunContext, task: schema.Task, scope: Scope, context: bytes) -> bytes | StagedInput | None:

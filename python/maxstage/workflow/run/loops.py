@@ -10,6 +10,7 @@ from maxstage.workflow.run import loop_items
 from maxstage.workflow.run.clock import Clock
 from maxstage.workflow.run.collections import Records, open_records
 from maxstage.workflow.run.gathering import gather
+from maxstage.workflow.run.numbers import seconds, whole
 from maxstage.workflow.run.results import COMPLETED, FAILED, SKIPPED, TaskResult
 from maxstage.workflow.run.task_files import file_of, names_iteration, write_file
 
@@ -75,8 +76,10 @@ class Loop:
         self._dropped = False
         self._closed = False
         self._error: str | None = None
+        self._total: int | None = None
         self._is_changed = False
-        self._clock = Clock(task.loop_control.timeout_secs, instance.clock)
+        self._timeout = seconds(task.loop_control.timeout_secs, scope)
+        self._clock = Clock(self._timeout, instance.clock)
 
     def start(self) -> None:
         """Begin.
@@ -85,13 +88,15 @@ class Loop:
             WorkflowError, OSError, Error: What it goes over can't be read.
         """
         each = self._loop.for_each
-        total = self._loop.repeat.count if self._loop.repeat is not None else None
+        total = None
+        if self._loop.repeat is not None:
+            total = whole(self._loop.repeat.count, self._scope, least=0)
         if each is not None:
             self._records = open_records(each.collection, self._scope, self._run.folder, self._run.store)
             total = self._records.total
             self._most = (each.max_parallel or self._run.jobs) if each.parallel else 1
-        self._run.emit("loop_started", self._instance.path, total=total)
         self._total = total
+        self._run.emit("loop_started", self._instance.path, total=total)
         self._advance()
 
     @property
@@ -117,7 +122,7 @@ class Loop:
 
     def _start_next(self) -> None:
         if self._clock.is_over:
-            raise WorkflowError(f"the loop timed out after {self._task.loop_control.timeout_secs:g} s")
+            raise WorkflowError(f"the loop timed out after {self._timeout:g} s")
         variables: dict[str, Any] = {"iteration": self._next}
         if self._is_over(variables):
             self._over = True
@@ -162,7 +167,8 @@ class Loop:
             variables["item"] = variables[self._loop.for_each.iterator] = item
             return False
         if self._loop.repeat is not None:
-            return self._next >= self._loop.repeat.count
+            assert self._total is not None  # noqa: S101 - `start` has set it
+            return self._next >= self._total
         turns = self._turns
         assert turns is not None  # noqa: S101 - a loop is one of four
         if self._loop.while_ is not None:

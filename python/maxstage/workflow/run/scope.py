@@ -9,6 +9,7 @@ from maxstage import exact
 from maxstage.errors import WorkflowError
 from maxstage.workflow.execution.outputs import gone
 from maxstage.workflow.format import references
+from maxstage.workflow.run.comparing import compare, matches
 from maxstage.workflow.run.outputs import PRUNED, open_output, read_output
 
 if TYPE_CHECKING:
@@ -194,6 +195,10 @@ class Scope:
             return result is not None and result.status == condition.status
         if condition.type == "state_exists":
             return self._exists(condition.key or "")
+        if condition.type == "compare":
+            return compare(condition.left, condition.op or "", condition.right, self)
+        if condition.type == "matches":
+            return matches(condition.value, condition.regex or "", self)
         value = self.state(condition.key or "")
         # The output of a task is text, so "3" must equal the number 3.
         return exact.equal(value, condition.value) or references.as_text(value) == references.as_text(

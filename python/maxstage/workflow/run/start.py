@@ -12,6 +12,7 @@ from maxstage import exact
 from maxstage.errors import WorkflowError, describe
 from maxstage.store.clock import check_clock
 from maxstage.workflow.execution import DEFAULT, EXECUTORS
+from maxstage.workflow.format.input_types import problem_with
 from maxstage.workflow.run.again import Again
 from maxstage.workflow.run.clock import Clock
 from maxstage.workflow.run.folder import find_runs, new_run_id, runs_folder
@@ -171,8 +172,7 @@ class RunStart:
         again = Again(self._workflow, state.ended(), start)
         _check_changed(state.run_id, again, _changed(facts["inputs"], inputs))
         self._executor.reap(state.run_id)
-        if start.again:
-            state.set_aside(again.paths(), repeated=True)
+        state.set_aside(again.paths(), repeated=True)
         sweep_orphans(self._store, state)
         state.set_facts(status=RUNNING, inputs=inputs)
         return inputs
@@ -232,6 +232,9 @@ class RunStart:
             raise WorkflowError(f"the workflow needs a value for: {', '.join(missing)}")
         values = {name: given.get(name, one.default) for name, one in declared.items()}
         for name, value in values.items():
+            problem = problem_with(declared[name], value) if name in given else None
+            if problem is not None:
+                raise WorkflowError(f"input {name} {problem}")
             secret = self._secrets.find_in(exact.dumps(value))
             if secret is not None:
                 raise WorkflowError(
