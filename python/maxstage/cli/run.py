@@ -92,6 +92,7 @@ Examples:
     help="Do TASK, and all that comes after it, again in the newest run of FILE.",
 )
 @click.option("--run-id", metavar="RUN", help="Resume this run, or do tasks of this run again.")
+@click.option("--no-cache", is_flag=True, help="Take no task from an earlier run.")
 @click.option("--dry-run", is_flag=True, help="Print what would be done.")
 @click.option("--graph", type=click.Choice(["mermaid", "dot"]), help="Print the graph of the tasks.")
 @click.option("--validate-limits", is_flag=True, help="Only check FILE and its limits.")
@@ -200,6 +201,7 @@ def _run(
             or_start=options["resume_or_start"],
             rerun=options["rerun"],
             start_from=options["since"],
+            use_cache=not options["no_cache"],
         )
     except RunInterrupted as error:
         result, stopped = error.result, error.number

@@ -53,14 +53,23 @@ def is_iteration(path: str) -> bool:
 
 def state_of(result: TaskResult) -> str:
     """Return how a task ended, in a word or two."""
+    if result.cached:
+        return "cached"
     return f"{result.status}, tolerated" if result.tolerated else result.status
 
 
-def remarks(result: TaskResult) -> str:
-    """Return further information: why it failed, whether its output was cut, and where the full output is."""
+def remarks(result: TaskResult, *, with_cache: bool = False) -> str:
+    """Return further information: why it failed, whether its output was cut, and where the full output is.
+
+    Args:
+        result: How a task ended.
+        with_cache: Whether to tell from which run it was taken, or why from none.
+    """
     parts = [result.error] if result.error else []
     if result.pruned:
         parts.append("output pruned")
+    if result.cache and with_cache:
+        parts.append(result.cache if result.cached else f"not cached: {result.cache}")
     output = result.output
     if output is not None and output.truncated and not result.pruned:
         parts.append(f"truncated, full output: {output.token}" if output.token else "truncated")
@@ -69,8 +78,12 @@ def remarks(result: TaskResult) -> str:
     return printable("; ".join([*parts, *(() if output is None else output.warnings)]), _LONGEST)
 
 
-def table(rows: Iterable[tuple[str, TaskResult]]) -> list[str]:
+def table(rows: Iterable[tuple[str, TaskResult]], *, with_cache: bool = False) -> list[str]:
     """Return the final table, a line for each task.
+
+    Args:
+        rows: The tasks and how they ended.
+        with_cache: Whether to tell from which run each was taken, or why from none.
 
     On a terminal a long name moves its own row only, and not the columns of all others off the screen.
     """
@@ -79,7 +92,15 @@ def table(rows: Iterable[tuple[str, TaskResult]]) -> list[str]:
         output = result.output
         seconds = "" if output is None or output.duration is None else format_seconds(output.duration)
         size = "" if output is None else format_size(output.original_size)
-        cells.append((printable(path, _LONGEST_NAME), state_of(result), seconds, size, remarks(result)))
+        cells.append(
+            (
+                printable(path, _LONGEST_NAME),
+                state_of(result),
+                seconds,
+                size,
+                remarks(result, with_cache=with_cache),
+            )
+        )
     widths = [max(len(row[column]) for row in cells) for column in range(4)]
     if sys.stdout is not None and sys.stdout.isatty():
         widths[0] = min(widths[0], max(_NARROWEST, shutil.get_terminal_size().columns // 2))
@@ -136,9 +157,8 @@ class PlainWatcher:
             return None
         size = "" if result.output is None else f"  {format_size(result.output.original_size)}"
         rest = remarks(result)
-        return (
-            f"{result.status:<10} {task}{' (earlier)' if resumed else ''}{size}{f'  {rest}' if rest else ''}"
-        )
+        state = "cached" if result.cached else result.status
+        return f"{state:<10} {task}{' (earlier)' if resumed else ''}{size}{f'  {rest}' if rest else ''}"
 
 
 def metrics_line(metrics: dict[str, Any]) -> str:

@@ -107,7 +107,7 @@ def runs_show(store: Store, run_id: str, iterations: bool, output: str) -> None:
             for line in lines(facts["metrics"]):
                 write_out(line)
         write_out("")
-        for line in table(_results(state, iterations=iterations)):
+        for line in table(_results(state, iterations=iterations), with_cache=True):
             write_out(line)
         kept = [item for item in store.list() if item.owner == run_id]
         size = format_size(sum(item.stored_size for item in kept))

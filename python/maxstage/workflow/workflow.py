@@ -101,6 +101,7 @@ class Workflow:
         or_start: bool = False,
         rerun: Iterable[str] = (),
         start_from: str | None = None,
+        use_cache: bool = True,
         folder: str | os.PathLike[str] | None = None,
         cancel: threading.Event | None = None,
     ) -> RunResult:
@@ -116,6 +117,7 @@ class Workflow:
             rerun: Tasks to do again in the newest run of this file, or in the one that `resume` names, together with
                 all that depends on them. ``build.compile`` names a subtask, ``build[2]`` an iteration.
             start_from: A task to do again in the same way, together with all that comes after it in the plan.
+            use_cache: Whether a task with a ``cache`` may be taken from an earlier run.
             folder: Where relative paths start, including the file's ``cwd``; None for the working directory.
             cancel: An event that, once set, stops the run and ends its programs.
 
@@ -129,7 +131,9 @@ class Workflow:
             RunInterrupted: Ctrl-C or SIGTERM. The run can be resumed.
         """
         store = store or Store.find()
-        start = RunStart(self.valid, store, on_event or (lambda _: None), jobs or os.cpu_count() or 1)
+        start = RunStart(
+            self.valid, store, on_event or (lambda _: None), jobs or os.cpu_count() or 1, use_cache=use_cache
+        )
         how = Start(
             resume if isinstance(resume, str) else None, bool(resume), or_start, tuple(rerun), start_from
         )

@@ -154,6 +154,21 @@ if TYPE_CHECKING:
                 Corrupt: Its data is missing, or not `Item.stored_size` bytes long.
             """
 
+        def link(self, item: "Item", made: "Callable[[str], Item]", id_bytes: int) -> "Item":
+            """Publish the data of an item once more, under an id of its own, without copying it.
+
+            Each of the two stays whole if the other is deleted.
+
+            Args:
+                item: The item.
+                made: Returns the new item's metadata, given its id.
+                id_bytes: The number of random bytes in the id.
+
+            Raises:
+                KeyError: The item is gone.
+                Corrupt: Its data is missing.
+            """
+
         def replace(self, item_id: str, change: "Callable[[Item], None]", *, sync: bool) -> "Item":
             """Change the metadata of an item while nobody else can.
 

@@ -136,6 +136,8 @@ class _Checker:
                 self.graph.agents[f"{prefix}{name}"] = task.agent
             if task.loop is not None and task.loop.for_each is not None and task.loop.for_each.parallel:
                 self.graph.parallel_loops.add(f"{prefix}{name}")
+            if task.cache is not None:
+                self._check_cache((*here, "cache"), task.cache)
             inner = names._replace(
                 inputs=names.inputs | set(task.inputs), local=names.local | loop_names(task)
             )
@@ -179,6 +181,12 @@ class _Checker:
             self._problems.add(
                 path, f"there is no task {other!r}{where}{self._references.hint(other, tasks)}"
             )
+
+    def _check_cache(self, path: Path, cache: schema.Cache) -> None:
+        for number, name in enumerate(cache.env):
+            if name in self._spec.secrets:
+                text = f"the secret {name} would be kept as a digest; leave it out, or change the key when it changes"
+                self._problems.add((*path, "env", number), text)
 
     def _check_task(self, path: Path, task: schema.Task, inner: Names, names: Names) -> None:
         self._check_limits((*path, "limits"), task.limits)

@@ -51,6 +51,16 @@ def parse(text: str) -> Reference | None:
     return None
 
 
+def written(reference: Reference) -> str:
+    """Return a reference as it is written, without its braces.
+
+    >>> written(parse("tasks.build.compile.output"))
+    'tasks.build.compile.output'
+    """
+    kind = () if reference.kind == "local" else (reference.kind,)
+    return ".".join([*kind, reference.name, *([reference.field] if reference.field else [])])
+
+
 def resolve(text: str) -> Reference:
     """Parse a reference with its braces.
 

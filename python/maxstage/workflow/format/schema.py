@@ -335,6 +335,14 @@ class Agent(Model):
         return self
 
 
+class Cache(Model):
+    """When a task is not done, since an earlier run did the same: what it depends on beside what it refers to."""
+
+    inputs: list[str] = []
+    env: list[Variable] = []
+    key: str | None = None
+
+
 class Task(Limited):
     """One task: a script, a command, an agent, an intent or subtasks."""
 
@@ -354,6 +362,7 @@ class Task(Limited):
     on_error: OnError = OnError()
     timeout_secs: TimeoutOr | None = None
     always: bool = False
+    cache: Cache | None = None
     loop: Loop | None = None
     loop_control: LoopControl = LoopControl()
     inject_context: bool = False
@@ -381,6 +390,8 @@ class Task(Limited):
             raise ValueError(
                 f"a task has exactly one of {', '.join(kinds)}; this has {', '.join(given) or 'none'}"
             )
+        if self.cache is not None and self.subtasks is not None:
+            raise ValueError("a cache is for what runs a program: give it to the subtasks")
         if self.inject_context and self.agent is None:
             raise ValueError("inject_context is for tasks of agents: their prompt takes it")
         if self.agent is not None and self.description is None:

@@ -52,19 +52,31 @@ def _texts_of_conditions(task: schema.Task) -> Iterator[str]:
             yield from (text for _, text in condition_texts(part))
 
 
+def _texts_of_intent(intent: schema.IntentSpec) -> Iterator[tuple[Path, str]]:
+    for field in ("records", "root"):
+        text = getattr(intent, field)
+        if text is not None:
+            yield ("intent", field), text
+
+
+def _texts_of_cache(cache: schema.Cache) -> Iterator[tuple[Path, str]]:
+    yield from ((("cache", "inputs", number), text) for number, text in enumerate(cache.inputs))
+    if cache.key is not None:
+        yield ("cache", "key"), cache.key
+
+
 def texts(task: schema.Task) -> Iterator[tuple[Path, str]]:
     """Yield the texts of a task that may have references, except scripts, each with its path."""
     if task.description is not None and task.agent is not None:
         yield ("description",), task.description
-    if task.output is not None:
-        yield ("output",), task.output
+    for field in ("output", "timeout_secs"):
+        text = getattr(task, field)
+        if isinstance(text, str):
+            yield (field,), text
+    if task.cache is not None:
+        yield from _texts_of_cache(task.cache)
     if task.intent is not None:
-        for field in ("records", "root"):
-            text = getattr(task.intent, field)
-            if text is not None:
-                yield ("intent", field), text
-    if isinstance(task.timeout_secs, str):
-        yield ("timeout_secs",), task.timeout_secs
+        yield from _texts_of_intent(task.intent)
     part = task.script or task.command
     if part is not None:
         kind = "script" if task.script else "command"
@@ -139,6 +151,15 @@ def inputs_used(task: schema.Task, agents: Mapping[str, schema.Agent]) -> set[st
     return inputs_in(found) | {
         key.name for key in named if key is not None and key.kind in {"inputs", "local"}
     }
+
+
+def references_of(task: schema.Task, agents: Mapping[str, schema.Agent]) -> list[references.Reference]:
+    """Return what the program of a task is given, each reference once."""
+    found = [text for _, text in texts(task)]
+    if task.script is not None and task.script.content is not None:
+        found.append(task.script.content)
+    found.append(system_prompt(task, agents) or "")
+    return list(dict.fromkeys(one for text in found for one in references.find(text)))
 
 
 def inputs_in(found: Iterable[str]) -> set[str]:

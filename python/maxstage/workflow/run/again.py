@@ -53,6 +53,9 @@ class Again:
         known: All tasks and iterations that have ended.
         start: What to do again.
 
+    Attributes:
+        named: The paths of the tasks that are named, which are really done.
+
     Raises:
         WorkflowError: A task that is named doesn't exist.
     """
@@ -70,6 +73,10 @@ class Again:
             for path in self._named(start.since):
                 self._add(path)
                 self._add_after(path)
+        # What follows from these may be taken from an earlier run; they themselves may not.
+        self.named = frozenset(
+            path for name in (*start.rerun, *filter(None, [start.since])) for path in self._named(name)
+        )
         for path, one in known.items():
             if one.is_final and self._ran_anyway(path):
                 self._add(path)

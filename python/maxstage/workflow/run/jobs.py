@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from maxstage.errors import Error, WorkflowError
-from maxstage.workflow.execution.job import Job, StagedInput
+from maxstage.errors import Error, WorkflowError, describe
+from maxstage.workflow.execution.job import Job, JobResult, StagedInput
 from maxstage.workflow.execution.outputs import gone, why_not_kept
 from maxstage.workflow.format import references
 from maxstage.workflow.format.agents import command_of, prompt_of
 from maxstage.workflow.format.languages import LANGUAGES
 from maxstage.workflow.format.scripts import filling
 from maxstage.workflow.run import files, intents
+from maxstage.workflow.run.cache import adopt, parts_of, why_not_linked
+from maxstage.workflow.run.earlier_runs import key_of
 from maxstage.workflow.run.numbers import seconds
 from maxstage.workflow.run.outputs import PRUNED
 from maxstage.workflow.run.results import COMPLETED, FAILED, TaskResult
 from maxstage.workflow.run.task_files import write_file
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from maxstage.output.task_output import TaskOutput
     from maxstage.workflow.format import schema
+    from maxstage.workflow.run.earlier_runs import Parts
     from maxstage.workflow.run.instance import TaskInstance
     from maxstage.workflow.run.run_context import RunContext
     from maxstage.workflow.run.scope import Scope
@@ -37,10 +42,12 @@ class Prepared(NamedTuple):
     Attributes:
         job: The job.
         file: Where its full output is to be written, or None.
+        parts: Returns what it depends on, if it may be taken from an earlier run; else None.
     """
 
     job: Job
     file: files.Located | None
+    parts: Callable[[], Parts] | None = None
 
 
 def prepare(
@@ -92,12 +99,40 @@ def prepare(
         output=None if file is None else file.path,
         secrets=run.secrets.names,
     )
-    return Prepared(job, file)
+    parts = None
+    if task.cache is not None:
+        parts = functools.partial(parts_of, run, task, instance.spec_path, scope, context)
+    return Prepared(job, file, parts)
 
 
 def perform(run: RunContext, ready: Prepared) -> TaskResult:
     """Run a job to its end, and write its file. Whatever goes wrong is told by the result."""
-    done = run.executor.run(ready.job, run.cancel)
+    if ready.parts is None:
+        return _perform(run, ready, None)
+    try:
+        parts = ready.parts()
+    except (Error, OSError) as problem:
+        return TaskResult(FAILED, error=describe(problem))
+    path = ready.job.task
+    run.state.note_cache(path, key_of(parts), parts)
+    found = run.cache.find(path, parts)
+    why = found.why
+    if found.result is not None:
+        try:
+            output = adopt(run.store, found.result, path, run.run_id)
+        except (Error, OSError) as problem:
+            why = why_not_linked(problem)
+        else:
+            result = _perform(run, ready, output)
+            result.cached, result.cache = True, why
+            return result
+    result = _perform(run, ready, None)
+    result.cache = why
+    return result
+
+
+def _perform(run: RunContext, ready: Prepared, taken: TaskOutput | None) -> TaskResult:
+    done = run.executor.run(ready.job, run.cancel) if taken is None else JobResult(taken)
     if done.error is not None or done.output is None or ready.file is None:
         return TaskResult(COMPLETED if done.error is None else FAILED, done.output, error=done.error)
     try:

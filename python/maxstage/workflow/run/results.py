@@ -22,9 +22,11 @@ class TaskResult:
         error: Why it failed.
         tolerated: Whether it failed and the run continues (``on_error: {continue: true}``).
         pruned: Whether its output was dropped.
+        cached: Whether it was taken from an earlier run.
+        cache: From which, or why it was not; None if it has no cache.
     """
 
-    __slots__ = ("attempts", "error", "output", "pruned", "status", "tolerated")
+    __slots__ = ("attempts", "cache", "cached", "error", "output", "pruned", "status", "tolerated")
 
     def __init__(
         self,
@@ -35,7 +37,11 @@ class TaskResult:
         error: str | None = None,
         tolerated: bool = False,
         pruned: bool = False,
+        cached: bool = False,
+        cache: str | None = None,
     ) -> None:
+        self.cached = cached
+        self.cache = cache
         self.pruned = pruned
         self.status = status
         self.output = output
@@ -60,15 +66,17 @@ class TaskResult:
             "error": self.error,
             "tolerated": self.tolerated,
             "pruned": self.pruned,
+            "cached": self.cached,
+            "cache": self.cache,
             "output": output,
         }
 
     def summary(self) -> dict[str, Any]:
         """Return the result without content, as plain data for JSON."""
         values: dict[str, Any] = {"status": self.status, "attempts": self.attempts, "error": self.error}
-        for name in ("tolerated", "pruned"):
+        for name in ("tolerated", "pruned", "cached", "cache"):
             if getattr(self, name):
-                values[name] = True
+                values[name] = getattr(self, name)
         if self.output is not None:
             values["bytes"] = self.output.original_size
             for name in ("exit_code", "truncated", "token", "external_path", "duration"):
@@ -89,6 +97,8 @@ class TaskResult:
             error=values["error"],
             tolerated=values["tolerated"],
             pruned=values["pruned"],
+            cached=values.get("cached", False),
+            cache=values.get("cache"),
         )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from maxstage.workflow.execution import DEFAULT, EXECUTORS
 from maxstage.workflow.format.agents import providers_from
+from maxstage.workflow.run.earlier_runs import Cache
 from maxstage.workflow.run.files import Writers
 from maxstage.workflow.run.limits import effective_limits, keeping, workflow_limits
 from maxstage.workflow.run.paths import around, spec_path
@@ -43,6 +44,7 @@ class RunContext:
         jobs: How many programs may run at once.
         emit: Called with an event's name, the path of its task and its data.
         writers: Which task wrote which file.
+        cache: Finds tasks in earlier runs.
         secrets: The secrets to mask.
     """
 
@@ -57,6 +59,7 @@ class RunContext:
     jobs: int
     emit: Callable[..., None]
     writers: Writers
+    cache: Cache
     secrets: Secrets = dataclasses.field(default_factory=Secrets)
     _limits: dict[str, Limits] = dataclasses.field(default_factory=dict, repr=False)
     _job_limits: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict, repr=False)
@@ -122,6 +125,7 @@ def open_context(
     emit: Callable[..., None] = lambda *_, **__: None,
     executor: Executor | None = None,
     secrets: Secrets | None = None,
+    cache: Cache | None = None,
 ) -> RunContext:
     """Return the context of a run.
 
@@ -135,6 +139,7 @@ def open_context(
         emit: Called with each event.
         executor: Runs programs; None to run them on this machine.
         secrets: The secrets to mask; None for none.
+        cache: Finds tasks in earlier runs; None for one that finds nothing.
     """
     return RunContext(
         workflow=workflow,
@@ -148,6 +153,7 @@ def open_context(
         jobs=jobs,
         emit=emit,
         secrets=secrets or Secrets(),
+        cache=cache or Cache(store.layout.runs, None, state.run_id),
         # Ignore tasks that are no longer in the workflow file.
         writers=Writers(
             {path: file for path, file in state.files().items() if spec_path(path) in workflow.tasks}

@@ -176,6 +176,8 @@ RESULT = (
     whole,
     moment,
     whole,
+    whole,
+    maybe(text),
 )
 """The columns of a task's result, as `RunState.find` reads them."""
 

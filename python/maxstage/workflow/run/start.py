@@ -15,6 +15,7 @@ from maxstage.workflow.execution import DEFAULT, EXECUTORS
 from maxstage.workflow.format.input_types import problem_with
 from maxstage.workflow.run.again import Again
 from maxstage.workflow.run.clock import Clock
+from maxstage.workflow.run.earlier_runs import Cache
 from maxstage.workflow.run.folder import find_runs, new_run_id, runs_folder
 from maxstage.workflow.run.instance import TaskInstance
 from maxstage.workflow.run.instances import Level
@@ -85,11 +86,20 @@ class RunStart:
         store: The project.
         on_event: Called with each event.
         jobs: How many programs may run at once.
+        use_cache: Whether to take tasks from earlier runs.
     """
 
     def __init__(
-        self, workflow: ValidWorkflow, store: Store, on_event: Callable[[Event], None], jobs: int
+        self,
+        workflow: ValidWorkflow,
+        store: Store,
+        on_event: Callable[[Event], None],
+        jobs: int,
+        *,
+        use_cache: bool = True,
     ) -> None:
+        self._use_cache = use_cache
+        self._named: frozenset[str] = frozenset()
         self._workflow = workflow
         self._spec = workflow.spec
         self._store = store
@@ -170,6 +180,7 @@ class RunStart:
             self._emit("warning", text=text)
         inputs = self._inputs_now(facts["inputs"], given)
         again = Again(self._workflow, state.ended(), start)
+        self._named = again.named
         _check_changed(state.run_id, again, _changed(facts["inputs"], inputs))
         self._executor.reap(state.run_id)
         state.set_aside(again.paths(), repeated=True)
@@ -255,6 +266,7 @@ class RunStart:
         Raises:
             RunInterrupted: Ctrl-C or SIGTERM.
         """
+        cache = Cache(self._folder, self._file, run_id=state.run_id, use=self._use_cache, named=self._named)
         run = open_context(
             self._workflow,
             self._store,
@@ -265,8 +277,9 @@ class RunStart:
             emit=self._emit,
             executor=self._executor,
             secrets=self._secrets,
+            cache=cache,
         )
-        with run.scheduler.signals():
+        with run.scheduler.signals(), contextlib.closing(cache):
             try:
                 result = self._run(run, inputs)
             except BaseException as error:

@@ -34,6 +34,8 @@ _WITH_FILES = 3
 """The first version of the tables with the file that each task wrote."""
 _WITH_ATTEMPTS = 4
 """The first version of the tables with earlier attempts."""
+_WITH_CACHE = 5
+"""The first version of the tables with what was taken from earlier runs."""
 _FINAL = "(status NOT IN ('failed', 'interrupted') OR tolerated)"
 """SQL for results that need not be tried again when the run is resumed."""
 
@@ -225,11 +227,13 @@ class RunState:
         ended = Ended(now, accessed, held_bytes(result.output), usable, result.is_final)
         # SQLite doesn't accept file names that are not UTF-8, which errors of the system may contain.
         error = result.error and result.error.encode("utf-8", "backslashreplace").decode()
-        row = (path, result.status, result.tolerated, result.attempts, error, output, *ended[:3])
+        outcome = (result.status, result.tolerated, result.attempts, error, output)
+        row = (path, *outcome, *ended[:3], result.cached, result.cache)
         with self._transaction(commit=commit) as db:
             db.execute(
-                "INSERT OR REPLACE INTO tasks (path, status, tolerated, attempts, error, output, ended, accessed, size)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO tasks"
+                " (path, status, tolerated, attempts, error, output, ended, accessed, size, cached, cache)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 row,
             )
         return ended
@@ -273,6 +277,25 @@ class RunState:
         """Record which file a task has written; it is committed together with the task's result."""
         with self._transaction(commit=False) as db:
             db.execute("INSERT OR REPLACE INTO files VALUES (?, ?)", (path, digest))
+
+    def note_cache(self, path: str, key: str, parts: Mapping[str, str]) -> None:
+        """Record what a task depends on; it is committed together with the task's result."""
+        with self._transaction(commit=False) as db:
+            db.execute("INSERT OR REPLACE INTO caches VALUES (?, ?, ?)", (path, key, json.dumps(parts)))
+
+    def cached_under(self, key: str) -> list[str]:
+        """Return the tasks that depended on the same, by the digest of it."""
+        if self._version < _WITH_CACHE:
+            return []
+        return [path for (path,) in self._rows("SELECT path FROM caches WHERE key = ? ORDER BY path", key)]
+
+    def cache_parts(self, path: str) -> dict[str, str] | None:
+        """Return what a task depended on, if it is known."""
+        if self._version < _WITH_CACHE:
+            return None
+        rows = self._rows("SELECT parts FROM caches WHERE path = ?", path)
+        with self._checking():
+            return shapes.parse(rows[0][0], shapes.mapping(shapes.text)) if rows else None
 
     def has_within(self, path: str) -> bool:
         """Return whether anything within a task, or an iteration, has ended and won't be repeated."""
@@ -364,13 +387,14 @@ class RunState:
 
     def find(self, path: str) -> TaskResult | None:
         """Return the result of a task, if it has ended."""
-        return self._find(f"{self._moved} FROM tasks WHERE path = ?", path)
+        cached = "cached, cache" if self._version >= _WITH_CACHE else "0, NULL"
+        return self._find(f"{self._moved}, {cached} FROM tasks WHERE path = ?", path)
 
     def find_attempt(self, path: str, number: int) -> TaskResult | None:
         """Return the result of an earlier attempt, from 1; None if it is not known."""
         if self._version < _WITH_ATTEMPTS:
             return None
-        return self._find("moved FROM attempts WHERE path = ? AND number = ?", path, number)
+        return self._find("moved, 0, NULL FROM attempts WHERE path = ? AND number = ?", path, number)
 
     def count_attempts(self, path: str) -> int:
         """Return how many earlier attempts of a task are known; they are numbered from 1."""
@@ -391,7 +415,7 @@ class RunState:
         paths = list(paths)
         with self._transaction() as db:
             found = attempts.set_aside(db, paths)
-            for table in ("items", "files", "contexts") if repeated else ():
+            for table in ("items", "files", "contexts", "caches") if repeated else ():
                 db.executemany(f"DELETE FROM {table} WHERE path = ?", [(path,) for path in paths])  # noqa: S608 - ours
         return found
 
@@ -415,6 +439,8 @@ class RunState:
         pruned: int,
         accessed: float,
         lies_in_store: int,
+        cached: int,
+        cache: str | None,
     ) -> TaskResult:
         parsed, gone = None, False
         if output is not None:
@@ -425,8 +451,8 @@ class RunState:
             used = datetime.fromtimestamp(accessed, UTC)
             with self._checking():
                 parsed = TaskOutput.from_dict(values).replace(last_accessed=used)
-        flags = {"tolerated": bool(tolerated), "pruned": bool(pruned) or gone}
-        return TaskResult(status, parsed, attempts=attempts, error=error, **flags)
+        flags = {"tolerated": bool(tolerated), "pruned": bool(pruned) or gone, "cached": bool(cached)}
+        return TaskResult(status, parsed, attempts=attempts, error=error, cache=cache, **flags)
 
     def _fetch(self, values: dict[str, Any]) -> bool:
         """Put the texts that are in the store back into an output; return whether all of them still exist.

@@ -19,7 +19,7 @@ from maxstage import exact
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-VERSION = 4
+VERSION = 5
 """The version of the tables; `_MIGRATIONS` has a step from each to the next."""
 
 _MIGRATIONS = {
@@ -48,6 +48,13 @@ _MIGRATIONS = {
         attempts INTEGER NOT NULL, error TEXT, output TEXT, ended REAL NOT NULL, accessed REAL NOT NULL,
         size INTEGER NOT NULL, pruned INTEGER NOT NULL, moved INTEGER NOT NULL, PRIMARY KEY (path, number)
     );
+    """,
+    # What tasks depend on that may be taken from an earlier run, and why one was, or wasn't.
+    4: """
+    ALTER TABLE tasks ADD COLUMN cached INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE tasks ADD COLUMN cache TEXT;
+    CREATE TABLE caches (path TEXT PRIMARY KEY, key TEXT NOT NULL, parts TEXT NOT NULL) WITHOUT ROWID;
+    CREATE INDEX caches_by_key ON caches (key);
     """,
 }
 

@@ -41,6 +41,11 @@ class LocalUpload:
         write_all(self._claim_fd, item.to_json(), self._layout.meta(self.id))
         self._data = self._layout.path(item.file_name)
 
+    def link_from(self, path: str) -> None:
+        """Make the data of the item that of another file of the store, instead of writing it."""
+        os.unlink(self.name)
+        os.link(path, self.name, follow_symlinks=False)
+
     def flush(self) -> None:
         """Wait until data and metadata are on disk."""
         os.fdatasync(self.fd)
