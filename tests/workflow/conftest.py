@@ -16,7 +16,9 @@ class Flow:
     def __call__(self, tasks, *, jobs=2, given=None, check=True, resume=False, **root):
         """Run tasks, given as plain data, with what else the file says; return the result."""
         how = {
-            name: root.pop(name) for name in ("rerun", "start_from", "or_start", "use_cache") if name in root
+            name: root.pop(name)
+            for name in ("rerun", "start_from", "or_start", "use_cache", "ask")
+            if name in root
         }
         workflow = Workflow.from_dict(
             {"name": "test", "version": "1", "tasks": tasks, **root}, store=self.store

@@ -26,8 +26,7 @@ def task(text):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("script: {content: x}, timeout_secs: 3",
-         ["4:29: unknown field 'timeout_secs': timeout_secs belongs in script, command or loop_control"]),
+        ("script: {content: x}, strict: true", ["4:29: unknown field 'strict': strict belongs in defaults or script"]),
         ("script: {content: x}, max_stdout_bytes: 3",
          ["4:29: unknown field 'max_stdout_bytes': max_stdout_bytes belongs in limits"]),
         ("script: {content: x}, depend_on: [a]", ["4:29: unknown field 'depend_on'; did you mean 'depends_on'?"]),
@@ -47,7 +46,8 @@ def task(text):
          ["4:83: there is no task 'q'"]),
         ("subtasks: [{b: {lop: 1, script: {content: '{{ inputs.q }}'}}}, {b: {script: {content: x}}}]",
          ["4:23: unknown field 'lop'", "4:50: there is no input 'q'", "4:71: 'b' is given twice"]),
-        ("script: {content: x, timeout_secs: .inf}", ["4:28: timeout_secs: must be a number"]),
+        ("script: {content: x, timeout_secs: .inf}",
+         ["4:28: timeout_secs: must be a number, or a reference like {{ inputs.n }}"]),
         ("script: {content: x, timeout_secs: 1e999}", ["4:28: timeout_secs: must be a finite number"]),
         ("script: {content: x}, loop: {repeat: {count: 1000000000000000000000}}", ["4:45: count: must be at most"]),
     ],

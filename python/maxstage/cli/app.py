@@ -51,6 +51,7 @@ COMMANDS = {
     "mcp": ("mcp", "Serve agents by the Model Context Protocol."),
     "mcp wrap": ("mcp_wrap", "Stand before an MCP server; stage its long results."),
     "run": ("run", "Run a workflow."),
+    "answer": ("answer", "Answer what a workflow's task asks."),
     "validate": ("validate", "Check a workflow file."),
     "template": ("template", "Print a workflow to start from."),
     "runs": ("runs", "List the runs of workflows."),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from maxstage import exact
+from maxstage.cli.answer import ask_here, command_to_answer, is_interactive
 from maxstage.cli.options import dir_option, find_project, output_option
 from maxstage.cli.printing import print_json, warn, write_all, write_out
 from maxstage.cli.run_report import PlainWatcher, format_seconds, is_iteration, table
@@ -34,6 +35,8 @@ _LONGEST = 500
 """The most characters of an error that are shown."""
 _LONGEST_NAME = 120
 """The most characters of a task's path that are shown."""
+_CODES = {"completed": 0, "failed": 1, "waiting": 75}
+"""The exit code for each status; 75 is EX_TEMPFAIL, as mailers have it: try again later."""
 _MOST_NAMED = 5
 """The most tasks that the last line names."""
 
@@ -112,7 +115,7 @@ def run(ctx: click.Context, /, file: str, inputs: dict[str, str], folder: str | 
     """Run a workflow FILE: each of its tasks once its dependencies have ended, some in parallel.
 
     Its state is kept: a run that was stopped, or killed, continues with --resume. Exits with 0 if all tasks
-    succeeded, with 1 if one failed, with 130 after Ctrl-C.
+    succeeded, with 1 if one failed, with 75 if it waits for an answer, with 130 after Ctrl-C.
     """
     from maxstage.cli.validate import known_providers
     from maxstage.workflow.format import loading
@@ -181,7 +184,8 @@ def _run(
     from maxstage.workflow.workflow import RunInterrupted, Workflow
 
     quiet = options["events"] or options["output"] == "json"
-    watcher: Watcher | None = None if quiet else _watcher(metrics=options["show_context_metrics"])
+    asks = not quiet and any(task.await_ is not None for task in workflow.tasks.values()) and is_interactive()
+    watcher: Watcher | None = None if quiet else _watcher(metrics=options["show_context_metrics"], plain=asks)
 
     def notice(event: Event) -> None:
         if options["events"]:
@@ -202,6 +206,7 @@ def _run(
             rerun=options["rerun"],
             start_from=options["since"],
             use_cache=not options["no_cache"],
+            ask=ask_here if asks else None,
         )
     except RunInterrupted as error:
         result, stopped = error.result, error.number
@@ -216,12 +221,16 @@ def _run(
         if not options["events"]:
             _report(result, workflow, options)
         _tell_how_to_go_on(workflow, result, stopped)
-    ctx.exit(128 + stopped if stopped else 0 if result.ok else 1)
+    ctx.exit(128 + stopped if stopped else _CODES.get(result.status, 1))
 
 
 def _tell_how_to_go_on(workflow: ValidWorkflow, result: RunResult, stopped: int) -> None:
     command = f"max run {shlex.quote(workflow.file)} --run-id {result.run_id}"
-    if stopped:
+    if result.status == "waiting":
+        for one in result.waiting:
+            warn(f"To answer {printable(one.task, _LONGEST_NAME)}: {command_to_answer(one)}")
+        warn(f"And then: {command}")
+    elif stopped:
         warn(f"Stopped{_interrupted(result)}. To resume: {command}")
     elif result.to_rerun is not None:
         warn(f"To do it again, and what depends on it: {command} --rerun {shlex.quote(result.to_rerun)}")
@@ -248,9 +257,9 @@ def _use_one_arena() -> None:
         ctypes.CDLL(None).mallopt(option_arena_max, 1)
 
 
-def _watcher(*, metrics: bool) -> Watcher:
-    # TERM=dumb: a terminal, often in an editor, that can't move the cursor up.
-    if sys.stderr is None or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+def _watcher(*, metrics: bool, plain: bool) -> Watcher:
+    # TERM=dumb: a terminal, often in an editor, that can't move the cursor up. And a question needs its last line.
+    if plain or sys.stderr is None or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         return PlainWatcher(metrics=metrics)
     try:
         from maxstage.cli.run_live import LiveWatcher

@@ -138,6 +138,7 @@ class PlainWatcher:
             "run_started": "run {run} of {workflow}",
             "warning": "warning: {text}",
             "task_retried": "retried    {task}  in {delay:g} s, after: {error}",
+            "task_waiting": "waiting    {task}  {prompt}",
             "task_started": None if is_iteration(task) else "started    {task}",
             "stopping": stopping_text(now=data.get("now", False)),
         }

@@ -100,6 +100,14 @@ def runs_show(store: Store, run_id: str, iterations: bool, output: str) -> None:
             write_out(f"Took:     {format_seconds(ended - started)}")
         for name, value in (facts.get("inputs") or {}).items():
             write_out(f"Input:    {_shown(name)} = {_shown(exact.dumps(value))}")
+        if facts.get("status") == "waiting":
+            from maxstage.cli.answer import command_to_answer
+            from maxstage.workflow.run.questions import questions_of
+
+            for one in questions_of(state):
+                write_out(
+                    f"Waiting:  {_shown(one.task)}: {_shown(one.prompt)}\n          {command_to_answer(one)}"
+                )
         if facts.get("metrics"):
             from maxstage.workflow.report.metrics import lines
 

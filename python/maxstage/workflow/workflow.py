@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from maxstage.workflow.format.problems import Problem
     from maxstage.workflow.format.valid import ValidWorkflow
+    from maxstage.workflow.run.start import Ask
 
 __all__ = ["Event", "RunInterrupted", "RunResult", "Workflow"]
 
@@ -102,6 +103,7 @@ class Workflow:
         rerun: Iterable[str] = (),
         start_from: str | None = None,
         use_cache: bool = True,
+        ask: Ask | None = None,
         folder: str | os.PathLike[str] | None = None,
         cancel: threading.Event | None = None,
     ) -> RunResult:
@@ -118,6 +120,9 @@ class Workflow:
                 all that depends on them. ``build.compile`` names a subtask, ``build[2]`` an iteration.
             start_from: A task to do again in the same way, together with all that comes after it in the plan.
             use_cache: Whether a task with a ``cache`` may be taken from an earlier run.
+            ask: Called once nothing else is left to do, with a question (`maxstage.workflow.run.questions.Question`)
+                and with a function that returns whether it was answered elsewhere or the run stops. Returns the
+                answer as text; None lets the run end as ``waiting``.
             folder: Where relative paths start, including the file's ``cwd``; None for the working directory.
             cancel: An event that, once set, stops the run and ends its programs.
 
@@ -132,7 +137,12 @@ class Workflow:
         """
         store = store or Store.find()
         start = RunStart(
-            self.valid, store, on_event or (lambda _: None), jobs or os.cpu_count() or 1, use_cache=use_cache
+            self.valid,
+            store,
+            on_event or (lambda _: None),
+            jobs or os.cpu_count() or 1,
+            use_cache=use_cache,
+            ask=ask,
         )
         how = Start(
             resume if isinstance(resume, str) else None, bool(resume), or_start, tuple(rerun), start_from

@@ -7,15 +7,18 @@ from maxstage.mcp.tools.listing import LIST
 from maxstage.mcp.tools.perform import EXECUTE, UNDO
 from maxstage.mcp.tools.plan import PLAN
 from maxstage.mcp.tools.preview import PREVIEW
+from maxstage.mcp.tools.questions import ANSWER, PENDING
 from maxstage.mcp.tools.retrieve import RETRIEVE
 from maxstage.mcp.tools.schema import SCHEMA
 from maxstage.mcp.tools.search import SEARCH
 from maxstage.mcp.tools.stage import STAGE
 
-TOOLS = {
-    tool.name: tool
-    for tool in (STAGE, RETRIEVE, SEARCH, COUNT, SCHEMA, INFO, LIST, PLAN, PREVIEW, EXEC, EXECUTE, UNDO)
-}
+_IN_ORDER = (
+    *(STAGE, RETRIEVE, SEARCH, COUNT, SCHEMA, INFO, LIST),
+    *(PENDING, ANSWER),
+    *(PLAN, PREVIEW, EXEC, EXECUTE, UNDO),
+)
+TOOLS = {tool.name: tool for tool in _IN_ORDER}
 """In the order in which a client is told of them."""
 
 PERMITTED = sorted({tool.permission for tool in TOOLS.values() if tool.permission is not None})

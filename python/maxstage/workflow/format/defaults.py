@@ -27,6 +27,8 @@ def _with(task: Task, defaults: Defaults) -> Task:
         missing = rule.model_fields_set - task.on_error.model_fields_set
         new["on_error"] = task.on_error.model_copy(update={name: getattr(rule, name) for name in missing})
     # The rest is for what runs a program.
+    if task.await_ is not None:
+        return task.model_copy(update=new)
     if task.subtasks is not None:
         return task.model_copy(update={**new, "subtasks": _all_with(task.subtasks, defaults)})
     new.update((name, getattr(defaults, name)) for name in {"timeout_secs"} & told - given)

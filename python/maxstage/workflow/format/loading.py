@@ -139,7 +139,7 @@ _STANDINS: dict[str, Any] = {
     "inputs": {},
 }
 """Replacements for invalid entries, so that references to them are not reported as errors, too."""
-_KINDS = ("script", "command", "agent", "intent", "subtasks")
+_KINDS = ("script", "command", "agent", "intent", "subtasks", "await")
 _OF_TASKS = {("tasks",), ("subtasks",)}
 
 

@@ -23,6 +23,7 @@ from pydantic_core import PydanticCustomError
 
 from maxstage.output.limits import Limits, LimitsError, limits_schema
 from maxstage.sizes import parse_size
+from maxstage.workflow.format.answers import check_schema, problem_with_answer
 from maxstage.workflow.format.input_types import INPUT_TYPES, problem_with
 from maxstage.workflow.format.languages import LANGUAGES, SHELL
 from maxstage.workflow.format.operators import OPERATORS
@@ -144,6 +145,32 @@ class Intent(Model):
             parse_templates(self.operation, {name: text for name, text in given.items() if text is not None})
         except InvalidQuery as error:
             raise ValueError(str(error)) from None
+        return self
+
+
+class Await(Model):
+    """A question, whose answer comes from outside."""
+
+    prompt: str
+    schema_: Annotated[dict[str, Any] | None, Field(alias="schema")] = None
+    choices: Annotated[list[Any] | None, Field(min_length=1)] = None
+    timeout_secs: TimeoutOr | None = None
+    default: Any = None
+
+    @field_validator("schema_")
+    @classmethod
+    def _good_schema(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        if value is not None:
+            check_schema(value)
+        return value
+
+    @model_validator(mode="after")
+    def _good_default(self) -> Await:
+        is_known = not isinstance(self.default, str) or PATTERN.search(self.default) is None
+        if "default" in self.model_fields_set and is_known:
+            problem = problem_with_answer(self.default, self.schema_, self.choices)
+            if problem is not None:
+                raise PydanticCustomError("default", "{problem}", {"problem": problem})
         return self
 
 
@@ -344,7 +371,7 @@ class Cache(Model):
 
 
 class Task(Limited):
-    """One task: a script, a command, an agent, an intent or subtasks."""
+    """One task: a script, a command, an agent, an intent, subtasks or a question."""
 
     description: str | None = None
     script: Script | None = None
@@ -352,6 +379,7 @@ class Task(Limited):
     agent: str | None = None
     intent: Intent | None = None
     subtasks: dict[Name, Task] | None = None
+    await_: Annotated[Await | None, Field(alias="await")] = None
     depends_on: list[str] = []
     parallel_with: list[str] = []
     priority: Number = 0
@@ -384,14 +412,16 @@ class Task(Limited):
             "agent": self.agent,
             "intent": self.intent,
             "subtasks": self.subtasks,
+            "await": self.await_,
         }
         given = [name for name, kind in kinds.items() if kind is not None]
         if len(given) != 1:
-            raise ValueError(
-                f"a task has exactly one of {', '.join(kinds)}; this has {', '.join(given) or 'none'}"
-            )
-        if self.cache is not None and self.subtasks is not None:
-            raise ValueError("a cache is for what runs a program: give it to the subtasks")
+            known = ", ".join(kinds)
+            raise ValueError(f"a task has exactly one of {known}; this has {', '.join(given) or 'none'}")
+        if self.cache is not None and (self.subtasks is not None or self.intent is not None):
+            raise ValueError("a cache is for what runs a program")
+        if self.await_ is not None and (self.cache is not None or self.stdin_from is not None):
+            raise ValueError("what waits for an answer has no cache, and reads nothing by stdin_from")
         if self.inject_context and self.agent is None:
             raise ValueError("inject_context is for tasks of agents: their prompt takes it")
         if self.agent is not None and self.description is None:

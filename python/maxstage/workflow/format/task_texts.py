@@ -52,7 +52,7 @@ def _texts_of_conditions(task: schema.Task) -> Iterator[str]:
             yield from (text for _, text in condition_texts(part))
 
 
-def _texts_of_intent(intent: schema.IntentSpec) -> Iterator[tuple[Path, str]]:
+def _texts_of_intent(intent: schema.Intent) -> Iterator[tuple[Path, str]]:
     for field in ("records", "root"):
         text = getattr(intent, field)
         if text is not None:
@@ -65,11 +65,16 @@ def _texts_of_cache(cache: schema.Cache) -> Iterator[tuple[Path, str]]:
         yield ("cache", "key"), cache.key
 
 
+def _texts_of_question(question: schema.Await) -> Iterator[tuple[Path, str]]:
+    for field in ("prompt", "timeout_secs", "default"):
+        text = getattr(question, field)
+        if isinstance(text, str):
+            yield ("await", field), text
+
+
 def texts(task: schema.Task) -> Iterator[tuple[Path, str]]:
     """Yield the texts of a task that may have references, except scripts, each with its path."""
-    if task.description is not None and task.agent is not None:
-        yield ("description",), task.description
-    for field in ("output", "timeout_secs"):
+    for field in ("description",) * (task.agent is not None) + ("output", "timeout_secs"):
         text = getattr(task, field)
         if isinstance(text, str):
             yield (field,), text
@@ -77,6 +82,8 @@ def texts(task: schema.Task) -> Iterator[tuple[Path, str]]:
         yield from _texts_of_cache(task.cache)
     if task.intent is not None:
         yield from _texts_of_intent(task.intent)
+    if task.await_ is not None:
+        yield from _texts_of_question(task.await_)
     part = task.script or task.command
     if part is not None:
         kind = "script" if task.script else "command"

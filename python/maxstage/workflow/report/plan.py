@@ -55,6 +55,8 @@ def _in_order(workflow: ValidWorkflow, tasks: Mapping[str, Task], prefix: str) -
 
 
 def _what(task: Task, spec: WorkflowSpec, providers: Mapping[str, Provider]) -> tuple[str, str]:
+    if task.await_ is not None:
+        return "await", (task.await_.prompt.strip().splitlines() or [""])[0][:_SHOWN]
     if task.agent is not None:
         return "agent", shlex.join(command_of(spec.agents[task.agent], providers))
     if task.command is not None:

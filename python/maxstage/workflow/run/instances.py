@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from maxstage.errors import Error, describe
+from maxstage.workflow.run.asking import Asking
 from maxstage.workflow.run.clock import Clock
 from maxstage.workflow.run.gathering import gather
 from maxstage.workflow.run.instance import TaskInstance
@@ -212,6 +213,10 @@ class Body:
         run, task, instance = self._run, self._task, self._instance
         if run.scheduler.stopping or not instance.wanted():
             run.scheduler.soon(functools.partial(self._done, None))
+            return
+        if task.await_ is not None:
+            self._begin()
+            Asking(run, task, instance, self._scope, self._attempted).start()
             return
         if task.subtasks is None:
             run.scheduler.submit(instance.key, self._prepare, self._attempted, instance.wanted)

@@ -7,19 +7,22 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from maxstage.workflow.execution.outputs import named_again
-from maxstage.workflow.run.results import COMPLETED, INTERRUPTED, TaskResult
+from maxstage.workflow.run.questions import questions_of
+from maxstage.workflow.run.results import COMPLETED, INTERRUPTED, WAITING, TaskResult
 from maxstage.workflow.run.state import RunState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from maxstage.workflow.run.questions import Question
 
 
 class Event(NamedTuple):
     """Something that happened in a run.
 
     Attributes:
-        kind: ``run_started``, ``task_started``, ``task_retried``, ``task_finished``, ``loop_started``,
-            ``loop_progress``, ``warning``, ``stopping`` or ``run_finished``.
+        kind: ``run_started``, ``task_started``, ``task_retried``, ``task_waiting``, ``task_finished``,
+            ``loop_started``, ``loop_progress``, ``warning``, ``stopping`` or ``run_finished``.
         time: When it happened, Unix time in seconds.
         task: The task's path, or None.
         data: Further details; for ``task_finished`` its ``result``.
@@ -70,7 +73,7 @@ class RunResult:
 
     Attributes:
         run_id: The run.
-        status: ``completed``, ``failed`` or ``interrupted``.
+        status: ``completed``, ``failed``, ``interrupted``, or ``waiting`` for an answer.
         outputs: The workflow's outputs.
         error: Why it failed.
         seconds: How long it took since it was last started or resumed.
@@ -100,7 +103,7 @@ class RunResult:
     @property
     def is_resumable(self) -> bool:
         """Whether it may get further when it is resumed."""
-        return not self.ok and self.to_rerun is None
+        return self.status not in {COMPLETED, WAITING} and self.to_rerun is None
 
     @property
     def to_rerun(self) -> str | None:
@@ -123,6 +126,15 @@ class RunResult:
         state = RunState(self._folder, self.run_id)
         try:
             return [path for path, status in state.statuses().items() if status == INTERRUPTED]
+        finally:
+            state.close()
+
+    @functools.cached_property
+    def waiting(self) -> list[Question]:
+        """What is asked and not answered, while the run waits; ``max answer`` answers."""
+        state = RunState(self._folder, self.run_id)
+        try:
+            return list(questions_of(state))
         finally:
             state.close()
 

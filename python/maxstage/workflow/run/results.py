@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 from maxstage.output.task_output import TaskOutput
 
 RUNNING, COMPLETED, FAILED, INTERRUPTED = "running", "completed", "failed", "interrupted"
+WAITING = "waiting"
+"""The status of a run that goes on once a question is answered."""
 """The status of a run. One that is ``running`` and not locked was killed."""
 SKIPPED = "skipped"
 """How a task may end, apart from ``completed`` and ``failed``."""

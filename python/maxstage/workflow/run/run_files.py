@@ -16,6 +16,10 @@ _TRIES, _WAIT = 50, 0.01
 """How often, and how many seconds apart, to try a lock: checks whether a run is live hold it for an instant."""
 
 
+ANSWER = ".answer."
+"""What stands between a run's id and the rest in the name of a file with an answer."""
+
+
 def is_run_id(text: str) -> bool:
     """Return whether a text can be the id of a run, which becomes a file name and must not lead out of the folder."""
     return _RUN_ID.fullmatch(text) is not None
@@ -80,6 +84,7 @@ def delete_files(folder: str, run_id: str) -> None:
     """Delete the files of a run, readable or not. If this is killed, `sweep` deletes the rest."""
     names = [".db", *(f".db{side}" for side in tables.SIDES)]
     names += [f".db{tables.NEW}", *(f".db{tables.NEW}{side}" for side in tables.SIDES), ".lock"]
-    for suffix in names:
+    answers = [name.removeprefix(run_id) for name in os.listdir(folder) if name.startswith(run_id + ANSWER)]
+    for suffix in (*answers, *names):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(os.path.join(folder, run_id + suffix))

@@ -15,7 +15,7 @@ import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from maxstage.errors import Error
 
@@ -47,6 +47,13 @@ class Work(NamedTuple):
     always: bool
 
 
+class Waiting(Protocol):
+    """Something that waits for an event outside."""
+
+    def is_over(self) -> bool:
+        """Return whether it no longer waits; what follows is then submitted, or called soon."""
+
+
 class Scheduler:
     """Runs a limited number of jobs at once, and calls back in order.
 
@@ -54,6 +61,8 @@ class Scheduler:
         stopping: Whether no new work may start.
         cancel: Set once running programs must be ended.
         ended_by: The signal that ended the run, or None.
+        ask: Called with what waits once there is nothing else to do, and with a function that returns whether it
+            no longer waits; returns whether to go on. None: nobody is asked.
     """
 
     def __init__(self, jobs: int, cancel: threading.Event, on_stopping: Callable[[bool], None]) -> None:
@@ -67,6 +76,9 @@ class Scheduler:
         self._soon: deque[Callable[[], None]] = deque()
         self._running = 0
         self._number = 0
+        self._waiting: list[Any] = []
+        self._next_look = 0.0
+        self.ask: Callable[[Any, Callable[[], bool]], bool] | None = None
         # A SimpleQueue, since signal handlers put into it: its put is reentrant, and may interrupt its get.
         self._events: SimpleQueue[tuple[Work, Any] | int] = SimpleQueue()
 
@@ -100,8 +112,19 @@ class Scheduler:
         self._number += 1
         heapq.heappush(self._timers, (time.monotonic() + seconds, self._number, callback, wanted))
 
+    def wait_for(self, one: Waiting) -> None:
+        """Look now and then whether something no longer waits."""
+        self._waiting.append(one)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether something waits still; once `run` has returned, there was nothing else left to do."""
+        return bool(self._waiting)
+
     def run(self) -> None:
-        """Work until nothing is left to do. It can be called again for what was submitted since.
+        """Work until nothing is left to do but to wait for what is outside.
+
+        It can be called again for what was submitted since.
 
         Raises:
             WorkflowError: The state can't be written. Running programs were ended.
@@ -122,15 +145,39 @@ class Scheduler:
         while self._soon:
             self._soon.popleft()()
         self._call_back()
+        if self._waiting:
+            self._look()
         if self._soon:
             return True
         self._start(pool)
         if self._soon:
             return True
         if not self._running and not self._timers:
-            return bool(self._ready)
+            return bool(self._ready) or self._asked()
         self._wait()
         return True
+
+    def _look(self) -> None:
+        """See what no longer waits: not in each of thousands of steps, but always where nothing else is left."""
+        now = time.monotonic()
+        is_idle = not (self._running or self._timers or self._ready)
+        if is_idle or self.stopping or now >= self._next_look:
+            self._next_look = now + _TICK
+            self._waiting = [one for one in self._waiting if not one.is_over()]
+
+    def _asked(self) -> bool:
+        """Ask about the first that waits; return whether to go on."""
+        if not self._waiting or self.ask is None or self.stopping:
+            return False
+        first = self._waiting[0]
+
+        def is_over() -> bool:
+            with contextlib.suppress(Empty):
+                while True:
+                    self._handle(self._events.get_nowait())
+            return self.stopping or self.cancel.is_set() or first.is_over()
+
+        return self.ask(first, is_over) or is_over()
 
     def _call_back(self) -> None:
         """Run the callbacks that are due, or need not wait any longer."""
@@ -176,6 +223,9 @@ class Scheduler:
             event = self._events.get(timeout=max(0.0, timeout))
         except Empty:
             return
+        self._handle(event)
+
+    def _handle(self, event: tuple[Work, Any] | int) -> None:
         if isinstance(event, int):
             self._interrupted(event)
             return

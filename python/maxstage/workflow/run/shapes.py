@@ -114,7 +114,7 @@ _FACTS = record(
         "stores": listed(text),
         "started": maybe(moment),
         "ended": maybe(moment),
-        "status": one_of("running", "completed", "failed", "interrupted"),
+        "status": one_of("running", "completed", "failed", "interrupted", "waiting"),
         "error": maybe(text),
         "outputs": maybe(mapping(anything)),
         "metrics": maybe(lambda value: value == {} or METRICS(value)),
@@ -134,6 +134,17 @@ CANDIDATE = record(
 )
 CONTEXT = record({"bytes": whole, "tokens": whole, "whole_bytes": whole, "candidates": listed(CANDIDATE)})
 """The context that an agent's task was given."""
+
+QUESTION = record(
+    {
+        "prompt": text,
+        "choices": maybe(listed(anything)),
+        "schema": maybe(mapping(anything)),
+        "since": moment,
+        "until": maybe(moment),
+    }
+)
+"""What a task asks."""
 
 _STREAM: dict[str, Shape] = {
     "task_id": text,

@@ -23,7 +23,8 @@ from maxstage.workflow.run.leftovers import sweep_orphans
 from maxstage.workflow.run.monitor import RunMonitor
 from maxstage.workflow.run.outcome import Event, RunInterrupted, RunResult
 from maxstage.workflow.run.paths import spec_path
-from maxstage.workflow.run.results import COMPLETED, FAILED, INTERRUPTED, RUNNING
+from maxstage.workflow.run.questions import answer
+from maxstage.workflow.run.results import COMPLETED, FAILED, INTERRUPTED, RUNNING, WAITING
 from maxstage.workflow.run.run_context import open_context
 from maxstage.workflow.run.scope import Scope
 from maxstage.workflow.run.secrets import Secrets
@@ -36,14 +37,18 @@ if TYPE_CHECKING:
     from maxstage.store.store import Store
     from maxstage.workflow.format.valid import ValidWorkflow
     from maxstage.workflow.run.again import Start
+    from maxstage.workflow.run.asking import Asking
+    from maxstage.workflow.run.questions import Question
     from maxstage.workflow.run.run_context import RunContext
+
+    Ask = Callable[[Question, Callable[[], bool]], str | None]
 
 
 class _Outcome(NamedTuple):
     """How the tasks of a run ended.
 
     Attributes:
-        status: ``completed``, ``failed`` or ``interrupted``.
+        status: ``completed``, ``failed``, ``interrupted`` or ``waiting``.
         error: Why it failed.
         outputs: The workflow's outputs.
     """
@@ -87,6 +92,8 @@ class RunStart:
         on_event: Called with each event.
         jobs: How many programs may run at once.
         use_cache: Whether to take tasks from earlier runs.
+        ask: Called with a question once nothing else is left to do, and with a function that returns whether it was
+            answered elsewhere, or the run stops; returns the answer, or None.
     """
 
     def __init__(
@@ -97,7 +104,9 @@ class RunStart:
         jobs: int,
         *,
         use_cache: bool = True,
+        ask: Ask | None = None,
     ) -> None:
+        self._ask = ask
         self._use_cache = use_cache
         self._named: frozenset[str] = frozenset()
         self._workflow = workflow
@@ -279,6 +288,8 @@ class RunStart:
             secrets=self._secrets,
             cache=cache,
         )
+        if self._ask is not None:
+            run.scheduler.ask = self._asked
         with run.scheduler.signals(), contextlib.closing(cache):
             try:
                 result = self._run(run, inputs)
@@ -294,6 +305,16 @@ class RunStart:
             raise RunInterrupted(result, run.scheduler.ended_by)
         return result
 
+    def _asked(self, waiting: Asking, is_over: Callable[[], bool]) -> bool:
+        """Ask whoever started the run; return whether there is an answer."""
+        assert self._ask is not None  # noqa: S101 - it is what the caller looked at
+        question = waiting.question
+        given = self._ask(question, is_over)
+        if given is None:
+            return False
+        answer(self._folder, question.run_id, question.task, given)
+        return True
+
     def _run(self, run: RunContext, inputs: dict[str, Any]) -> RunResult:
         started = time.monotonic()
         scope = _scope_of(run, inputs)
@@ -307,7 +328,7 @@ class RunStart:
         run.state.set_facts(
             status=status, error=error, ended=time.time(), outputs=result.outputs, metrics=metrics
         )
-        if status != INTERRUPTED:
+        if status not in {INTERRUPTED, WAITING}:
             monitor.hooks.after(status)
             run.scheduler.run()
         self._emit(
@@ -331,6 +352,8 @@ def _run_tasks(run: RunContext, monitor: RunMonitor, scope: Scope) -> _Outcome:
     monitor.hooks.before(level.start, lambda why: found.append((False, why)))
     run.scheduler.run()
     good, error = found[0] if found else (None, None)
+    if good is None and run.scheduler.is_waiting:
+        return _Outcome(WAITING)
     return _Outcome(INTERRUPTED if good is None else COMPLETED if good else FAILED, error)
 
 

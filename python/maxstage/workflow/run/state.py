@@ -36,6 +36,8 @@ _WITH_ATTEMPTS = 4
 """The first version of the tables with earlier attempts."""
 _WITH_CACHE = 5
 """The first version of the tables with what was taken from earlier runs."""
+_WITH_QUESTIONS = 6
+"""The first version of the tables with what is asked."""
 _FINAL = "(status NOT IN ('failed', 'interrupted') OR tolerated)"
 """SQL for results that need not be tried again when the run is resumed."""
 
@@ -57,7 +59,7 @@ class RunState:
         self.run_id = run_id
         if not run_files.is_run_id(run_id):
             raise WorkflowError(f"{printable(repr(run_id), 120)} is not a valid run id")
-        self._folder = folder
+        self.folder = folder
         self._path = os.path.join(folder, f"{run_id}.db")
         self._lock = threading.Lock()
         self._lock_fd = -1
@@ -126,9 +128,9 @@ class RunState:
         self._lock_fd = self._hold()
 
     def _hold(self) -> int:
-        fd = run_files.lock(self._folder, self.run_id)
+        fd = run_files.lock(self.folder, self.run_id)
         if not os.path.exists(self._path):
-            run_files.delete_files(self._folder, self.run_id)
+            run_files.delete_files(self.folder, self.run_id)
             os.close(fd)
             raise WorkflowError(f'Run {self.run_id} no longer exists; "max runs" lists the runs')
         return fd
@@ -164,13 +166,13 @@ class RunState:
 
     def is_live(self) -> bool:
         """Return whether a process is executing the run."""
-        return self._lock_fd >= 0 or run_files.is_locked(self._folder, self.run_id)
+        return self._lock_fd >= 0 or run_files.is_locked(self.folder, self.run_id)
 
     def delete(self) -> None:
         """Delete it; it must be acquired."""
         self._db.close()
         # Keep it locked meanwhile, so that nobody resumes half of it.
-        run_files.delete_files(self._folder, self.run_id)
+        run_files.delete_files(self.folder, self.run_id)
         self.close()
 
     def close(self) -> None:
@@ -297,6 +299,25 @@ class RunState:
         with self._checking():
             return shapes.parse(rows[0][0], shapes.mapping(shapes.text)) if rows else None
 
+    def ask(self, path: str, asked: Mapping[str, Any]) -> None:
+        """Record what a task asks."""
+        with self._transaction() as db:
+            text = exact.dumps(dict(asked), ensure_ascii=True)
+            db.execute("INSERT OR REPLACE INTO questions VALUES (?, ?)", (path, text))
+
+    def answered(self, path: str) -> None:
+        """Record that a task no longer waits for an answer; it is committed together with the task's result."""
+        with self._transaction(commit=False) as db:
+            db.execute("DELETE FROM questions WHERE path = ?", (path,))
+
+    def questions(self) -> dict[str, dict[str, Any]]:
+        """Return what is asked, by the paths of the tasks that wait for an answer."""
+        if self._version < _WITH_QUESTIONS:
+            return {}
+        rows = self._rows("SELECT path, asked FROM questions ORDER BY path")
+        with self._checking():
+            return {path: shapes.parse(asked, shapes.QUESTION) for path, asked in rows}
+
     def has_within(self, path: str) -> bool:
         """Return whether anything within a task, or an iteration, has ended and won't be repeated."""
         query = f"SELECT 1 FROM tasks WHERE path > ? AND path < ? AND {_FINAL} LIMIT 1"  # noqa: S608 - ours
@@ -415,7 +436,7 @@ class RunState:
         paths = list(paths)
         with self._transaction() as db:
             found = attempts.set_aside(db, paths)
-            for table in ("items", "files", "contexts", "caches") if repeated else ():
+            for table in ("items", "files", "contexts", "caches", "questions") if repeated else ():
                 db.executemany(f"DELETE FROM {table} WHERE path = ?", [(path,) for path in paths])  # noqa: S608 - ours
         return found
 
@@ -460,7 +481,7 @@ class RunState:
         Raises:
             Error, OSError: A text is damaged, or can't be read.
         """
-        store = Store.open(project_around(os.path.abspath(self._folder)))
+        store = Store.open(project_around(os.path.abspath(self.folder)))
         return moved.fetch(values, store)
 
     def results(self) -> Iterator[tuple[str, TaskResult]]:

@@ -19,7 +19,7 @@ from maxstage import exact
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-VERSION = 5
+VERSION = 6
 """The version of the tables; `_MIGRATIONS` has a step from each to the next."""
 
 _MIGRATIONS = {
@@ -55,6 +55,10 @@ _MIGRATIONS = {
     ALTER TABLE tasks ADD COLUMN cache TEXT;
     CREATE TABLE caches (path TEXT PRIMARY KEY, key TEXT NOT NULL, parts TEXT NOT NULL) WITHOUT ROWID;
     CREATE INDEX caches_by_key ON caches (key);
+    """,
+    # What is asked, and not answered yet.
+    5: """
+    CREATE TABLE questions (path TEXT PRIMARY KEY, asked TEXT NOT NULL) WITHOUT ROWID;
     """,
 }
 
