@@ -76,6 +76,8 @@ async def drive(client, folder):
         "schema",
         "info",
         "list",
+        "pending",
+        "answer",
         "plan",
         "preview",
         "exec",
