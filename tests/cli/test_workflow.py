@@ -85,7 +85,7 @@ def test_inputs_have_the_type_of_their_default(flow):
     )
     assert "sum: 6 7y" in flow.text("run", "t.yaml", "--input", "n=5", "--input", "s=7")
     bad = flow("run", "t.yaml", "--input", "n=many", check=1)
-    assert bad.stderr == b"input n must be JSON, like 2, not 'many'\n"
+    assert bad.stderr == b"input n must be a whole number, not 'many'\n"
     assert b"has no input 'm'" in flow("run", "t.yaml", "--input", "m=1", check=1).stderr
     assert b"must be NAME=VALUE" in flow("run", "t.yaml", "--input", "m", check=2).stderr
 

@@ -122,7 +122,7 @@ def test_output_files(flow):
 
 def test_environment_and_working_directory(flow):
     (flow.folder / "sub").mkdir()
-    (flow.folder / "sub" / "say.sh").write_text("echo said $1 $A\n")
+    (flow.folder / "sub" / "say.sh").write_text("echo said ${1:-} $A\n")
     result = flow(
         {
             "a": {

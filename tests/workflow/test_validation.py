@@ -75,7 +75,7 @@ tasks:
 13:37: an agent reads its prompt on stdin; put the token into it
 14:40: {{ inputs.a }}: it is in a here-document whose delimiter is quoted
 14:61: loop: a loop has exactly one of for_each, repeat, while, repeat_until
-15:3: six: a task has exactly one of script, command, agent, intent, subtasks; this has none
+15:3: six: a task has exactly one of script, command, agent, intent, subtasks, await; this has none
 16:92: there is no task 'nine'
 17:3: eight: must be a mapping
 18:3: ni ne: a name may have letters, digits, _ and -, and must not begin with a digit

@@ -528,39 +528,6 @@ class Store:
         check_clock(now)
         return self._set_expiry(token, int(now) + minutes * 60)
 
-    def link(self, token: str, *, source: str | None = None, owner: str | None = None) -> "Item":
-        """Stage the data of an item once more, pinned, under a token of its own and without copying it.
-
-        Each of the two stays whole if the other is unstaged.
-
-        Args:
-            token: The item.
-            source: Where the new one came from.
-            owner: What the new one belongs to; the owner unstages it.
-
-        Raises:
-            NotFound: There is no such item.
-            Corrupt: Its data is missing.
-        """
-        from maxstage.store.finding import missing
-        from maxstage.store.metadata import Item
-
-        item = self.info(token)
-        sizes = ("record_count", "byte_size", "stored_size", "crc32", "line_index")
-        values = {
-            name: getattr(item, name) for name in (*sizes, "content_type", "codec", "labels", "redacted")
-        }
-
-        def made(new_id: str) -> "Item":
-            return Item(
-                id=new_id, created_ns=time.time_ns(), expires=None, source=source, owner=owner, **values
-            )
-
-        try:
-            return self.storage.link(item, made, self.settings.token_bytes)
-        except KeyError:
-            raise missing(self.storage, item.id) from None
-
     def pin(self, token: str) -> "Item":
         """Keep an item from ever expiring. Raises as `info` does."""
         return self._set_expiry(token, None)

@@ -3,18 +3,44 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from maxstage import exact
 from maxstage.humanize import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from maxstage.workflow.format.schema import Input
+    from collections.abc import Callable, Sequence
 
 _SHOWN = 60
 """Characters of a value that a message shows."""
+
+
+class Declared(Protocol):
+    """What a file says about an input: `maxstage.workflow.format.schema.Input`."""
+
+    @property
+    def type(self) -> str | None:
+        """The name of its type."""
+
+    @property
+    def default(self) -> Any:
+        """Its default."""
+
+    @property
+    def enum(self) -> Sequence[Any] | None:
+        """What it must be one of."""
+
+    @property
+    def minimum(self) -> float | None:
+        """The least that it may be."""
+
+    @property
+    def maximum(self) -> float | None:
+        """The most that it may be."""
+
+    @property
+    def pattern(self) -> str | None:
+        """What text must match."""
 
 
 class InputType(NamedTuple):
@@ -44,14 +70,14 @@ INPUT_TYPES = {
 """The types by name."""
 
 
-def type_of(declared: Input) -> str | None:
+def type_of(declared: Declared) -> str | None:
     """Return the type of an input: the declared one, or that of its default; None if there is neither."""
     if declared.type is not None or declared.default is None:
         return declared.type
     return next((name for name, one in INPUT_TYPES.items() if one.holds(declared.default)), None)
 
 
-def problem_with(declared: Input, value: Any) -> str | None:
+def problem_with(declared: Declared, value: Any) -> str | None:
     """Return what is wrong with a value; None if nothing is.
 
     Args:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from maxstage import exact
 from maxstage.errors import describe
+from maxstage.store.linking import link
 from maxstage.store.project import PROJECT
 from maxstage.workflow.execution.outputs import reading
 from maxstage.workflow.format import references
@@ -169,8 +170,8 @@ def _link(store: Store, part: TaskOutput, path: str, run_id: str) -> dict[str, A
     if part.token is None:
         return {}
     place = store.at(part.store)
-    item = place.link(part.token, source=f"run/{path}", owner=run_id)
-    return {"token": item.token, "external_path": place.path(item)}
+    item = link(place, part.token, source=f"run/{path}", owner=run_id)
+    return {"token": item.token, "external_path": place.storage.path(item)}
 
 
 def why_not_linked(error: Exception) -> str:

@@ -12,7 +12,7 @@ from maxstage.workflow.format import references
 from maxstage.workflow.format.operators import OPERATORS
 
 if TYPE_CHECKING:
-    from maxstage.workflow.run.scope import Scope
+    from collections.abc import Callable
 
 _NUMBER = re.compile(r"[+-]?([0-9]{1,4000}(\.[0-9]{0,4000})?|\.[0-9]{1,4000})([eE][+-]?[0-9]{1,6})?")
 """Of a length that `Decimal` compares at once."""
@@ -20,7 +20,7 @@ _SHOWN = 60
 """Characters of a value that an error shows."""
 
 
-def compare(left: Any, op: str, right: Any, scope: Scope) -> bool:
+def compare(left: Any, op: str, right: Any, render: Callable[[str], str]) -> bool:
     """Return whether a comparison holds.
 
     Two values that read as numbers are compared as numbers; any others are equal if their texts are, and two texts
@@ -30,12 +30,12 @@ def compare(left: Any, op: str, right: Any, scope: Scope) -> bool:
         left: A value, or a text with references.
         op: One of `OPERATORS`.
         right: As `left`.
-        scope: What they can refer to.
+        render: Replaces references.
 
     Raises:
         WorkflowError: One is a number and the other is not, and their order is asked for.
     """
-    texts = [_text_of(value, scope) for value in (left, right)]
+    texts = [_text_of(value, render) for value in (left, right)]
     numbers = [Decimal(text) if _NUMBER.fullmatch(text) else None for text in texts]
     if None not in numbers:
         return OPERATORS[op](*numbers)
@@ -46,18 +46,18 @@ def compare(left: Any, op: str, right: Any, scope: Scope) -> bool:
     return OPERATORS[op](*texts)
 
 
-def matches(value: Any, regex: str, scope: Scope) -> bool:
+def matches(value: Any, regex: str, render: Callable[[str], str]) -> bool:
     """Return whether a regular expression matches somewhere in a line of a value.
 
     Args:
         value: A value, or a text with references.
         regex: The expression.
-        scope: What the value can refer to.
+        render: Replaces references.
     """
     from maxstage.query.regex import matches_line  # only where it is needed
 
-    return matches_line(regex, references.to_bytes(_text_of(value, scope), "the value"))
+    return matches_line(regex, references.to_bytes(_text_of(value, render), "the value"))
 
 
-def _text_of(value: Any, scope: Scope) -> str:
-    return scope.render(value).strip() if isinstance(value, str) else references.as_text(value)
+def _text_of(value: Any, render: Callable[[str], str]) -> str:
+    return render(value).strip() if isinstance(value, str) else references.as_text(value)

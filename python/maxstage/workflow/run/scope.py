@@ -196,9 +196,9 @@ class Scope:
         if condition.type == "state_exists":
             return self._exists(condition.key or "")
         if condition.type == "compare":
-            return compare(condition.left, condition.op or "", condition.right, self)
+            return compare(condition.left, condition.op or "", condition.right, self.render)
         if condition.type == "matches":
-            return matches(condition.value, condition.regex or "", self)
+            return matches(condition.value, condition.regex or "", self.render)
         value = self.state(condition.key or "")
         # The output of a task is text, so "3" must equal the number 3.
         return exact.equal(value, condition.value) or references.as_text(value) == references.as_text(

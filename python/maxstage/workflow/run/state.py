@@ -419,9 +419,8 @@ class RunState:
 
     def count_attempts(self, path: str) -> int:
         """Return how many earlier attempts of a task are known; they are numbered from 1."""
-        if self._version < _WITH_ATTEMPTS:
-            return 0
-        return int(self._rows("SELECT count(*) FROM attempts WHERE path = ?", path)[0][0])
+        known = self._version >= _WITH_ATTEMPTS
+        return int(self._rows("SELECT count(*) FROM attempts WHERE path = ?", path)[0][0]) if known else 0
 
     def set_aside(self, paths: Iterable[str], *, repeated: bool = False) -> list[tuple[str, str | None]]:
         """Make the results of tasks, which are done again, earlier attempts.
@@ -535,12 +534,10 @@ class RunState:
             "contexts": self.contexts(),
             "items": dict(items),
             "files": self.files() if self._version >= _WITH_FILES else {},
-            "attempts": {
-                path: found for path in self._known_paths() if (found := self._exported_attempts(path))
-            },
+            "attempts": {path: found for path in self._known_paths() if (found := self._attempts(path))},
         }
 
-    def _exported_attempts(self, path: str) -> list[dict[str, Any]]:
+    def _attempts(self, path: str) -> list[dict[str, Any]]:
         numbers = range(1, self.count_attempts(path) + 1)
         return [one.to_dict() for number in numbers if (one := self.find_attempt(path, number)) is not None]
 
