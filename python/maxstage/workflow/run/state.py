@@ -592,7 +592,7 @@ class RunState:
         for _ in self.results():
             pass
         for path in self._known_paths():
-            self._exported_attempts(path)
+            self._attempts(path)
 
 
 def _within(path: str, begins: str) -> tuple[str, str]:
