@@ -67,6 +67,13 @@ class MemoryStorage:
             raise Corrupt(f"it has {counted(len(data), 'byte')}, not {item.stored_size:,}")
         return MemoryData(data, item)
 
+    def link(self, item: Item, made: Callable[[str], Item], id_bytes: int) -> Item:
+        self.open(item)
+        with self.lock:
+            new = made(new_id(id_bytes))
+            self.items[new.id] = Stored(new.to_json(), self.items[item.id].data)
+        return new
+
     def replace(self, item_id: str, change: Callable[[Item], None], *, sync: bool) -> Item:
         with self.lock:
             item = self.head(item_id)

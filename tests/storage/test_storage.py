@@ -58,6 +58,35 @@ def content(storage, item):
         opened.close()
 
 
+def copied(item):
+    """What makes the metadata of an item that has the same data."""
+    values = {name: getattr(item, name) for name in ("record_count", "byte_size", "stored_size", "crc32")}
+    about = {"codec": item.codec, "line_index": item.line_index, "content_type": item.content_type}
+    return lambda new_id: Item(
+        id=new_id, created_ns=item.created_ns, expires=None, source="copy", owner="me", **values, **about
+    )
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_an_item_is_linked_and_each_stays_without_the_other(storage, codec):
+    first = put(storage, DATA, codec=codec)
+    second = storage.link(first, copied(first), 4)
+    assert (second.id != first.id, storage.head(second.id).owner) == (True, "me")
+    assert sorted(storage.ids()) == sorted([first.id, second.id])
+    third = storage.link(second, copied(second), 4)
+    assert storage.delete(first.id)
+    assert storage.delete(third.id)
+    assert (storage.ids(), content(storage, second)) == ([second.id], DATA)
+
+
+def test_what_is_gone_is_not_linked(storage):
+    item = put(storage)
+    storage.delete(item.id)
+    with pytest.raises(KeyError):
+        storage.link(item, copied(item), 4)
+    assert storage.ids() == []
+
+
 # Writing
 
 

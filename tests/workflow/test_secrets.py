@@ -39,6 +39,7 @@ tasks:
             print(base64.urlsafe_b64encode((before + secret + before).encode()).decode())
         print(urllib.parse.quote(secret), urllib.parse.quote_plus(secret), urllib.parse.quote(secret, safe=""))
         print(json.dumps({"key": secret}))
+    cache: {}
   long: {script: {language: bash, content: 'for i in {1..2000}; do echo "$i $API_SECRET"; done'}, output: long.txt}
   seen:
     script:
@@ -88,8 +89,17 @@ def test_a_secret_is_in_nothing_that_is_kept_or_printed(program):
         ("show", run, "-o", "json"),
         ("report", run, "--to", "report.html"),
         ("export", run),
+        *(("output", run, task) for task in ("encoded", "long", "wrong", "agent", "each")),
+        *(
+            ("output", run, "wrong", *more)
+            for more in (["--stderr"], ["--attempt", "1", "--stderr"], ["-o", "json"])
+        ),
     ):
         printed += (shown := program("runs", *args, check=None)).stdout + shown.stderr
+    again = program("run", "flow.yaml", check=1)
+    assert b"cached     encoded" in again.stderr
+    printed += again.stdout + again.stderr
+    assert b"cannot log in with ***" in printed
     assert leaks(printed) == []
     files = [path for path in program.folder.rglob("*") if path.is_file() and path != file]
     assert {path.suffix for path in files} >= {".db", ".json", ".gz", ".txt"}
