@@ -12,6 +12,7 @@ from maxstage.workflow.format.checking_files import check_files
 from maxstage.workflow.format.checking_references import Names, ReferenceChecker
 from maxstage.workflow.format.graph import TaskGraph, loop_names, start_together, walk
 from maxstage.workflow.format.languages import LANGUAGES, SHELL
+from maxstage.workflow.format.matrix import combinations
 from maxstage.workflow.format.task_texts import system_prompt, tasks_used, texts, texts_before_loop
 
 if TYPE_CHECKING:
@@ -74,6 +75,9 @@ class _Checker:
             self._check_agent(("agents", name), agent)
         self._check_limits(("limits",), spec.limits)
         names = Names(set(spec.inputs), {path: path for path, _ in walk(spec.tasks)})
+        for path, task in walk(spec.tasks):
+            if task.matrix is not None:
+                self.graph.matrices[path] = combinations(task.matrix)
         self._check_level(spec.tasks, "", ("tasks",), names)
         check_files(spec.tasks, self._problems)
         used = {task.agent for _, task in walk(spec.tasks)}

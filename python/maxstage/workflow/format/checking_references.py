@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from maxstage.workflow.format import references
+from maxstage.workflow.format.matrix import chosen
 from maxstage.workflow.format.scripts import filling
 from maxstage.workflow.format.task_texts import condition_parts, condition_texts, conditions
 
@@ -148,7 +149,7 @@ class ReferenceChecker:
 
     def _note_wanted(self, reference: references.Reference, names: Names) -> None:
         """Record that the full output of a task is needed, so that it is kept if it is cut."""
-        if reference.kind == "tasks" and reference.field in {"output", "token"}:
+        if reference.kind == "tasks" and reference.field in {"output", "outputs", "token"}:
             self._graph.wanted_whole.add(names.tasks[reference.name])
 
     def _problem_of(self, reference: references.Reference, names: Names) -> str | None:
@@ -159,8 +160,22 @@ class ReferenceChecker:
             "env": ("environment variable", self._environment),
         }[reference.kind]
         if reference.name in known:
-            return None
+            return self._problem_of_part(reference, names) if reference.kind == "tasks" else None
         return f"there is no {what} {reference.name!r}{self.hint(reference.name, known)}"
+
+    def _problem_of_part(self, reference: references.Reference, names: Names) -> str | None:
+        """Return what is wrong with the combination of a matrix that a reference names."""
+        path = names.tasks[reference.name]
+        if not reference.part:
+            return None
+        if path not in self._graph.matrices:
+            return f"{reference.name} has no matrix, of which [{reference.part}] would be a combination"
+        count = len(chosen(self._graph.matrices[path], reference.part))
+        if count != 1:
+            which = "is no combination" if not count else f"are {count} combinations; name one"
+            return f"[{reference.part}] {which} of the matrix of {reference.name}"
+        self._graph.parts_wanted.add(path)
+        return None
 
     def hint(self, name: str, known: Mapping[str, object] | AbstractSet[str]) -> str:
         """Return the end of a message, which suggests the known name that may have been meant."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import heapq
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,6 +23,8 @@ class TaskGraph:
         wanted_whole: The tasks whose full output goes to another task, or to a file: it is kept if it is cut.
         agents: The agent of each task that has one.
         parallel_loops: The tasks whose iterations may run in parallel.
+        matrices: The combinations of each task that has a matrix.
+        parts_wanted: The tasks with a matrix of which single combinations are referred to.
     """
 
     dependencies: dict[str, list[str]] = dataclasses.field(default_factory=dict)
@@ -30,6 +32,8 @@ class TaskGraph:
     wanted_whole: set[str] = dataclasses.field(default_factory=set)
     agents: dict[str, str] = dataclasses.field(default_factory=dict)
     parallel_loops: set[str] = dataclasses.field(default_factory=set)
+    matrices: dict[str, list[dict[str, Any]]] = dataclasses.field(default_factory=dict)
+    parts_wanted: set[str] = dataclasses.field(default_factory=set)
 
     @functools.cached_property
     def dependents(self) -> dict[str, tuple[str, ...]]:

@@ -18,6 +18,7 @@ from maxstage.workflow.format.checking import check_workflow
 from maxstage.workflow.format.defaults import with_defaults
 from maxstage.workflow.format.faults import Fault, describe, told_once
 from maxstage.workflow.format.hidden import hidden_texts
+from maxstage.workflow.format.matrix import as_loops
 from maxstage.workflow.format.problems import LONGEST_TEXT, Problems
 from maxstage.workflow.format.valid import ValidWorkflow
 from maxstage.workflow.format.yaml_source import Path, Source
@@ -112,7 +113,7 @@ def _check_fields(
         except ValidationError as error:
             found = told_once(error.errors(include_url=False), data)
         else:
-            spec = with_defaults(spec)
+            spec = as_loops(with_defaults(spec))
             return spec, check_workflow(spec, providers, problems, list(hidden_texts(whole, data)))
         for path, text in describe((one for one in found if one.path not in gone), problems.nearest):
             problems.add(path, text)

@@ -1,7 +1,7 @@
 """References in a workflow file: ``{{ tasks.fetch.output }}``; upstream wrote ``${task.fetch.output}``.
 
 >>> find("echo {{ inputs.name }} ${task.a.output}")
-[Reference(kind='inputs', name='name', field=''), Reference(kind='tasks', name='a', field='output')]
+[Reference(kind='inputs', name='name', field='', part=''), Reference(kind='tasks', name='a', field='output', part='')]
 >>> render("hello {{ inputs.name }}", lambda reference: "you & me")
 'hello you & me'
 """
@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 
 PATTERN = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}|\$\{((?:task|workflow)\.[^{}]*)\}")
 _NAME = r"[A-Za-z_][A-Za-z0-9_-]*"
-_TASK = re.compile(rf"tasks\.({_NAME}(?:\.{_NAME})*?)\.(output|excerpt|token|exit_code|status)\Z")
+_TASK = re.compile(
+    rf"tasks\.({_NAME}(?:\.{_NAME})*?)(?:\[([^\[\]]*=[^\[\]]*)\])?\.(output|outputs|excerpt|token|exit_code|status)\Z"
+)
 _VALUE = re.compile(rf"(inputs|env)\.({_NAME})\Z")
 _LOCAL = re.compile(rf"({_NAME})((?:\.{_NAME})*)\Z")
 
-TASK_FIELDS = ("output", "excerpt", "token", "exit_code", "status")
+TASK_FIELDS = ("output", "outputs", "excerpt", "token", "exit_code", "status")
 
 
 class Reference(NamedTuple):
@@ -32,18 +34,20 @@ class Reference(NamedTuple):
     Attributes:
         kind: ``inputs``, ``env``, ``tasks`` or ``local`` (a loop's variable, or ``iteration``).
         name: Its name.
-        field: For a task one of ``output excerpt token exit_code status``; for a loop's variable the path into it.
+        field: For a task one of `TASK_FIELDS`; for a loop's variable the path into it.
+        part: For a task with a matrix, which of its combinations: ``os=linux,version=3``.
     """
 
     kind: str
     name: str
     field: str
+    part: str = ""
 
 
 def parse(text: str) -> Reference | None:
     """Parse a reference without its braces; return None if it has no known form."""
     if match := _TASK.match(text):
-        return Reference("tasks", match[1], match[2])
+        return Reference("tasks", match[1], match[3], match[2] or "")
     if match := _VALUE.match(text):
         return Reference(match[1], match[2], "")
     if (match := _LOCAL.match(text)) and match[1] not in {"tasks", "inputs", "env"}:
@@ -58,7 +62,8 @@ def written(reference: Reference) -> str:
     'tasks.build.compile.output'
     """
     kind = () if reference.kind == "local" else (reference.kind,)
-    return ".".join([*kind, reference.name, *([reference.field] if reference.field else [])])
+    name = f"{reference.name}[{reference.part}]" if reference.part else reference.name
+    return ".".join([*kind, name, *([reference.field] if reference.field else [])])
 
 
 def resolve(text: str) -> Reference:

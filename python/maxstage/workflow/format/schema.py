@@ -6,6 +6,7 @@ that ``max validate --schema`` prints is made from them.
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -35,6 +36,8 @@ _LONGEST = 1e9
 """Thirty years, in seconds; the system's clocks allow little more."""
 _MOST = 2**53
 """The largest whole number that every program reads exactly."""
+_MOST_COMBINATIONS = 10_000
+"""Of a matrix: more than anybody means."""
 Seconds = Annotated[float, Field(ge=0, le=_LONGEST, allow_inf_nan=False)]
 Timeout = Annotated[float, Field(gt=0, le=_LONGEST, allow_inf_nan=False)]
 Number = Annotated[int, Field(ge=-_MOST, le=_MOST)]
@@ -391,10 +394,24 @@ class Task(Limited):
     timeout_secs: TimeoutOr | None = None
     always: bool = False
     cache: Cache | None = None
+    matrix: Annotated[dict[Name, list[Any]] | None, Field(min_length=1)] = None
     loop: Loop | None = None
     loop_control: LoopControl = LoopControl()
     inject_context: bool = False
     context: Context = Context()
+
+    @field_validator("matrix")
+    @classmethod
+    def _good_matrix(cls, value: dict[str, list[Any]] | None) -> dict[str, list[Any]] | None:
+        names = [name for name in value or {} if name != "exclude"]
+        if value is not None and (not names or not all(value[name] for name in names)):
+            raise ValueError("a matrix has lists of values, of which none is empty")
+        if value is not None and math.prod(len(value[name]) for name in names) > _MOST_COMBINATIONS:
+            raise ValueError(f"a matrix has at most {_MOST_COMBINATIONS:,} combinations")
+        for rule in (value or {}).get("exclude", []):
+            if not isinstance(rule, dict) or not rule or not rule.keys() <= set(names):
+                raise ValueError(f"exclude lists mappings with some of: {', '.join(names)}")
+        return value
 
     @field_validator("subtasks", mode="before")
     @classmethod
@@ -422,6 +439,8 @@ class Task(Limited):
             raise ValueError("a cache is for what runs a program")
         if self.await_ is not None and (self.cache is not None or self.stdin_from is not None):
             raise ValueError("what waits for an answer has no cache, and reads nothing by stdin_from")
+        if self.matrix is not None and self.loop is not None:
+            raise ValueError("a task has a matrix or a loop; give the other to a subtask")
         if self.inject_context and self.agent is None:
             raise ValueError("inject_context is for tasks of agents: their prompt takes it")
         if self.agent is not None and self.description is None:

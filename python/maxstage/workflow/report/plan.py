@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from maxstage.workflow.format.agents import Provider
-    from maxstage.workflow.format.schema import Condition, Loop, Task, WorkflowSpec
+    from maxstage.workflow.format.schema import Condition, Loop, Script, Task, WorkflowSpec
     from maxstage.workflow.format.valid import ValidWorkflow
 
 _SHOWN = 60
@@ -62,17 +62,21 @@ def _what(task: Task, spec: WorkflowSpec, providers: Mapping[str, Provider]) -> 
     if task.command is not None:
         return "command", shlex.join([task.command.executable, *task.command.args])
     if task.script is not None:
-        program = LANGUAGES[task.script.language].interpreter
-        if task.script.file is not None:
-            return "script", f"{program} {task.script.file}"
-        lines = (task.script.content or "").strip().splitlines() or [""]
-        more = " …" if len(lines) > 1 or len(lines[0]) > _SHOWN else ""
-        return "script", f"{program}: {lines[0][:_SHOWN]}{more}"
+        return "script", _script(task.script)
     if task.intent is not None:
         intent = task.intent
         words = [text for text in (intent.from_, intent.to) if text] or intent.argv or []
         return "intent", f"{intent.operation} {shlex.join(words)}, {intent.execute.replace('_', ' ')}"
     return "subtasks", counted(len(task.subtasks or {}), "task")
+
+
+def _script(script: Script) -> str:
+    program = LANGUAGES[script.language].interpreter
+    if script.file is not None:
+        return f"{program} {script.file}"
+    lines = (script.content or "").strip().splitlines() or [""]
+    more = " …" if len(lines) > 1 or len(lines[0]) > _SHOWN else ""
+    return f"{program}: {lines[0][:_SHOWN]}{more}"
 
 
 def describe_condition(condition: Condition) -> str:

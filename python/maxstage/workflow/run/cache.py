@@ -62,7 +62,9 @@ def parts_of(run: RunContext, task: Task, path: str, scope: Scope, context: byte
             continue
         parts[references.written(reference)] = _digest_of(run, scope, reference)
     if task.stdin_from is not None:
-        parts[f"stdin_from {task.stdin_from}"] = _of_output(run.store, scope, task.stdin_from)
+        parts[f"stdin_from {task.stdin_from}"] = _of_output(
+            run.store, task.stdin_from, scope.path_of(task.stdin_from), scope.task(task.stdin_from)
+        )
     if context:
         parts["the context"] = digest(context.decode("utf-8", "surrogateescape"))
     if task.script is not None and task.script.file is not None:
@@ -91,15 +93,14 @@ def _what(run: RunContext, task: Task, path: str) -> dict[str, Any]:
 def _digest_of(run: RunContext, scope: Scope, reference: Reference) -> str:
     # A token is another one in each run; what counts is what it stands for.
     if reference.kind == "tasks" and reference.field == "token":
-        return _of_output(run.store, scope, reference.name)
+        return _of_output(run.store, reference.name, *scope.named(reference))
     return digest(run.secrets.mask(references.as_text(scope.value(reference))))
 
 
-def _of_output(store: Store, scope: Scope, name: str) -> str:
-    result = scope.task(name)
+def _of_output(store: Store, name: str, path: str | None, result: TaskResult | None) -> str:
     if result is None or result.output is None:
         return "none"
-    with reading(name, scope.path_of(name)), open_output(store, name, result, scope.path_of(name)) as file:
+    with reading(name, path), open_output(store, name, result, path) as file:
         return _of_open(file)
 
 

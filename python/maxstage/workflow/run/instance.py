@@ -40,4 +40,5 @@ class TaskInstance(NamedTuple):
     def keep(self, graph: TaskGraph) -> Keep:
         """Return when the full output is kept: always, if its token is referred to."""
         wanted = self.spec_path in graph.tokens_wanted
-        return "always" if wanted and self.iteration is None else "truncated"
+        is_named = self.iteration is None or self.spec_path in graph.parts_wanted
+        return "always" if wanted and is_named else "truncated"

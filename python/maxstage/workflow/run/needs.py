@@ -38,6 +38,7 @@ class Needs:
         for task, others in run.graph.dependencies.items():
             if "." not in task and task not in self._done:
                 self._roots.update(others)
+        self._parts = run.graph.parts_wanted
         self._newest = _newest_iterations(self._done)
         self._context = set(self._for_context(run, outputs))
 
@@ -52,8 +53,8 @@ class Needs:
             if is_iteration(container) and self._newest[container_of(container)] != container:
                 return False  # it was gathered, and nothing can refer to it any more
             inside = container
-        # A task may refer to the subtasks of its dependencies, but to iterations only through their loop.
-        return "[" not in path and inside in self._roots
+        # A task may refer to the subtasks of its dependencies, but to iterations only through their loop, or by matrix.
+        return ("[" not in path or spec_path(path) in self._parts) and inside in self._roots
 
     def _for_context(self, run: RunContext, outputs: Mapping[str, Ended]) -> Iterator[str]:
         """Yield the outputs that agents' tasks may still get as context."""

@@ -9,8 +9,10 @@ from maxstage import exact
 from maxstage.errors import WorkflowError
 from maxstage.workflow.execution.outputs import gone
 from maxstage.workflow.format import references
+from maxstage.workflow.format.matrix import chosen
 from maxstage.workflow.run.comparing import compare, matches
-from maxstage.workflow.run.outputs import PRUNED, open_output, read_output
+from maxstage.workflow.run.outputs import MOST, PRUNED, open_output, read_output
+from maxstage.workflow.run.paths import spec_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,7 +41,9 @@ class Scope:
         env: Mapping[str, str],
         load: Callable[[str], TaskResult | None],
         store: Store,
+        matrices: Mapping[str, list[dict[str, Any]]] | None = None,
     ) -> None:
+        self._matrices = matrices or {}
         self.inputs = inputs
         self.env = env
         self.ended: dict[str, str] = {}
@@ -59,6 +63,7 @@ class Scope:
     ) -> Scope:
         """Return a level inside this one; `name` is the task with these subtasks, if there is one."""
         scope = Scope({**self.inputs, **inputs} if inputs else self.inputs, self.env, self._load, self._store)
+        scope._matrices = self._matrices
         scope.variables = {**self.variables, **variables} if variables else self.variables
         scope._of_tasks = self._of_tasks.union(inputs or ())
         scope._name = name
@@ -80,6 +85,31 @@ class Scope:
         """Return the result of a task; None if it has not ended."""
         path = self.path_of(name)
         return None if path is None else self._load(path)
+
+    def named(self, reference: references.Reference) -> tuple[str | None, TaskResult | None]:
+        """Return the path and the result of the task that a reference names, or of a combination of its matrix."""
+        path = self.path_of(reference.name)
+        if path is not None and reference.part:
+            (number,) = chosen(self._matrices[spec_path(path)], reference.part)
+            path = f"{path}[{number}]"
+        return path, None if path is None else self._load(path)
+
+    def outputs(self, path: str, name: str) -> list[str]:
+        """Return the outputs of a loop's iterations, or of a matrix' combinations, in their order.
+
+        Raises:
+            WorkflowError: One no longer exists, or they are too long for a reference.
+        """
+        found: list[str] = []
+        size = 0
+        while (result := self._load(inside := f"{path}[{len(found)}]")) is not None:
+            size += 0 if result.output is None else result.output.original_size
+            if size > MOST:
+                raise WorkflowError(
+                    f"the outputs of task {name!r} have more than {MOST:,} bytes, the most of a reference"
+                )
+            found.append(references.of_bytes(read_output(self._store, name, result, inside)))
+        return found
 
     def render(self, text: str) -> str:
         """Replace the references in `text`."""
@@ -105,7 +135,7 @@ class Scope:
         if reference.kind == "tasks":
             value = self._of_task(reference)
             if value is None and reference.field == "token":
-                self._check_kept(reference.name)
+                self._check_kept(reference)
             return value
         value = self.variables.get(reference.name)
         for part in reference.field.split(".") if reference.field else ():
@@ -115,11 +145,13 @@ class Scope:
         return value
 
     def _of_task(self, reference: references.Reference) -> Any:
-        result = self.task(reference.name)
-        if result is None:
+        path, result = self.named(reference)
+        if result is None or path is None:
             raise WorkflowError(
                 f"task {reference.name!r} has not ended, so its {reference.field} is not known"
             )
+        if reference.field == "outputs":
+            return self.outputs(path, reference.name)
         if reference.field == "status":
             return result.status
         output = result.output
@@ -128,19 +160,17 @@ class Scope:
         if reference.field == "exit_code":
             return output.exit_code
         if reference.field == "output":
-            return references.of_bytes(
-                read_output(self._store, reference.name, result, self.path_of(reference.name))
-            )
+            return references.of_bytes(read_output(self._store, reference.name, result, path))
         if result.pruned:
-            raise gone(reference.name, PRUNED, self.path_of(reference.name))
+            raise gone(reference.name, PRUNED, path)
         return output.token if reference.field == "token" else references.of_bytes(output.content)
 
-    def _check_kept(self, name: str) -> None:
+    def _check_kept(self, reference: references.Reference) -> None:
         """Raise an error that says why a task that has ended has no token, if there is a reason."""
-        result = self.task(name)
+        path, result = self.named(reference)
         if result is not None and result.output is not None:
             why = "; ".join(result.output.warnings) or "it was not kept, and has no token"
-            raise gone(name, why, self.path_of(name))
+            raise gone(reference.name, why, path)
 
     def open_output(self, key: str) -> BinaryIO | None:
         """Open the full output of a task, if `key` names that and the task has an output.
@@ -151,10 +181,10 @@ class Scope:
         reference = references.parse(key)
         if reference is None or (reference.kind, reference.field) != ("tasks", "output"):
             return None
-        result = self.task(reference.name)
+        path, result = self.named(reference)
         if result is None or result.output is None:
             return None
-        return open_output(self._store, reference.name, result, self.path_of(reference.name))
+        return open_output(self._store, reference.name, result, path)
 
     def state(self, key: str) -> Any:
         """Return the value of an input, a variable, or ``tasks.NAME.FIELD``; None if there is none."""

@@ -341,7 +341,7 @@ def _scope_of(run: RunContext, inputs: dict[str, Any]) -> Scope:
     """Return what the tasks of the first level can refer to."""
     before = Scope(inputs, os.environ, run.state.find, run.store)
     env = {name: before.render(text) for name, text in run.spec.env.items()}
-    return Scope(inputs, env, run.state.find, run.store)
+    return Scope(inputs, env, run.state.find, run.store, run.graph.matrices)
 
 
 def _run_tasks(run: RunContext, monitor: RunMonitor, scope: Scope) -> _Outcome:
