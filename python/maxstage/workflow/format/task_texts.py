@@ -72,18 +72,22 @@ def _texts_of_question(question: schema.Await) -> Iterator[tuple[Path, str]]:
             yield ("await", field), text
 
 
-def texts(task: schema.Task) -> Iterator[tuple[Path, str]]:
-    """Yield the texts of a task that may have references, except scripts, each with its path."""
-    for field in ("description",) * (task.agent is not None) + ("output", "timeout_secs"):
-        text = getattr(task, field)
-        if isinstance(text, str):
-            yield (field,), text
+def _texts_of_parts(task: schema.Task) -> Iterator[tuple[Path, str]]:
     if task.cache is not None:
         yield from _texts_of_cache(task.cache)
     if task.intent is not None:
         yield from _texts_of_intent(task.intent)
     if task.await_ is not None:
         yield from _texts_of_question(task.await_)
+
+
+def texts(task: schema.Task) -> Iterator[tuple[Path, str]]:
+    """Yield the texts of a task that may have references, except scripts, each with its path."""
+    for field in ("description",) * (task.agent is not None) + ("output", "timeout_secs"):
+        text = getattr(task, field)
+        if isinstance(text, str):
+            yield (field,), text
+    yield from _texts_of_parts(task)
     part = task.script or task.command
     if part is not None:
         kind = "script" if task.script else "command"
