@@ -25,8 +25,11 @@ HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "facts")
 OUTPUTS = os.path.join(HERE, "outputs")
 # A third list, in neither half: for one blind check of a change that the held-out half gave the cause for.
 FRESH = os.path.join(HERE, "fresh")
+# More builds, with halves of their own: those of the two halves had all been looked at.
+BUILDS = os.path.join(HERE, "builds")
 SPLIT = os.path.join(HERE, "split.json")
 SIZES = (1, 2, 4, 8, 16)
+HALVES = ("open", "held-out", "fresh", "builds-open", "builds-held-out", "all")
 KINDS = ("builds", "tests", "tracebacks", "logs", "other")
 STRATEGIES = ("head", "tail", "both", "head_lines", "tail_lines", "summary")
 SIMPLE = ("head", "tail", "both", "head_lines", "tail_lines", "grep")
@@ -98,14 +101,21 @@ def split(outputs: Iterable[Output]) -> dict[str, list[str]]:
     return {half: sorted(chosen) for half, chosen in halves.items()}
 
 
+def halves() -> dict[str, list[str]]:
+    """Which outputs are in which half, of the first outputs and of the builds."""
+    builds = split(read(name, BUILDS) for name in names(BUILDS))
+    return split(read(name) for name in names()) | {f"builds_{half}": found for half, found in builds.items()}
+
+
 def half_of(half: str) -> list[Output]:
-    """The outputs of `open`, `held-out` or `all` (both of these), or of `fresh`."""
+    """The outputs of a half, of `fresh`, or of `all` lists."""
     if half == "fresh":
         return [read(name, FRESH) for name in names(FRESH)]
     if half == "all":
-        return [read(name) for name in names()]
+        return [read(name, folder) for folder in (OUTPUTS, FRESH, BUILDS) for name in names(folder)]
     with open(SPLIT, encoding="utf-8") as file:
-        return [read(name) for name in json.load(file)[half.replace("-", "_")]]
+        chosen = json.load(file)[half.replace("-", "_")]
+    return [read(name, BUILDS if half.startswith("builds-") else OUTPUTS) for name in chosen]
 
 
 def by_strategy(strategy: str) -> Cut:
@@ -243,7 +253,7 @@ def show(output: Output, strategy: str, size: int) -> None:
 def options() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description="The share of facts that survives a cut.")
-    parser.add_argument("--half", choices=("open", "held-out", "all", "fresh"), default="open")
+    parser.add_argument("--half", choices=HALVES, default="open")
     parser.add_argument(
         "--size", type=int, action="append", metavar="KIB", help="one or more; 1, 2, 4, 8, 16"
     )
@@ -259,10 +269,11 @@ def main() -> None:
     chosen = options()
     sizes = chosen.size or SIZES
     if chosen.show:
-        if chosen.show not in names():
-            sys.exit(f"facts.py: no output is named {chosen.show}: see benches/facts/outputs")
+        folder = next((one for one in (OUTPUTS, FRESH, BUILDS) if chosen.show in names(one)), None)
+        if folder is None:
+            sys.exit(f"facts.py: no output is named {chosen.show}: see the folders in benches/facts")
         for size in chosen.size or (8,):
-            show(read(chosen.show), chosen.strategy, size * 1024)
+            show(read(chosen.show, folder), chosen.strategy, size * 1024)
         return
     outputs = half_of(chosen.half)
     ways: dict[str, Cut] = {name: by_strategy(name) for name in STRATEGIES} | {"grep": grep}

@@ -23,7 +23,7 @@ facts = load()
 
 @pytest.mark.parametrize(
     ("name", "folder"),
-    [(name, folder) for folder in (facts.OUTPUTS, facts.FRESH) for name in facts.names(folder)],
+    [(name, folder) for folder in (facts.OUTPUTS, facts.FRESH, facts.BUILDS) for name in facts.names(folder)],
 )
 def test_each_alternative_of_each_fact_stands_in_its_output(name, folder):
     output = facts.read(name, folder)
@@ -44,7 +44,7 @@ def test_an_excerpt_without_a_fact_misses_it():
 
 def test_the_split_is_the_one_of_its_rule():
     with open(facts.SPLIT, encoding="utf-8") as file:
-        assert json.load(file) == facts.split(facts.read(name) for name in facts.names())
+        assert json.load(file) == facts.halves()
 
 
 def test_grep_numbers_lines_and_stops_at_the_size():
