@@ -18,6 +18,7 @@ from maxstage._pure.summary.rating import (
     is_library,
     kinds_of,
     rate,
+    subject,
     template,
 )
 from maxstage._pure.summary.record import brief
@@ -62,6 +63,7 @@ class Rated(NamedTuple):
         is_frame: Whether they are frames of a stack.
         is_finding: Whether they are what a linter found.
         template: What lines of their sort have in common.
+        subject: What they are about, if that stands in quotes.
     """
 
     matters: int
@@ -70,6 +72,7 @@ class Rated(NamedTuple):
     is_frame: bool
     is_finding: bool
     template: bytes
+    subject: bytes
 
 
 class Sort:
@@ -104,6 +107,8 @@ class Summary:
         self._pool = Pool(max_bytes + SPARE)
         self._templates: dict[bytes, int] = {}
         self._alike: dict[bytes, int] = {}
+        self._subjects: set[bytes] = set()
+        self._abouts: dict[bytes, int] = {}
         self._trail: context.Trail | None = None
         self._last_error = 0
         self._last_frame = -SAME_STACK
@@ -217,7 +222,7 @@ class Summary:
     def _rate(self, kind: bytes) -> Rated:
         known = self._rated.get(kind)
         if known is None:
-            known = Rated(*rate(kind), is_frame(kind), is_finding(kind), template(kind))
+            known = Rated(*rate(kind), is_frame(kind), is_finding(kind), template(kind), subject(kind))
             if len(kind) <= CACHED_LENGTH:
                 if len(self._rated) >= CACHED:
                     self._rated.clear()
@@ -272,7 +277,7 @@ class Summary:
             matters: How much it matters by itself.
         """
         worth = max(WORTH[matters], WORTH_OF_TALLY if rated.is_tally else 0)
-        rank = _count(self._templates, rated.template)
+        rank = self._rank(rated, matters)
         # Of what a linter found, one of each sort comes first.
         fresh = worth * 2 // (1 + rank) if matters == FINDING else worth * 5 // (4 + rank)
         if matters >= FINDING:
@@ -295,6 +300,18 @@ class Summary:
             self._trail = context.Trail(score, fresh)
         self._last_error = row.key[0]
         return score
+
+    def _rank(self, rated: Rated, matters: int) -> int:
+        """Count a line, and return which of its sort it is; of what errors are about, each is counted once."""
+        rank = _count(self._templates, rated.template)
+        if matters < ERROR or not rated.subject:
+            return rank
+        about = rated.template + b"\n" + rated.subject
+        if about in self._subjects:
+            return rank
+        if len(self._subjects) < KINDS:
+            self._subjects.add(about)
+        return _count(self._abouts, rated.template)
 
     def _spend(self, block: Block, at: tuple[int, int], rated: Rated) -> None:
         """Remember a kind of errors of which there were so many that they are only counted."""
@@ -363,6 +380,8 @@ class Summary:
             _pool=self._pool.copy(),
             _templates=dict(self._templates),
             _alike=dict(self._alike),
+            _subjects=set(self._subjects),
+            _abouts=dict(self._abouts),
             _trail=copy(self._trail),
             _first=list(self._first),
             _last=list(self._last),
@@ -417,7 +436,7 @@ class Summary:
         for row in reversed(self._last):
             if used > room:
                 break
-            _add(found, row, layout.worth_at(layout.LAST, used * 1000 // max(room, 1)))
+            _add_end(found, row, layout.worth_at(layout.LAST, used * 1000 // max(room, 1)))
             used += len(row.text) + 1
         return found
 
@@ -460,6 +479,16 @@ def _add(found: "dict[Key, Candidate]", row: Row, score: int) -> None:
             found[row.key] = _candidate(row, 0, score, None)
     elif known.score < score:
         found[row.key] = known._replace(score=score)
+
+
+def _add_end(found: "dict[Key, Candidate]", row: Row, score: int) -> None:
+    """Add one of the last lines, or let it matter more: what has a signal, and stands near the end, has both."""
+    known = found.get(row.key)
+    if known is None:
+        _add(found, row, score)
+    else:
+        low, high = sorted((known.score, score))
+        found[row.key] = known._replace(score=high + low // 4)
 
 
 def _candidate(row: Row, at: int, score: int, sort: bytes | None) -> Candidate:

@@ -80,6 +80,7 @@ _LEVEL = re.compile(
     rf"|(?<=[\[<(=])(?:{_WORDS})"
     rf'|(?<=")(?:{_WORDS}|{_WORDS.upper()})(?="(?! ?:))'
     rf"|(?:\A|(?<=: ))(?:{_WORDS})(?=:)"
+    rf"|(?:{_WORDS})(?= [A-Z]{{1,8}}[0-9]{{1,8}}:)"
     r")(?![A-Za-z0-9_])".encode()
 )
 _STEM = re.compile(b"|".join(re.escape(stem.encode()) for stem in STEMS))
@@ -100,6 +101,7 @@ _FINDING = re.compile(
     rb"[A-Z]{1,4}1:? [^ ]|[01][01 .:-]*[EF] [A-Za-z]"
     rb"|[ \t]*[^ \t:=(]*[a-z_/]\.[a-z]{1,5}(?::1(?::1)?:?(?: |\Z|in )|\(1(?:,1)?\))"
 )
+_QUOTED = re.compile(rb"['\"`][^'\"` \t]+['\"`]|\xe2\x80\x98[^ \t]+?\xe2\x80\x99")
 _RULE_OF = re.compile(rb"[_*-]{4,}")
 _NAME_OF_FINDING = re.compile(rb"[ \t]([(\[][A-Za-z_-]*[A-Za-z]-[A-Za-z][A-Za-z_-]*[)\]])[ \t]*\Z")
 _TIME = re.compile(
@@ -142,6 +144,12 @@ def template(kind: bytes) -> bytes:
         words = [word for word in words if not _RULE_OF.fullmatch(word)]
     words = words or _FIELDS.findall(within) or [within]
     return b" ".join(words[:WORDS_OF_TEMPLATE])
+
+
+def subject(kind: bytes) -> bytes:
+    """Return what stands in quotes in a line, the last of it: what an error is about."""
+    found = _QUOTED.findall(kind[:TEMPLATE_WITHIN])
+    return found[-1] if found else b""
 
 
 def has_stem(low: bytes) -> bool:

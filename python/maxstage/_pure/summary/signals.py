@@ -191,6 +191,7 @@ SIGNALS: dict[int, tuple[str, ...]] = {
         "warnings",
         "~warning",
         "deprecated",
+        "... no",
     ),
 }
 
@@ -300,6 +301,7 @@ STEMS: tuple[str, ...] = (
     "\tat ",
     "\tfrom ",
     '  file "',
+    ".. no",
 )
 """Each pattern has one of these in it, and each is four bytes or more, of which the first four are rare: a line without
 any is passed over fast."""
