@@ -1,7 +1,7 @@
 //! A part of the text, as lines.
 
 use super::pool::Key;
-use super::terminal::{Units, units};
+use super::terminal::{PIECE, Units, units};
 
 /// Lines of the block before that are still known: as many as are looked at before an error.
 const CARRIED: usize = 12;
@@ -41,6 +41,8 @@ pub(super) struct Block<'a> {
     /// How many of the lines are complete: those that a newline ends, and the last of the text.
     pub ended: usize,
     at: Next,
+    /// Whether there is a `\r` in it.
+    has_returns: bool,
 }
 
 impl<'a> Block<'a> {
@@ -57,7 +59,8 @@ impl<'a> Block<'a> {
             lines.push((start, text.len()));
             ended += usize::from(is_last);
         }
-        Self { text, lines, ended, at }
+        let has_returns = memchr::memchr(b'\r', text).is_some();
+        Self { text, lines, ended, at, has_returns }
     }
 
     /// All of it.
@@ -109,6 +112,14 @@ impl<'a> Block<'a> {
         }
         let place = (self.at.before.len() + index).checked_sub(back)?;
         Some(standing(self.at.before.get(place)?, self.number(index, back), 0))
+    }
+
+    /// What a complete line showed, if that was one thing, and short.
+    pub fn only_part(&self, index: usize) -> Option<Row<'a>> {
+        let text = self.line(index);
+        let is_one = text.len() <= PIECE && index < self.ended && !(self.has_returns && text.contains(&b'\r'));
+        let key = (self.number(index, 0), self.first_part(index));
+        is_one.then_some(Row { key, text, stands: true, whole: true })
     }
 
     /// All that a line showed.

@@ -6,10 +6,13 @@ use std::collections::{BTreeMap, HashMap};
 use super::pool::{Candidate, Key};
 use super::terminal::{GAP, clip};
 
-/// A line is clipped to an eighth of the room, but not to less than the first of these or to more than the second.
+/// A line is clipped to an eighth of the room, but not to less than the first of these or to more than the second; one
+/// that is an error, the first of its sort, to a quarter.
 const SHORTEST: usize = 160;
 const LONGEST: usize = 500;
 const SHARE: usize = 8;
+const SHARE_OF_ERRORS: usize = 4;
+const CERTAIN: u64 = 880;
 /// How often more lines are tried for the room that is left, and how much of it is not worth it.
 const ATTEMPTS: usize = 8;
 const ENOUGH: usize = 16;
@@ -142,13 +145,16 @@ pub(super) fn by_worth<'a>(
     counts: &Counts,
     room: usize,
 ) -> Vec<Line<'a>> {
-    let most = (room / SHARE).clamp(SHORTEST, LONGEST);
+    let most = |candidate: &Candidate| {
+        let share = if candidate.score >= CERTAIN { SHARE_OF_ERRORS } else { SHARE };
+        (room / share).clamp(SHORTEST, LONGEST)
+    };
     let mut order: Vec<_> = candidates.iter().collect();
     // Of those that matter as much, the rarer come first: they say more.
     order.sort_by_cached_key(|(key, candidate)| {
         (Reverse(candidate.score), times_of(candidate, counts), **key)
     });
-    order.into_iter().map(|(key, candidate)| Line::new(*key, candidate, most, counts)).collect()
+    order.into_iter().map(|(key, candidate)| Line::new(*key, candidate, most(candidate), counts)).collect()
 }
 
 /// Chooses what matters most of what fits.

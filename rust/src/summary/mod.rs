@@ -20,7 +20,7 @@ mod signals;
 mod stems;
 mod terminal;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use self::block::{Block, Next, Row};
@@ -28,7 +28,8 @@ use self::context::Trail;
 use self::layout::Counts;
 use self::pool::{Candidate, Key, Pool};
 use self::rating::{
-    Rating, has_place, is_finding, is_fine, is_frame, is_library, kind_of, place_of, rate, template,
+    Rating, has_place, is_finding, is_fine, is_frame, is_library, kind_of, place_of, put_kind, rate, subject,
+    template,
 };
 use self::record::brief;
 use self::signals::Matters;
@@ -102,7 +103,10 @@ impl Seen {
 struct Rated {
     rating: Rating,
     is_frame: bool,
+    is_finding: bool,
     template: Arc<[u8]>,
+    /// The template with what stands in quotes, if something does.
+    about: Option<Arc<[u8]>>,
 }
 
 /// How many lines have a template, and the first of them.
@@ -136,6 +140,9 @@ pub struct Summary {
     pool: Pool,
     templates: Counts,
     alike: Counts,
+    /// What errors are about, by their templates; and how many things that is.
+    subjects: HashSet<Arc<[u8]>>,
+    abouts: Counts,
     trail: Option<Trail>,
     last_error: u64,
     last_frame: Option<u64>,
@@ -146,6 +153,8 @@ pub struct Summary {
     looked_at: u64,
     /// Remembers what would be found out again.
     rated: HashMap<Vec<u8>, Rated>,
+    /// The kind of the line that is looked at.
+    kind: Vec<u8>,
 }
 
 impl Summary {
@@ -162,6 +171,8 @@ impl Summary {
             pool: Pool::new(max_bytes.saturating_add(SPARE)),
             templates: HashMap::new(),
             alike: HashMap::new(),
+            subjects: HashSet::new(),
+            abouts: HashMap::new(),
             trail: None,
             last_error: 0,
             last_frame: None,
@@ -171,6 +182,7 @@ impl Summary {
             sorts: HashMap::new(),
             looked_at: 0,
             rated: HashMap::new(),
+            kind: Vec::new(),
         }
     }
 
@@ -182,10 +194,16 @@ impl Summary {
         let mut rest = data;
         // What a block is depends on the text alone, however it is fed.
         while self.buffer.len() + rest.len() >= BLOCK {
+            if self.buffer.is_empty() {
+                let (block, later) = rest.split_at(end_of_block(rest));
+                self.take_block(block, false);
+                rest = later;
+                continue;
+            }
             let (now, later) = rest.split_at(BLOCK.saturating_sub(self.buffer.len()).min(rest.len()));
             self.buffer.extend_from_slice(now);
             rest = later;
-            let end = memchr::memrchr(b'\n', &self.buffer[..BLOCK]).map_or(BLOCK, |at| at + 1);
+            let end = end_of_block(&self.buffer);
             let mut buffer = std::mem::take(&mut self.buffer);
             self.take_block(&buffer[..end], false);
             buffer.drain(..end);
@@ -250,7 +268,7 @@ impl Summary {
                 continue;
             }
             self.looked_at += 1;
-            let sort = self.rated(&kind_of(row.text)).template;
+            let sort = self.rated_line(row.text).template;
             if let Some(known) = self.sorts.get_mut(&*sort) {
                 known.count += 1;
             } else if self.sorts.len() < KINDS {
@@ -263,16 +281,37 @@ impl Summary {
     }
 
     fn take_line(&mut self, block: &Block<'_>, index: usize, is_looked_at: bool) {
+        if let Some(row) = block.only_part(index) {
+            self.take(block, index, row, is_looked_at);
+            return;
+        }
         for row in block.parts(index) {
             self.take(block, index, row, is_looked_at);
         }
+    }
+
+    /// What is known of lines like this one; its kind is kept.
+    fn rated_line(&mut self, line: &[u8]) -> Rated {
+        let mut kind = std::mem::take(&mut self.kind);
+        put_kind(line, &mut kind);
+        let known = self.rated(&kind);
+        self.kind = kind;
+        known
     }
 
     fn rated(&mut self, kind: &[u8]) -> Rated {
         if let Some(known) = self.rated.get(kind) {
             return known.clone();
         }
-        let known = Rated { rating: rate(kind), is_frame: is_frame(kind), template: template(kind).into() };
+        let template = template(kind);
+        let about = Some(subject(kind)).filter(|subject| !subject.is_empty());
+        let known = Rated {
+            rating: rate(kind),
+            is_frame: is_frame(kind),
+            is_finding: is_finding(kind),
+            about: about.map(|about| [&template, &b"\n"[..], about].concat().into()),
+            template: template.into(),
+        };
         if kind.len() <= ALIKE_WITHIN {
             if self.rated.len() >= KINDS {
                 self.rated.clear();
@@ -283,16 +322,15 @@ impl Summary {
     }
 
     fn take(&mut self, block: &Block<'_>, index: usize, row: Row<'_>, is_looked_at: bool) {
-        let kind = kind_of(row.text);
-        let Rated { rating, is_frame, template: sort } = self.rated(&kind);
-        let mut matters = rating.matters;
-        if is_frame {
+        let mut rated = self.rated_line(row.text);
+        let mut matters = rated.rating.matters;
+        if rated.is_frame {
             matters = Matters::Nothing;
             if self.trail.is_none() && self.last_frame.is_none_or(|last| row.key.0 > last + SAME_STACK) {
                 self.blame(block, index);
             }
             self.last_frame = Some(row.key.0);
-        } else if matches!(matters, Matters::Nothing | Matters::Maybe) && is_looked_at && is_finding(&kind) {
+        } else if matches!(matters, Matters::Nothing | Matters::Maybe) && is_looked_at && rated.is_finding {
             if matters == Matters::Nothing && self.is_place_of_error(row) {
                 return;
             }
@@ -303,8 +341,9 @@ impl Summary {
             self.offer(row, 0, followed, None);
             return;
         }
-        let score = self.score(block, (index, 0), row, Rating { matters, ..rating }, (&kind, &sort));
-        self.offer(row, rating.at, score.max(followed), Some(&sort));
+        rated.rating.matters = matters;
+        let score = self.score(block, (index, 0), row, &rated);
+        self.offer(row, rated.rating.at, score.max(followed), Some(&rated.template));
     }
 
     /// Whether what looks like a finding is a place of the error before it; then it is offered as that.
@@ -326,12 +365,11 @@ impl Summary {
         block: &Block<'_>,
         at: (usize, usize),
         row: Row<'_>,
-        rating: Rating,
-        (kind, sort): (&[u8], &[u8]),
+        rated: &Rated,
     ) -> u64 {
-        let Rating { matters, is_tally, .. } = rating;
+        let Rating { matters, is_tally, .. } = rated.rating;
         let worth = worth(matters).max(if is_tally { WORTH_OF_TALLY } else { 0 });
-        let rank = count_one(&mut self.templates, sort);
+        let rank = self.rank(rated);
         // Of what a linter found, one of each sort comes first.
         let fresh = if matters == Matters::Finding { worth * 2 / (1 + rank) } else { worth * 5 / (4 + rank) };
         if matters >= Matters::Finding {
@@ -346,7 +384,13 @@ impl Summary {
         let is_exact = matters == Matters::Failed
             || is_tally
             || matters >= Matters::Error && has_place(&row.text.to_ascii_lowercase());
-        let known_by = if is_exact { row.text } else { kind };
+        let kind: Vec<u8>;
+        let known_by = if is_exact {
+            row.text
+        } else {
+            kind = kind_of(row.text);
+            &kind
+        };
         let alike = count_one(&mut self.alike, known_by.get(..ALIKE_WITHIN).unwrap_or(known_by));
         let score = if alike == 1 { fresh } else { fresh / (2 * alike) };
         if matters < Matters::Finding {
@@ -360,6 +404,19 @@ impl Summary {
         }
         self.last_error = row.key.0;
         score
+    }
+
+    /// Counts a line, and returns which of its sort it is; of what errors are about, each is counted once.
+    fn rank(&mut self, rated: &Rated) -> u64 {
+        let rank = count_one(&mut self.templates, &rated.template);
+        let about = rated.about.as_ref().filter(|_| rated.rating.matters >= Matters::Error);
+        if let Some(about) = about.filter(|about| !self.subjects.contains(*about))
+            && self.subjects.len() < KINDS
+        {
+            self.subjects.insert(Arc::clone(about));
+            return count_one(&mut self.abouts, &rated.template);
+        }
+        rank
     }
 
     fn look_back(&mut self, block: &Block<'_>, (index, back): (usize, usize), score: u64) {
@@ -380,11 +437,10 @@ impl Summary {
     /// Takes the line before a stack for an error: it says what happened, in whatever words.
     fn blame(&mut self, block: &Block<'_>, index: usize) {
         let Some(row) = self.row_before(block, index, 1) else { return };
-        let kind = kind_of(row.text);
-        let Rated { rating, template: sort, .. } = self.rated(&kind);
-        let rating = Rating { matters: Matters::Error, ..rating };
-        let score = self.score(block, (index, 1), row, rating, (&kind, &sort));
-        self.offer(row, 0, score, Some(&sort));
+        let mut rated = self.rated_line(row.text);
+        rated.rating.matters = Matters::Error;
+        let score = self.score(block, (index, 1), row, &rated);
+        self.offer(row, 0, score, Some(&rated.template));
     }
 
     /// Follows an error through the lines from `start` to before `end`.
@@ -498,6 +554,11 @@ impl Summary {
         }
         text
     }
+}
+
+/// Returns how long the block is that the text begins with, which is as long as a block or longer.
+fn end_of_block(text: &[u8]) -> usize {
+    memchr::memrchr(b'\n', &text[..BLOCK]).map_or(BLOCK, |at| at + 1)
 }
 
 /// Counts one more; where no more can be told apart, each is a new one.

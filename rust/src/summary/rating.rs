@@ -17,6 +17,10 @@ const LEVEL_WITHIN: usize = 160;
 /// Bytes of a line, and words in them, by which sorts of lines are told apart.
 const TEMPLATE_WITHIN: usize = 400;
 const WORDS_OF_TEMPLATE: usize = 16;
+/// Letters of a code, and digits.
+const CODE_WITHIN: usize = 8;
+const OPEN: &[u8] = "‘".as_bytes();
+const CLOSE: &[u8] = "’".as_bytes();
 /// Stands for what was struck out.
 const STRUCK: u8 = 1;
 
@@ -107,22 +111,30 @@ fn is_word_low(byte: u8) -> bool {
 
 /// Returns the line with each number one digit.
 pub(super) fn kind_of(line: &[u8]) -> Vec<u8> {
-    let mut kind: Vec<u8> = Vec::with_capacity(line.len());
+    let mut kind = Vec::new();
+    put_kind(line, &mut kind);
+    kind
+}
+
+/// Makes `kind` the line with each number one digit.
+pub(super) fn put_kind(line: &[u8], kind: &mut Vec<u8>) {
+    kind.clear();
+    kind.resize(line.len(), 0);
+    let mut len = 0;
     let mut in_number = false;
     for byte in line {
-        if !byte.is_ascii_digit() {
-            in_number = false;
-            kind.push(*byte);
-            continue;
+        let is_digit = byte.is_ascii_digit();
+        // A number that has another digit than 0 is `1`, which is `0` with one bit more.
+        let shown = if is_digit { b'0' | u8::from(*byte != b'0') } else { *byte };
+        let goes_on = is_digit && in_number;
+        len -= usize::from(goes_on);
+        if let Some(place) = kind.get_mut(len) {
+            *place = if goes_on { *place | shown } else { shown };
         }
-        let digit = if *byte == b'0' { b'0' } else { b'1' };
-        match kind.last_mut() {
-            Some(last) if in_number => *last = digit.max(*last),
-            _ => kind.push(digit),
-        }
-        in_number = true;
+        len += 1;
+        in_number = is_digit;
     }
-    kind
+    kind.truncate(len);
 }
 
 /// Returns the place in a line of a place in its kind.
@@ -163,6 +175,32 @@ pub(super) fn template(kind: &[u8]) -> Vec<u8> {
     let fields = kind.split(|byte| is_space(*byte) || *byte == b',');
     let template = joined(fields.filter(|field| !field.iter().any(u8::is_ascii_digit)));
     if template.is_empty() { kind.to_vec() } else { template }
+}
+
+/// Returns what stands in quotes in a line, the last of it: what an error is about.
+pub(super) fn subject(kind: &[u8]) -> &[u8] {
+    let text = kind.get(..TEMPLATE_WITHIN).unwrap_or(kind);
+    let mut last: &[u8] = b"";
+    let mut at = 0;
+    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+        let quoted = quoted_len(rest);
+        last = quoted.map_or(last, |len| &rest[..len]);
+        at += quoted.unwrap_or(1);
+    }
+    last
+}
+
+/// How long the word is, with its quotes, that the text begins with.
+fn quoted_len(text: &[u8]) -> Option<usize> {
+    let is_quote = |byte: &u8| matches!(byte, b'\'' | b'"' | b'`');
+    if let Some(rest) = text.strip_prefix(OPEN) {
+        let end = rest.iter().position(|byte| is_space(*byte)).unwrap_or(rest.len());
+        let close = memchr::memmem::find(rest.get(1..end)?, CLOSE)?;
+        return Some(OPEN.len() + 1 + close + CLOSE.len());
+    }
+    let inside = text.strip_prefix(b"'").or(text.strip_prefix(b"\"")).or(text.strip_prefix(b"`"))?;
+    let len = inside.iter().take_while(|byte| !is_quote(byte) && !is_space(**byte)).count();
+    (len > 0 && inside.get(len).is_some_and(|byte| is_quote(byte))).then_some(len + 2)
 }
 
 /// Whether a word is but a line that is drawn.
@@ -377,6 +415,7 @@ fn level_of(before: &[u8], word: &[u8], after: &[u8]) -> Option<(Matters, &'stat
         return None;
     }
     let is_level = is_upper
+        || has_code(after)
         || match before.last() {
             Some(b'[' | b'<' | b'(' | b'=') => true,
             Some(b'"') => after
@@ -390,6 +429,15 @@ fn level_of(before: &[u8], word: &[u8], after: &[u8]) -> Option<(Matters, &'stat
         Some((*level, *word))
     };
     LEVELS.iter().find_map(find).filter(|_| is_level)
+}
+
+/// Whether a code with a colon follows: ` TS2322:`, ` LNK2019:`.
+fn has_code(after: &[u8]) -> bool {
+    let Some(code) = after.strip_prefix(b" ") else { return false };
+    let letters = code.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
+    let digits = code[letters..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let within = 1..=CODE_WITHIN;
+    within.contains(&letters) && within.contains(&digits) && code.get(letters + digits) == Some(&b':')
 }
 
 /// Whether a line is an entry of a log, by the date or time that it begins with.

@@ -307,10 +307,9 @@ class Summary:
         if matters < ERROR or not rated.subject:
             return rank
         about = rated.template + b"\n" + rated.subject
-        if about in self._subjects:
+        if about in self._subjects or len(self._subjects) >= KINDS:
             return rank
-        if len(self._subjects) < KINDS:
-            self._subjects.add(about)
+        self._subjects.add(about)
         return _count(self._abouts, rated.template)
 
     def _spend(self, block: Block, at: tuple[int, int], rated: Rated) -> None:
@@ -436,7 +435,7 @@ class Summary:
         for row in reversed(self._last):
             if used > room:
                 break
-            _add_end(found, row, layout.worth_at(layout.LAST, used * 1000 // max(room, 1)))
+            _add(found, row, layout.worth_at(layout.LAST, used * 1000 // max(room, 1)))
             used += len(row.text) + 1
         return found
 
@@ -479,16 +478,6 @@ def _add(found: "dict[Key, Candidate]", row: Row, score: int) -> None:
             found[row.key] = _candidate(row, 0, score, None)
     elif known.score < score:
         found[row.key] = known._replace(score=score)
-
-
-def _add_end(found: "dict[Key, Candidate]", row: Row, score: int) -> None:
-    """Add one of the last lines, or let it matter more: what has a signal, and stands near the end, has both."""
-    known = found.get(row.key)
-    if known is None:
-        _add(found, row, score)
-    else:
-        low, high = sorted((known.score, score))
-        found[row.key] = known._replace(score=high + low // 4)
 
 
 def _candidate(row: Row, at: int, score: int, sort: bytes | None) -> Candidate:

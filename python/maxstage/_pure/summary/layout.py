@@ -8,7 +8,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from maxstage._pure.summary.pool import Candidate, Key
 
-SHORTEST, LONGEST, SHARE = 160, 500, 8
+SHORTEST, LONGEST, SHARE, SHARE_OF_ERRORS = 160, 500, 8, 4
+CERTAIN = 880
+"""What matters as much is an error, the first of its sort."""
 ATTEMPTS = 8
 ENOUGH = 16
 
@@ -92,6 +94,7 @@ def _numbered(number: int, times: int, text: bytes) -> bytes:
 def fill(candidates: "dict[Key, Candidate]", counts: dict[bytes, int], lines: int, room: int) -> Layout:
     """Choose what matters most of what fits."""
     most = max(SHORTEST, min(LONGEST, room // SHARE))
+    wide = max(SHORTEST, min(LONGEST, room // SHARE_OF_ERRORS))
 
     def times_of(key: "Key") -> int:
         template = candidates[key].template
@@ -99,7 +102,7 @@ def fill(candidates: "dict[Key, Candidate]", counts: dict[bytes, int], lines: in
 
     # Of those that matter as much, the rarer come first: they say more.
     order = sorted(candidates, key=lambda key: (-candidates[key].score, times_of(key), key))
-    by_worth = [Line(key, candidates[key], most, times_of(key)) for key in order]
+    by_worth = [Line(key, candidates[key], wide if candidates[key].score >= CERTAIN else most, times_of(key)) for key in order]
     best = Layout([], counts, lines)
     # Lines at the ends need no number: what that leaves is filled in further attempts.
     allowance = step = room
