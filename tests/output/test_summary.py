@@ -216,6 +216,33 @@ def test_repeats_are_counted_and_leave_room():
     assert "--> src/main.rs:3:9" in text
 
 
+NAMES = [chr(97 + n % 26) + chr(97 + n // 26) for n in range(300)]
+
+
+def test_each_thing_that_errors_are_about_is_shown():
+    many = [f"ld: lib/{name}.o: undefined reference to `begin'" for name in NAMES]
+    many[250] = "ld: lib/b.o: undefined reference to `finish'"
+    assert "`finish'" in shown("\n".join(many).encode(), 1024)
+
+
+def test_a_code_after_the_level_makes_an_error_certain():
+    certain = "a.ts:7:1 - error TS2322: Type is not assignable"
+    rows = [f"b.ts:{n}:1 - {name} perhaps an error of some sort" for n, name in enumerate(NAMES)]
+    assert certain in shown("\n".join([*rows[:150], certain, *rows[150:]]).encode(), 1024)
+
+
+def test_what_was_not_found_by_a_configure_script_is_a_warning():
+    checks = [f"checking for {name}... yes" for name in NAMES]
+    checks[100] = "checking for yacc... no"
+    assert "yacc... no" in shown("\n".join([*checks, "configure: error: stop"]).encode(), 1024)
+
+
+def test_the_first_error_has_more_room_than_other_lines():
+    error = "error: " + "a long story of what went wrong " * 12
+    text = "\n".join(["fine"] * 300 + [error] + ["fine"] * 300)
+    assert shown(text.encode(), 2048).count("what went wrong") > 11
+
+
 def test_the_last_line_is_rated_though_nothing_ends_it():
     text = maxstage.truncate(
         among([]) + b"\n" + b"x" * 3000 + b" fatal: out of space", 600, "summary"

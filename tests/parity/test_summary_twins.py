@@ -74,6 +74,11 @@ WORDS = [
         "f.rs(3,4)",
         'File "x.py", line 3',
         "at a.b(c.java:1)",
+        "error TS2322:",
+        "'x'",
+        "`y'",
+        "\u2018z\u2019",
+        "\u2018\u2019\u2019",
     ],
     *[
         "from x.rb:3:in",

@@ -3,6 +3,8 @@
 use super::pool::Key;
 use super::terminal::{PIECE, Units, units};
 
+/// Bytes of a block at most: some thousand lines, which stay in the processor's cache.
+pub(super) const BLOCK: usize = 256 * 1024;
 /// Lines of the block before that are still known: as many as are looked at before an error.
 const CARRIED: usize = 12;
 
@@ -117,7 +119,8 @@ impl<'a> Block<'a> {
     /// What a complete line showed, if that was one thing, and short.
     pub fn only_part(&self, index: usize) -> Option<Row<'a>> {
         let text = self.line(index);
-        let is_one = text.len() <= PIECE && index < self.ended && !(self.has_returns && text.contains(&b'\r'));
+        let is_one =
+            text.len() <= PIECE && index < self.ended && !(self.has_returns && text.contains(&b'\r'));
         let key = (self.number(index, 0), self.first_part(index));
         is_one.then_some(Row { key, text, stands: true, whole: true })
     }
@@ -150,6 +153,11 @@ impl<'a> Block<'a> {
         before.extend(new);
         Next { number: self.at.number + ended as u64, part, before }
     }
+}
+
+/// Returns how long the block is that the text begins with, which is a block long, or longer.
+pub(super) fn end_of_block(text: &[u8]) -> usize {
+    memchr::memrchr(b'\n', &text[..BLOCK]).map_or(BLOCK, |at| at + 1)
 }
 
 fn standing(line: &[u8], number: u64, first_part: usize) -> Row<'_> {

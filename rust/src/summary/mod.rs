@@ -23,13 +23,12 @@ mod terminal;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use self::block::{Block, Next, Row};
+use self::block::{BLOCK, Block, Next, Row, end_of_block};
 use self::context::Trail;
 use self::layout::Counts;
 use self::pool::{Candidate, Key, Pool};
 use self::rating::{
-    Rating, has_place, is_finding, is_fine, is_frame, is_library, kind_of, place_of, put_kind, rate, subject,
-    template,
+    Rating, has_place, is_finding, is_fine, is_frame, is_library, place_of, put_kind, rate, subject, template,
 };
 use self::record::brief;
 use self::signals::Matters;
@@ -39,8 +38,6 @@ use crate::json;
 use crate::lines::{count_newlines, is_blank, line_count};
 use crate::truncate::{Ends, count, cut_head, cut_tail};
 
-/// Bytes of a block at most: some thousand lines, which stay in the processor's cache.
-const BLOCK: usize = 256 * 1024;
 /// Bytes from the beginning in which every line is looked at: longer than most outputs, and soon done.
 const LOOKED_AT: u64 = 2 * 1024 * 1024;
 /// Sorts of lines that are counted; more can't be shown anyway.
@@ -153,7 +150,7 @@ pub struct Summary {
     looked_at: u64,
     /// Remembers what would be found out again.
     rated: HashMap<Vec<u8>, Rated>,
-    /// The kind of the line that is looked at.
+    /// The kind of the line that was rated last.
     kind: Vec<u8>,
 }
 
@@ -360,13 +357,7 @@ impl Summary {
 
     /// Returns how much a line with a signal matters among those like it; begins to follow an error. The line is `at.1`
     /// lines before the one of the block at `at.0`.
-    fn score(
-        &mut self,
-        block: &Block<'_>,
-        at: (usize, usize),
-        row: Row<'_>,
-        rated: &Rated,
-    ) -> u64 {
+    fn score(&mut self, block: &Block<'_>, at: (usize, usize), row: Row<'_>, rated: &Rated) -> u64 {
         let Rating { matters, is_tally, .. } = rated.rating;
         let worth = worth(matters).max(if is_tally { WORTH_OF_TALLY } else { 0 });
         let rank = self.rank(rated);
@@ -384,13 +375,7 @@ impl Summary {
         let is_exact = matters == Matters::Failed
             || is_tally
             || matters >= Matters::Error && has_place(&row.text.to_ascii_lowercase());
-        let kind: Vec<u8>;
-        let known_by = if is_exact {
-            row.text
-        } else {
-            kind = kind_of(row.text);
-            &kind
-        };
+        let known_by = if is_exact { row.text } else { &self.kind };
         let alike = count_one(&mut self.alike, known_by.get(..ALIKE_WITHIN).unwrap_or(known_by));
         let score = if alike == 1 { fresh } else { fresh / (2 * alike) };
         if matters < Matters::Finding {
@@ -554,11 +539,6 @@ impl Summary {
         }
         text
     }
-}
-
-/// Returns how long the block is that the text begins with, which is as long as a block or longer.
-fn end_of_block(text: &[u8]) -> usize {
-    memchr::memrchr(b'\n', &text[..BLOCK]).map_or(BLOCK, |at| at + 1)
 }
 
 /// Counts one more; where no more can be told apart, each is a new one.

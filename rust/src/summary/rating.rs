@@ -109,32 +109,21 @@ fn is_word_low(byte: u8) -> bool {
     byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_'
 }
 
-/// Returns the line with each number one digit.
-pub(super) fn kind_of(line: &[u8]) -> Vec<u8> {
-    let mut kind = Vec::new();
-    put_kind(line, &mut kind);
-    kind
-}
-
 /// Makes `kind` the line with each number one digit.
 pub(super) fn put_kind(line: &[u8], kind: &mut Vec<u8>) {
     kind.clear();
-    kind.resize(line.len(), 0);
-    let mut len = 0;
-    let mut in_number = false;
-    for byte in line {
-        let is_digit = byte.is_ascii_digit();
-        // A number that has another digit than 0 is `1`, which is `0` with one bit more.
-        let shown = if is_digit { b'0' | u8::from(*byte != b'0') } else { *byte };
-        let goes_on = is_digit && in_number;
-        len -= usize::from(goes_on);
-        if let Some(place) = kind.get_mut(len) {
-            *place = if goes_on { *place | shown } else { shown };
+    kind.reserve(line.len());
+    let mut rest = line;
+    while !rest.is_empty() {
+        let (text, after) = rest.split_at(rest.iter().position(u8::is_ascii_digit).unwrap_or(rest.len()));
+        kind.extend_from_slice(text);
+        let digits = after.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let (number, after) = after.split_at(digits);
+        if digits > 0 {
+            kind.push(if number.iter().all(|byte| *byte == b'0') { b'0' } else { b'1' });
         }
-        len += 1;
-        in_number = is_digit;
+        rest = after;
     }
-    kind.truncate(len);
 }
 
 /// Returns the place in a line of a place in its kind.

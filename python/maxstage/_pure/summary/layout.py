@@ -102,7 +102,10 @@ def fill(candidates: "dict[Key, Candidate]", counts: dict[bytes, int], lines: in
 
     # Of those that matter as much, the rarer come first: they say more.
     order = sorted(candidates, key=lambda key: (-candidates[key].score, times_of(key), key))
-    by_worth = [Line(key, candidates[key], wide if candidates[key].score >= CERTAIN else most, times_of(key)) for key in order]
+    by_worth = [
+        Line(key, candidates[key], wide if candidates[key].score >= CERTAIN else most, times_of(key))
+        for key in order
+    ]
     best = Layout([], counts, lines)
     # Lines at the ends need no number: what that leaves is filled in further attempts.
     allowance = step = room
