@@ -189,7 +189,7 @@ fn quoted_len(text: &[u8]) -> Option<usize> {
     }
     let inside = text.strip_prefix(b"'").or(text.strip_prefix(b"\"")).or(text.strip_prefix(b"`"))?;
     let len = inside.iter().take_while(|byte| !is_quote(byte) && !is_space(**byte)).count();
-    (len > 0 && inside.get(len).is_some_and(|byte| is_quote(byte))).then_some(len + 2)
+    (len > 0 && inside.get(len).is_some_and(is_quote)).then_some(len + 2)
 }
 
 /// Whether a word is but a line that is drawn.
