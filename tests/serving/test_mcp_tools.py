@@ -230,7 +230,7 @@ def test_the_limit_is_an_option(connect):
 
 def test_damaged_data_is_an_error(wire, store):
     item = store.stage(b"one\n")
-    path = store.path(item)
+    path = store.storage.path(item)
     with open(path, "r+b") as file:
         file.write(b"two\n")
     assert "damaged" in wire.fails("retrieve", token=item.token)
