@@ -48,6 +48,7 @@ template starter
 run flow.yaml
 run flow.yaml --dry-run
 runs
+answer
 runs show {run}
 runs output {run} w
 runs report {run} --html -

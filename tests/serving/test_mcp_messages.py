@@ -8,7 +8,19 @@ from wire import META
 
 from helpers import PATIENCE
 
-TOOLS = ["stage", "retrieve", "search", "count", "schema", "info", "list", "plan", "preview"]
+TOOLS = [
+    "stage",
+    "retrieve",
+    "search",
+    "count",
+    "schema",
+    "info",
+    "list",
+    "pending",
+    "answer",
+    "plan",
+    "preview",
+]
 
 
 def test_discovering(wire):
@@ -55,7 +67,7 @@ def test_tools_are_listed(any_wire):
     assert [tool["name"] for tool in tools] == TOOLS
     if any_wire.version >= "2025-03-26":
         read_only = {tool["name"]: tool["annotations"]["readOnlyHint"] for tool in tools}
-        assert read_only == {name: name not in {"stage", "plan"} for name in TOOLS}
+        assert read_only == {name: name not in {"stage", "plan", "answer"} for name in TOOLS}
 
 
 def test_resources(any_wire):

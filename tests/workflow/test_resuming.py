@@ -211,7 +211,7 @@ def as_version_1(flow, run_id):
     old = sqlite3.connect(path)
     old.execute("PRAGMA journal_mode = WAL")
     old.executescript(VERSION_1)
-    kept = [index for index, name in enumerate(names) if name != "moved"]
+    kept = [names.index(column[1]) for column in old.execute("PRAGMA table_info(tasks)")]
     for row in rows["tasks"]:
         old.execute(
             "INSERT INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", [row[index] for index in kept]
