@@ -196,7 +196,9 @@ def at_terminal(program, *args: str, answer: str) -> tuple[int, str]:
 
     def read() -> bool:
         nonlocal shown, answered
-        if select.select([ours], [], [], 0.05)[0]:
+        poll = select.poll()  # `select` takes no descriptor above 1023
+        poll.register(ours, select.POLLIN)
+        if poll.poll(50):
             try:
                 shown += os.read(ours, 65536)
             except OSError:  # the other end is closed
