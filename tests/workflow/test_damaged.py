@@ -209,8 +209,8 @@ def test_what_stands_in_place_of_a_state(program, runs):
 
 def test_one_run_that_cant_be_deleted_keeps_no_other(program, runs):
     folder, good, victim, whole = runs
-    # Between the two in order, and gone as soon as the first is.
-    link = max(good, victim)[:-1] + "Z"
+    # Listed before the run it points to, and gone as soon as that one is.
+    link = f"{max(good, victim)}-link"
     (folder / f"{link}.db").symlink_to(f"{max(good, victim)}.db")
     (folder / f"{min(good, victim)}-older.db").write_bytes(whole)
     order = [link, max(good, victim), f"{min(good, victim)}-older", min(good, victim)]
