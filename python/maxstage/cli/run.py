@@ -15,7 +15,7 @@ from maxstage import exact
 from maxstage.cli.answer import ask_here, command_to_answer, is_interactive
 from maxstage.cli.options import dir_option, find_project, output_option
 from maxstage.cli.printing import print_json, warn, write_all, write_out
-from maxstage.cli.run_report import PlainWatcher, format_seconds, is_iteration, table
+from maxstage.cli.run_report import PlainWatcher, format_seconds, is_iteration, table_with_unfinished
 from maxstage.cli.target import Target
 from maxstage.cli.types import CountType, NameType
 from maxstage.errors import WorkflowError
@@ -284,7 +284,7 @@ def _report(result: RunResult, workflow: ValidWorkflow, options: dict[str, Any])
     if options["output"] == "json":
         _report_json(result, ended, whole=options["show_task_outputs"])
         return
-    for line in table(_shown(result, ended)):
+    for line in table_with_unfinished(_shown(result, ended), result.unfinished):
         write_out(line)
     if options["show_task_outputs"]:
         for path, task in _shown(result, ended):
@@ -311,7 +311,9 @@ def _report_json(result: RunResult, ended: list[str], *, whole: bool) -> None:
         if whole:
             tasks[path]["output"] = None if task.output is None else task.output.to_dict()
     known = {"run": result.run_id, "status": result.status, "error": result.error, "seconds": result.seconds}
-    print_json({**known, "outputs": result.outputs, "metrics": result.metrics, "tasks": tasks})
+    left = [one._asdict() for one in result.unfinished]
+    said = {"outputs": result.outputs, "metrics": result.metrics, "tasks": tasks, "unfinished": left}
+    print_json({**known, **said})
 
 
 def _shown(result: RunResult, ended: list[str]) -> Iterator[tuple[str, TaskResult]]:

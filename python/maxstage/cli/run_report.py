@@ -11,9 +11,10 @@ from maxstage.cli.printing import warn
 from maxstage.humanize import counted, format_size, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from maxstage.workflow.run.results import TaskResult
+    from maxstage.workflow.run.unfinished import Unfinished
     from maxstage.workflow.workflow import Event
 
 _LONGEST = 500
@@ -22,6 +23,8 @@ _LONGEST_NAME = 120
 """The most characters of a task's path that are shown."""
 _NARROWEST = 8
 """The columns that names of tasks have at least."""
+_MOST_UNFINISHED = 20
+"""Tasks without a result that the table names, apart from those that wait for an answer; JSON has all."""
 _EVERY = 5.0
 """Seconds between two progress lines of a loop."""
 
@@ -108,6 +111,21 @@ def table(rows: Iterable[tuple[str, TaskResult]], *, with_cache: bool = False) -
         f"{path:<{widths[0]}}  {state:<{widths[1]}}  {seconds:>{widths[2]}}  {size:>{widths[3]}}  {rest}".rstrip()
         for path, state, seconds, size, rest in cells
     ]
+
+
+def table_with_unfinished(
+    rows: Iterable[tuple[str, TaskResult]], left: Sequence[Unfinished], *, with_cache: bool = False
+) -> list[str]:
+    """Return the table with what has no result at its end; what waits for an answer is always named."""
+    from maxstage.workflow.run.results import WAITING, TaskResult
+
+    waiting = sum(one.state == WAITING for one in left)
+    shown = left[: waiting + _MOST_UNFINISHED]
+    more = [(one.task, TaskResult(one.state, error=one.note)) for one in shown]
+    lines = table([*rows, *more], with_cache=with_cache)
+    if len(left) > len(shown):
+        lines.append(f"and {counted(len(left) - len(shown), 'task')} more without a result")
+    return lines
 
 
 class PlainWatcher:

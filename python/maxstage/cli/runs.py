@@ -14,7 +14,7 @@ from maxstage import exact
 from maxstage.cli.options import lines_option, output_option, pass_project
 from maxstage.cli.printing import describe, print_all, print_json, warn, write_out
 from maxstage.cli.prompting import confirm
-from maxstage.cli.run_report import format_seconds, is_iteration, table
+from maxstage.cli.run_report import format_seconds, is_iteration, table_with_unfinished
 from maxstage.cli.target import Target
 from maxstage.cli.types import CountType, NameType
 from maxstage.errors import WorkflowError
@@ -81,12 +81,15 @@ def _described(run_id: str, facts: dict[str, Any]) -> dict[str, Any]:
 @pass_project
 def runs_show(store: Store, run_id: str, iterations: bool, output: str) -> None:
     """Show one run: its tasks, how they ended, sizes, tokens and errors."""
+    from maxstage.workflow.run.unfinished import unfinished
+
     state = _open(store, run_id)
     try:
         facts = state.facts() | {"live": state.is_live()}
         if output == "json":
             tasks = {path: result.summary() for path, result in _results(state, iterations=iterations)}
-            print_json({**_described(run_id, facts), "tasks": tasks})
+            left = [one._asdict() for one in unfinished(state)]
+            print_json({**_described(run_id, facts), "tasks": tasks, "unfinished": left})
             return
         write_out(f"Run:      {run_id}")
         write_out(f"Workflow: {_shown(facts.get('workflow', ''))} ({_shown(facts.get('file', ''))})")
@@ -115,7 +118,9 @@ def runs_show(store: Store, run_id: str, iterations: bool, output: str) -> None:
             for line in lines(facts["metrics"]):
                 write_out(line)
         write_out("")
-        for line in table(_results(state, iterations=iterations), with_cache=True):
+        for line in table_with_unfinished(
+            _results(state, iterations=iterations), unfinished(state), with_cache=True
+        ):
             write_out(line)
         kept = [item for item in store.list() if item.owner == run_id]
         size = format_size(sum(item.stored_size for item in kept))

@@ -19,6 +19,12 @@ KEPT = 3
 COLUMNS = "path, status, tolerated, attempts, error, output, ended, accessed, size, pruned, moved"
 """What an attempt has in common with the result of a task."""
 
+GIVEN_UP = """
+SELECT path, error FROM (SELECT path, status, error, max(number) FROM attempts GROUP BY path)
+WHERE status = 'failed' AND path NOT IN (SELECT path FROM tasks)
+"""
+"""SQL for the tasks that failed, were to be tried again and were not, each with the error."""
+
 Kept = list[tuple[str, str | None]]
 """Tokens of items in stores, each with the folder of its project."""
 

@@ -10,11 +10,13 @@ from maxstage.workflow.execution.outputs import named_again
 from maxstage.workflow.run.questions import questions_of
 from maxstage.workflow.run.results import COMPLETED, INTERRUPTED, WAITING, TaskResult
 from maxstage.workflow.run.state import RunState
+from maxstage.workflow.run.unfinished import unfinished
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from maxstage.workflow.run.questions import Question
+    from maxstage.workflow.run.unfinished import Unfinished
 
 
 class Event(NamedTuple):
@@ -135,6 +137,15 @@ class RunResult:
         state = RunState(self._folder, self.run_id)
         try:
             return list(questions_of(state))
+        finally:
+            state.close()
+
+    @functools.cached_property
+    def unfinished(self) -> list[Unfinished]:
+        """What has no result: what waits for an answer first, then what never started, or was left on the way."""
+        state = RunState(self._folder, self.run_id)
+        try:
+            return unfinished(state)
         finally:
             state.close()
 

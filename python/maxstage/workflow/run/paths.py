@@ -36,3 +36,8 @@ def around(path: str) -> list[str]:
     """
     names = path.split(".")
     return [".".join(names[:count]) for count in range(1, len(names) + 1)]
+
+
+def within(path: str, begins: str) -> tuple[str, str]:
+    """Return the bounds of all paths that continue `path` with the character `begins`."""
+    return path + begins, path + chr(ord(begins) + 1)

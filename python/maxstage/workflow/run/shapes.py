@@ -129,6 +129,11 @@ def FACTS(value: Any) -> bool:  # noqa: N802 - a shape like the others
     return _FACTS(value) and _OF_A_START & value.keys() in (set(), _OF_A_START)
 
 
+KINDS = ("program", "agent", "intent", "question", "group")
+"""What a task of a plan is."""
+PLAN = mapping(record({"after": listed(text), "kind": one_of(*KINDS), "loop": flag}))
+"""What `maxstage.workflow.run.plan.plan_of` returns."""
+
 CANDIDATE = record(
     {"task": text, "relevance": number, "why": text, "size": maybe(whole), "state": text, "reason": text}
 )
@@ -176,6 +181,8 @@ _REST: dict[str, Shape] = {
 OUTPUT = record(_STREAM | {"stderr": maybe(record(_STREAM, _REST))}, _REST)
 """What `maxstage.output.task_output.TaskOutput.to_dict` returns, and keys for text moved to the store."""
 
+GIVEN_UP = (text, maybe(text))
+"""The columns of a task that was not tried again, as `RunState.given_up` reads them."""
 ENDED = (text, moment, moment, whole, whole, whole, whole, whole)
 """The columns of a task that has ended, as `RunState.ended` reads them."""
 RESULT = (

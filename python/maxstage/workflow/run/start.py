@@ -29,6 +29,7 @@ from maxstage.workflow.run.run_context import open_context
 from maxstage.workflow.run.scope import Scope
 from maxstage.workflow.run.secrets import Secrets
 from maxstage.workflow.run.state import RunState
+from maxstage.workflow.run.unfinished import plan_of
 
 if TYPE_CHECKING:
     import threading
@@ -175,6 +176,7 @@ class RunStart:
             "stores": self._directories(where),
             "started": time.time(),
             "status": RUNNING,
+            "plan": plan_of(self._workflow),
         }
 
     def _go_on(
@@ -194,7 +196,7 @@ class RunStart:
         self._executor.reap(state.run_id)
         state.set_aside(again.paths(), repeated=True)
         sweep_orphans(self._store, state)
-        state.set_facts(status=RUNNING, inputs=inputs)
+        state.set_facts(status=RUNNING, inputs=inputs, plan=plan_of(self._workflow))
         return inputs
 
     def _inputs_now(self, before: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

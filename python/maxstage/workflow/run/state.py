@@ -22,22 +22,13 @@ from maxstage.output.task_output import TaskOutput
 from maxstage.store.project import project_around
 from maxstage.store.store import Store
 from maxstage.workflow.run import attempts, moved, run_files, shapes, tables
+from maxstage.workflow.run.paths import within
 from maxstage.workflow.run.results import COMPLETED, INTERRUPTED, Ended, TaskResult, held_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 
-_WITH_ITEMS = 2
-"""The first version of the tables with the items of iterations, and the outputs that are in the store."""
-_WITH_FILES = 3
-"""The first version of the tables with the file that each task wrote."""
-_WITH_ATTEMPTS = 4
-"""The first version of the tables with earlier attempts."""
-_WITH_CACHE = 5
-"""The first version of the tables with what was taken from earlier runs."""
-_WITH_QUESTIONS = 6
-"""The first version of the tables with what is asked."""
 _FINAL = "(status NOT IN ('failed', 'interrupted') OR tolerated)"
 """SQL for results that need not be tried again when the run is resumed."""
 
@@ -69,10 +60,8 @@ class RunState:
             self._use(tables.open_to_read(self._path))
         except FileNotFoundError:
             raise WorkflowError(f'There is no run {run_id}; "max runs" lists the runs') from None
-        except (
-            sqlite3.Error,
-            UnicodeDecodeError,
-        ) as error:  # from a message of SQLite that quotes damaged data
+        # The second is from a message of SQLite that quotes damaged data.
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self._unreadable(error) from None
 
     @classmethod
@@ -208,10 +197,26 @@ class RunState:
             db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", rows)
 
     def facts(self) -> dict[str, Any]:
-        """Return the facts of the run."""
-        rows = self._rows("SELECT name, value FROM facts")
+        """Return the facts of the run, without its `plan`."""
+        rows = self._rows("SELECT name, value FROM facts WHERE name != 'plan'")
         with self._checking():
             return shapes.checked_facts({name: shapes.parse(value, shapes.anything) for name, value in rows})
+
+    def plan(self) -> dict[str, dict[str, Any]]:
+        """Return the tasks of the file as it was when the run was last started, by path; none if it is not known."""
+        rows = self._rows("SELECT value FROM facts WHERE name = 'plan'")
+        with self._checking():
+            return shapes.parse(rows[0][0], shapes.PLAN) if rows else {}
+
+    def given_up(self) -> dict[str, str | None]:
+        """Return the tasks that failed, were to be tried again and were not, each with the error."""
+        if self._version < tables.WITH_ATTEMPTS:
+            return {}
+        rows = self._rows(attempts.GIVEN_UP)
+        with self._checking():
+            for row in rows:
+                shapes.check_row(row, shapes.GIVEN_UP)
+        return dict(rows)
 
     def record(self, path: str, result: TaskResult, *, commit: bool = True) -> Ended:
         """Record that a task has ended, in one transaction.
@@ -255,7 +260,7 @@ class RunState:
 
     @property
     def _moved(self) -> str:
-        return "moved" if self._version >= _WITH_ITEMS else "0"
+        return "moved" if self._version >= tables.WITH_ITEMS else "0"
 
     def item(self, path: str) -> str | None:
         """Return the digest of the item that an iteration was given, if it is known."""
@@ -287,13 +292,13 @@ class RunState:
 
     def cached_under(self, key: str) -> list[str]:
         """Return the tasks that depended on the same, by the digest of it."""
-        if self._version < _WITH_CACHE:
+        if self._version < tables.WITH_CACHE:
             return []
         return [path for (path,) in self._rows("SELECT path FROM caches WHERE key = ? ORDER BY path", key)]
 
     def cache_parts(self, path: str) -> dict[str, str] | None:
         """Return what a task depended on, if it is known."""
-        if self._version < _WITH_CACHE:
+        if self._version < tables.WITH_CACHE:
             return None
         rows = self._rows("SELECT parts FROM caches WHERE path = ?", path)
         with self._checking():
@@ -312,7 +317,7 @@ class RunState:
 
     def questions(self) -> dict[str, dict[str, Any]]:
         """Return what is asked, by the paths of the tasks that wait for an answer."""
-        if self._version < _WITH_QUESTIONS:
+        if self._version < tables.WITH_QUESTIONS:
             return {}
         rows = self._rows("SELECT path, asked FROM questions ORDER BY path")
         with self._checking():
@@ -321,12 +326,12 @@ class RunState:
     def has_within(self, path: str) -> bool:
         """Return whether anything within a task, or an iteration, has ended and won't be repeated."""
         query = f"SELECT 1 FROM tasks WHERE path > ? AND path < ? AND {_FINAL} LIMIT 1"  # noqa: S608 - ours
-        return bool(self._rows(query, *_within(path, ".")))
+        return bool(self._rows(query, *within(path, ".")))
 
     def last_iteration(self, path: str) -> int:
         """Return the number of the last iteration of a loop in which anything has ended for good; -1 if none."""
         query = f"SELECT path FROM tasks WHERE path > ? AND path < ? AND {_FINAL}"  # noqa: S608 - ours
-        rows = self._rows(query, *_within(path, "["))
+        rows = self._rows(query, *within(path, "["))
         return max((int(found[len(path) + 1 : found.index("]", len(path))]) for (found,) in rows), default=-1)
 
     def statuses(self) -> dict[str, str]:
@@ -368,7 +373,7 @@ class RunState:
     def kept(self, path: str) -> list[tuple[str, str | None]]:
         """Return the tokens of what stores keep of a task's output, each with the folder of its project."""
         rows = self._rows("SELECT output FROM tasks WHERE path = ? AND NOT pruned", path)
-        if self._version >= _WITH_ATTEMPTS:
+        if self._version >= tables.WITH_ATTEMPTS:
             rows += self._rows("SELECT output FROM attempts WHERE path = ? AND NOT pruned", path)
         with self._checking():
             return [one for (output,) in rows for one in moved.tokens_in(output)]
@@ -395,12 +400,8 @@ class RunState:
                 if row is None or row[0] is None:
                     continue
                 output = TaskOutput.from_dict(json.loads(row[0]))
-                stderr = output.stderr and output.stderr.replace(
-                    content=b"", token=None, store=None, external_path=None
-                )
-                output = output.replace(
-                    content=b"", token=None, store=None, external_path=None, stderr=stderr
-                )
+                gone: dict[str, Any] = {"content": b"", "token": None, "store": None, "external_path": None}
+                output = output.replace(**gone, stderr=output.stderr and output.stderr.replace(**gone))
                 db.execute(
                     "UPDATE tasks SET output = ?, size = 0, moved = 0, pruned = 1 WHERE path = ?",
                     (json.dumps(output.to_dict()), path),
@@ -408,18 +409,18 @@ class RunState:
 
     def find(self, path: str) -> TaskResult | None:
         """Return the result of a task, if it has ended."""
-        cached = "cached, cache" if self._version >= _WITH_CACHE else "0, NULL"
+        cached = "cached, cache" if self._version >= tables.WITH_CACHE else "0, NULL"
         return self._find(f"{self._moved}, {cached} FROM tasks WHERE path = ?", path)
 
     def find_attempt(self, path: str, number: int) -> TaskResult | None:
         """Return the result of an earlier attempt, from 1; None if it is not known."""
-        if self._version < _WITH_ATTEMPTS:
+        if self._version < tables.WITH_ATTEMPTS:
             return None
         return self._find("moved, 0, NULL FROM attempts WHERE path = ? AND number = ?", path, number)
 
     def count_attempts(self, path: str) -> int:
         """Return how many earlier attempts of a task are known; they are numbered from 1."""
-        known = self._version >= _WITH_ATTEMPTS
+        known = self._version >= tables.WITH_ATTEMPTS
         return int(self._rows("SELECT count(*) FROM attempts WHERE path = ?", path)[0][0]) if known else 0
 
     def set_aside(self, paths: Iterable[str], *, repeated: bool = False) -> list[tuple[str, str | None]]:
@@ -518,22 +519,23 @@ class RunState:
 
     def _known_paths(self) -> list[str]:
         """Return the paths of all tasks that have ended, or of which an attempt has."""
-        if self._version < _WITH_ATTEMPTS:
+        if self._version < tables.WITH_ATTEMPTS:
             return self.paths()
         return [path for (path,) in self._rows("SELECT path FROM tasks UNION SELECT path FROM attempts")]
 
     def export(self) -> dict[str, Any]:
         """Return the whole state as plain data for JSON."""
         tasks = {path: result.to_dict() for path, result in self.results()}
-        items = self._rows("SELECT path, digest FROM items") if self._version >= _WITH_ITEMS else []
+        items = self._rows("SELECT path, digest FROM items") if self._version >= tables.WITH_ITEMS else []
         return {
             "version": tables.VERSION,
             "run": self.run_id,
             "facts": self.facts(),
+            "plan": self.plan(),
             "task_outputs": tasks,
             "contexts": self.contexts(),
             "items": dict(items),
-            "files": self.files() if self._version >= _WITH_FILES else {},
+            "files": self.files() if self._version >= tables.WITH_FILES else {},
             "attempts": {path: found for path in self._known_paths() if (found := self._attempts(path))},
         }
 
@@ -569,6 +571,7 @@ class RunState:
                     TaskResult(COMPLETED, TaskOutput(name, "stdout", content, len(content), exit_code=0)),
                 )
             return
+        self.set_facts(plan=exported.get("plan", {}))
         for part, note in (("items", self.note_item), ("files", self.note_file)):
             digests = exported.get(part, {})
             if not shapes.mapping(shapes.text)(digests):
@@ -587,14 +590,10 @@ class RunState:
 
     def _read_all(self) -> None:
         """Read everything once, which checks it."""
+        self.plan()
         for read in (self.facts, self.ended, self.statuses, self.files, self.contexts, self.tokens):
             read()
         for _ in self.results():
             pass
         for path in self._known_paths():
             self._attempts(path)
-
-
-def _within(path: str, begins: str) -> tuple[str, str]:
-    """Return the bounds of all paths that continue `path` with the character `begins`."""
-    return path + begins, path + chr(ord(begins) + 1)

@@ -22,6 +22,17 @@ if TYPE_CHECKING:
 VERSION = 6
 """The version of the tables; `_MIGRATIONS` has a step from each to the next."""
 
+WITH_ITEMS = 2
+"""The first version of the tables with the items of iterations, and the outputs that are in the store."""
+WITH_FILES = 3
+"""The first version of the tables with the file that each task wrote."""
+WITH_ATTEMPTS = 4
+"""The first version of the tables with earlier attempts."""
+WITH_CACHE = 5
+"""The first version of the tables with what was taken from earlier runs."""
+WITH_QUESTIONS = 6
+"""The first version of the tables with what is asked."""
+
 _MIGRATIONS = {
     0: """
     CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
