@@ -20,12 +20,23 @@ if TYPE_CHECKING:
 Examples:
   claude mcp add github -- max mcp wrap -- npx -y @modelcontextprotocol/server-github
   max mcp wrap --max-bytes 32KiB --cut-to 8KiB -- my-server --verbose
+  max mcp wrap --url https://example.com/mcp --header 'Authorization: Bearer ${TOKEN}'
 
 \b
 In a client's configuration, before what was there:
   {"mcpServers": {"files": {"command": "max", "args": ["mcp", "wrap", "--", "my-server"]}}}""",
 )
 @click.argument("argv", nargs=-1, metavar="[--] CMD [ARG]...", type=click.UNPROCESSED)
+@click.option(
+    "--url", metavar="URL", help="The address of a server that is reached by Streamable HTTP, instead of CMD."
+)
+@click.option(
+    "--header",
+    "headers",
+    multiple=True,
+    metavar="'NAME: VALUE'",
+    help="What each request to the URL has; ${NAME} is taken from the environment.",
+)
 @click.option(
     "--max-bytes",
     type=SizeType(),
@@ -51,6 +62,7 @@ def mcp_wrap(
     ctx: click.Context,
     /,
     argv: tuple[str, ...],
+    url: str | None,
     folder: str | None,
     max_bytes: int | None,
     **options: "Any",
@@ -61,7 +73,9 @@ def mcp_wrap(
     the tools max_retrieve and max_search, which are added to those of the server, read what it stands for. Exits with
     the exit code of the server.
     """
-    if not argv:
-        raise click.UsageError("name a program, after --")
+    if (url is None) == (not argv):
+        raise click.UsageError("name a program, after --, or a --url")
+    if options["headers"] and url is None:
+        raise click.UsageError("--header is for a --url")
     folder = named_folder(ctx, folder)
-    ctx.exit(wrap(Wrapping(argv, folder=folder, max_bytes=max_bytes or MAX_BYTES, **options)))
+    ctx.exit(wrap(Wrapping(argv, url, folder=folder, max_bytes=max_bytes or MAX_BYTES, **options)))

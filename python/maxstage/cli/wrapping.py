@@ -22,7 +22,9 @@ class Wrapping:
     """What the options say.
 
     Attributes:
-        argv: The server's program and its arguments.
+        argv: The server's program and its arguments; none where it is reached by a URL.
+        url: The server's address; None where it is started.
+        headers: What each request to it has: ``NAME: VALUE``.
         folder: The project; None for the one around the working directory, or the user's own store.
         scope: Labels of what is seen, and of what is staged.
         max_bytes: Bytes of text that pass.
@@ -31,13 +33,17 @@ class Wrapping:
 
     def __init__(
         self,
-        argv: "Sequence[str]",
+        argv: "Sequence[str]" = (),
+        url: str | None = None,
+        headers: "Sequence[str]" = (),
         folder: str | None = None,
         scope: "dict[str, str] | None" = None,
         max_bytes: int = MAX_BYTES,
         cut_to: int | None = None,
     ) -> None:
         self.argv = argv
+        self.url = url
+        self.headers = headers
         self.folder = folder
         self.scope = scope or {}
         self.max_bytes = max_bytes
@@ -74,6 +80,11 @@ def wrap(wrapping: Wrapping) -> int:
 
 def _upstream(wrapping: Wrapping, folder: str | None) -> "tuple[str, Upstream]":
     """Return what the server is called, and the way to it."""
+    if wrapping.url is not None:
+        from maxstage.mcp.wrap.web import Given, Web
+
+        web = Web(wrapping.url, Given([*wrapping.headers]), folder, _tell)
+        return web.host, web
     from maxstage.mcp.wrap.process import Process
 
     return os.path.basename(wrapping.argv[0]), Process([*wrapping.argv], folder, _tell)

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
     from maxstage.mcp.protocol import Request
 
-_NAMES = {"tools/call": "name", "resources/read": "uri", "prompts/get": "name"}
+NAMES = {"tools/call": "name", "resources/read": "uri", "prompts/get": "name"}
 """What ``Mcp-Name`` repeats, by method."""
 
 _BEGIN, _END = "=?base64?", "?="
@@ -24,7 +24,7 @@ def check_headers(request: "Request", headers: "Message") -> None:
         return
     _compare("MCP-Protocol-Version", headers, str(request.version))
     _compare("Mcp-Method", headers, request.method)
-    key = _NAMES.get(request.method)
+    key = NAMES.get(request.method)
     if key is not None and isinstance(request.params.get(key), str):
         _compare("Mcp-Name", headers, request.params[key])
 
@@ -50,3 +50,17 @@ def _decode(value: str) -> str | None:
         return base64.b64decode(value[len(_BEGIN) : -len(_END)], validate=True).decode()
     except ValueError:
         return None
+
+
+def encode_value(value: str) -> str:
+    """Return a value as a header has it: what is not plain is written in base64.
+
+    >>> encode_value("plain"), encode_value("é")
+    ('plain', '=?base64?w6k=?=')
+    """
+    is_plain = value.isascii() and value.isprintable() and value == value.strip()
+    if is_plain and not value.startswith(_BEGIN):
+        return value
+    import base64
+
+    return f"{_BEGIN}{base64.b64encode(value.encode('utf-8', 'replace')).decode()}{_END}"

@@ -5,6 +5,7 @@ import threading
 from maxstage.errors import Error, NoProject, describe
 from maxstage.light_json import loads
 from maxstage.mcp.calls import Connection
+from maxstage.mcp.headers import NAMES
 from maxstage.mcp.protocol import (
     INTERNAL_ERROR,
     LEGACY,
@@ -22,6 +23,7 @@ from maxstage.mcp.protocol import (
 from maxstage.mcp.server import Server
 from maxstage.mcp.wrap.body import IN_MEMORY, Body, Part, pieces
 from maxstage.mcp.wrap.listing import RETRIEVE_NAME, SEARCH_NAME, TOOLS, Listing
+from maxstage.mcp.wrap.parameters import rendered
 from maxstage.mcp.wrap.previews import Reading
 from maxstage.mcp.wrap.results import Staging
 from maxstage.mcp.wrap.scan import NotJson, Scanner
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from maxstage.mcp.protocol import Message
     from maxstage.mcp.tools.tool import Options
     from maxstage.mcp.wrap.body import Bytes, TooLong
+    from maxstage.mcp.wrap.parameters import Wanted
     from maxstage.mcp.wrap.scan import Member
 
 _MOST_WAITING = 10_000
@@ -59,27 +62,29 @@ class Asked:
     Attributes:
         id: What its answer is told by.
         method: What is asked for.
-        tool: What tool is called; empty for any other request.
+        name: What is asked for, of several: a tool, a resource or a prompt; or empty.
         is_first: Whether it asks for a list from its beginning.
         version: The revision that it says; None where it says none.
+        headers: What of its arguments is repeated in headers of HTTP.
     """
 
-    __slots__ = ("id", "is_first", "method", "tool", "version")
+    __slots__ = ("headers", "id", "is_first", "method", "name", "version")
 
     def __init__(
         self,
         request_id: "str | int",
         method: str,
         *,
-        tool: str = "",
+        name: str = "",
         is_first: bool = True,
         version: str | None = None,
     ) -> None:
         self.id = request_id
         self.method = method
-        self.tool = tool
+        self.name = name
         self.is_first = is_first
         self.version = version
+        self.headers: dict[str, str] = {}
 
 
 class Passed:
@@ -88,12 +93,16 @@ class Passed:
     Attributes:
         requests: The requests in it.
         message: What is passed on; None where all of it was answered here.
+        method: What a single message is about; empty where it is an answer, or there are several.
         cancelled: The id of the request that it cancels; None where it cancels none.
     """
 
-    __slots__ = ("cancelled", "message", "requests")
+    __slots__ = ("cancelled", "message", "method", "requests")
 
-    def __init__(self, requests: "list[Asked]", message: "Bytes | None", *, cancelled: "Any" = None) -> None:
+    def __init__(
+        self, requests: "list[Asked]", message: "Bytes | None", *, method: str = "", cancelled: "Any" = None
+    ) -> None:
+        self.method = method
         self.requests = requests
         self.message = message
         self.cancelled = cancelled
@@ -131,9 +140,10 @@ class Gateway:
         self._waiting: dict[tuple[type, object], Asked] = {}
         self._session = Session()
         self._taken: set[str] = set()
+        self._wanted: dict[str, Wanted] = {}
         self._over = threading.Event()
         self._told = 0
-        self._is_passing = False
+        self._passing = 0
         self._is_kept = True
         self._own = Connection(Server(access, options, TOOLS), self._session, lambda data: write([data]))
         self._access = access
@@ -144,7 +154,7 @@ class Gateway:
     def from_client(self, message: "Bytes") -> "Passed":
         """Look at a message of the client; return what is passed on, byte for byte but for calls of our own tools."""
         if message.size > _LOOKED_AT:
-            return Passed(self._await_all(_long_requests(message)), message)
+            return self._with_headers(Passed(self._await_all(_long_requests(message)), message))
         data = message.read(0, message.size)
         value = _parsed(data)
         if isinstance(value, list) and any(map(self._is_ours, value)):
@@ -159,7 +169,24 @@ class Gateway:
             cancelled = params_of(value).get("requestId")
             self._forget(cancelled)
             return Passed([], message, cancelled=cancelled)
-        return Passed(self._await_all(value if isinstance(value, list) else [value]), message)
+        method = value.get("method") if isinstance(value, dict) else ""
+        passed = Passed(
+            self._await_all(value if isinstance(value, list) else [value]),
+            message,
+            method=method if isinstance(method, str) else "",
+        )
+        return self._with_headers(passed)
+
+    def _with_headers(self, passed: "Passed") -> "Passed":
+        """Note what of the arguments of a call its server wants in headers."""
+        message = passed.message
+        if message is not None and len(passed.requests) == 1 and passed.requests[0].name in self._wanted:
+            asked = passed.requests[0]
+            for path, header in self._wanted[asked.name].items():
+                value = rendered(_value_at(message, ("params", "arguments", *path)))
+                if value is not None:
+                    asked.headers[header] = value
+        return passed
 
     def _call_own(self, data: bytes) -> None:
         """Have our own tools answer, beside all else: what is refused at once may find a client that does not read."""
@@ -190,9 +217,19 @@ class Gateway:
             return self._waiting.pop((type(request_id), request_id), None) if is_id(request_id) else None
 
     @property
+    def version(self) -> str | None:
+        """The revision that was agreed on by ``initialize``; None before that."""
+        return self._session.version
+
+    def awaits(self, request: Asked) -> bool:
+        """Whether a request has not been answered yet."""
+        with self._lock:
+            return self._waiting.get((type(request.id), request.id)) is request
+
+    @property
     def is_waiting(self) -> bool:
         """Whether anybody still has a request to answer, or an answer to pass on."""
-        return bool(self._waiting) or self._is_passing or self._own.is_busy
+        return bool(self._waiting) or self._passing > 0 or self._own.is_busy
 
     # From the server
 
@@ -202,7 +239,8 @@ class Gateway:
         Raises:
             OSError: The client has gone.
         """
-        self._is_passing = True
+        with self._lock:
+            self._passing += 1
         try:
             if message.size <= self._limit:
                 self._pass_short(message)
@@ -211,7 +249,8 @@ class Gateway:
         except NotJson as error:
             self._tell_nonsense(message, str(error))
         finally:
-            self._is_passing = False
+            with self._lock:
+                self._passing -= 1
 
     def _pass_short(self, message: "Bytes") -> None:
         data = message.read(0, message.size)
@@ -303,6 +342,7 @@ class Gateway:
         listing = Listing(message, start)
         # What a server calls its tools is its own affair: ours give way.
         self._taken |= listing.names & TOOLS.keys()
+        self._wanted = ({} if asked.is_first else self._wanted) | listing.wanted
         version = asked.version or self._session.version
         request = Request(asked.id, asked.method, {}, version) if asked.is_first else None
         return listing.edited(request).apply(message)
@@ -311,7 +351,10 @@ class Gateway:
         names = [None if name in self._taken else name for name in (RETRIEVE_NAME, SEARCH_NAME)]
         try:
             edits = self._staging.replace(
-                message, start, "" if asked is None else asked.tool, Reading(*names)
+                message,
+                start,
+                asked.name if asked is not None and asked.method == "tools/call" else "",
+                Reading(*names),
             )
         except NoProject as error:
             if self._is_kept:
@@ -369,6 +412,11 @@ class Gateway:
         if self._forget(request_id) is not None:
             self._fail(request_id, why)
 
+    def answer_with(self, request_id: object, error: "Message") -> None:
+        """Answer a request with an error of the server that may have come without its id; nothing if it has one."""
+        if self._forget(request_id) is not None:
+            self._write([encode({"jsonrpc": "2.0", "id": request_id, "error": error})])
+
     def answer_all(self, why: str) -> None:
         """Answer all that the server has not answered."""
         with self._lock:
@@ -418,11 +466,12 @@ def _request_in(message: "Any") -> Asked | None:
     request_id, params = message.get("id"), params_of(message)
     if not isinstance(request_id, str | int) or isinstance(request_id, bool):
         return None
-    name, version = params.get("name"), meta_of(params).get(VERSION_KEY)
+    name = params.get(NAMES.get(message["method"], ""))
+    version = meta_of(params).get(VERSION_KEY)
     return Asked(
         request_id,
         message["method"],
-        tool=name if isinstance(name, str) and message["method"] == "tools/call" else "",
+        name=name if isinstance(name, str) else "",
         is_first=params.get("cursor") is None,
         version=version if isinstance(version, str) else None,
     )
@@ -445,7 +494,7 @@ def _outlined(message: "Bytes") -> "Message":
     outlined = {name: _short_value(message, members.get(name)) for name in ("id", "method")}
     if "params" in members:
         params = _members(message, members["params"].start)
-        names = ("name", "cursor", "_meta")
+        names = ("name", "uri", "cursor", "_meta")
         outlined["params"] = {name: _short_value(message, params[name]) for name in names if name in params}
     return outlined
 
@@ -456,6 +505,20 @@ def _members(message: "Bytes", start: int) -> "dict[str, Member]":
     if scanner.peek() != ord("{"):
         return {}
     return {member.name: member for member in scanner.members()}
+
+
+def _value_at(message: "Bytes", path: "tuple[str, ...]") -> "Any":
+    """Return the value at the end of a path through objects; None if it is not there, or long."""
+    start, member = 0, None
+    try:
+        for name in path:
+            member = _members(message, start).get(name)
+            if member is None:
+                return None
+            start = member.start
+    except NotJson:
+        return None
+    return _short_value(message, member)
 
 
 def _short_value(message: "Bytes", member: "Member | None") -> "Any":

@@ -4,12 +4,14 @@ from maxstage.light_json import dumps
 from maxstage.mcp.tools.retrieve import RETRIEVE
 from maxstage.mcp.tools.search import SEARCH
 from maxstage.mcp.wrap.edits import Edits
+from maxstage.mcp.wrap.parameters import wanted_in
 from maxstage.mcp.wrap.scan import Scanner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from maxstage.mcp.protocol import Request
     from maxstage.mcp.wrap.body import Bytes
+    from maxstage.mcp.wrap.parameters import Wanted
 
 RETRIEVE_NAME, SEARCH_NAME = "max_retrieve", "max_search"
 
@@ -21,6 +23,9 @@ TOOLS = {
 
 _LONGEST_NAME = 1024
 
+_LONGEST_SCHEMA = 256 * 1024
+"""Bytes of the schema of a tool's arguments that is looked at."""
+
 
 class Listing:
     """A list of tools.
@@ -31,6 +36,7 @@ class Listing:
 
     Attributes:
         names: What the tools are called.
+        wanted: The headers that tools ask for, by the tools' names.
 
     Raises:
         NotJson: The result is broken.
@@ -38,6 +44,7 @@ class Listing:
 
     def __init__(self, message: "Bytes", start: int) -> None:
         self.names: set[str] = set()
+        self.wanted: dict[str, Wanted] = {}
         self._edits = Edits()
         self._end: int | None = None
         for member in Scanner(message, start).members():
@@ -53,11 +60,15 @@ class Listing:
             return
         members = [*Scanner(message, start).members()]
         self._edits.remove(members, "outputSchema")
-        name = ""
+        name, wanted = "", {}
         for member in members:
             if member.name == "name" and message.read(member.start, member.start + 1) == b'"':
                 name = Scanner(message, member.start).text(_LONGEST_NAME) or ""
+            elif member.name == "inputSchema" and member.end - member.start <= _LONGEST_SCHEMA:
+                wanted = wanted_in(message.read(member.start, member.end))
         self.names.add(name)
+        if wanted:
+            self.wanted[name] = wanted
 
     def edited(self, request: "Request | None") -> Edits:
         """Return the message with what is changed in it.
