@@ -10,7 +10,7 @@ import shlex
 
 import pytest
 from schemas import MODERN, check_answer, check_sent
-from wire import slow_to_stage
+from wire import TOOLS, slow_to_stage
 
 from helpers import PATIENCE, Gate, wait_until_gone
 
@@ -68,20 +68,7 @@ def text_of(result):
 async def drive(client, folder):
     """Use everything that there is once."""
     tools = {tool.name: tool for tool in (await client.list_tools()).tools}
-    assert list(tools) == [
-        "stage",
-        "retrieve",
-        "search",
-        "count",
-        "schema",
-        "info",
-        "list",
-        "pending",
-        "answer",
-        "plan",
-        "preview",
-        "exec",
-    ]
+    assert list(tools) == [*TOOLS, "exec"]
     assert tools["retrieve"].annotations.read_only_hint
     assert not tools["exec"].annotations.read_only_hint
     result = await client.call_tool("stage", {"text": "one\ntwo\n", "source": "a/b", "labels": {"job": "1"}})

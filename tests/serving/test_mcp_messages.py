@@ -4,23 +4,9 @@ import json
 
 import pytest
 from schemas import LEGACY, MODERN
-from wire import META
+from wire import META, TOOLS
 
 from helpers import PATIENCE
-
-TOOLS = [
-    "stage",
-    "retrieve",
-    "search",
-    "count",
-    "schema",
-    "info",
-    "list",
-    "pending",
-    "answer",
-    "plan",
-    "preview",
-]
 
 
 def test_discovering(wire):

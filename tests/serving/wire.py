@@ -15,6 +15,21 @@ META = {
     "io.modelcontextprotocol/clientCapabilities": {},
 }
 
+TOOLS = [
+    "stage",
+    "retrieve",
+    "search",
+    "count",
+    "schema",
+    "info",
+    "list",
+    "pending",
+    "answer",
+    "plan",
+    "preview",
+]
+"""The tools that a server offers, and in which order, where nothing else is allowed."""
+
 
 def slow_to_stage(program):
     """Put a file into a project that takes a while to be staged there; return its size."""

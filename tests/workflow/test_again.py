@@ -227,16 +227,14 @@ def test_earlier_attempts_are_kept_and_bounded(flow):
     tokens.add(result.tasks["a"].output.token)
     assert {item.token for item in flow.store.list()} == tokens
     state.close()
+
+    def last_lines(state):
+        return [text and text.splitlines()[-1] for text in texts(state, "a")]
+
+    kept = [None, None, None, "try 4", "try 5", "try 6"]
     flow(tasks, rerun=["a"])
     state = state_of(flow, result)
-    assert [text and text.splitlines()[-1] for text in texts(state, "a")] == [
-        None,
-        None,
-        None,
-        "try 4",
-        "try 5",
-        "try 6",
-    ]
+    assert last_lines(state) == kept
     assert {item.token for item in flow.store.list()} == state.tokens()
     # An exported run brings them along.
     exported = state.export()
@@ -244,14 +242,7 @@ def test_earlier_attempts_are_kept_and_bounded(flow):
     folder = flow.folder / "elsewhere"
     folder.mkdir()
     state = import_run(str(folder), exported, "it")
-    assert [text and text.splitlines()[-1] for text in texts(state, "a")] == [
-        None,
-        None,
-        None,
-        "try 4",
-        "try 5",
-        "try 6",
-    ]
+    assert last_lines(state) == kept
     state.close()
 
 

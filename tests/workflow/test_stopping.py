@@ -97,19 +97,24 @@ def test_what_ends_a_run_from_outside_leaves_it_interrupted_and_not_killed(flow)
     assert (flow.folder / "log").read_text().split() == ["a", "b"]
 
 
-def test_cancelling(flow):
+def cancelled(flow, workflow, gate):
+    """Cancel a run once its task waits at the gate; return how it ended."""
     cancel = threading.Event()
-    gate = Gate(flow.folder)
-    workflow = Workflow.from_dict(
-        {"name": "c", "version": "1", "tasks": {"a": bash(gate.wait), "b": bash("true")}}
-    )
 
     def cancel_there():
         gate.reached()
         cancel.set()
 
     with beside(cancel_there):
-        result = workflow.run(store=flow.store, folder=flow.folder, jobs=1, cancel=cancel)
+        return workflow.run(store=flow.store, folder=flow.folder, jobs=1, cancel=cancel)
+
+
+def test_cancelling(flow):
+    gate = Gate(flow.folder)
+    workflow = Workflow.from_dict(
+        {"name": "c", "version": "1", "tasks": {"a": bash(gate.wait), "b": bash("true")}}
+    )
+    result = cancelled(flow, workflow, gate)
     assert (result.status, result.interrupted) == ("interrupted", ["a"])
     assert {path: task.status for path, task in result.tasks.items()} == {"a": "interrupted"}
     assert flow.store.list() == []
@@ -117,18 +122,11 @@ def test_cancelling(flow):
 
 def test_what_is_cancelled_and_ends_politely_is_done_again(flow):
     """Servers and test runners exit with 0 on SIGTERM; what they have printed by then is not all."""
-    cancel = threading.Event()
     gate = Gate(flow.folder)
     polite = f"echo half; test -e again || {{ trap 'exit 0' TERM; {gate.wait}; }}; echo whole"
     tasks = {"a": bash(polite), "b": bash("echo got {{ tasks.a.output }}")}
     workflow = Workflow.from_dict({"name": "c", "version": "1", "tasks": tasks})
-
-    def cancel_there():
-        gate.reached()
-        cancel.set()
-
-    with beside(cancel_there):
-        result = workflow.run(store=flow.store, folder=flow.folder, jobs=1, cancel=cancel)
+    result = cancelled(flow, workflow, gate)
     assert (result.status, result.interrupted) == ("interrupted", ["a"])
     (flow.folder / "again").touch()
     result = workflow.run(store=flow.store, folder=flow.folder, resume=result.run_id)

@@ -10,7 +10,7 @@ use crate::query::elements;
 use crate::query::like::{Like, Piece};
 use crate::query::plan::{Kind, Plan, Wanted};
 use crate::query::scan;
-use crate::query::shapes::{Described, Shape};
+use crate::query::shapes::Shape;
 use crate::query::test::{Operator, Test};
 use crate::query::walk::{Fields, Part};
 
@@ -212,19 +212,19 @@ impl Scan {
     fn take_shapes<'py>(&mut self, py: Python<'py>) -> PyResult<(bool, Vec<Bound<'py, PyTuple>>)> {
         let shapes = self.inner.take_shapes();
         let bytes = |text: &Vec<u8>| PyBytes::new(py, text);
-        let field = |one: Described| {
-            let Shape { types, numbers, texts, distinct, examples } = &one.shape;
+        let field = |(path, shape): (Vec<Option<Vec<u8>>>, &Shape)| {
+            let Shape { types, numbers, texts, distinct, examples } = shape;
             let range = |range: &Option<[(Vec<u8>, Vec<u8>); 2]>| {
                 range.as_ref().map(|[least, greatest]| (bytes(&least.1), bytes(&greatest.1)))
             };
-            let path: Vec<_> = one.path.iter().map(bytes).collect();
+            let path: Vec<_> = path.iter().flatten().map(bytes).collect();
             let examples: Vec<_> = examples.iter().map(|(_, json)| bytes(json)).collect();
             let few = distinct.few.len();
             let registers = bytes(&distinct.registers);
             (path, types.to_vec(), range(numbers), range(texts), few, registers, examples).into_pyobject(py)
         };
-        let fields = shapes.described().into_iter().map(field).collect::<PyResult<Vec<_>>>()?;
-        Ok((shapes.more, fields))
+        let fields = shapes.described().map(field).collect::<PyResult<Vec<_>>>()?;
+        Ok((shapes.more(), fields))
     }
 
     /// Take the kinds of values that were seen since: of each field its names, None for elements, and a bit for each kind.
@@ -233,7 +233,7 @@ impl Scan {
         let kinds = self.inner.take_kinds();
         let name = |name: Option<Vec<u8>>| name.map(|name| PyBytes::new(py, &name));
         let field = |(path, bits): (Vec<_>, u32)| (path.into_iter().map(name).collect(), bits);
-        (kinds.more, kinds.described().into_iter().map(field).collect())
+        (kinds.more(), kinds.described().into_iter().map(field).collect())
     }
 
     #[getter]

@@ -2,10 +2,7 @@
 //!
 //! A part of what [`super::shapes`] tells, for less: no values are kept or compared.
 
-use std::collections::HashMap;
-
-use super::shapes::{DEEPEST, MOST_FIELDS};
-use super::value::decode_text;
+use super::fields::{DEEPEST, Fields, Path, RECORD};
 use super::walk::{skip_blank, skip_value, string_end};
 
 /// Null.
@@ -44,19 +41,10 @@ const LONG_DIGITS: usize = 38;
 /// Digits that a double has room for before its point; what has more, or an exponent, is tried.
 const DECIMAL_DIGITS: usize = 300;
 
+/// What is known of a field.
 #[derive(Debug, Default)]
-struct Node {
-    name: Vec<u8>,
-    outer: usize,
-    is_element: bool,
-    /// Where it came first: in which record, and as how many-eth of the fields that it had.
-    first: (u64, usize),
+struct Known {
     kinds: u32,
-    inner: HashMap<Vec<u8>, usize>,
-    /// The field of the elements; 0 where there is none.
-    elements: usize,
-    /// The field that followed it in the record before, and probably does in this one.
-    next: usize,
     /// The object in which it came last.
     object: u64,
 }
@@ -64,36 +52,29 @@ struct Node {
 /// The fields of records, with the kinds of their values.
 #[derive(Debug, Default)]
 pub struct Kinds {
-    nodes: Vec<Node>,
+    fields: Fields<Known>,
     /// Objects seen.
     objects: u64,
     /// Fields seen in the record that is looked at.
     seen: usize,
-    /// Whether there were more fields than are told apart.
-    pub more: bool,
     open: Vec<u8>,
-    key: Vec<u8>,
 }
-
-/// The names of a field from outside in, `None` for the elements of an array; and the kinds of its values.
-pub type Described = (Vec<Option<Vec<u8>>>, u32);
 
 impl Kinds {
     /// Takes in a record, which is JSON. `order` is larger for later ones.
     pub fn add(&mut self, json: &[u8], order: u64) {
-        self.root();
+        self.fields.root();
         self.seen = 0;
-        self.value(json, skip_blank(json, 0), 0, 0, order);
-        if let Some(node) = self.nodes.first_mut().filter(|_| is_broken(json)) {
-            node.kinds |= BROKEN;
+        self.value(json, skip_blank(json, 0), RECORD, 0, order);
+        if let Some(known) = self.fields.get(RECORD).filter(|_| is_broken(json)) {
+            known.kinds |= BROKEN;
         }
     }
 
-    /// Makes the field that all of a record is.
-    fn root(&mut self) {
-        if self.nodes.is_empty() {
-            self.nodes.push(Node::default());
-        }
+    /// Whether there were more fields than are told apart.
+    #[must_use]
+    pub const fn more(&self) -> bool {
+        self.fields.more()
     }
 
     /// Notes a value; returns where it ends.
@@ -115,7 +96,7 @@ impl Kinds {
                 (kind, end)
             }
         };
-        self.nodes.get_mut(node)?.kinds |= kind;
+        self.fields.get(node)?.kinds |= kind;
         Some(end)
     }
 
@@ -131,15 +112,14 @@ impl Kinds {
             let (after, escaped) = string_end(json, at + 1)?;
             let name = json.get(at + 1..after - 1)?;
             self.seen += 1;
-            let inner = self.find(name, escaped, node, before, (order, self.seen));
+            let inner = self.fields.find(name, escaped, node, before, (order, self.seen));
             at = skip_blank(json, skip_blank(json, after) + 1);
             at = match inner {
                 None => skip_value(json, at, &mut self.open)?,
                 Some(inner) => {
-                    self.nodes.get_mut(before)?.next = inner;
                     before = inner;
-                    if std::mem::replace(&mut self.nodes.get_mut(inner)?.object, object) == object {
-                        self.nodes.get_mut(node)?.kinds |= TWICE;
+                    if std::mem::replace(&mut self.fields.get(inner)?.object, object) == object {
+                        self.fields.get(node)?.kinds |= TWICE;
                     }
                     self.value(json, at, inner, depth + 1, order)?
                 }
@@ -158,7 +138,7 @@ impl Kinds {
             return Some(at + 1);
         }
         self.seen += 1;
-        let elements = self.elements(node, (order, self.seen))?;
+        let elements = self.fields.elements(node, (order, self.seen))?;
         loop {
             at = skip_blank(json, self.value(json, at, elements, depth + 1, order)?);
             if json.get(at) != Some(&b',') {
@@ -168,105 +148,15 @@ impl Kinds {
         }
     }
 
-    /// Returns the field of the elements of `outer`. There is one for each field at most, so that they are few.
-    fn elements(&mut self, outer: usize, first: (u64, usize)) -> Option<usize> {
-        let found = self.nodes.get(outer)?.elements;
-        if found > 0 {
-            let node = self.nodes.get_mut(found)?;
-            node.first = node.first.min(first);
-            return Some(found);
-        }
-        let at = self.nodes.len();
-        self.nodes.push(Node { outer, first, is_element: true, ..Node::default() });
-        self.nodes.get_mut(outer)?.elements = at;
-        Some(at)
-    }
-
-    /// Returns the field of this name in `outer`; `None` where there are too many.
-    fn find(
-        &mut self,
-        name: &[u8],
-        escaped: bool,
-        outer: usize,
-        before: usize,
-        first: (u64, usize),
-    ) -> Option<usize> {
-        let guess = self.nodes.get(before)?.next;
-        if let Some(node) = self.nodes.get_mut(guess).filter(|node| guess > 0 && node.outer == outer)
-            && !escaped
-            && !node.is_element
-            && node.name == name
-        {
-            node.first = node.first.min(first);
-            return Some(guess);
-        }
-        let mut key = std::mem::take(&mut self.key);
-        key.clear();
-        if escaped {
-            decode_text(name, &mut key);
-        } else {
-            key.extend_from_slice(name);
-        }
-        let found = self.named(&key, outer, first);
-        self.key = key;
-        found
-    }
-
-    fn named(&mut self, name: &[u8], outer: usize, first: (u64, usize)) -> Option<usize> {
-        if let Some(at) = self.nodes.get(outer)?.inner.get(name).copied() {
-            let node = self.nodes.get_mut(at)?;
-            node.first = node.first.min(first);
-            return Some(at);
-        }
-        if self.nodes.len() > MOST_FIELDS {
-            self.more = true;
-            return None;
-        }
-        let at = self.nodes.len();
-        self.nodes.push(Node { name: name.to_vec(), outer, first, ..Node::default() });
-        self.nodes.get_mut(outer)?.inner.insert(name.to_vec(), at);
-        Some(at)
-    }
-
     /// Takes in what another has found.
     pub fn merge(&mut self, other: &Self) {
-        self.root();
-        self.more |= other.more;
-        // An outer field comes before those in it.
-        let mut ours = vec![None; other.nodes.len()];
-        for (at, node) in other.nodes.iter().enumerate() {
-            let outer = ours.get(node.outer).copied().flatten();
-            let mine = match outer {
-                _ if at == 0 => Some(0),
-                None => None,
-                Some(outer) if node.is_element => self.elements(outer, node.first),
-                Some(outer) => self.named(&node.name, outer, node.first),
-            };
-            if let Some(slot) = ours.get_mut(at) {
-                *slot = mine;
-            }
-            if let Some(mine) = mine.and_then(|mine| self.nodes.get_mut(mine)) {
-                mine.kinds |= node.kinds;
-            }
-        }
+        self.fields.merge(&other.fields, |mine, theirs| mine.kinds |= theirs.kinds);
     }
 
-    /// All fields, in the order in which they came first; the first is the whole record.
+    /// All fields with their kinds, in the order in which they came first; the first is the whole record.
     #[must_use]
-    pub fn described(&self) -> Vec<Described> {
-        let mut order: Vec<&Node> = self.nodes.iter().collect();
-        order.sort_by_key(|node| node.first);
-        let path = |node: &Node| {
-            let (mut names, mut node) = (Vec::new(), node);
-            while !std::ptr::eq(node, &raw const self.nodes[0]) {
-                names.push((!node.is_element).then(|| node.name.clone()));
-                // Its outer field was there before it.
-                node = &self.nodes[node.outer];
-            }
-            names.reverse();
-            names
-        };
-        order.into_iter().map(|node| (path(node), node.kinds)).collect()
+    pub fn described(&self) -> Vec<(Path, u32)> {
+        self.fields.described().map(|(path, known)| (path, known.kinds)).collect()
     }
 }
 
@@ -456,7 +346,7 @@ mod tests {
         let many: Vec<String> = (0..2000).map(|at| format!("\"f{at}\":1")).collect();
         let mut all = Kinds::default();
         all.add(format!("{{{}}}", many.join(",")).as_bytes(), 1);
-        assert!(all.more);
+        assert!(all.more());
         let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
         let found = kinds(&[&deep]);
         assert_eq!(found.len(), DEEPEST + 1);

@@ -11,6 +11,7 @@
 pub mod blocks;
 pub mod decimal;
 pub mod elements;
+mod fields;
 pub mod groups;
 pub mod kinds;
 pub mod like;

@@ -1,15 +1,10 @@
 //! What records have: their fields, with types, and what values they have.
 
-use std::collections::HashMap;
-
 use super::decimal::Decimal;
+use super::fields::{DEEPEST, Fields, Path, RECORD};
 use super::value::Value;
 use super::walk::{skip_blank, skip_value, string_end};
 
-/// Fields that are told apart: data with a name for each record has as many as it has records.
-pub(super) const MOST_FIELDS: usize = 1000;
-/// Levels of objects whose fields are told apart.
-pub(super) const DEEPEST: usize = 16;
 /// Examples of a field's values.
 const EXAMPLES: usize = 3;
 /// Bytes that are kept of a value: more than anybody wants to see.
@@ -180,17 +175,10 @@ fn widen(range: &mut Range, key: &[u8], shown: &[u8]) {
     }
 }
 
-/// A field, and the fields in it.
+/// What is known of a field.
 #[derive(Debug, Default)]
-struct Node {
-    name: Vec<u8>,
-    outer: usize,
-    /// Where it came first: in which record, and as how many-eth of the fields that it had.
-    first: (u64, usize),
+struct Known {
     shape: Shape,
-    inner: HashMap<Vec<u8>, usize>,
-    /// The field that followed it in the record before, and probably does in this one.
-    next: usize,
     /// The value in the record that is looked at, and in which record that was.
     value: std::ops::Range<usize>,
     record: u64,
@@ -200,44 +188,36 @@ struct Node {
 /// The fields of records.
 #[derive(Debug, Default)]
 pub struct Shapes {
-    nodes: Vec<Node>,
+    fields: Fields<Known>,
     touched: Vec<usize>,
     records: u64,
     /// Fields seen in the record that is looked at.
     seen: usize,
-    /// Whether there were more fields than are told apart.
-    pub more: bool,
     open: Vec<u8>,
-    key: Vec<u8>,
-}
-
-/// A field: its names from outside in, and what is known of it.
-pub struct Described {
-    /// The names.
-    pub path: Vec<Vec<u8>>,
-    /// What is known of it.
-    pub shape: Shape,
 }
 
 impl Shapes {
     /// Takes in a record, which is JSON. `order` is larger for later ones.
     pub fn add(&mut self, json: &[u8], order: u64) {
-        if self.nodes.is_empty() {
-            // All of the record.
-            self.nodes.push(Node::default());
-        }
+        self.fields.root();
         self.records += 1;
         self.seen = 0;
         self.touched.clear();
         let at = skip_blank(json, 0);
-        self.value(json, at, 0, 0, order);
+        self.value(json, at, RECORD, 0, order);
         for at in std::mem::take(&mut self.touched) {
-            if let Some(node) = self.nodes.get_mut(at).filter(|node| node.is_there)
-                && let Some(value) = json.get(node.value.clone())
+            if let Some(known) = self.fields.get(at).filter(|known| known.is_there)
+                && let Some(value) = json.get(known.value.clone())
             {
-                node.shape.add(value, order);
+                known.shape.add(value, order);
             }
         }
+    }
+
+    /// Whether there were more fields than are told apart.
+    #[must_use]
+    pub const fn more(&self) -> bool {
+        self.fields.more()
     }
 
     /// Notes the value of a node; returns where it ends.
@@ -248,7 +228,7 @@ impl Shapes {
             skip_value(json, at, &mut self.open)?
         };
         let record = self.records;
-        let one = self.nodes.get_mut(node)?;
+        let one = self.fields.get(node)?;
         (one.value, one.is_there) = (at..end, true);
         if one.record != record {
             one.record = record;
@@ -266,14 +246,14 @@ impl Shapes {
         loop {
             let (after, escaped) = string_end(json, at + 1)?;
             let name = json.get(at + 1..after - 1)?;
-            let inner = self.inner(name, escaped, node, before, order);
+            self.seen += 1;
+            let inner = self.fields.find(name, escaped, node, before, (order, self.seen));
             at = skip_blank(json, skip_blank(json, after) + 1);
             at = match inner {
                 None => skip_value(json, at, &mut self.open)?,
                 Some(inner) => {
-                    self.nodes.get_mut(before)?.next = inner;
                     before = inner;
-                    if self.nodes.get(inner)?.record == self.records {
+                    if self.fields.get(inner)?.record == self.records {
                         // A key that comes again: the last one wins, with all that is in it.
                         self.forget(inner);
                     }
@@ -292,116 +272,20 @@ impl Shapes {
     fn forget(&mut self, node: usize) {
         let mut nodes = vec![node];
         while let Some(at) = nodes.pop() {
-            if let Some(node) = self.nodes.get_mut(at) {
-                node.is_there = false;
-                nodes.extend(node.inner.values());
+            if let Some(known) = self.fields.get(at) {
+                known.is_there = false;
             }
+            nodes.extend(self.fields.inner(at));
         }
-    }
-
-    /// Returns the field of this name in `outer`; `None` where there are too many.
-    fn inner(
-        &mut self,
-        name: &[u8],
-        escaped: bool,
-        outer: usize,
-        before: usize,
-        order: u64,
-    ) -> Option<usize> {
-        self.seen += 1;
-        let first = (order, self.seen);
-        let found = self.find(name, escaped, outer, before, first)?;
-        let node = self.nodes.get_mut(found)?;
-        // A line that ends in a block is looked at after the others of it.
-        node.first = node.first.min(first);
-        Some(found)
-    }
-
-    fn find(
-        &mut self,
-        name: &[u8],
-        escaped: bool,
-        outer: usize,
-        before: usize,
-        first: (u64, usize),
-    ) -> Option<usize> {
-        let guess = self.nodes.get(before)?.next;
-        if let Some(node) = self.nodes.get(guess).filter(|node| guess > 0 && node.outer == outer)
-            && !escaped
-            && node.name == name
-        {
-            return Some(guess);
-        }
-        let mut key = std::mem::take(&mut self.key);
-        key.clear();
-        if escaped {
-            super::value::decode_text(name, &mut key);
-        } else {
-            key.extend_from_slice(name);
-        }
-        let found = self.nodes.get(outer)?.inner.get(&key).copied();
-        if found.is_none() && self.nodes.len() <= MOST_FIELDS {
-            let at = self.nodes.len();
-            self.nodes.push(Node { name: key.clone(), outer, first, ..Node::default() });
-            self.nodes.get_mut(outer)?.inner.insert(key, at);
-            return Some(at);
-        }
-        self.more |= found.is_none();
-        self.key = key;
-        found
     }
 
     /// Takes in what another has found.
     pub fn merge(&mut self, other: &Self) {
-        if self.nodes.is_empty() {
-            self.nodes.push(Node::default());
-        }
-        self.more |= other.more;
-        // An outer field comes before those in it.
-        let mut ours = vec![0; other.nodes.len()];
-        for (at, node) in other.nodes.iter().enumerate() {
-            let mine = if at == 0 {
-                Some(0)
-            } else {
-                let outer = ours.get(node.outer).copied().unwrap_or_default();
-                self.merged(&node.name, outer, node.first)
-            };
-            if let (Some(mine), Some(slot)) = (mine, ours.get_mut(at)) {
-                *slot = mine;
-                if let Some(mine) = self.nodes.get_mut(mine) {
-                    mine.shape.merge(&node.shape);
-                }
-            }
-        }
-    }
-
-    fn merged(&mut self, name: &[u8], outer: usize, first: (u64, usize)) -> Option<usize> {
-        if let Some(at) = self.nodes.get(outer)?.inner.get(name).copied() {
-            let node = self.nodes.get_mut(at)?;
-            node.first = node.first.min(first);
-            return Some(at);
-        }
-        let at = self.nodes.len();
-        self.nodes.push(Node { name: name.to_vec(), outer, first, ..Node::default() });
-        self.nodes.get_mut(outer)?.inner.insert(name.to_vec(), at);
-        Some(at)
+        self.fields.merge(&other.fields, |mine, theirs| mine.shape.merge(&theirs.shape));
     }
 
     /// All fields, in the order in which they came first; the first is the whole record.
-    #[must_use]
-    pub fn described(&self) -> Vec<Described> {
-        let mut order: Vec<&Node> = self.nodes.iter().collect();
-        order.sort_by_key(|node| node.first);
-        let path = |node: &Node| {
-            let (mut names, mut node) = (Vec::new(), node);
-            while !std::ptr::eq(node, &raw const self.nodes[0]) {
-                names.push(node.name.clone());
-                // Its outer field was there before it.
-                node = &self.nodes[node.outer];
-            }
-            names.reverse();
-            names
-        };
-        order.into_iter().map(|node| Described { path: path(node), shape: node.shape.clone() }).collect()
+    pub fn described(&self) -> impl Iterator<Item = (Path, &Shape)> {
+        self.fields.described().map(|(path, known)| (path, &known.shape))
     }
 }
