@@ -120,7 +120,7 @@ def places(program, command: str) -> int:
 
 
 MOMENTS = 12
-"""Of each command, spread evenly over it: each is a process of its own, and the pure backend has more to choose from."""
+"""Of each command, spread evenly over it: each is a process of its own."""
 
 
 def step_of(last: int) -> int:
@@ -203,7 +203,8 @@ def test_a_signal_at_every_moment(program, command):
     signals_everywhere(program, command, 1)
 
 
-def test_stage_many_from_python_is_all_or_nothing(store, monkeypatch):
+@pytest.mark.parametrize("step", [5, pytest.param(1, marks=pytest.mark.stress)])
+def test_stage_many_from_python_is_all_or_nothing(store, monkeypatch, step):
     """A handler that raises at any call or return within: nothing is left, and the handlers are back."""
 
     class Stop(Exception):
@@ -226,7 +227,7 @@ def test_stage_many_from_python_is_all_or_nothing(store, monkeypatch):
                 os.unlink(store.storage.layout.path(name))
             assert last > 50
             interrupted = 0
-            for at in range(1, last):
+            for at in range(1, last, step):
                 _, items = _interrupt(act, at, Stop)
                 left = {
                     name for name in os.listdir(store.storage.layout.root) if name not in {".lock", ".sweep"}
@@ -240,7 +241,7 @@ def test_stage_many_from_python_is_all_or_nothing(store, monkeypatch):
                 assert len(left) == 2 * len(metas), (way, at, left)
                 for name in left:
                     os.unlink(store.storage.layout.path(name))
-            assert interrupted > last // 2
+            assert interrupted > last // step // 2
     finally:
         signal.signal(signal.SIGINT, before)
 

@@ -80,15 +80,6 @@ def cli(program, monkeypatch, capfd):
     return run
 
 
-COMMANDS = (
-    ("runs", "show", "RUN"),
-    ("runs", "show", "RUN", "-o", "json"),
-    ("runs", "export", "RUN"),
-    ("runs", "report", "RUN", "--html", "-"),
-    ("context", "RUN", "w"),
-)
-
-
 def check(cli, good, victim):
     """Check that each command ends well, or with a line, and that both runs are listed; return what failed."""
     code, out = cli("runs")
@@ -197,7 +188,8 @@ def test_what_stands_in_place_of_a_state(program, runs):
         make()
         listed = program.text("runs", timeout=60).splitlines()
         assert [line.split()[:2] for line in listed] == [[victim, "unreadable"], [good, "completed"]]
-        for command in (*COMMANDS, ("runs", "clean", "RUN")):
+        # Whatever is there is opened by the same function for each.
+        for command in (*(COMMANDS if "directory" in words else COMMANDS[:2]), ("runs", "clean", "RUN")):
             args = [victim if word == "RUN" else word for word in command]
             assert words in program.fails(*args, timeout=60)
         assert os.path.lexists(path)

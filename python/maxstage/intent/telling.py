@@ -13,6 +13,7 @@ from maxstage.intent.paths import shown
 from maxstage.intent.preview import PROBLEMS, diff_of
 from maxstage.intent.result import counts_of, places
 from maxstage.intent.tokens import format_intent, format_result
+from maxstage.store.description import format_remaining
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -331,7 +332,7 @@ def describe(intent_id: str, facts: dict[str, Any]) -> Iterator[str]:
         yield f"{name.capitalize() + ':':9} {rest}"
     yield f"Created:  {format_duration(time.time() - facts['created'])} ago"
     if "begun" not in facts:
-        yield f"Expires:  {format_duration(max(0, facts['expires'] - time.time()))}"
+        yield f"Expires:  {format_remaining(facts['expires'], time.time())}"
     else:
         told_of = ", ".join(f"{count:,} {status}" for status, count in known["statuses"].items() if count)
         yield f"Done:     {told_of or 'nothing'}" + (
