@@ -325,15 +325,50 @@ def test_searching(program, verb, args):
 
 
 def test_mcp(program):
-    ask = b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}\n'
+    ask = b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}\n{"jsonrpc": "2.0", "id": 2, "method": "tools/list"}\n'
     for args in (
         [],
         ["--allow", "exec"],
         ["--dir", "."],
         ["--dir", "/nope"],
         ["--allow", "x"],
+        ["--allow", "exec", "--allow", "execute", "--scope", "a=b", "--scope", "c=", "--max-bytes", "2KiB"],
+        ["--scope", "a"],
+        ["--scope", "=b"],
+        ["--max-bytes", "1"],
+        ["--max-bytes", "x"],
         ["x"],
         ["--help"],
     ):
         long, short = both(program, "mcp", *args, stdin=ask)
+        assert short == long, args
+
+
+def test_mcp_wrap(program):
+    ask = b'{"jsonrpc": "2.0", "method": "notifications/x", "params": {"a": "b"}}\n'
+    for args in (
+        ["cat"],
+        ["--", "cat"],
+        ["--dir", ".", "--max-bytes", "32KiB", "--cut-to", "2KiB", "--", "cat", "-u", "--dir", "x"],
+        ["--dir", "/nope", "cat"],
+        ["--max-bytes", "1", "cat"],
+        ["--max-bytes", "x", "cat"],
+        ["--max-bytes"],
+        ["--max-bytes", "--", "cat"],
+        ["--scope", "a=b", "cat"],
+        ["--", "no-such-program"],
+        ["--", "--no-such-program"],
+        ["--no-such-option", "cat"],
+        [],
+        ["--"],
+        ["--url", "http://127.0.0.1:1/"],
+        ["--url", "http://127.0.0.1:1/", "--"],
+        ["--url", "http://127.0.0.1:1/", "cat"],
+        ["--url", "ftp://x"],
+        ["--url", "http://127.0.0.1:1/", "--header", "a: 1", "--header", "b"],
+        ["--header", "a: 1", "cat"],
+        ["--url"],
+        ["--help"],
+    ):
+        long, short = both(program, "mcp", "wrap", *args, stdin=ask)
         assert short == long, args

@@ -28,7 +28,8 @@ def run(args: "Sequence[str]") -> int | None:
     - ``retrieve TOKEN... [--head N | --tail N | --lines A:B] [--dir DIR]``
     - ``search WHAT... [PATTERN]`` and ``count WHAT... [PATTERN]`` with the options of `_LOOK`
     - ``exec [--agent] [--dir DIR] [-o text|json] [--] CMD [ARG...]``
-    - ``mcp [--dir DIR] [--allow exec]``
+    - ``mcp [--dir DIR] [--allow WHAT]... [--scope K=V]... [--max-bytes SIZE]``
+    - ``mcp wrap [--dir DIR] [--max-bytes SIZE] [--cut-to SIZE] ([--] CMD [ARG...] | --url URL [--header HEADER]...)``
     - ``agent hook CLIENT``, which programs call and the overview doesn't show
     """
     if args[:2] == ["agent", "hook"]:
@@ -179,22 +180,80 @@ def _execute(args: "Sequence[str]") -> int | None:
 
 
 def _serve(args: "Sequence[str]") -> int | None:
-    parsed = _parse(args, {"--allow": "allow"} | _DIR)
-    # Of two permissions the last would win here.
-    if parsed is None or parsed[1] or args.count("--allow") > 1:
+    if args[:1] == ["wrap"]:
+        return _wrap(args[1:])
+    parsed = _parse(args, {"--allow": "allow", "--scope": "scope", "--max-bytes": "max_bytes"} | _DIR)
+    if parsed is None or parsed[1]:
         return None
     from maxstage.cli.process import catch_signals
     from maxstage.cli.serving import Serving, serve
     from maxstage.mcp.tools import PERMITTED
 
-    allow = [parsed[0]["allow"]] if "allow" in parsed[0] else []
-    if not all(name in PERMITTED for name in allow):
+    options = parsed[0]
+    folder = options.pop("dir", None)
+    options["allow"] = _all(args, "--allow")
+    if not all(name in PERMITTED for name in options["allow"]):
         return None
+    pairs = [text.partition("=") for text in _all(args, "--scope")]
+    if not all(key and equals for key, equals, _ in pairs) or not _have_room(options, "max_bytes"):
+        return None
+    options["scope"] = {key: value for key, _, value in pairs}
     _import("maxstage.mcp.server")
     _import("maxstage.mcp.stdio")
     catch_signals()
-    serve(Serving(parsed[0].get("dir"), allow=allow))
+    serve(Serving(folder, **options))
     return 0
+
+
+_WRAP = {"--max-bytes": "max_bytes", "--cut-to": "cut_to", "--url": "url", "--header": "headers"}
+
+
+def _wrap(args: "Sequence[str]") -> int | None:
+    # Our options come before the server's command; what follows belongs to that.
+    own = 0
+    while args[own : own + 1] and args[own] in _WRAP | _DIR:
+        own += 2
+    parsed = _parse(args[:own], _WRAP | _DIR)
+    if parsed is None:
+        return None
+    options = parsed[0]
+    argv = args[own:]
+    argv = argv[1:] if argv[:1] == ["--"] else argv
+    if (not argv) == ("url" not in options) or ("headers" in options and "url" not in options):
+        return None
+    if argv and args[own] != "--" and not _is_plain(argv[0]):
+        return None
+    if not _have_room(options, "max_bytes", "cut_to"):
+        return None
+    from maxstage.cli.process import catch_signals
+    from maxstage.cli.wrapping import Wrapping, wrap
+
+    options["headers"] = _all(args[:own], "--header")
+    folder = options.pop("dir", None)
+    _import("maxstage.mcp.wrap.relay")
+    _import("maxstage.mcp.wrap.web" if "url" in options else "maxstage.mcp.wrap.process")
+    catch_signals()
+    return wrap(Wrapping(argv, folder=folder, **options))
+
+
+def _all(args: "Sequence[str]", name: str) -> list[str]:
+    """Return each value of an option that may come several times, among arguments that were parsed."""
+    return [args[at + 1] for at, arg in enumerate(args) if arg == name]
+
+
+def _have_room(options: "dict[str, Any]", *names: str) -> bool:
+    """Parse the sizes among the options; return whether they are some, with room for an answer's last line."""
+    from maxstage.cli.serving import LEAST_BYTES
+    from maxstage.sizes import parse_size
+
+    for name in options.keys() & {*names}:
+        try:
+            options[name] = parse_size(options[name])
+        except ValueError:
+            return False
+        if options[name] < LEAST_BYTES:
+            return False
+    return True
 
 
 _QUICK = {"stage": _stage, "retrieve": _retrieve, "exec": _execute, "mcp": _serve}

@@ -3,7 +3,7 @@
 import click
 
 from maxstage.cli.options import dir_option, named_folder
-from maxstage.cli.serving import MAX_BYTES, Serving, serve
+from maxstage.cli.serving import LEAST_BYTES, MAX_BYTES, Serving, serve
 from maxstage.cli.types import CountType, SizeType, parse_labels
 from maxstage.mcp.tools import PERMITTED
 
@@ -14,12 +14,9 @@ if TYPE_CHECKING:
 
 def at_least_room(_ctx: click.Context, _param: click.Parameter, size: int | None) -> int | None:
     """Refuse a size that has no room for the last line of an answer."""
-    if size is not None and size < _LEAST_BYTES:
-        raise click.BadParameter(f"at least {_LEAST_BYTES} bytes: the last line of an answer needs room")
+    if size is not None and size < LEAST_BYTES:
+        raise click.BadParameter(f"at least {LEAST_BYTES} bytes: the last line of an answer needs room")
     return size
-
-
-_LEAST_BYTES = 1024
 
 
 @click.command(

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 MAX_BYTES = 16 * 1024
 """Of the text of an answer: about 4,000 LLM tokens, less than any client cuts by itself."""
 
+LEAST_BYTES = 1024
+"""The last line of an answer needs room."""
+
 _HTTP_ID_BYTES = 16
 """Random bytes of an id where others than the client may reach the server: nobody can guess it."""
 

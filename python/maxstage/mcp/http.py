@@ -218,6 +218,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     server_version = "maxstage"
     sys_version = ""
     timeout = _IDLE_SECONDS
+    # Headers and body are written one after the other: the second would wait 40 ms for word that the first has come.
+    disable_nagle_algorithm = True
     server: _Listener
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002

@@ -5,8 +5,6 @@ import time
 from maxstage._backend import core
 from maxstage.humanize import counted, printable
 from maxstage.mcp.wrap.scan import NotJson, Scanner
-from maxstage.store.description import fields_lines, format_remaining
-from maxstage.store.preview import fields_of, parse_record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,6 +74,8 @@ def preview(opened: "OpenItem", what: str, room: int, reading: Reading, records:
         records: An item that has the records in it alone; None where there is none.
     """
     item = opened.item
+    from maxstage.store.description import format_remaining  # which most sessions of a server do without
+
     left = "" if item.expires is None else f" (expires in {format_remaining(item.expires, time.time())})"
     size = f"{counted(item.byte_size, 'byte')}, {counted(item.record_count, 'line')}"
     last = f"[{what}: {size}, kept whole as {item.token}{left}; {reading.on(item, records)}]"
@@ -192,6 +192,9 @@ def _sampled(data: "Bytes", spans: "list[tuple[int, int]]") -> "Iterator[str]":
     start, end = spans[0]
     shown = data.read(start, min(end, start + 4 * _SHOWN_RECORD)).decode("utf-8", "replace")
     yield f"The first: {printable(shown, _SHOWN_RECORD)}"
+    from maxstage.store.description import fields_lines
+    from maxstage.store.preview import fields_of, parse_record
+
     values: list[Any] = [
         parse_record(data.read(*span)) for span in spans if span[1] - span[0] <= _LONGEST_RECORD
     ]

@@ -4,8 +4,6 @@ Text and structured content that are too long are staged; so are images and othe
 for any model to be shown. Everything else of a result stays as it is.
 """
 
-import base64
-
 from maxstage.humanize import counted, printable
 from maxstage.light_json import dumps, loads
 from maxstage.mcp.wrap.body import STEP, pieces
@@ -356,6 +354,8 @@ def _parsed(text: str) -> object:
 
 def _from_base64(said: "Iterator[bytes]") -> "Iterator[bytes]":
     """Return the bytes that base64 stands for; raises `ValueError` where it is none."""
+    import base64
+
     rest = b""
     for piece in said:
         written = rest + piece.translate(None, b" \t\r\n")
