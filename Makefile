@@ -24,7 +24,7 @@ endif
 
 FUZZ_SECONDS ?= 600
 
-.PHONY: fuzz help demo test test-agents test-docs test-frameworks test-rust test-python test-pure lint coverage stress bench growth wheels release clean
+.PHONY: fuzz help demo test test-remote test-agents test-docs test-frameworks test-rust test-python test-pure lint coverage stress bench growth wheels release clean
 .DEFAULT_GOAL := help
 
 help: ## Show the targets
@@ -164,6 +164,16 @@ test-frameworks: $(addsuffix /installed,$(FRAMEWORKS)) ## With pandas, LangChain
 		MAXSTAGE_FRAMEWORKS=1 $$folder/bin/python -P -m pytest tests/integrations || exit 1; \
 		$$folder/bin/python -P -m pytest -q --doctest-modules -p no:cacheprovider --pyargs maxstage.integrations || exit 1; \
 	done
+
+# In a folder of its own: `make test` must pass without obstore.
+build/remote/installed: pyproject.toml $(VENV)/installed
+	rm -rf build/remote
+	$(BIN)/python -m pip install --quiet --no-compile --target build/remote 'obstore>=0.12,<0.13'
+	touch $@
+
+test-remote: $(VENV)/installed build/remote/installed ## With a real S3 server: stores in object storage
+	PYTHONPATH="$(CURDIR)/build/remote" tests/remote/with_server.sh $(PYTEST) --timeout 300 \
+		tests/remote tests/storage/test_storage.py tests/storage/test_store_on_it.py tests/storage/test_kill_points.py
 
 # Also tests with examples that Hypothesis makes up: new ones each time, and 20 times as many as `make test` tries.
 stress: $(VENV)/installed ## The slow tests: many gigabytes, many processes, many examples

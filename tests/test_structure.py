@@ -33,6 +33,7 @@ SHARED = {
     "replacement",
     "settings",
     "sizes",
+    "store_urls",
     "trust",
     "user_settings",
 }

@@ -47,6 +47,18 @@ class QuotaExceeded(Error):
     """An item, or the store with it, would be larger than the settings allow."""
 
 
+class Unreachable(Error, OSError):
+    """The server that keeps the items can't be reached, or refuses.
+
+    Attributes:
+        may_pass: Whether the same request may work a moment later.
+    """
+
+    def __init__(self, message: str, *, may_pass: bool = False) -> None:
+        super().__init__(message)
+        self.may_pass = may_pass
+
+
 class MissingDependency(Error, ImportError):
     """A required package is not installed."""
 

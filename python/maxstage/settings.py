@@ -40,6 +40,9 @@ class Settings:
     gain: bool
     exec_profile: str
     require_approval: bool
+    store_url: str | None
+    store_kms_key: str | None
+    store_timeout_seconds: int
     limits: "dict[str, Any]"
     providers: "dict[str, Any]"
     sources: "dict[str, Any]"
@@ -79,23 +82,26 @@ class Setting:
         default: Its value unless it is set.
         doc: What it is for, in a few words.
         example: The value shown in the file that ``max init`` writes, if that can't be the default.
+        variable: Its name in the environment.
     """
 
-    __slots__ = ("default", "doc", "example", "key", "parse")
+    __slots__ = ("default", "doc", "example", "key", "parse", "variable")
 
     def __init__(
-        self, key: str, parse: "Callable[[object], Any]", default: object, doc: str, example: str = ""
+        self,
+        key: str,
+        parse: "Callable[[object], Any]",
+        default: object,
+        doc: str,
+        example: str = "",
+        variable: str = "",
     ) -> None:
         self.key = key
         self.parse = parse
         self.default = default
         self.doc = doc
         self.example = example
-
-    @property
-    def variable(self) -> str:
-        """Its name in the environment."""
-        return f"MAX_{self.attribute.upper().removeprefix('MAX_')}"
+        self.variable = variable or f"MAX_{self.attribute.upper().removeprefix('MAX_')}"
 
     @property
     def attribute(self) -> str:
@@ -174,6 +180,18 @@ def _minutes(value: object) -> float:
     return parse_minutes(value)
 
 
+def _url(value: object) -> str:
+    from maxstage.store_urls import parse_store_url
+
+    return parse_store_url(_text(value))
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value or not value.isprintable():
+        raise ValueError("must be a text")
+    return value
+
+
 def _size(value: object) -> int:
     from maxstage.sizes import parse_size
 
@@ -219,9 +237,27 @@ SETTINGS = (
         False,
         "Execute an intent only once a person has approved it at a terminal",
     ),
+    Setting(
+        "store.url",
+        _url,
+        None,
+        "Where the items lie, if not in this folder: a bucket and a prefix in it, as max init --store sets it",
+        '"s3://bucket/prefix"',
+        "MAX_STORE",
+    ),
+    Setting("store.kms_key", _text, None, "The key that the server encrypts items with", '"alias/items"'),
+    Setting(
+        "store.timeout_seconds",
+        _integer(1, 3600),
+        60,
+        "Seconds after which a request to the server that fails again and again is given up",
+    ),
 )
 """All settings except the tables. To add one, add a line here and an attribute to `Settings`. ``max init`` writes its
 file from this table, and a test checks the documentation against it."""
+
+SHARED_TOKEN_BYTES = 16
+"""The default of ``token_bytes`` for a store on a server."""
 
 PROFILES = ("default", "agent")
 """The values of ``exec.profile``."""
@@ -395,6 +431,9 @@ def load_settings(
     values |= {
         setting.key: value_of(setting.key, environ) for setting in SETTINGS if environ.get(setting.variable)
     }
+    if values.get("store.url"):
+        # Several machines share it: nobody should be able to guess an id.
+        values.setdefault("token_bytes", SHARED_TOKEN_BYTES)
     return Settings(**values)
 
 

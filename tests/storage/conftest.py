@@ -20,13 +20,24 @@ class Kind:
         die: Leaves an upload as the death of its process would.
         damage_metadata: Replaces an item's metadata by other bytes; a name that is not an id makes a stray.
         damage_data: Replaces an item's data by other bytes.
+        is_remote: Whether it is on a server: nobody waits for a lock there, large data is gone with its item, data
+            that nobody names stays for two days, and small data leaves nothing when its writer dies.
     """
 
-    def __init__(self, make: Callable, die: Callable, damage_metadata: Callable, damage_data: Callable):
+    def __init__(
+        self,
+        make: Callable,
+        die: Callable,
+        damage_metadata: Callable,
+        damage_data: Callable,
+        *,
+        is_remote: bool = False,
+    ):
         self.make = make
         self.die = die
         self.damage_metadata = damage_metadata
         self.damage_data = damage_data
+        self.is_remote = is_remote
 
 
 def _local_metadata(storage, item_id, content):
@@ -65,6 +76,12 @@ STORAGES = {
     "pipe": _memory("pipe"),
     "memfd": _memory("memfd"),
 }
+
+
+if os.environ.get("MAXSTAGE_REMOTE"):
+    from remote_kind import make, remove_upload, replace_data, replace_metadata
+
+    STORAGES = {"object": Kind(make, remove_upload, replace_metadata, replace_data, is_remote=True)}
 
 
 @pytest.fixture(params=STORAGES)

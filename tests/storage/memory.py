@@ -202,6 +202,9 @@ class MemoryUpload:
         """Return all the data; nothing is written afterwards."""
         raise NotImplementedError
 
+    def received(self) -> None:
+        pass
+
     def put_metadata(self, item: Item) -> None:
         self._meta = item.to_json()
 

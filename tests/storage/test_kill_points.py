@@ -49,7 +49,8 @@ def _begin(kind, folder, at, settings):
 @pytest.mark.parametrize("limited", [False, True])
 def test_a_process_that_ends(kind, tmp_path, scenario, limited, monkeypatch):
     # A quota only adds to what is called, so `make test` tries fewer moments of that.
-    ends_at_moments(kind, tmp_path, scenario, limited, monkeypatch, step=3 if limited else 1)
+    step = 3 if limited else 1
+    ends_at_moments(kind, tmp_path, scenario, limited, monkeypatch, step=4 * step if kind.is_remote else step)
 
 
 @pytest.mark.stress
@@ -77,6 +78,7 @@ def ends_at_moments(kind, tmp_path, scenario, limited, monkeypatch, step):
         )
 
 
+@pytest.mark.skipif("MAXSTAGE_REMOTE" in os.environ, reason="tests/remote has its own")
 @pytest.mark.parametrize("scenario", kills.SCENARIOS, ids=lambda one: one.__name__)
 def test_a_process_that_is_killed(tmp_path, scenario, clock):
     """Real processes and ``kill -9``, for the storage that uses locks of the kernel."""

@@ -127,7 +127,7 @@ def test_expiry(store, monkeypatch):
     assert store.pin(pinned.token).pinned
     assert store.renew(renewed.token, 600).expires > item.expires
     real = time.time
-    monkeypatch.setattr(time, "time", lambda: real() + 1000)
+    monkeypatch.setattr(time, "time", lambda: real() + 3000)
     for is_swept in (False, True):
         with pytest.raises(Expired):
             store.info(item.token)
@@ -147,8 +147,9 @@ def test_expiry(store, monkeypatch):
     assert (store.ids(), store.storage.usage()) == ([], 0)
 
 
-def test_deleting(store):
-    item = store.stage(DATA)
+def test_deleting(kind, store):
+    # Large data that lies on a server can't be read any more: test_storage.py has what is said then.
+    item = store.stage(DATA[:1000] if kind.is_remote else DATA)
     with store.open_item(item.token) as opened:
         assert store.unstage(item.token)
         assert not store.unstage(item.token)
@@ -166,8 +167,8 @@ def test_damage_is_reported(kind, codec_store, codec):
         with pytest.raises(Corrupt, match=bad.token):
             ask(bad.token)
     kind.damage_data(codec_store.storage, bad, bytes(stored[:-1]))
-    with pytest.raises(Corrupt, match=bad.token):
-        codec_store.open_item(bad.token)
+    with pytest.raises(Corrupt, match=bad.token), codec_store.open_item(bad.token) as opened:
+        opened.read(0, 1)
     assert codec_store.verify(good.token).id == good.id
     assert codec_store.unstage(bad.token)
 
@@ -260,7 +261,7 @@ def test_a_workflow_runs(store):
 
 def test_the_program(storage, layout, monkeypatch, capfdbinary, tmp_path):
     """The commands get their storage from the same place as every store."""
-    monkeypatch.setattr("maxstage.store.store.open_storage", lambda _: storage)
+    monkeypatch.setattr("maxstage.store.store.open_storage", lambda *_: storage)
     monkeypatch.setenv("MAX_DIR", layout.project)
     (tmp_path / "data.txt").write_bytes(DATA)
 

@@ -146,13 +146,27 @@ class Draft:
         for at in range(0, len(data), _STEP):
             chunk = data[at : at + _STEP]
             if quota is None:
-                self.writer.write(chunk)
+                self._feed(chunk)
                 continue
             leased = quota.lease(self.writer, len(chunk), compress=self._compress)
             if leased < len(chunk) and not quota.make_room(self.writer, more=len(chunk)):
                 raise quota.exceeded(self.writer, len(chunk))
-            self.writer.write(chunk)
+            self._feed(chunk)
             quota.spend(len(chunk))
+
+    def _feed(self, chunk: bytes) -> None:
+        try:
+            self.writer.write(chunk)
+        except BrokenPipeError:
+            self.upload.received()  # raises the reason why the storage takes no more
+            raise
+
+    def _feed_from(self, fd: int, most: int, name: str) -> bool:
+        try:
+            return self.writer.copy_from(fd, most, name)
+        except BrokenPipeError:
+            self.upload.received()
+            raise
 
     def copy_from(
         self, fd: int, name: str, *, length: int | None = None, progress: "Progress | None" = None
@@ -175,7 +189,7 @@ class Draft:
         while not end and left != 0:
             before = self.writer.byte_size
             if self._quota is None:
-                end = self.writer.copy_from(fd, wanted if left is None else min(wanted, left), name)
+                end = self._feed_from(fd, wanted if left is None else min(wanted, left), name)
             else:
                 end = self._copy_within(self._quota, fd, left, name)
             taken = self.writer.byte_size - before
@@ -189,7 +203,7 @@ class Draft:
         # Near a limit, ask for one byte more than fits: only data that has that byte is too large.
         step = leased if leased == _STEP else leased + 1
         before = self.writer.byte_size
-        end = self.writer.copy_from(fd, step if left is None else min(step, left), name)
+        end = self._feed_from(fd, step if left is None else min(step, left), name)
         taken = self.writer.byte_size - before
         # The extra byte has been written by now. Compressed data may not have grown: there must be room for one more.
         if taken <= leased:
@@ -247,7 +261,7 @@ class Draft:
         writer = self.writer
         if extra:
             check_extra(extra)
-        writer.finish()
+        self._finish()
         self.check_quota()
         with Deferred():  # short; and an exception raised while a module is being imported may get lost
             now = time.time_ns()
@@ -274,6 +288,14 @@ class Draft:
             )
             self.upload.put_metadata(item)
         return item
+
+    def _finish(self) -> None:
+        try:
+            self.writer.finish()
+        except BrokenPipeError:
+            self.upload.received()
+            raise
+        self.upload.received()
 
     def sync(self) -> None:
         """Wait until everything written is on disk, if the item must survive power loss."""

@@ -79,7 +79,10 @@ FIELDS = (
 """The fields of an item, in the order of `Item.from_values`: the attribute, the key in the file, and the type of
 its column in an index. ``createdAt`` is `created_ns` in readable form; `extra` is all other keys."""
 
-_KEYS = frozenset(("createdAt", *(key for _, key, _ in FIELDS if key is not None)))
+OBJECT = "object"
+"""The key that items in object storage have besides: see `maxstage.store.storage.object.layout`."""
+
+_KEYS = frozenset(("createdAt", OBJECT, *(key for _, key, _ in FIELDS if key is not None)))
 _CHECKSUM = "crc32:"
 _CHECKSUM_DIGITS = 8
 _HEX = frozenset("0123456789abcdefABCDEF")

@@ -27,12 +27,15 @@ _LIMITS = """
 """
 
 
-def init_project(folder: "str | os.PathLike[str]", defaults: "Mapping[str, Any] | None" = None) -> bool:
+def init_project(
+    folder: "str | os.PathLike[str]", defaults: "Mapping[str, Any] | None" = None, url: str | None = None
+) -> bool:
     """Create ``folder/.max``, private to the user; what exists already stays as it is.
 
     Args:
         folder: The project.
         defaults: The defaults of its settings that differ from `SETTINGS`.
+        url: Where its items lie, if not in the folder: a setting that its file then has.
 
     Returns:
         Whether anything was created.
@@ -50,17 +53,27 @@ def init_project(folder: "str | os.PathLike[str]", defaults: "Mapping[str, Any] 
         check_path(path, layout.project)
     made |= _make_directory(layout.root)
     made |= _make_file(f"{layout.base}/.gitignore", _GITIGNORE)
-    return _make_file(layout.config, _config(defaults or {})) or made
+    return _make_file(layout.config, _config(defaults or {}, url)) or made
 
 
-def _config(defaults: "Mapping[str, Any]") -> str:
-    """Return a settings file in which every setting is commented out."""
-    return _HEAD + "".join(_shown(one, defaults.get(one.key, one.default)) for one in SETTINGS) + _LIMITS
+def _config(defaults: "Mapping[str, Any]", url: str | None) -> str:
+    """Return a settings file in which every setting is commented out, except for the store's URL."""
+    shown = (
+        _said(one, url) if one.key == "store.url" and url else _shown(one, defaults.get(one.key, one.default))
+        for one in SETTINGS
+    )
+    return _HEAD + "".join(shown) + _LIMITS
+
+
+def _said(setting: Setting, value: str) -> str:
+    return f'\n# {setting.doc}.\n{setting.key} = "{value}"\n'
 
 
 def _shown(setting: Setting, default: object) -> str:
     if default is None:
-        return f"\n# {setting.doc}. By default there is no limit; with one:\n# {setting.key} = {setting.example}\n"
+        return (
+            f"\n# {setting.doc}. There is none by default; to set one:\n# {setting.key} = {setting.example}\n"
+        )
     return f"\n# {setting.doc}.\n# {setting.key} = {setting.example or _toml(default)}\n"
 
 

@@ -14,8 +14,7 @@ from maxstage.store.schedule import expect_expiry, is_due
 from maxstage.store.storage import open_storage
 from maxstage.store.tokens import parse_token
 
-# Modules that only some commands need are imported inside functions: reading one item takes less time than
-# importing them all.
+# Modules that only some commands need are imported inside functions: reading an item takes less time than they all.
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -163,8 +162,10 @@ class Store:
         if project.endswith("/maxstage"):
             from maxstage.store.user import load_settings_of
 
-            return cls(layout, open_storage(layout), load_settings_of(layout))
-        return cls(layout, open_storage(layout), load_settings(layout.config, project))
+            settings = load_settings_of(layout)
+        else:
+            settings = load_settings(layout.config, project)
+        return cls(layout, open_storage(layout, settings), settings)
 
     def at(self, project: str | None) -> "Store":
         """Return the store of a project: this one if `project` is its own, or None. Raises as `find` does."""
@@ -594,7 +595,6 @@ class Store:
 
 
 def _named(folder: "str | os.PathLike[str]") -> "str | os.PathLike[str]":
-    """Reject None, which `absolute` takes for the working directory."""
-    if folder is None:
+    if folder is None:  # which `absolute` takes for the working directory
         raise wrong_type("folder", folder, "text or a path")
     return folder

@@ -2,16 +2,26 @@
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from maxstage.settings import Settings
     from maxstage.store.project import Layout
     from maxstage.store.storage.protocol import Storage
 
 
-def open_storage(layout: "Layout") -> "Storage":
-    """Return the storage of a project.
+def open_storage(layout: "Layout", settings: "Settings") -> "Storage":
+    """Return the storage of a project: its folder, or the server that the settings name.
 
     Args:
         layout: The paths of the project.
+        settings: Its settings.
+
+    Raises:
+        MissingDependency: What reaches the server is not installed.
+        ConfigError: The URL is wrong.
     """
+    if settings.store_url is not None:
+        from maxstage.store.storage.object.opening import open_object_storage
+
+        return open_object_storage(settings, layout.root)
     from maxstage.store.storage.local import LocalStorage
 
     return LocalStorage(layout.project)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         `publish`. `detach` replaces all three. `discard` may follow any of them.
 
         Attributes:
-            id: The id.
+            id: The id; one that is claimed only by `publish` may change then.
             fd: A descriptor that `core.Writer` writes the data to, sequentially. It may be a file, which the kernel
                 copies into, or a pipe that the storage reads in a thread. The storage closes it.
             name: What errors call `fd`.
@@ -38,8 +38,17 @@ if TYPE_CHECKING:
         fd: int
         name: str
 
+        def received(self) -> None:
+            """Wait until all that was written to `fd` has arrived; nothing is written to it afterwards.
+
+            Signals may interrupt it. It is also called when `fd` takes no more (``EPIPE``), to raise the reason.
+
+            Raises:
+                OSError: It could not be taken in.
+            """
+
         def put_metadata(self, item: "Item") -> None:
-            """Write the metadata; nothing is written to `fd` afterwards."""
+            """Write the metadata. The storage may change the id in it when it is published, and `id` with it."""
 
         def flush(self) -> None:
             """Wait until data and metadata survive power loss, except for the names that `publish` gives them."""
@@ -68,6 +77,8 @@ if TYPE_CHECKING:
 
     class ItemData(Protocol):
         """The open data of an item, which stays readable whatever happens to the item. Works like `core.Reader`.
+
+        Large data on a server is an exception: once its item is deleted, reading raises `NotFound`.
 
         Reading may raise `Corrupt`, whose message says what is wrong without naming the token.
         """
@@ -151,7 +162,8 @@ if TYPE_CHECKING:
 
             Raises:
                 KeyError: The item is gone.
-                Corrupt: Its data is missing, or not `Item.stored_size` bytes long.
+                Corrupt: Its data is missing, or not `Item.stored_size` bytes long; where that takes a request to the
+                    server, the first read raises it.
             """
 
         def link(self, item: "Item", made: "Callable[[str], Item]", id_bytes: int) -> "Item":
@@ -170,11 +182,12 @@ if TYPE_CHECKING:
             """
 
         def replace(self, item_id: str, change: "Callable[[Item], None]", *, sync: bool) -> "Item":
-            """Change the metadata of an item while nobody else can.
+            """Change the metadata of an item while nobody else can, or as if nobody else had.
 
             Args:
                 item_id: The item.
-                change: Changes it; if this raises, the item stays as it is.
+                change: Changes it; if this raises, the item stays as it is. It may be called again, with the item as
+                    somebody else has changed it.
                 sync: Whether the change must survive power loss.
             """
 
@@ -189,7 +202,7 @@ if TYPE_CHECKING:
             """
 
         def expire(self, item_id: str, now: float, *, patience: float | None = None) -> bool:
-            """Remove an item if it has expired at Unix time `now`.
+            """Remove an item if it has expired at Unix time `now`; a storage that clocks disagree on waits for longer.
 
             Returns false if it has not expired or was renewed, is damaged, or doesn't exist.
 
