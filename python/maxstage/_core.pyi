@@ -64,15 +64,16 @@ def rename(pairs: Sequence[tuple[str, str]], /) -> None:
         OSError: One could not be renamed; those before it were.
     """
 
-def rename_new(moves: Sequence[tuple[int, bytes, int, bytes]], /) -> list[int]:
+def rename_new(moves: Sequence[tuple[int, bytes, int, bytes]], /, *, stop: bool = False) -> list[int]:
     """Rename files, in order, each only if nothing has the new name; never replace anything.
 
     Args:
         moves: For each the descriptor of the folder that it is in, its name, the descriptor of the folder that it
             gets into, and its new name.
+        stop: Whether to leave all that come after the first that fails; ``EXDEV`` is no failure.
 
     Returns:
-        An errno for each: 0 where it was renamed, ``EEXIST`` where something has the name.
+        An errno for each that was tried: 0 where it was renamed, ``EEXIST`` where something has the name.
 
     Raises:
         OSError: A descriptor is none; nothing was renamed.

@@ -119,9 +119,9 @@ def test_a_target_that_appears_at_the_last_moment(store, tmp_path, monkeypatch, 
 
     class Core:
         @staticmethod
-        def rename_new(moves):
+        def rename_new(moves, **options):
             (tmp_path / "b").write_text("appeared")
-            return real(moves)
+            return real(moves, **options)
 
     monkeypatch.setattr(transfer, "core", Core)
     for policy in ("fail", "rename", "overwrite"):
@@ -198,7 +198,7 @@ def test_no_room_leaves_nothing_behind(store, tmp_path, monkeypatch):
     monkeypatch.setattr(copying, "_copy_content", full)
     intent = plan(store, "copy", by_name("a", "b"), from_="{name}", to="to/{name}")
     outcome = intent.execute()
-    assert lines_of(store, outcome)[1]["error"] == "No space left on device: to/b"
+    assert lines_of(store, outcome)[1]["error"] == "No space left on device: b → to/b"
     assert names_in(tmp_path) == ["a", "b", "to", "to/a"]
     monkeypatch.setattr(copying, "_copy_content", real)
     assert intent.execute().ok

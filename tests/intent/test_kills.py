@@ -10,7 +10,7 @@ import pytest
 from world import SOURCES, World, pretend_far
 
 from maxstage import Intent, Store
-from maxstage.intent import execution, folder, journal
+from maxstage.intent import aside, execution, folder, journal
 from maxstage.intent.execution import Options
 
 
@@ -111,7 +111,8 @@ STEPS = [
     (execution.transfer, "act_one"),
     (execution.Folders, "make"),
     (execution.transfer.core, "rename_new"),
-    (execution.transfer, "_put_aside"),
+    (execution.transfer, "put_aside"),
+    (aside, "remove"),
     (execution.transfer, "_remove_crossed"),
 ]
 

@@ -178,7 +178,7 @@ def test_the_system_tells_that_it_is_another_file_system(store, files, monkeypat
         Writer, Reader = copying.core.Writer, copying.core.Reader
 
         @staticmethod
-        def rename_new(moves):
+        def rename_new(moves, **_):
             return [18 if b".max-intent-" not in move[1] else real([move])[0] for move in moves]
 
     monkeypatch.setattr(transfer, "core", Core)

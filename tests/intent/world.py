@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from maxstage import Store
-from maxstage.intent import transfer
+from maxstage.intent import areas, looking
 from maxstage.intent.identity import identity
 from maxstage.intent.intent import Intent
 from maxstage.intent.journal import Row
@@ -21,8 +21,8 @@ SOURCES = {
 
 def pretend_far(monkeypatch) -> None:
     """Let every target be on another file system, as far as the program can tell."""
-    monkeypatch.setattr(transfer, "_device", lambda _area, _path: -1)
-    monkeypatch.setattr(transfer.Areas, "device_of", lambda _areas, _folder: -1)
+    monkeypatch.setattr(looking, "_device", lambda _area, _path: -1)
+    monkeypatch.setattr(areas.Areas, "device_of", lambda _self, _folder: -1)
 
 
 class World:

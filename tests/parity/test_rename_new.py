@@ -57,3 +57,23 @@ def test_what_is_no_name_or_folder(tmp_path, rename):
         rename([(-1, b"a", here, b"c")])
     os.close(here)
     assert rename([]) == []
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc"), reason="needs another file system")
+@pytest.mark.parametrize("rename", [core.rename_new, _pure.rename_new])
+def test_the_first_failure_is_the_last(tmp_path, rename):
+    for name in "abc":
+        (tmp_path / name).write_text(name)
+    here = os.open(tmp_path, os.O_RDONLY)
+    there = os.open("/proc", os.O_RDONLY)
+    moves = [
+        (here, b"a", there, b"a"),
+        (here, b"a", here, b"x"),
+        (here, b"b", here, b"c"),
+        (here, b"b", here, b"y"),
+    ]
+    assert rename(moves, stop=True) == [errno.EXDEV, 0, errno.EEXIST]
+    assert sorted(os.listdir(tmp_path)) == ["b", "c", "x"]
+    assert rename(moves[3:], stop=True) == [0]
+    os.close(here)
+    os.close(there)

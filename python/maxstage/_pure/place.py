@@ -36,14 +36,19 @@ def _system_call() -> "Rename | None":
 _rename = _system_call()
 
 
-def rename_new(moves: "Sequence[tuple[int, bytes, int, bytes]]", /) -> list[int]:
-    """Rename each, unless something has the new name; return an errno for each, 0 where it was done."""
+def rename_new(moves: "Sequence[tuple[int, bytes, int, bytes]]", /, *, stop: bool = False) -> list[int]:
+    """Rename each, unless something has the new name. The stub of the compiled module describes the arguments."""
     for source, old, target, new in moves:
         if source < 0 or target < 0:
             raise OSError(errno.EBADF, os.strerror(errno.EBADF), "<folder>")
         if b"\0" in old or b"\0" in new:
             raise ValueError("a name holds a null byte")
-    return [_one(*move) for move in moves]
+    codes = []
+    for move in moves:
+        codes.append(_one(*move))
+        if stop and codes[-1] not in {0, errno.EXDEV}:
+            break
+    return codes
 
 
 def _one(source: int, old: bytes, target: int, new: bytes) -> int:

@@ -3,7 +3,7 @@
 import click
 
 from maxstage.cli.options import find_store
-from maxstage.intent.transfer import CONFLICTS
+from maxstage.intent.areas import CONFLICTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,6 +1,7 @@
 """Copying one file's content, through descriptors, verified where the original is deleted afterwards."""
 
 import contextlib
+import errno
 import os
 import stat
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 _STEP = 64 * 1024 * 1024
 """Bytes copied between two looks at signals and progress."""
 _BLOCK = 1024 * 1024
+_SECTOR = 512
+"""Bytes of the blocks in which the system counts what a file takes on disk, whatever the file system has."""
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 """Readable too, since data copied by the kernel is read back for its checksum."""
 
@@ -52,7 +55,8 @@ def copy_file(
             raise Refused(f"{shown(name)} has changed since it was looked at")
         copy = os.open(target[1], _NEW, 0o600, dir_fd=target[0])
         try:
-            _copy_content(fd, copy, status.st_size, os.fsdecode(name), progress)
+            copied = _copy_extents if _has_holes(status) else _copy_content
+            copied(fd, copy, status.st_size, os.fsdecode(name), progress)
             if verify:
                 _compare(fd, copy, status.st_size, os.fsdecode(name))
                 _keep_attributes(fd, copy, status)
@@ -64,6 +68,26 @@ def copy_file(
             os.close(copy)
     finally:
         os.close(fd)
+
+
+def copy_link(source: tuple[int, bytes], target: tuple[int, bytes], seen: str) -> str:
+    """Make a symbolic link like another one; return what it is.
+
+    Args:
+        source: The folder and name of the other.
+        target: The folder and name of the link, which must be free.
+        seen: What the other must be.
+
+    Raises:
+        Refused: It has changed.
+        OSError: It can't be made.
+    """
+    folder, name = source
+    text = os.readlink(name, dir_fd=folder)
+    if not is_same(os.stat(name, dir_fd=folder, follow_symlinks=False), seen):
+        raise Refused(f"{shown(name)} has changed since it was looked at")
+    os.symlink(text, target[1], dir_fd=target[0])
+    return identity(os.stat(target[1], dir_fd=target[0], follow_symlinks=False))
 
 
 def write_file(
@@ -106,6 +130,35 @@ def _copy_content(fd: int, copy: int, size: int, name: str, progress: "Progress 
         if writer.byte_size > size:
             raise Refused(f"{name} grew while it was copied")
     writer.finish()
+
+
+def _has_holes(status: os.stat_result) -> bool:
+    """Return whether parts of a file are nowhere on disk, and read as zeros."""
+    return hasattr(os, "SEEK_DATA") and status.st_blocks * _SECTOR < status.st_size
+
+
+def _copy_extents(fd: int, copy: int, size: int, name: str, progress: "Progress | None") -> None:
+    """Copy what is on disk of a file; its holes stay holes, since a disk may have no room for so many zeros."""
+    at = 0
+    while at < size:
+        try:
+            start = os.lseek(fd, at, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            break  # what is left is a hole
+        end = min(os.lseek(fd, start, os.SEEK_HOLE), size)
+        os.lseek(fd, start, os.SEEK_SET)
+        os.lseek(copy, start, os.SEEK_SET)
+        writer = core.Writer(copy, name)
+        while writer.byte_size < end - start:
+            if writer.copy_from(fd, min(_STEP, end - start - writer.byte_size), name):
+                raise Refused(f"{name} shrank while it was copied")
+        writer.finish()
+        if progress is not None:
+            progress(end - at)
+        at = end
+    os.ftruncate(copy, size)
 
 
 def _compare(fd: int, copy: int, size: int, name: str) -> None:

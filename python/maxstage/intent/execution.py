@@ -10,7 +10,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from maxstage.intent import folder, transfer
+from maxstage.intent import areas, folder, looking, recovery, transfer
 from maxstage.intent.journal import (
     FAILED,
     RUNNING,
@@ -28,7 +28,7 @@ from maxstage.interrupts import Deferred
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from maxstage.intent.transfer import Areas, Step
+    from maxstage.intent.areas import Areas, Step
     from maxstage.store.store import Store
 
 _BATCH = 2000
@@ -56,7 +56,7 @@ class Options(NamedTuple):
         rate: Operations a second at most; None for no limit.
         retry: How often an operation that failed is tried again.
         again: Operations of these statuses, from an earlier execution, are done again.
-        on_conflict: What is done where a target is taken: a name in `maxstage.intent.transfer.CONFLICTS`.
+        on_conflict: What is done where a target is taken: a name in `maxstage.intent.areas.CONFLICTS`.
         keep_going: Whether to go on after an operation that failed.
         timeout: Seconds that a program may take; None for no limit.
         ttl: Minutes until the result expires; None for the setting.
@@ -112,7 +112,7 @@ class Execution:
         taken_back = None
         if undoes is not None:
             taken_back = Folders(os.fsencode(folder.make_trash(store, undoes)))
-        return transfer.Areas(
+        return areas.Areas(
             self._intent_id,
             root,
             trash,
@@ -162,7 +162,7 @@ class Execution:
                 self._journal.note([Entry(row.n, UNKNOWN, text)])
                 continue
             with Deferred():
-                ended = transfer.recover(self._areas, row, entry)
+                ended = recovery.recover(self._areas, row, entry)
                 if ended is None:
                     self._journal.forget([row.n])
                 elif ended.status == transfer.FAR:
@@ -202,6 +202,7 @@ class Execution:
                 self._areas.forget()
                 self._since_forgotten = 0
             steps, ended, rest = self._look(left)
+            looked = left[: len(left) - len(rest)]
             if not ended and all(step.move is not None for step in steps) and not self._options.retry:
                 self._begin_moving(steps)
             else:
@@ -209,9 +210,17 @@ class Execution:
                 if self._stopped:
                     return
                 self._pace.wait(len(steps))
-                ended += self._do(steps)
+                done, not_begun = self._do(steps)
+                found = ended + done
+                # What was only looked at waits, too, if a far one has failed.
+                ended = done if self._stopped else self._upto_failure(found)
+                not_begun |= {entry.n for entry in found} - {entry.n for entry in ended}
+                if not_begun:
+                    self._journal.forget(not_begun)
                 self._end(self._tried_again(ended, {row.n: row for row in rows}))
                 self._areas.forget()
+                # Tried again, what failed may have succeeded: then what was left because of it is done.
+                rest = [row for row in looked if row.n in not_begun] + rest
             left = rest
 
     # Plain moves are most of what is asked for. While those of one batch are done in a thread, the next is looked at.
@@ -236,7 +245,7 @@ class Execution:
         self._pace.wait(len(steps))
         with Deferred():
             self._journal.note(step.entry for step in steps)
-            self._going = self._mover.submit(transfer.act, self._areas, steps), steps
+            self._going = self._mover.submit(transfer.act, self._areas, steps, stop=self._stops), steps
 
     def _settle(self) -> None:
         """Wait until the moves that are going on are over, and note how they ended."""
@@ -245,21 +254,17 @@ class Execution:
         with Deferred():
             future, steps = self._going
             self._going = None
-            done = future.result()
-            ended = [entry for entry in done if entry.status != transfer.FAR]
-            far = [
-                (step.row, entry)
-                for step, entry in zip(steps, done, strict=True)
-                if entry.status == transfer.FAR
-            ]
+            ended, far, left = self._sort(steps, future.result())
+            if left:
+                self._journal.forget(left)
             if far:
                 # These are being done as well, and have not ended.
                 self._journal.note(ended)
             else:
                 self._journal.finish(ended)
-        self._act_far(far)
-        self._progress(len(done))
+        self._progress(len(ended))
         self._stop_at_failure(ended)
+        self._act_far(far)
 
     def _look(self, rows: list[Row]) -> tuple[list[Step], list[Entry], list[Row]]:
         """Find out what must be done; return that, the operations that ended so, and those that must wait."""
@@ -270,10 +275,10 @@ class Execution:
         for at, row in enumerate(rows):
             if content >= _BATCH_BYTES or folders >= _MOST_FOLDERS or self._areas.is_crowded:
                 return steps, ended, rows[at:]
-            found = transfer.look_at(self._areas, row, claimed)
+            found = looking.look_at(self._areas, row, claimed)
             if isinstance(found, Entry):
                 ended.append(found)
-                if found.status == FAILED and not self._options.keep_going:
+                if found.status == FAILED and self._stops:
                     return steps, ended, rows[at + 1 :]
                 continue
             steps.append(found)
@@ -281,9 +286,8 @@ class Execution:
             folders += len(found.folders)
         return steps, ended, []
 
-    def _do(self, steps: list[Step]) -> list[Entry]:
-        """Do what was found; return the entries, which are not written yet."""
-        ended: list[Entry] = []
+    def _do(self, steps: list[Step]) -> tuple[list[Entry], set[int]]:
+        """Do what was found; return the entries, which are not written yet, and the numbers of those not begun."""
         with Deferred() as signals:
             folders = list(dict.fromkeys(path for step in steps for path in step.folders))
             unfinished = transfer.preparing(steps)
@@ -291,31 +295,46 @@ class Execution:
                 self._journal.note(unfinished, folders)
             try:
                 with signals.open():
-                    ended += self._make_folders(steps, folders)
-                    left = [step for step in steps if step.row.n not in {entry.n for entry in ended}]
-                    ended += self._prepare([step for step in left if step.prepare])
+                    bad = self._make_folders(steps, folders)
+                    over = {entry.n for entry in bad}
+                    bad += self._prepare([step for step in steps if step.prepare and step.row.n not in over])
             except BaseException:
                 for step in steps:
                     if step.prepare:
                         transfer.discard(self._areas, step.row, step.entry)
                 self._journal.forget(step.row.n for step in steps)
                 raise
-            over = {entry.n for entry in ended}
-            ready = [step for step in steps if step.row.n not in over]
+            bad, ready, not_begun = self._ready(steps, bad)
             self._journal.note(step.entry for step in ready)
-            done = transfer.act(self._areas, ready)
-            far = [
-                (step.row, entry)
-                for step, entry in zip(ready, done, strict=True)
-                if entry.status == transfer.FAR
-            ]
-            ended += [entry for entry in done if entry.status != transfer.FAR]
+            ended, far, left = self._sort(ready, transfer.act(self._areas, ready, stop=self._stops))
+            ended += bad
             if not far:
-                return ended
+                return ended, not_begun | left
             # Those that are far are being done as well, and have not ended.
             self._journal.note(ended)
         self._act_far(far)
-        return ended
+        return ended, not_begun | left
+
+    def _ready(self, steps: list[Step], bad: list[Entry]) -> tuple[list[Entry], list[Step], set[int]]:
+        """Return the operations that failed, those that are ready, and the numbers of those that are left."""
+        if not self._stops or not bad:
+            over = {entry.n for entry in bad}
+            return bad, [step for step in steps if step.row.n not in over], set()
+        first = min(bad, key=lambda entry: entry.n)
+        left = [step for step in steps if step.row.n > first.n]
+        for step in left:
+            if step.prepare:
+                transfer.discard(self._areas, step.row, step.entry)
+        return [first], [step for step in steps if step.row.n < first.n], {step.row.n for step in left}
+
+    @staticmethod
+    def _sort(steps: list[Step], done: list[Entry]) -> tuple[list[Entry], list[tuple[Row, Entry]], set[int]]:
+        """Return the operations that ended, those that turned out to be far, and the numbers of those not begun."""
+        far = [
+            (step.row, entry) for step, entry in zip(steps, done, strict=True) if entry.status == transfer.FAR
+        ]
+        left = {entry.n for entry in done if entry.status == transfer.LEFT}
+        return [entry for entry in done if entry.status not in {transfer.FAR, transfer.LEFT}], far, left
 
     def _make_folders(self, steps: list[Step], folders: list[bytes]) -> list[Entry]:
         """Make folders; return the entries of operations that fail because one can't be made."""
@@ -328,7 +347,7 @@ class Execution:
         if not refused:
             return []
         return [
-            transfer.failed(step.row, refused[path])
+            areas.failed(step.row, refused[path])
             for step in steps
             for path in [next((path for path in step.folders if path in refused), None)]
             if path is not None
@@ -337,8 +356,14 @@ class Execution:
     def _prepare(self, steps: list[Step]) -> list[Entry]:
         """Write the contents of operations next to their targets; return the entries of those that fail."""
         if self._options.jobs == 1 or len(steps) == 1:
-            found = [transfer.prepare(self._areas, step) for step in steps]
-            return [entry for entry in found if entry is not None]
+            bad: list[Entry] = []
+            for step in steps:
+                entry = transfer.prepare(self._areas, step)
+                if entry is not None:
+                    bad.append(entry)
+                    if self._stops:
+                        break
+            return bad
         for step in steps:
             # Folders are opened here, one by one; the threads find them open.
             for area, path in (
@@ -347,27 +372,37 @@ class Execution:
             ):
                 with contextlib.suppress(Refused):
                     area.of(path)
+        stopped = threading.Event()
+
+        def prepare(step: Step) -> Entry | None:
+            if stopped.is_set():
+                return None  # one before it has failed, so that it is not ready anyway
+            entry = transfer.prepare(self._areas, step)
+            if entry is not None and self._stops:
+                stopped.set()
+            return entry
+
         with concurrent.futures.ThreadPoolExecutor(self._options.jobs) as pool:
-            found = list(pool.map(lambda step: transfer.prepare(self._areas, step), steps))
-        return [entry for entry in found if entry is not None]
+            return [entry for entry in pool.map(prepare, steps) if entry is not None]
 
     def _act_far(self, far: list[tuple[Row, Entry]]) -> None:
-        """Do operations whose target turned out to be on another file system, one by one."""
-        for row, before in far:
-            step = transfer.look_at(self._areas, row, set(), far=True)
+        """Do operations whose target turned out to be on another file system, one by one; nothing was done of them."""
+        for at, (row, _) in enumerate(far):
+            if self._stopped:
+                self._journal.forget(row.n for row, _ in far[at:])
+                return
+            step = looking.look_at(self._areas, row, set(), far=True)
             if isinstance(step, Entry):
-                self._note_final([step])
+                self._end([step])
                 continue
-            if before.over is not None:
-                step.entry = step.entry._replace(over=before.over)
             with Deferred() as signals:
-                self._journal.note([step.entry._replace(status="preparing", over=None)])
+                self._journal.note(transfer.preparing([step]))
                 with signals.open():
                     entry = transfer.prepare(self._areas, step)
                 if entry is None:
                     self._journal.note([step.entry])
                     entry = transfer.act_one(self._areas, row, step.entry)
-                self._note_final([entry])
+                self._end([entry])
 
     def _tried_again(self, ended: list[Entry], rows: dict[int, Row]) -> list[Entry]:
         """Try operations that failed again, as often as asked; return all entries."""
@@ -381,20 +416,32 @@ class Execution:
             self._areas.forget()
             steps = []
             for entry in bad:
-                found = transfer.look_at(self._areas, rows[entry.n], set())
+                found = looking.look_at(self._areas, rows[entry.n], set())
                 if isinstance(found, Entry):
                     continue
                 ended.remove(entry)
                 steps.append(found)
-            ended += self._do(steps)
+            ended += self._do(steps)[0]
         return ended
 
     def _end(self, ended: list[Entry]) -> None:
         self._note_final(ended)
         self._stop_at_failure(ended)
 
+    @property
+    def _stops(self) -> bool:
+        """Whether it stops at the first operation that fails."""
+        return not self._options.keep_going
+
+    def _upto_failure(self, ended: list[Entry]) -> list[Entry]:
+        """Return the operations that ended up to the first that failed; those after it were only looked at."""
+        bad = [entry.n for entry in ended if entry.status == FAILED]
+        if not self._stops or not bad:
+            return ended
+        return [entry for entry in ended if entry.n <= min(bad)]
+
     def _stop_at_failure(self, ended: list[Entry]) -> None:
-        if not self._options.keep_going and any(entry.status == FAILED for entry in ended):
+        if self._stops and any(entry.status == FAILED for entry in ended):
             self._stopped = True
 
     def _note_final(self, ended: list[Entry]) -> None:
@@ -439,7 +486,7 @@ class Execution:
             if row is None:
                 return
             if row.fault is not None:
-                self._end([transfer.failed(row, row.fault)])
+                self._end([areas.failed(row, row.fault)])
                 continue
             self._pace.wait(1)
             self._journal.note([Entry(row.n, RUNNING)])

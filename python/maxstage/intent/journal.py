@@ -201,9 +201,9 @@ class Journal:
     def finish(self, entries: Iterable[Entry]) -> None:
         """Note how operations ended: all of those that are being done, or neighbours of none that are."""
         ended = list(entries)
-        # Of one on files that succeeded everything else is known already.
-        done = [entry.n for entry in ended if entry.status == SUCCEEDED and entry.did is None]
-        others = [entry for entry in ended if entry.status != SUCCEEDED or entry.did is not None]
+        # Of one on files that succeeded everything else is known already, but for where an old file went.
+        done = [entry.n for entry in ended if _is_plain_success(entry)]
+        others = [entry for entry in ended if not _is_plain_success(entry)]
         with self._change():
             self._db.executemany("INSERT OR REPLACE INTO journal VALUES (?, ?, ?, ?, ?, ?, ?, ?)", others)
             if done:
@@ -280,6 +280,10 @@ class Journal:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
+
+
+def _is_plain_success(entry: Entry) -> bool:
+    return entry.status == SUCCEEDED and entry.did is None and entry.over is None
 
 
 def _with_numbers(found: Iterable[tuple[Any, ...]]) -> Iterable[tuple[Any, ...]]:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from maxstage.errors import InvalidQuery
 from maxstage.intent import names
+from maxstage.intent.areas import CONFLICTS
 from maxstage.intent.identity import FILE, LINK, identity, kind_of, look
+from maxstage.intent.looking import source_problem
 from maxstage.intent.operations import OPERATIONS
 from maxstage.intent.operations.run import RUN
 from maxstage.intent.paths import Folders, Refused, shown
-from maxstage.intent.transfer import CONFLICTS, source_problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from maxstage.mcp.tools.tool import Call, Content
 
 POLICIES = ["fail", "skip", "overwrite", "rename"]
-"""`maxstage.intent.transfer.CONFLICTS`, which a test holds this to: a server starts without importing it."""
+"""`maxstage.intent.areas.CONFLICTS`, which a test holds this to: a server starts without importing it."""
 ON_CONFLICT = {
     "type": "string",
     "enum": POLICIES,
