@@ -169,3 +169,31 @@ def test_a_place_without_tokens_offers_nothing(shell, tmp_path):
     assert shell.complete(f"max retrieve a{TAB}") == ["max", "retrieve", "a"]
     (tmp_path / ".max" / "config.toml").write_text("nonsense = 1\n")
     assert shell.complete(f"max retrieve a{TAB}") == ["max", "retrieve", "a"]
+
+
+def test_sources_and_fields(shell, tmp_path):
+    (tmp_path / ".max" / "config.toml").write_text('[sources.hubspot]\ncommand = ["false"]\n')
+    records = b'{"firstName": "A", "home": {"city": "Bonn"}, "amount": 1}\n'
+    token = Store.open(tmp_path).stage(records).token
+    (tmp_path / "contacts.csv").write_bytes(b"surname,age\nB,2\n")
+    assert shell.complete(f"max search hub{TAB}") == ["max", "search", "hubspot"]
+    assert shell.complete(f"max count fi{TAB}") == ["max", "count", "files"]
+    assert shell.complete(f"max schema cont{TAB}") == ["max", "schema", "contacts.csv"]
+    assert shell.complete(f"max search {token} --sort am{TAB}")[-1] == "amount"
+    assert shell.complete(f"max search {token} --sort amount:d{TAB}")[-1] == "amount:desc"
+    assert shell.complete(f"max search {token} --fields amount,fir{TAB}")[-1] == "amount,firstName"
+    assert shell.complete(f"max count {token} --by home.{TAB}")[-1] == "home.city"
+    assert shell.complete(f"max count contacts.csv --by=sur{TAB}")[-1] == "--by=surname"
+    assert shell.complete(f"max search files --sort ext{TAB}")[-1] == "extension"
+    assert shell.complete(f"max search {token} -f am{TAB}")[-1] == "amount"
+    # A program is not run for a completion.
+    assert shell.complete(f"max search hubspot --sort a{TAB}")[-1] == "a"
+
+
+def test_a_filter_as_far_as_it_is_written(shell, tmp_path):
+    token = Store.open(tmp_path).stage(b'{"name": "A", "amount": 1}\n').token
+    for text, whole in {"'amount = 1 and na": "amount = 1 and name", "'name = x o": "name = x or"}.items():
+        assert shell.complete(f"max search {token} -f {text}{TAB}")[-1].rstrip() == whole
+    shown = shell.offers(f"max search {token} -f 'amount ")
+    for operator in ("~=", "not in (", "is not null"):
+        assert operator in shown

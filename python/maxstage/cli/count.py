@@ -4,7 +4,7 @@ import click
 
 from maxstage.cli import searching
 from maxstage.cli.options import dir_option, named_folder
-from maxstage.cli.searching_options import WhatType, filter_options
+from maxstage.cli.searching_options import FieldType, WhatType, filter_options
 from maxstage.cli.types import CountType
 
 
@@ -18,7 +18,9 @@ Examples:
 )
 @click.argument("what", nargs=-1, metavar="WHAT... [PATTERN]", type=WhatType())
 @filter_options
-@click.option("--by", metavar="FIELD", help="Count by the values of a field, the most frequent first.")
+@click.option(
+    "--by", type=FieldType(), metavar="FIELD", help="Count by the values of a field, the most frequent first."
+)
 @click.option("--top", type=CountType(min=1), metavar="N", help="With --by, only the N most frequent.")
 @click.option(
     "-o", "--output", type=click.Choice(list(searching.FORMATS)), default="text", show_default=True,

@@ -4,7 +4,7 @@ import click
 
 from maxstage.cli import searching
 from maxstage.cli.options import dir_option, named_folder
-from maxstage.cli.searching_options import WhatType, filter_options
+from maxstage.cli.searching_options import FieldsType, OrderType, WhatType, filter_options
 from maxstage.cli.types import CountType
 
 
@@ -27,8 +27,13 @@ Filters:
 )
 @click.argument("what", nargs=-1, metavar="WHAT... [PATTERN]", type=WhatType())
 @filter_options
-@click.option("--fields", metavar="A,B.C", help="Only these fields of each record.")
-@click.option("--sort", metavar="FIELD[:desc]", help="In the order of a field; the largest first with :desc.")
+@click.option("--fields", type=FieldsType(), metavar="A,B.C", help="Only these fields of each record.")
+@click.option(
+    "--sort",
+    type=OrderType(),
+    metavar="FIELD[:desc]",
+    help="In the order of a field; the largest first with :desc.",
+)
 @click.option("--limit", type=CountType(min=1), metavar="N", help="At most N records (50).")
 @click.option("--offset", type=CountType(min=0), default=0, metavar="N", help="Pass over the first N.")
 @click.option("--all", "everything", is_flag=True, help="All records, streamed.")
