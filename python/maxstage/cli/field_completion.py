@@ -3,6 +3,7 @@
 Loaded only to answer a shell. What can't be read offers nothing: completion must not print errors.
 """
 
+import contextlib
 import os
 import re
 import stat
@@ -51,10 +52,8 @@ _ORDERS = {"asc": "the smallest first", "desc": "the largest first"}
 def source_items(ctx: click.Context, incomplete: str) -> "Items":
     """Return the sources whose names begin so."""
     names = {FILES: "the files below the working directory"}
-    try:
+    with contextlib.suppress(Error, OSError):  # settings that can't be read name none
         names |= dict.fromkeys(_stores(ctx).sources(), "a source of the settings")
-    except (Error, OSError):
-        pass  # settings that can't be read name none
     names |= {one.name: one.value for one in offered()}
     return [CompletionItem(name, help=text) for name, text in names.items() if name.startswith(incomplete)]
 
