@@ -114,7 +114,7 @@ ONCE := tests/agents tests/context tests/packaging tests/parity tests/serving te
 	tests/workflow/test_migration.py tests/workflow/test_numbers.py tests/workflow/test_report.py \
 	tests/workflow/test_resuming.py tests/workflow/test_scripts.py tests/workflow/test_state.py \
 	tests/query/test_sql.py tests/query/test_sql_columns.py tests/cli/test_sql_command.py \
-	tests/workflow/test_unfinished.py tests/workflow/test_validation.py
+	tests/workflow/test_unfinished.py tests/workflow/test_tracing.py tests/workflow/test_validation.py
 
 test-python: $(VENV)/installed ## The suite on each backend
 	once=; for backend in $(BACKENDS); do \

@@ -22,12 +22,13 @@ from maxstage.errors import WorkflowError
 from maxstage.humanize import counted, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from maxstage.cli.run_report import Watcher
     from maxstage.store.store import Store
     from maxstage.workflow.format.schema import WorkflowSpec
     from maxstage.workflow.format.valid import ValidWorkflow
+    from maxstage.workflow.report.tracing import Tracing
     from maxstage.workflow.run.results import TaskResult
     from maxstage.workflow.workflow import Event, RunResult
 
@@ -107,6 +108,11 @@ Examples:
     "--show-context-metrics", is_flag=True, help="Print the sizes of outputs and prompts at the end."
 )
 @click.option("--metrics-file", type=NameType(), metavar="FILE", help="Write metrics for Prometheus to FILE.")
+@click.option(
+    "--otel",
+    is_flag=True,
+    help="Send a span for each task by OTLP/HTTP: OTEL_EXPORTER_OTLP_ENDPOINT says where to (http://localhost:4318).",
+)
 @click.option("--events", is_flag=True, help="Print each event as a line of JSON.")
 @output_option
 @dir_option
@@ -134,7 +140,9 @@ def run(ctx: click.Context, /, file: str, inputs: dict[str, str], folder: str | 
             raise click.UsageError("--dry-run and --graph show the whole file, without --rerun and --from")
         _show_plan(ctx, workflow, options, folder)
         return
-    _run(ctx, workflow, find_project(ctx, folder), _typed(inputs, workflow.spec), options)
+    store, typed = find_project(ctx, folder), _typed(inputs, workflow.spec)
+    with _tracing(workflow) if options["otel"] else contextlib.nullcontext() as tracing:
+        _run(ctx, workflow, store, typed, options, tracing)
 
 
 def _typed(inputs: dict[str, str], spec: WorkflowSpec) -> dict[str, Any]:
@@ -178,8 +186,26 @@ def _show_plan(
                 write_out(f"{indent}    {name}: {value}")
 
 
+@contextlib.contextmanager
+def _tracing(workflow: ValidWorkflow) -> Iterator[Tracing]:
+    """Trace what is done meanwhile; what could not be sent is told, and changes nothing."""
+    from maxstage.workflow.report.tracing import Tracing
+
+    tracing = Tracing(workflow.spec.name)
+    try:
+        yield tracing
+    finally:
+        if (problem := tracing.close()) is not None:
+            warn(problem)
+
+
 def _run(
-    ctx: click.Context, workflow: ValidWorkflow, store: Store, inputs: dict[str, Any], options: dict[str, Any]
+    ctx: click.Context,
+    workflow: ValidWorkflow,
+    store: Store,
+    inputs: dict[str, Any],
+    options: dict[str, Any],
+    tracing: Tracing | None = None,
 ) -> None:
     from maxstage.workflow.workflow import RunInterrupted, Workflow
 
@@ -187,11 +213,17 @@ def _run(
     asks = not quiet and any(task.await_ is not None for task in workflow.tasks.values()) and is_interactive()
     watcher: Watcher | None = None if quiet else _watcher(metrics=options["show_context_metrics"], plain=asks)
 
+    listeners: list[Callable[[Event], object]] = []
+    if options["events"]:
+        listeners.append(lambda event: print_json(event.to_dict(), indent=None))
+    if watcher is not None:
+        listeners.append(watcher)
+    if tracing is not None:
+        listeners.append(tracing.notice)
+
     def notice(event: Event) -> None:
-        if options["events"]:
-            print_json(event.to_dict(), indent=None)
-        if watcher is not None:
-            watcher(event)
+        for listener in listeners:
+            listener(event)
 
     stopped = 0
     _use_one_arena()
@@ -207,6 +239,7 @@ def _run(
             start_from=options["since"],
             use_cache=not options["no_cache"],
             ask=ask_here if asks else None,
+            environment=None if tracing is None else tracing.environment,
         )
     except RunInterrupted as error:
         result, stopped = error.result, error.number

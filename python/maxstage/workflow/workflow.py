@@ -106,6 +106,7 @@ class Workflow:
         ask: Ask | None = None,
         folder: str | os.PathLike[str] | None = None,
         cancel: threading.Event | None = None,
+        environment: Callable[[str], Mapping[str, str]] | None = None,
     ) -> RunResult:
         """Run the workflow.
 
@@ -125,6 +126,8 @@ class Workflow:
                 answer as text; None lets the run end as ``waiting``.
             folder: Where relative paths start, including the file's ``cwd``; None for the working directory.
             cancel: An event that, once set, stops the run and ends its programs.
+            environment: Called with the path of a task, ``build[2].compile``; returns variables for the environment
+                of its program. Those of the file come first.
 
         Returns:
             How it ended. A failed task doesn't raise an exception.
@@ -143,6 +146,7 @@ class Workflow:
             jobs or os.cpu_count() or 1,
             use_cache=use_cache,
             ask=ask,
+            environment=environment,
         )
         how = Start(
             resume if isinstance(resume, str) else None, bool(resume), or_start, tuple(rerun), start_from

@@ -74,7 +74,13 @@ def prepare(
     """
     part = task.script or task.command
     folder = run.folder
-    env = {**scope.env, "MAX_RUN": run.run_id, "MAX_TASK": instance.path, "MAX_DIR": run.store.layout.project}
+    env = {
+        **run.environment(instance.path),
+        **scope.env,
+        "MAX_RUN": run.run_id,
+        "MAX_TASK": instance.path,
+        "MAX_DIR": run.store.layout.project,
+    }
     if part is not None:
         env.update((name, scope.render(text)) for name, text in part.env.items())
         if part.working_dir is not None:

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from maxstage.workflow.run.state import RunState
 
 
+def _nothing(_path: str) -> Mapping[str, str]:
+    return {}
+
+
 @dataclasses.dataclass(frozen=True)
 class RunContext:
     """What all parts of a run share; created once when a run starts.
@@ -46,6 +50,7 @@ class RunContext:
         writers: Which task wrote which file.
         cache: Finds tasks in earlier runs.
         secrets: The secrets to mask.
+        environment: Returns what else a task's program finds in its environment, given the path of the task.
     """
 
     workflow: ValidWorkflow
@@ -61,6 +66,7 @@ class RunContext:
     writers: Writers
     cache: Cache
     secrets: Secrets = dataclasses.field(default_factory=Secrets)
+    environment: Callable[[str], Mapping[str, str]] = dataclasses.field(default=_nothing)
     _limits: dict[str, Limits] = dataclasses.field(default_factory=dict, repr=False)
     _job_limits: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict, repr=False)
 
@@ -126,6 +132,7 @@ def open_context(
     executor: Executor | None = None,
     secrets: Secrets | None = None,
     cache: Cache | None = None,
+    environment: Callable[[str], Mapping[str, str]] | None = None,
 ) -> RunContext:
     """Return the context of a run.
 
@@ -140,6 +147,7 @@ def open_context(
         executor: Runs programs; None to run them on this machine.
         secrets: The secrets to mask; None for none.
         cache: Finds tasks in earlier runs; None for one that finds nothing.
+        environment: Returns what else a task's program finds in its environment, given the path of the task.
     """
     return RunContext(
         workflow=workflow,
@@ -154,6 +162,7 @@ def open_context(
         emit=emit,
         secrets=secrets or Secrets(),
         cache=cache or Cache(store.layout.runs, None, state.run_id),
+        environment=environment or _nothing,
         # Ignore tasks that are no longer in the workflow file.
         writers=Writers(
             {path: file for path, file in state.files().items() if spec_path(path) in workflow.tasks}

@@ -95,6 +95,7 @@ class RunStart:
         use_cache: Whether to take tasks from earlier runs.
         ask: Called with a question once nothing else is left to do, and with a function that returns whether it was
             answered elsewhere, or the run stops; returns the answer, or None.
+        environment: Returns what else a task's program finds in its environment, given the path of the task.
     """
 
     def __init__(
@@ -106,7 +107,9 @@ class RunStart:
         *,
         use_cache: bool = True,
         ask: Ask | None = None,
+        environment: Callable[[str], Mapping[str, str]] | None = None,
     ) -> None:
+        self._environment = environment
         self._ask = ask
         self._use_cache = use_cache
         self._named: frozenset[str] = frozenset()
@@ -289,6 +292,7 @@ class RunStart:
             executor=self._executor,
             secrets=self._secrets,
             cache=cache,
+            environment=self._environment,
         )
         if self._ask is not None:
             run.scheduler.ask = self._asked
