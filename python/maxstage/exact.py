@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import math
 import re
-from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
@@ -207,6 +206,8 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_same(one: Any, other: Any) -> bool:
+    from decimal import Decimal, InvalidOperation  # 3 ms, and few compare numbers
+
     try:
         return Decimal(str(one)) == Decimal(str(other))
     except (InvalidOperation, ValueError):  # an exponent, or a whole number, of too many digits

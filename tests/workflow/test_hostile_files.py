@@ -8,7 +8,7 @@ import time
 import pytest
 
 from maxstage.errors import WorkflowError
-from maxstage.workflow.format import faults, loading
+from maxstage.workflow.format import hints, loading
 from maxstage.workflow.format.yaml_source import Source
 from maxstage.workflow.workflow import Workflow
 
@@ -37,8 +37,8 @@ def task(text):
                                  "4:16: unknown field 'contnt'; did you mean 'content'?"]),
         ("script: {content: 5}", ["4:16: content: must be text"]),
         ("script: {content: '{{ inputs.b }}'}, command: {executable: ls}, priority: high",
-         ["4:3: a: a task has exactly one of script, command, agent, intent, subtasks, await; this has script, command",
-          "4:26: there is no input 'b'", "4:71: priority: must be a whole number"]),
+         ["4:26: there is no input 'b'", ("4:44: command: a task has exactly one of script, command, agent, intent, "
+          "subtasks, await; this has script, command"), "4:71: priority: must be a whole number"]),
         ("script: {content: x}, context: {max_bytes: [1]}", ["4:39: max_bytes: must be a whole number or text"]),
         ("script: {content: x}, limits: {max_lines: 0, max_stdot_bytes: 1}",
          ["4:38: max_lines", "4:52: unknown limit 'max_stdot_bytes'"]),
@@ -77,7 +77,7 @@ def test_schema_reference_and_duplicate_errors_come_together():
 
 
 def test_no_hint_repeats_the_word_itself():
-    for name in faults._places():
+    for name in hints.places():
         for found in (
             task(f"script: {{content: x}}, {name}: !!str x"),
             problems(f"{HEAD}  a: {{}}\n{name}: 1\n"),
@@ -180,7 +180,7 @@ def mutate(value, chance):
     if isinstance(value, dict):
         items = [(name, mutate(one, chance)) for name, one in value.items() if chance.random() > 0.004]
         if items and chance.random() < 0.01:
-            items.append((chance.choice(sorted(faults._places())), chance.choice(VALUES)))
+            items.append((chance.choice(sorted(hints.places())), chance.choice(VALUES)))
         return dict(items)
     if isinstance(value, list):
         return [mutate(one, chance) for one in value if chance.random() > 0.02]

@@ -119,7 +119,7 @@ def test_comparisons_that_make_no_sense(flow):
     )
     assert result.error == "a: 3 can't be compared with 'many', which is no number"
     base = "tasks:\n  a: {script: {content: echo}, condition: {type: %s}}\n"
-    (found,) = problems(base % "compare, left: 1, op: '='")
+    (found,) = problems(base % "compare, left: 1, right: 1, op: '='")
     assert "op: must be '==', '!=', '<', '<=', '>' or '>='" in found
     (found,) = problems(base % "compare, left: 1, op: '<'")
     assert "compare needs left, op and right" in found

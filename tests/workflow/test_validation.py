@@ -304,3 +304,88 @@ def test_what_has_no_name_is_told_of():
     assert problems(with_tasks("a: {script: {content: x}, priority: 99999999999999999999}")) == [
         "5:29: priority: must be at most 9,007,199,254,740,992"
     ]
+
+
+@pytest.mark.parametrize(
+    ("task", "expected"),
+    [
+        ("command: {exec: ls, args: [1]}", ["7: field 'executable' is missing", "17: unknown field 'exec'",
+                                            "34: args[0]: must be text; put quotes around it"]),
+        ("condition: {type: compare, lft: 1, op: '='}, script: {content: x}",
+         ["7: condition: compare needs left, op and right", "34: unknown field 'lft'; did you mean 'left'?",
+          "42: op: must be"]),
+        ("script: {content: x, language: ruby, strict: true}", ["44: strict: strict is for bash"]),
+        ("script: {content: x, file: y}", ["28: file: a script has either content or file"]),
+        ("script: {content: x}, inject_context: true", ["29: inject_context: inject_context is for tasks of agents"]),
+        ("script: {content: x}, matrix: {n: [1]}, loop: {repeat: {count: 1}}", ["29: matrix: a task has a matrix or"]),
+        ("script: {content: x}, matrix: {n: []}", ["29: matrix: a matrix has lists of values"]),
+        ("subtasks: {b: {script: {content: x}}}, cache: {}", ["46: cache: a cache is for what runs a program"]),
+        ("await: {prompt: x}, stdin_from: b", ["27: stdin_from: what waits for an answer reads nothing"]),
+        ("script: {content: x}, loop: {for_each: {}, repeat: {count: 1}}",
+         ["36: field 'collection' is missing", "50: repeat: a loop has exactly one of"]),
+        ("script: {content: x}, loop: {for_each: {collection: {type: range, end: 3, step: 0}}}",
+         ["81: step: must not be 0"]),
+        ("script: {content: x}, condition: {type: always, not: {type: never}}", ["55: not: a condition has exactly"]),
+        ("script: {content: x}, condition: {type: matches, value: x, regex: '('}", ["66: regex: Invalid regular"]),
+        ("intent: {operation: write, to: 'a', content: '{{ inputs.n }}'}", ["43: content: the templates of an intent"]),
+        ("await: {prompt: x, schema: {type: strung}, default: 1}", ["26: schema: schema: type can't be"]),
+        ("await: {prompt: x, schema: {type: string}, default: 1}", ["50: default: must be of type string, not 1"]),
+        ("agent: z, description: x, priority: 1.5, always: 1, output: 3",
+         ["7: there is no agent 'z'", "33: priority: must be a whole number", "48: always: must be true or false",
+          "59: output: must be text"]),
+    ],
+)  # fmt: skip
+def test_each_fault_is_told_at_its_own_field_beside_the_others(task, expected):
+    found = problems(with_tasks(f"a: {{{task}}}"))
+    wanted = [f"5:{line}" for line in expected]
+    assert [line[: len(want)] for line, want in zip(found, wanted, strict=True)] == wanted
+
+
+def test_what_is_missing_is_told_beside_what_is_unknown():
+    text = """\
+nam: x
+agents: {a: {provider: claude, command: [cat], modell: x}, b: {modell: y}, c: 3}
+inputs: {n: {type: numbr, default: x}, m: {type: integer, default: x}, o: {patern: x, minimum: y}}
+hooks: {pre_workflow: x, post_task: [1]}
+tasks: {t: {agent: b, descripton: x}, u: {agent: c, description: x}}
+"""
+    expected = [
+        "1:1: field 'name' is missing",
+        "1:1: field 'version' is missing",
+        "1:1: unknown field 'nam'; did you mean 'name'?",
+        "2:14: provider: an agent has either command or provider",
+        "2:48: unknown field 'modell'; did you mean 'model'?",
+        "2:60: b: an agent has either command or provider",
+        "2:64: unknown field 'modell'; did you mean 'model'?",
+        "2:76: c: must be a mapping",
+        "3:14: type: must be 'string', 'integer', 'number', 'boolean', 'array' or 'object'",
+        '3:59: default: must be a whole number, not "x"',
+        "3:76: unknown field 'patern'; did you mean 'pattern'?",
+        "3:87: minimum: must be a number",
+        "4:9: pre_workflow: must be a list",
+        "4:37: post_task[0]: must be text",
+        "5:9: t: an agent's task needs a description: it is the prompt",
+        "5:23: unknown field 'descripton'; did you mean 'description'?",
+    ]
+    found = problems(text)
+    assert [line[: len(want)] for line, want in zip(found, expected, strict=True)] == expected
+
+
+def test_the_json_schema_takes_and_refuses_as_the_reader_does():
+    schema = loading.json_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    good = Source(GOOD).data
+    for name, value in (
+        ("inputs", {"n": {"default": 1}, "m": 2}),
+        ("env", {"A": "b"}),
+        ("hooks", {"on_error": ["x"]}),
+    ):
+        jsonschema.validate({**good, name: value}, schema)
+    for name, value in (
+        ("env", {"A": 1}),
+        ("inputs", {"1 n": 1}),
+        ("tasks", {}),
+        ("limits", {"max_lines": 0}),
+    ):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate({**good, name: value}, schema)

@@ -2,6 +2,5 @@
 
 from importlib.util import find_spec
 
-for _name in ("pydantic", "yaml"):
-    if find_spec(_name) is None:
-        raise ImportError(f'Workflows need the package {_name}: pip install "maxstage[workflow]"')
+if find_spec("yaml") is None:
+    raise ImportError('Workflows need the package yaml: pip install "maxstage[workflow]"')

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
+import os
+import stat
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
     from maxstage.workflow.format import schema
     from maxstage.workflow.format.agents import Provider
-    from maxstage.workflow.format.hidden import Hidden
     from maxstage.workflow.format.problems import Problems
+    from maxstage.workflow.format.reading import Hidden
     from maxstage.workflow.format.yaml_source import Path
 
 
@@ -56,6 +57,19 @@ def _ring(cycle: Sequence[str]) -> str:
         return " -> ".join(cycle)
     left_out = len(cycle) - 1 - _MOST_OF_A_RING
     return " -> ".join([*cycle[:_MOST_OF_A_RING], f"… {left_out:,} more … -> {cycle[-1]}"])
+
+
+def _is_installed(program: str) -> bool:
+    """Return whether a program is on the PATH, as `shutil.which`, whose import takes 3 ms, finds it."""
+    for folder in os.environ.get("PATH", os.defpath).split(os.pathsep):
+        path = os.path.join(folder or os.curdir, program)
+        try:
+            is_file = not stat.S_ISDIR(os.stat(path).st_mode)
+        except (OSError, ValueError):  # there is none, or it can't be a name of a file
+            continue
+        if is_file and os.access(path, os.X_OK):
+            return True
+    return False
 
 
 class _Checker:
@@ -119,7 +133,7 @@ class _Checker:
         self._check_program((*path, field), command_of(agent, self._providers)[0], install)
 
     def _check_program(self, path: Path, program: str, install: str = "") -> None:
-        if "{{" in program or "${" in program or "/" in program or shutil.which(program) is not None:
+        if "{{" in program or "${" in program or "/" in program or _is_installed(program):
             return
         hint = f"; install it with: {install}" if install else ""
         self._problems.add(path, f"{program!r} is not installed, or not on the PATH{hint}")

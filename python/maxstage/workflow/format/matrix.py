@@ -50,7 +50,7 @@ def chosen(found: list[dict[str, Any]], part: str) -> list[int]:
 
 def as_loops(spec: schema.WorkflowSpec) -> schema.WorkflowSpec:
     """Return a file whose tasks go over the combinations of their matrix in a loop."""
-    return spec.model_copy(update={"tasks": _all(spec.tasks)})
+    return spec.replace(tasks=_all(spec.tasks))
 
 
 def _all(tasks: dict[str, schema.Task]) -> dict[str, schema.Task]:
@@ -65,4 +65,4 @@ def _one(task: schema.Task) -> schema.Task:
         collection = schema.Collection(type="inline", items=combinations(task.matrix))
         each = schema.ForEach(collection=collection, iterator="matrix", parallel=True)
         new["loop"] = schema.Loop(for_each=each)
-    return task.model_copy(update=new) if new else task
+    return task.replace(**new) if new else task

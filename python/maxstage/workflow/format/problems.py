@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Any
 
 from maxstage.humanize import printable
@@ -97,6 +96,8 @@ class Problems:
             return None
         others = [one for one in known if one != name]
         self._comparisons -= len(others) + 1
+        import difflib  # only where something is wrong
+
         return next(iter(difflib.get_close_matches(name, others, 1)), None)
 
     def told(self, problems: Iterable[Problem] | None = None) -> list[str]:

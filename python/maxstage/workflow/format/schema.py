@@ -8,224 +8,202 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    field_validator,
-    model_validator,
-)
-from pydantic_core import PydanticCustomError
-
-from maxstage.output.limits import Limits, LimitsError, limits_schema
-from maxstage.sizes import parse_size
 from maxstage.workflow.format.answers import check_schema, problem_with_answer
 from maxstage.workflow.format.input_types import INPUT_TYPES, problem_with
 from maxstage.workflow.format.languages import LANGUAGES, SHELL
+from maxstage.workflow.format.model import (
+    ANY,
+    AsWritten,
+    Fault,
+    Integer,
+    ListOf,
+    MapOf,
+    Model,
+    Number,
+    OneOf,
+    Part,
+    field,
+)
 from maxstage.workflow.format.operators import OPERATORS
 from maxstage.workflow.format.references import PATTERN
-
-Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
-Variable = Annotated[str, Field(pattern=r"^[^=]+$")]
-_LONGEST = 1e9
-"""Thirty years, in seconds; the system's clocks allow little more."""
-_MOST = 2**53
-"""The largest whole number that every program reads exactly."""
-_MOST_COMBINATIONS = 10_000
-"""Of a matrix: more than anybody means."""
-Seconds = Annotated[float, Field(ge=0, le=_LONGEST, allow_inf_nan=False)]
-Timeout = Annotated[float, Field(gt=0, le=_LONGEST, allow_inf_nan=False)]
-Number = Annotated[int, Field(ge=-_MOST, le=_MOST)]
-
-
-def _one_reference(value: str) -> str:
-    if PATTERN.fullmatch(value) is None:
-        raise PydanticCustomError("number", "must be a number, or a reference like {{ inputs.n }}", {})
-    return value
-
-
-def _kind_of_number(value: Any) -> str:
-    return "reference" if isinstance(value, str) else "number"
-
+from maxstage.workflow.format.values import (
+    COUNT,
+    COUNTED,
+    FLAG,
+    LIMITS,
+    LONGEST,
+    NAME,
+    NUMBER,
+    PRIORITY,
+    SECONDS,
+    SIZE,
+    TEXT,
+    TEXTS,
+    TIMEOUT,
+    VARIABLE,
+    VARIABLES,
+    VERSION,
+    Named,
+)
 
 if TYPE_CHECKING:
-    LanguageName = str
-    Operator = str
-    InputTypeName = str
-    NumberOr = int | str
-    CountOr = int | str
-    TimeoutOr = float | str
-else:
-    LanguageName = Literal[tuple(LANGUAGES)]
-    Operator = Literal[tuple(OPERATORS)]
-    InputTypeName = Literal[tuple(INPUT_TYPES)]
+    from collections.abc import Iterator
 
-    def _or_reference(number: Any) -> Any:
-        """Return the type of a number, or of a reference to one."""
-        reference = Annotated[str, AfterValidator(_one_reference), Tag("reference")]
-        return Annotated[Annotated[number, Tag("number")] | reference, Discriminator(_kind_of_number)]
+    from maxstage.workflow.format.model import Definitions, Reader
+    from maxstage.workflow.format.yaml_source import Path
 
-    NumberOr = _or_reference(Number)
-    CountOr = _or_reference(Annotated[int, Field(ge=0, le=_MOST)])
-    TimeoutOr = _or_reference(Timeout)
-
-
-class Model(BaseModel):
-    """What all parts share: unknown fields are errors, and nothing is converted silently."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+_MOST_COMBINATIONS = 10_000
+"""Of a matrix: more than anybody means."""
 
 
 class Script(Model):
     """A script, in the workflow file or in its own file."""
 
-    language: LanguageName = SHELL
-    content: str | None = None
-    file: str | None = None
-    working_dir: str | None = None
-    env: dict[Variable, str] = {}
-    timeout_secs: TimeoutOr | None = None
-    strict: bool | None = None
+    language: str = field(OneOf(*LANGUAGES), default=SHELL)
+    content: str | None = field(TEXT, default=None)
+    file: str | None = field(TEXT, default=None)
+    working_dir: str | None = field(TEXT, default=None)
+    env: dict[str, str] = field(VARIABLES, default={})
+    timeout_secs: float | str | None = field(TIMEOUT, default=None)
+    strict: bool | None = field(FLAG, default=None)
 
-    @model_validator(mode="after")
-    def _one_source(self) -> Script:
+    def faults(self, broken: frozenset[str]) -> Iterator[Fault]:
+        """See `Model.faults`."""
         if self.strict is not None and self.language != SHELL:
-            raise ValueError(f"strict is for {SHELL}, and this is {self.language}")
-        if (self.content is None) == (self.file is None):
-            raise ValueError("a script has either content or file")
-        return self
+            yield Fault(f"strict is for {SHELL}, and this is {self.language}", "strict")
+        sources = self.those_of(broken, "content", "file")
+        if len(sources) != 1:
+            yield Fault("a script has either content or file", sources[1] if sources else None)
 
 
 class Command(Model):
     """A program with its arguments, run without a shell."""
 
-    executable: str
-    args: list[str] = []
-    working_dir: str | None = None
-    env: dict[Variable, str] = {}
-    timeout_secs: TimeoutOr | None = None
+    executable: str = field(TEXT)
+    args: list[str] = field(TEXTS, default=[])
+    working_dir: str | None = field(TEXT, default=None)
+    env: dict[str, str] = field(VARIABLES, default={})
+    timeout_secs: float | str | None = field(TIMEOUT, default=None)
 
 
 class Intent(Model):
     """Many writes, an operation for each record: planned, and executed at once or when a person has approved."""
 
-    operation: Literal["copy", "move", "delete", "write", "run"]
-    records: str | None = None
-    filter: str | None = None
-    from_: Annotated[str | None, Field(alias="from")] = None
-    to: str | None = None
-    content: str | None = None
-    argv: list[str] | None = None
-    root: str | None = None
-    execute: Literal["after_approval", "at_once"] = "after_approval"
-    on_conflict: Literal["fail", "skip", "overwrite", "rename"] = "fail"
-    keep_going: bool = False
-    jobs: Annotated[int, Field(ge=1, le=1000)] = 1
-    rate: Annotated[float, Field(gt=0, le=_LONGEST, allow_inf_nan=False)] | None = None
+    operation: str = field(OneOf("copy", "move", "delete", "write", "run"))
+    records: str | None = field(TEXT, default=None)
+    filter: str | None = field(TEXT, default=None)
+    from_: str | None = field(TEXT, default=None, name="from")
+    to: str | None = field(TEXT, default=None)
+    content: str | None = field(TEXT, default=None)
+    argv: list[str] | None = field(TEXTS, default=None)
+    root: str | None = field(TEXT, default=None)
+    execute: str = field(OneOf("after_approval", "at_once"), default="after_approval")
+    on_conflict: str = field(OneOf("fail", "skip", "overwrite", "rename"), default="fail")
+    keep_going: bool = field(FLAG, default=False)
+    jobs: int = field(Integer(least=1, most=1000), default=1)
+    rate: float | None = field(Number(above=0, most=LONGEST), default=None)
 
-    @model_validator(mode="after")
-    def _templates(self) -> Intent:
-        given: dict[str, Any] = {
-            "from": self.from_,
-            "to": self.to,
-            "content": self.content,
-            "argv": self.argv,
-        }
-        texts = [*(self.argv or ()), *(text for text in (self.from_, self.to, self.content) if text)]
-        if any("{{" in text or "${" in text for text in texts):
-            raise ValueError(
-                "the templates of an intent are filled by records; references go into records and root"
-            )
+    def faults(self, broken: frozenset[str]) -> Iterator[Fault]:
+        """See `Model.faults`."""
+        given = {"from": self.from_, "to": self.to, "content": self.content, "argv": self.argv}
+        for name, value in given.items():
+            texts = [value] if isinstance(value, str) else value or []
+            if any("{{" in text or "${" in text for text in texts):
+                yield Fault(
+                    "the templates of an intent are filled by records; references go into records and root",
+                    name,
+                )
+                return
+        if broken:
+            return
         from maxstage.errors import InvalidQuery
         from maxstage.intent.plan import parse_templates
 
         try:
             parse_templates(self.operation, {name: text for name, text in given.items() if text is not None})
         except InvalidQuery as error:
-            raise ValueError(str(error)) from None
-        return self
+            yield Fault(str(error))
 
 
 class Await(Model):
     """A question, whose answer comes from outside."""
 
-    prompt: str
-    schema_: Annotated[dict[str, Any] | None, Field(alias="schema")] = None
-    choices: Annotated[list[Any] | None, Field(min_length=1)] = None
-    timeout_secs: TimeoutOr | None = None
-    default: Any = None
+    prompt: str = field(TEXT)
+    schema_: dict[str, Any] | None = field(MapOf(ANY), default=None, name="schema")
+    choices: list[Any] | None = field(ListOf(ANY, least=1), default=None)
+    timeout_secs: float | str | None = field(TIMEOUT, default=None)
+    default: Any = field(ANY, default=None)
 
-    @field_validator("schema_")
-    @classmethod
-    def _good_schema(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
-        if value is not None:
-            check_schema(value)
-        return value
-
-    @model_validator(mode="after")
-    def _good_default(self) -> Await:
+    def faults(self, _broken: frozenset[str]) -> Iterator[Fault]:
+        """See `Model.faults`."""
+        if self.schema_ is not None:
+            try:
+                check_schema(self.schema_)
+            except ValueError as error:
+                yield Fault(str(error), "schema")
+                return
         is_known = not isinstance(self.default, str) or PATTERN.search(self.default) is None
-        if "default" in self.model_fields_set and is_known:
+        if "default" in self.given and is_known:
             problem = problem_with_answer(self.default, self.schema_, self.choices)
             if problem is not None:
-                raise PydanticCustomError("default", "{problem}", {"problem": problem})
-        return self
+                yield Fault(problem, "default")
 
 
 class OnError(Model):
     """What happens when a task fails."""
 
-    retry: Annotated[int, Field(ge=0, le=1000)] = 0
-    retry_delay_secs: Seconds = 0
-    exponential_backoff: bool = False
-    continue_: Annotated[bool, Field(alias="continue")] = False
+    retry: int = field(Integer(least=0, most=1000), default=0)
+    retry_delay_secs: float = field(SECONDS, default=0)
+    exponential_backoff: bool = field(FLAG, default=False)
+    continue_: bool = field(FLAG, default=False, name="continue")
 
 
 class Condition(Model):
     """When a task runs: a condition of one type, or several conditions combined."""
 
-    type: (
-        Literal["task_status", "state_equals", "state_exists", "compare", "matches", "always", "never"] | None
-    ) = None
-    task: str | None = None
-    status: Literal["completed", "failed", "skipped"] | None = None
-    key: str | None = None
-    value: Any = None
-    left: Any = None
-    op: Operator | None = None
-    right: Any = None
-    regex: str | None = None
-    and_: Annotated[list[Condition] | None, Field(alias="and", min_length=1)] = None
-    or_: Annotated[list[Condition] | None, Field(alias="or", min_length=1)] = None
-    not_: Annotated[Condition | None, Field(alias="not")] = None
+    ALL_OR_NOTHING = True
+    type: str | None = field(
+        OneOf("task_status", "state_equals", "state_exists", "compare", "matches", "always", "never"),
+        default=None,
+    )
+    task: str | None = field(TEXT, default=None)
+    status: str | None = field(OneOf("completed", "failed", "skipped"), default=None)
+    key: str | None = field(TEXT, default=None)
+    value: Any = field(ANY, default=None)
+    left: Any = field(ANY, default=None)
+    op: str | None = field(OneOf(*OPERATORS), default=None)
+    right: Any = field(ANY, default=None)
+    regex: str | None = field(TEXT, default=None)
+    and_: list[Condition] | None = field(ListOf(Part(lambda: Condition), least=1), default=None, name="and")
+    or_: list[Condition] | None = field(ListOf(Part(lambda: Condition), least=1), default=None, name="or")
+    not_: Condition | None = field(Part(lambda: Condition), default=None, name="not")
 
-    @model_validator(mode="after")
-    def _whole(self) -> Condition:
-        if sum(part is not None for part in (self.type, self.and_, self.or_, self.not_)) != 1:
-            raise ValueError("a condition has exactly one of type, and, or, not")
-        if self.type == "task_status" and (self.task is None or self.status is None):
-            raise ValueError("task_status needs task and status")
-        if self.type in {"state_equals", "state_exists"} and self.key is None:
-            raise ValueError(f"{self.type} needs key")
-        if self.type == "compare" and not {"left", "op", "right"} <= self.model_fields_set:
-            raise ValueError("compare needs left, op and right")
-        if self.type == "matches" and not {"value", "regex"} <= self.model_fields_set:
-            raise ValueError("matches needs value and regex")
-        return self
+    _NEEDED: ClassVar = {
+        "task_status": ("task", "status"),
+        "state_equals": ("key",),
+        "state_exists": ("key",),
+        "compare": ("left", "op", "right"),
+        "matches": ("value", "regex"),
+    }
 
-    @field_validator("regex")
-    @classmethod
-    def _good_regex(cls, value: str | None) -> str | None:
-        if value is not None:
+    def faults(self, broken: frozenset[str]) -> Iterator[Fault]:
+        """See `Model.faults`."""
+        forms = self.those_of(broken, "type", "and_", "or_", "not_")
+        if len(forms) != 1:
+            yield Fault("a condition has exactly one of type, and, or, not", forms[1] if forms else None)
+        needed = self._NEEDED.get(self.type or "", ())
+        if not set(needed) <= self.given | broken:
+            *others, last = needed
+            yield Fault(f"{self.type} needs {', '.join(others)}{' and ' if others else ''}{last}")
+        if self.regex is not None:
             from maxstage.query.regex import check_regex  # only where it is needed
 
-            check_regex(value)
-        return value
+            try:
+                check_regex(self.regex)
+            except ValueError as error:
+                yield Fault(str(error), "regex")
 
     def _parts(self) -> list[Condition]:
         return [*(self.and_ or []), *(self.or_ or []), *([self.not_] if self.not_ else [])]
@@ -239,292 +217,335 @@ class Condition(Model):
         return [key for part in self._parts() for key in part.state_keys()] + ([self.key] if self.key else [])
 
 
+CONDITION = Part(Condition)
+
+
 class Collection(Model):
     """What a for_each iterates over."""
 
-    type: Literal["inline", "range", "file", "state", "token"]
-    items: list[Any] | None = None
-    start: NumberOr = 0
-    end: NumberOr | None = None
-    step: NumberOr = 1
-    path: str | None = None
-    format: Literal["json", "json_lines", "csv", "lines"] = "lines"
-    key: str | None = None
-    token: str | None = None
+    ALL_OR_NOTHING = True
+    type: str = field(OneOf("inline", "range", "file", "state", "token"))
+    items: list[Any] | None = field(ListOf(ANY), default=None)
+    start: int | str = field(NUMBER, default=0)
+    end: int | str | None = field(NUMBER, default=None)
+    step: int | str = field(NUMBER, default=1)
+    path: str | None = field(TEXT, default=None)
+    format: str = field(OneOf("json", "json_lines", "csv", "lines"), default="lines")
+    key: str | None = field(TEXT, default=None)
+    token: str | None = field(TEXT, default=None)
 
-    @model_validator(mode="after")
-    def _whole(self) -> Collection:
-        wanted = {"inline": "items", "range": "end", "file": "path", "state": "key", "token": "token"}[
-            self.type
-        ]
-        if getattr(self, wanted) is None:
-            raise ValueError(f"a collection of type {self.type} needs {wanted}")
+    _NEEDED: ClassVar = {"inline": "items", "range": "end", "file": "path", "state": "key", "token": "token"}
+
+    def faults(self, broken: frozenset[str]) -> Iterator[Fault]:
+        """See `Model.faults`."""
+        if not self.those_of(broken, self._NEEDED[self.type]):
+            yield Fault(f"a collection of type {self.type} needs {self._NEEDED[self.type]}")
         if self.step == 0:
-            raise ValueError("step must not be 0")
-        return self
+            yield Fault("must not be 0", "step")
 
 
 class ForEach(Model):
     """Once for each item."""
 
-    collection: Collection
-    iterator: Name = "item"
-    parallel: bool = False
-    max_parallel: Annotated[int, Field(ge=1, le=_MOST)] | None = None
+    ALL_OR_NOTHING = True
+    collection: Collection = field(Part(Collection))
+    iterator: str = field(NAME, default="item")
+    parallel: bool = field(FLAG, default=False)
+    max_parallel: int | None = field(COUNTED, default=None)
 
 
 class Repeat(Model):
     """A number of times."""
 
-    count: CountOr
+    ALL_OR_NOTHING = True
+    count: int | str = field(COUNT)
 
 
 class While(Model):
     """As long as a condition holds, or until it does."""
 
-    condition: Condition
-    max_iterations: Annotated[int, Field(ge=1, le=_MOST)] = 1000
-    delay_between_secs: Seconds = 0
+    ALL_OR_NOTHING = True
+    condition: Condition = field(CONDITION)
+    max_iterations: int = field(COUNTED, default=1000)
+    delay_between_secs: float = field(SECONDS, default=0)
 
 
 class Loop(Model):
     """One of the four loops."""
 
-    for_each: ForEach | None = None
-    repeat: Repeat | None = None
-    while_: Annotated[While | None, Field(alias="while")] = None
-    repeat_until: While | None = None
+    ALL_OR_NOTHING = True
+    for_each: ForEach | None = field(Part(ForEach), default=None)
+    repeat: Repeat | None = field(Part(Repeat), default=None)
+    while_: While | None = field(Part(While), default=None, name="while")
+    repeat_until: While | None = field(Part(While), default=None)
 
-    @model_validator(mode="after")
-    def _one(self) -> Loop:
-        kinds = (self.for_each, self.repeat, self.while_, self.repeat_until)
-        if sum(kind is not None for kind in kinds) != 1:
-            raise ValueError("a loop has exactly one of for_each, repeat, while, repeat_until")
-        return self
+    def faults(self, broken: frozenset[str]) -> Iterator[Fault]:
+        """See `Model.faults`."""
+        kinds = self.those_of(broken, *self.FIELDS)
+        if len(kinds) != 1:
+            known = ", ".join(self.NAMES)
+            yield Fault(f"a loop has exactly one of {known}", kinds[1] if kinds else None)
 
 
 class LoopControl(Model):
     """When a loop ends early, or an iteration is skipped."""
 
-    break_condition: Condition | None = None
-    continue_condition: Condition | None = None
-    timeout_secs: TimeoutOr | None = None
-    checkpoint_interval: Annotated[int, Field(ge=1, le=_MOST)] | None = None
+    break_condition: Condition | None = field(CONDITION, default=None)
+    continue_condition: Condition | None = field(CONDITION, default=None)
+    timeout_secs: float | str | None = field(TIMEOUT, default=None)
+    checkpoint_interval: int | None = field(COUNTED, default=None)
 
 
 class Context(Model):
     """Which outputs are put into an agent's prompt."""
 
-    mode: Literal["automatic", "manual", "none"] = "automatic"
-    include_tasks: list[str] = []
-    exclude_tasks: list[str] = []
-    min_relevance: Annotated[float, Field(ge=0, le=1)] = 0.4
-    max_bytes: int | str | None = None
-    max_tokens: Annotated[int, Field(ge=1, le=_MOST)] | None = None
-    max_tasks: Annotated[int, Field(ge=1, le=_MOST)] | None = None
-    time_window_secs: Seconds | None = None
-    packing: Literal["greedy", "fair"] = "greedy"
-
-    @field_validator("max_bytes")
-    @classmethod
-    def _good_size(cls, value: int | str | None) -> int | str | None:
-        if value is not None:
-            parse_size(value)
-        return value
+    mode: str = field(OneOf("automatic", "manual", "none"), default="automatic")
+    include_tasks: list[str] = field(TEXTS, default=[])
+    exclude_tasks: list[str] = field(TEXTS, default=[])
+    min_relevance: float = field(Number(least=0, most=1), default=0.4)
+    max_bytes: int | str | None = field(SIZE, default=None)
+    max_tokens: int | None = field(COUNTED, default=None)
+    max_tasks: int | None = field(COUNTED, default=None)
+    time_window_secs: float | None = field(SECONDS, default=None)
+    packing: str = field(OneOf("greedy", "fair"), default="greedy")
 
 
-class Limited(Model):
-    """Parts that may have limits."""
-
-    limits: Annotated[dict[str, Any], Field(json_schema_extra=limits_schema)] = {}
-
-    @field_validator("limits")
-    @classmethod
-    def _good_limits(cls, value: dict[str, Any]) -> dict[str, Any]:
-        try:
-            Limits.parse(value)
-        except LimitsError as error:
-            # Each is reported at its own place.
-            raise PydanticCustomError("limits", "limits", {"problems": error.problems}) from None
-        return value
+STAND_IN_PROGRAM = ["true"]
+"""The program of what stands for an invalid agent or task, so that what names it is no error as well; it never runs."""
 
 
 class Agent(Model):
     """A command that reads a prompt on its stdin, and whose stdout is the answer."""
 
-    description: str | None = None
-    model: str | None = None
-    system_prompt: str | None = None
-    command: Annotated[list[str], Field(min_length=1)] | None = None
-    provider: str | None = None
+    description: str | None = field(TEXT, default=None)
+    model: str | None = field(TEXT, default=None)
+    system_prompt: str | None = field(TEXT, default=None)
+    command: list[str] | None = field(ListOf(TEXT, least=1), default=None)
+    provider: str | None = field(TEXT, default=None)
 
-    @model_validator(mode="after")
-    def _one(self) -> Agent:
-        if (self.command is None) == (self.provider is None):
-            raise ValueError("an agent has either command or provider")
-        return self
+    def faults(self, broken: frozenset[str]) -> Iterator[Fault]:
+        """See `Model.faults`."""
+        kinds = self.those_of(broken, "command", "provider")
+        if len(kinds) != 1:
+            yield Fault("an agent has either command or provider", kinds[1] if kinds else None)
+
+    def mended(self) -> Agent:
+        """See `Model.mended`."""
+        given = {name: self.__dict__[name] for name in self.given}
+        if self.command is not None or self.provider is None:
+            given |= {"provider": None, "command": self.command or STAND_IN_PROGRAM}
+        return Agent(**given)
+
+    @classmethod
+    def stand_in(cls) -> Agent:
+        """See `Model.stand_in`."""
+        return Agent(command=STAND_IN_PROGRAM)
 
 
 class Cache(Model):
     """When a task is not done, since an earlier run did the same: what it depends on beside what it refers to."""
 
-    inputs: list[str] = []
-    env: list[Variable] = []
-    key: str | None = None
+    inputs: list[str] = field(TEXTS, default=[])
+    env: list[str] = field(ListOf(VARIABLE), default=[])
+    key: str | None = field(TEXT, default=None)
 
 
-class Task(Limited):
+class Tasks(Named):
+    """Tasks by name. Subtasks may also be a list of one-name mappings, as the upstream DSL writes it."""
+
+    def __init__(self, least: int = 0) -> None:
+        super().__init__(Part(lambda: Task), least)
+
+    def read(self, reader: Reader, path: Path, value: Any) -> Any:
+        """See `Kind.read`."""
+        if isinstance(value, list) and all(isinstance(one, dict) and len(one) == 1 for one in value):
+            found: dict[str, Any] = {}
+            for number, one in enumerate(value):
+                for name, task in one.items():
+                    if name in found:
+                        reader.tell((*path, number, name), f"{name!r} is given twice")
+                    found.setdefault(name, task)
+            value = found
+        return super().read(reader, path, value)
+
+    def schema(self, definitions: Definitions) -> dict[str, Any]:
+        """See `Kind.schema`."""
+        mapping = super().schema(definitions)
+        one = {**mapping, "minProperties": 1, "maxProperties": 1}
+        return {"anyOf": [mapping, {"type": "array", "items": one}]}
+
+
+class Task(Model):
     """One task: a script, a command, an agent, an intent, subtasks or a question."""
 
-    description: str | None = None
-    script: Script | None = None
-    command: Command | None = None
-    agent: str | None = None
-    intent: Intent | None = None
-    subtasks: dict[Name, Task] | None = None
-    await_: Annotated[Await | None, Field(alias="await")] = None
-    depends_on: list[str] = []
-    parallel_with: list[str] = []
-    priority: Number = 0
-    inputs: dict[str, Any] = {}
-    stdin_from: str | None = None
-    output: str | None = None
-    condition: Condition | None = None
-    on_error: OnError = OnError()
-    timeout_secs: TimeoutOr | None = None
-    always: bool = False
-    cache: Cache | None = None
-    matrix: Annotated[dict[Name, list[Any]] | None, Field(min_length=1)] = None
-    loop: Loop | None = None
-    loop_control: LoopControl = LoopControl()
-    inject_context: bool = False
-    context: Context = Context()
+    limits: dict[str, Any] = field(LIMITS, default={})
+    description: str | None = field(TEXT, default=None)
+    script: Script | None = field(Part(Script), default=None)
+    command: Command | None = field(Part(Command), default=None)
+    agent: str | None = field(TEXT, default=None)
+    intent: Intent | None = field(Part(Intent), default=None)
+    subtasks: dict[str, Task] | None = field(Tasks(), default=None)
+    await_: Await | None = field(Part(Await), default=None, name="await")
+    depends_on: list[str] = field(TEXTS, default=[])
+    parallel_with: list[str] = field(TEXTS, default=[])
+    priority: int = field(PRIORITY, default=0)
+    inputs: dict[str, Any] = field(MapOf(ANY), default={})
+    stdin_from: str | None = field(TEXT, default=None)
+    output: str | None = field(TEXT, default=None)
+    condition: Condition | None = field(CONDITION, default=None)
+    on_error: OnError = field(Part(OnError), default=OnError())
+    timeout_secs: float | str | None = field(TIMEOUT, default=None)
+    always: bool = field(FLAG, default=False)
+    cache: Cache | None = field(Part(Cache), default=None)
+    matrix: dict[str, list[Any]] | None = field(Named(ListOf(ANY), least=1), default=None)
+    loop: Loop | None = field(Part(Loop), default=None)
+    loop_control: LoopControl = field(Part(LoopControl), default=LoopControl())
+    inject_context: bool = field(FLAG, default=False)
+    context: Context = field(Part(Context), default=Context())
 
-    @field_validator("matrix")
-    @classmethod
-    def _good_matrix(cls, value: dict[str, list[Any]] | None) -> dict[str, list[Any]] | None:
-        names = [name for name in value or {} if name != "exclude"]
-        if value is not None and (not names or not all(value[name] for name in names)):
-            raise ValueError("a matrix has lists of values, of which none is empty")
-        if value is not None and math.prod(len(value[name]) for name in names) > _MOST_COMBINATIONS:
-            raise ValueError(f"a matrix has at most {_MOST_COMBINATIONS:,} combinations")
-        for rule in (value or {}).get("exclude", []):
-            if not isinstance(rule, dict) or not rule or not rule.keys() <= set(names):
-                raise ValueError(f"exclude lists mappings with some of: {', '.join(names)}")
-        return value
+    KINDS = ("script", "command", "agent", "intent", "subtasks", "await_")
 
-    @field_validator("subtasks", mode="before")
-    @classmethod
-    def _from_list(cls, value: Any) -> Any:
-        """Take a list of one-name mappings as well, as the upstream DSL writes it."""
-        if isinstance(value, list) and all(isinstance(part, dict) and len(part) == 1 for part in value):
-            return {name: task for part in value for name, task in part.items()}
-        return value
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> Task:
-        kinds = {
-            "script": self.script,
-            "command": self.command,
-            "agent": self.agent,
-            "intent": self.intent,
-            "subtasks": self.subtasks,
-            "await": self.await_,
-        }
-        given = [name for name, kind in kinds.items() if kind is not None]
+    def faults(self, broken: frozenset[str]) -> Iterator[Fault]:
+        """See `Model.faults`."""
+        given = self.those_of(broken, *self.KINDS)
         if len(given) != 1:
-            known = ", ".join(kinds)
-            raise ValueError(f"a task has exactly one of {known}; this has {', '.join(given) or 'none'}")
+            known = ", ".join(self.FIELDS[name].name for name in self.KINDS)
+            yield Fault(
+                f"a task has exactly one of {known}; this has {', '.join(given) or 'none'}",
+                given[1] if given else None,
+            )
         if self.cache is not None and (self.subtasks is not None or self.intent is not None):
-            raise ValueError("a cache is for what runs a program")
-        if self.await_ is not None and (self.cache is not None or self.stdin_from is not None):
-            raise ValueError("what waits for an answer has no cache, and reads nothing by stdin_from")
+            yield Fault("a cache is for what runs a program", "cache")
+        if self.await_ is not None and self.cache is not None:
+            yield Fault("what waits for an answer has no cache", "cache")
+        if self.await_ is not None and self.stdin_from is not None:
+            yield Fault("what waits for an answer reads nothing by stdin_from", "stdin_from")
         if self.matrix is not None and self.loop is not None:
-            raise ValueError("a task has a matrix or a loop; give the other to a subtask")
-        if self.inject_context and self.agent is None:
-            raise ValueError("inject_context is for tasks of agents: their prompt takes it")
-        if self.agent is not None and self.description is None:
-            raise ValueError("an agent's task needs a description: it is the prompt")
-        return self
+            yield Fault("a task has a matrix or a loop; give the other to a subtask", "matrix")
+        if self.inject_context and "agent" not in given:
+            yield Fault("inject_context is for tasks of agents: their prompt takes it", "inject_context")
+        if self.agent is not None and not self.those_of(broken, "description"):
+            yield Fault("an agent's task needs a description: it is the prompt")
+        if self.matrix is not None:
+            yield from _faults_of_matrix(self.matrix)
+
+    def mended(self) -> Task:
+        """See `Model.mended`."""
+        given = {name: self.__dict__[name] for name in self.given}
+        for fault in self.faults(frozenset()):
+            if fault.field is not None and self.NAMES[fault.field] not in self.KINDS:
+                given.pop(self.NAMES[fault.field], None)
+        kinds = [name for name in self.KINDS if given.get(name) is not None]
+        for name in kinds[1:]:
+            given.pop(name)
+        if not kinds:
+            given["command"] = STAND_IN
+        if "agent" in kinds[:1]:
+            given.setdefault("description", "")
+        else:
+            given.pop("inject_context", None)
+        return Task(**given)
+
+    @classmethod
+    def stand_in(cls) -> Task:
+        """See `Model.stand_in`."""
+        return Task(command=STAND_IN)
+
+
+STAND_IN = Command(executable=STAND_IN_PROGRAM[0])
+"""What an invalid task does."""
+
+
+def _faults_of_matrix(matrix: dict[str, list[Any]]) -> Iterator[Fault]:
+    names = [name for name in matrix if name != "exclude"]
+    if not names or not all(matrix[name] for name in names):
+        yield Fault("a matrix has lists of values, of which none is empty", "matrix")
+    elif math.prod(len(matrix[name]) for name in names) > _MOST_COMBINATIONS:
+        yield Fault(f"a matrix has at most {_MOST_COMBINATIONS:,} combinations", "matrix")
+    for rule in matrix.get("exclude", []):
+        if not isinstance(rule, dict) or not rule or not rule.keys() <= set(names):
+            yield Fault(f"exclude lists mappings with some of: {', '.join(names)}", "matrix")
 
 
 class Defaults(Model):
     """What tasks have where they say nothing else."""
 
-    on_error: OnError = OnError()
-    timeout_secs: TimeoutOr | None = None
-    priority: Number = 0
-    inject_context: bool = False
-    strict: bool | None = None
+    on_error: OnError = field(Part(OnError), default=OnError())
+    timeout_secs: float | str | None = field(TIMEOUT, default=None)
+    priority: int = field(PRIORITY, default=0)
+    inject_context: bool = field(FLAG, default=False)
+    strict: bool | None = field(FLAG, default=None)
 
 
 class Input(Model):
     """A value that is given to a run."""
 
-    description: str | None = None
-    type: InputTypeName | None = None
-    default: Any = None
-    required: bool = False
-    enum: Annotated[list[Any] | None, Field(min_length=1)] = None
-    minimum: int | float | None = None
-    maximum: int | float | None = None
-    pattern: str | None = None
+    description: str | None = field(TEXT, default=None)
+    type: str | None = field(OneOf(*INPUT_TYPES), default=None)
+    default: Any = field(ANY, default=None)
+    required: bool = field(FLAG, default=False)
+    enum: list[Any] | None = field(ListOf(ANY, least=1), default=None)
+    minimum: float | None = field(AsWritten(), default=None)
+    maximum: float | None = field(AsWritten(), default=None)
+    pattern: str | None = field(TEXT, default=None)
 
-    @field_validator("pattern")
-    @classmethod
-    def _good_pattern(cls, value: str | None) -> str | None:
+    def faults(self, _broken: frozenset[str]) -> Iterator[Fault]:
+        """See `Model.faults`."""
         try:
-            re.compile(value or "")
+            re.compile(self.pattern or "")
         except re.error as error:
-            raise ValueError(f"is no regular expression: {error}") from None
-        return value
-
-    @model_validator(mode="after")
-    def _good_default(self) -> Input:
+            yield Fault(f"is no regular expression: {error}", "pattern")
+            return
         problem = None if self.default is None else problem_with(self, self.default)
         if problem is not None:
-            raise PydanticCustomError("default", "{problem}", {"problem": problem})
-        return self
+            yield Fault(problem, "default")
+
+    @classmethod
+    def stand_in(cls) -> Input:
+        """See `Model.stand_in`."""
+        return Input()
+
+
+class InputKind(Part):
+    """An input, or just its default."""
+
+    def __init__(self) -> None:
+        super().__init__(Input)
+
+    def read(self, reader: Reader, path: Path, value: Any) -> Any:
+        """See `Kind.read`."""
+        return super().read(reader, path, value if isinstance(value, dict) else {"default": value})
+
+    def schema(self, definitions: Definitions) -> dict[str, Any]:
+        """See `Kind.schema`."""
+        plain = {"type": ["string", "number", "boolean", "array", "null"], "description": "The default."}
+        return {"anyOf": [super().schema(definitions), plain]}
 
 
 class Hooks(Model):
     """Commands that run before, after and between the tasks."""
 
-    pre_workflow: list[str] = []
-    post_workflow: list[str] = []
-    post_task: list[str] = []
-    on_error: list[str] = []
+    pre_workflow: list[str] = field(TEXTS, default=[])
+    post_workflow: list[str] = field(TEXTS, default=[])
+    post_task: list[str] = field(TEXTS, default=[])
+    on_error: list[str] = field(TEXTS, default=[])
 
 
-class WorkflowSpec(Limited):
+class WorkflowSpec(Model):
     """A workflow file."""
 
-    name: str
-    version: str
-    description: str | None = None
-    inputs: dict[Name, Input] = {}
-    defaults: Defaults | None = None
-    outputs: dict[str, str] = {}
-    secrets: list[str] = []
-    agents: dict[Name, Agent] = {}
-    tasks: Annotated[dict[Name, Task], Field(min_length=1)]
-    context: Context = Context()
-    hooks: Hooks = Hooks()
-    env: dict[Variable, str] = {}
-    cwd: str | None = None
-
-    @field_validator("version", mode="before")
-    @classmethod
-    def _version_as_text(cls, value: Any) -> Any:
-        """Take ``version: 1.0``, which YAML reads as a number."""
-        return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
-
-    @field_validator("inputs", mode="before")
-    @classmethod
-    def _plain_inputs(cls, value: Any) -> Any:
-        """Take ``name: value`` as an input with that default."""
-        if not isinstance(value, dict):
-            return value
-        return {
-            name: given if isinstance(given, dict) else {"default": given} for name, given in value.items()
-        }
+    STAND_INS: ClassVar = {"name": "unknown", "version": "unknown", "tasks": {}}
+    limits: dict[str, Any] = field(LIMITS, default={})
+    name: str = field(TEXT)
+    version: str = field(VERSION)
+    description: str | None = field(TEXT, default=None)
+    inputs: dict[str, Input] = field(Named(InputKind()), default={})
+    defaults: Defaults | None = field(Part(Defaults), default=None)
+    outputs: dict[str, str] = field(MapOf(TEXT), default={})
+    secrets: list[str] = field(TEXTS, default=[])
+    agents: dict[str, Agent] = field(Named(Part(Agent)), default={})
+    tasks: dict[str, Task] = field(Tasks(least=1))
+    context: Context = field(Part(Context), default=Context())
+    hooks: Hooks = field(Part(Hooks), default=Hooks())
+    env: dict[str, str] = field(VARIABLES, default={})
+    cwd: str | None = field(TEXT, default=None)

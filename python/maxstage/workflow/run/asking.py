@@ -106,7 +106,7 @@ class Asking:
 
     def _too_late(self) -> None:
         limit = (self.question.until or 0) - self.question.since
-        if "default" in self._await.model_fields_set:
+        if "default" in self._await.given:
             default = self._await.default
             self._end(self._scope.render(default) if isinstance(default, str) else default, None)
         else:

@@ -86,7 +86,7 @@ def _what(run: RunContext, task: Task, path: str) -> dict[str, Any]:
     else:
         part = task.script or task.command
         assert part is not None  # noqa: S101 - a task with a cache runs a program
-        did = part.model_dump(exclude={"timeout_secs"})
+        did = {name: value for name, value in part.plain().items() if name != "timeout_secs"}
     return {"does": did, "task": path, "limits": run.job_limits(path), "cwd": run.spec.cwd}
 
 

@@ -74,7 +74,7 @@ def open_records(collection: Collection, scope: Scope, folder: str, store: Store
         return Records(read_records(file, collection.format, path), None)
     token = scope.render(collection.token or "")
     item = store.info(token)
-    kind = collection.format if "format" in collection.model_fields_set else FORMATS[item.content_type]
+    kind = collection.format if "format" in collection.given else FORMATS[item.content_type]
     # The first line of CSV has the columns, and the lines of a JSON array are not its elements.
     total = item.record_count if kind in {"lines", "json_lines"} else None
     return Records(read_records(open_text(store.open(token), kind), kind, token), total)

@@ -22,7 +22,7 @@ def command_line(run: RunContext, part: schema.Intent, instance: TaskInstance, s
         WorkflowError: Something that it refers to is not there.
     """
     root = run.folder if part.root is None else files.locate_to_read(run.folder, part.root, scope)
-    spec = part.model_dump(by_alias=True) | {
+    spec = part.plain() | {
         "key": f"{run.run_id}/{instance.path}",
         "root": root,
         "records": None if part.records is None else scope.render(part.records),

@@ -86,8 +86,8 @@ def budget_of(
         limits: The limits of the task, which have the defaults for size and number.
         resolve: Returns the path of a task named in the settings.
     """
-    values: dict[str, Any] = {name: getattr(workflow, name) for name in workflow.model_fields_set}
-    values |= {name: getattr(task.context, name) for name in task.context.model_fields_set}
+    values: dict[str, Any] = {name: getattr(workflow, name) for name in workflow.given}
+    values |= {name: getattr(task.context, name) for name in task.context.given}
     named = {
         name: [resolve(one) or one for one in values.get(f"{name}_tasks", ())]
         for name in ("include", "exclude")

@@ -21,7 +21,6 @@ from maxstage.errors import WorkflowError
 from maxstage.workflow.format.languages import LANGUAGES
 from maxstage.workflow.format.references import as_text, resolve
 from maxstage.workflow.format.scripts.places import COMMENT, PROGRAM, REFUSED, checked
-from maxstage.workflow.format.scripts.shell_commands import reads_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,7 +50,7 @@ def fill(language: str, text: str, value_of: Callable[[Reference], Any]) -> str:
         reference = text[place.start : place.end]
         value = checked(place, reference, value_of(resolve(reference)))
         parts.append(text[at : place.start])
-        if place.needs == PROGRAM and reads_code(as_text(value)):
+        if place.needs == PROGRAM and _reads_code(as_text(value)):
             raise WorkflowError(
                 f"the value of {reference} names the command, and {as_text(value)!r} may read the other values as "
                 "code; write the command's name"
@@ -61,6 +60,12 @@ def fill(language: str, text: str, value_of: Callable[[Reference], Any]) -> str:
         parts.append(here)
         at = place.end
     return "".join([*before, *parts, text[at:]])
+
+
+def _reads_code(program: str) -> bool:
+    from maxstage.workflow.format.scripts.shell_commands import reads_code  # only where it is needed
+
+    return reads_code(program)
 
 
 def problems(language: str, text: str) -> list[str]:
