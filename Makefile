@@ -24,7 +24,7 @@ endif
 
 FUZZ_SECONDS ?= 600
 
-.PHONY: fuzz help demo test test-remote test-agents test-docs test-frameworks test-rust test-python test-pure lint coverage stress bench growth wheels release clean
+.PHONY: fuzz help demo test test-remote test-agents test-browser test-docs test-frameworks test-rust test-python test-pure lint coverage stress bench growth wheels release clean
 .DEFAULT_GOAL := help
 
 help: ## Show the targets
@@ -147,6 +147,10 @@ test-agents: $(VENV)/installed build/agents/installed ## The real programs of ag
 	packages="$$(build/agents/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"; \
 		MAXSTAGE_CLAUDE="$$packages/claude_agent_sdk/_bundled/claude" MAXSTAGE_CODEX="$$packages/codex_cli_bin/bin/codex" \
 		$(BIN)/python -P -m pytest -m agents tests/agents --timeout 1800
+
+# With the browser of the system: a page is looked at, in several sizes, with up to 2,000 tasks.
+test-browser: $(VENV)/installed ## Our pages in a headless Chromium, which must be installed
+	$(BIN)/python -P -m pytest -m browser tests/workflow tests/intent --timeout 1800
 
 # 700 MB each, in environments of their own, too: `make test` must also pass without any of it. With the newest versions
 # of everything, and with the oldest that the adapters claim to work with.

@@ -23,6 +23,7 @@ SHARED = {
     "durations",
     "errors",
     "files",
+    "html_page",
     "humanize",
     "interrupts",
     "exact",

@@ -77,6 +77,16 @@ def format_duration(seconds: float) -> str:
     return f"{amount} d"
 
 
+def format_seconds(seconds: float) -> str:
+    """Return a duration as text: ``0.25 s``, ``12.3 s``, ``3 m 05 s``, ``2 h 05 m``."""
+    if seconds < 10:  # noqa: PLR2004 - below this a second decimal is useful
+        return f"{seconds:.2f} s"
+    if seconds < 60:  # noqa: PLR2004
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes} m {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} m"  # noqa: PLR2004
+
+
 def format_size(count: int) -> str:
     """Return a size in decimal units, like those on a disk's label.
 

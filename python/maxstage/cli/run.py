@@ -15,11 +15,11 @@ from maxstage import exact
 from maxstage.cli.answer import ask_here, command_to_answer, is_interactive
 from maxstage.cli.options import dir_option, find_project, output_option
 from maxstage.cli.printing import print_json, warn, write_all, write_out
-from maxstage.cli.run_report import PlainWatcher, format_seconds, is_iteration, table_with_unfinished
+from maxstage.cli.run_report import PlainWatcher, is_iteration, table_with_unfinished
 from maxstage.cli.target import Target
 from maxstage.cli.types import CountType, NameType
 from maxstage.errors import WorkflowError
-from maxstage.humanize import counted, printable
+from maxstage.humanize import counted, format_seconds, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -9,8 +9,8 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from maxstage.cli.run_report import format_seconds, is_iteration, remarks, state_of, stopping_text
-from maxstage.humanize import counted, format_size, printable
+from maxstage.cli.run_report import is_iteration, remarks, stopping_text
+from maxstage.humanize import counted, format_seconds, format_size, printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -148,7 +148,7 @@ class LiveWatcher:
             result = data["result"]
             row.seconds = time.monotonic() - row.started
             row.state = result.status
-            said = remarks(result) if not result.tolerated else f"{state_of(result)}: {remarks(result)}"
+            said = remarks(result) if not result.tolerated else f"{result.state}: {remarks(result)}"
             row.rest = printable(said, _LONGEST)
             row.size = "" if result.output is None else format_size(result.output.original_size)
             if not result.is_final:

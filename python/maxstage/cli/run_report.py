@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from maxstage.cli.printing import warn
-from maxstage.humanize import counted, format_size, printable
+from maxstage.humanize import counted, format_seconds, format_size, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -39,26 +39,9 @@ class Watcher(Protocol):
         """Stop, before anything else is printed."""
 
 
-def format_seconds(seconds: float) -> str:
-    """Return a duration as text: ``0.25 s``, ``12.3 s``, ``3 m 05 s``, ``2 h 05 m``."""
-    if seconds < 10:  # noqa: PLR2004 - below this a second decimal is useful
-        return f"{seconds:.2f} s"
-    if seconds < 60:  # noqa: PLR2004
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes} m {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} m"  # noqa: PLR2004
-
-
 def is_iteration(path: str) -> bool:
     """Return whether a path is that of a loop's iteration, or of a task within one."""
     return "[" in path
-
-
-def state_of(result: TaskResult) -> str:
-    """Return how a task ended, in a word or two."""
-    if result.cached:
-        return "cached"
-    return f"{result.status}, tolerated" if result.tolerated else result.status
 
 
 def remarks(result: TaskResult, *, with_cache: bool = False) -> str:
@@ -98,7 +81,7 @@ def table(rows: Iterable[tuple[str, TaskResult]], *, with_cache: bool = False) -
         cells.append(
             (
                 printable(path, _LONGEST_NAME),
-                state_of(result),
+                result.state,
                 seconds,
                 size,
                 remarks(result, with_cache=with_cache),

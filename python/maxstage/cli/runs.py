@@ -14,12 +14,12 @@ from maxstage import exact
 from maxstage.cli.options import lines_option, output_option, pass_project
 from maxstage.cli.printing import describe, print_all, print_json, warn, write_out
 from maxstage.cli.prompting import confirm
-from maxstage.cli.run_report import format_seconds, is_iteration, table_with_unfinished
+from maxstage.cli.run_report import is_iteration, table_with_unfinished
 from maxstage.cli.target import Target
 from maxstage.cli.types import CountType, NameType
 from maxstage.errors import WorkflowError
 from maxstage.files import write_all
-from maxstage.humanize import counted, format_size, printable
+from maxstage.humanize import counted, format_seconds, format_size, printable
 from maxstage.output.cleanup import CLEANUP
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def _open(store: Store, run_id: str) -> RunState:
 @output_option
 @pass_project
 def runs_report(store: Store, run_id: str, file: str, output: str) -> None:
-    """Write one page of HTML about a run: graph, timeline, sizes, what was cut, what agents were given.
+    """Write one page of HTML about a run: what failed, the graph, tasks on a time axis, what agents were given.
 
     It needs nothing else: no network, and no script.
     """
@@ -165,7 +165,7 @@ def runs_report(store: Store, run_id: str, file: str, output: str) -> None:
     try:
         name = state.facts().get("file", "")
         workflow = None
-        # If the workflow file is gone or no longer valid, the page has no graph.
+        # Only runs of older versions need it: without it, their pages have no graph.
         with contextlib.suppress(WorkflowError, OSError):
             workflow = load(name, providers_from(store.settings.providers))
         page = render(state, None if isinstance(workflow, Problems) else workflow)

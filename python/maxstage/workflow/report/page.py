@@ -1,34 +1,38 @@
-"""A run as one HTML page, without network access or scripts; its pictures are SVG."""
+"""A run as one HTML page, without network access or scripts: what went wrong first, then all the rest."""
 
 from __future__ import annotations
 
-import html
+import shlex
 import time
-from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from maxstage.humanize import counted, format_size, printable
+from maxstage import exact
+from maxstage.html_page import document, escaped, escaped_lines
+from maxstage.humanize import counted, format_seconds, format_size
+from maxstage.workflow.report.axis import Axis
+from maxstage.workflow.report.drawing import graphs
 from maxstage.workflow.report.metrics import lines
+from maxstage.workflow.report.rows import around_others, command_to_read, read
+from maxstage.workflow.report.states import COLOURS, SHOWN, TOLERATED, shown
+from maxstage.workflow.run.questions import questions_of
+from maxstage.workflow.run.results import FAILED, INTERRUPTED, WAITING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from typing import Any
 
     from maxstage.workflow.format.valid import ValidWorkflow
-    from maxstage.workflow.run.results import Ended, TaskResult
+    from maxstage.workflow.report.rows import Row, Run
     from maxstage.workflow.run.state import RunState
 
-_MOST_ROWS = 500
-"""The most tasks that are listed and drawn; a longer page is slow, and nobody reads it."""
-_LONGEST = 1000
-"""The most characters of a name or an error that are shown."""
 _LONGEST_OUTPUT = 20_000
 """The most characters of an output of the workflow that are shown."""
-_WIDTH = 900
-_ROW = 18
-_BOX_WIDTH, _BOX_HEIGHT, _GAP_X, _GAP_Y = 150, 30, 60, 16
-
-_COLOURS = {"completed": "#2e9e5b", "failed": "#d1453b", "skipped": "#9aa7b3", "interrupted": "#d99a2b"}
+_MOST_CARDS = 20
+"""Failed tasks that are shown with what they printed; the list has them all."""
+_MOST_NAMES = 200
+"""Tasks without a result that are named."""
+_FILTERED = 20
+"""Tasks from which on some of them can be hidden."""
 
 
 def render(state: RunState, workflow: ValidWorkflow | None) -> str:
@@ -36,242 +40,318 @@ def render(state: RunState, workflow: ValidWorkflow | None) -> str:
 
     Args:
         state: The run.
-        workflow: Its file, for the graph; None if it no longer exists.
+        workflow: Its file as it is now, for the graph of a run that recorded no plan; None if it no longer exists.
+
+    Raises:
+        WorkflowError: The run is damaged.
     """
-    facts, ended = state.facts(), state.ended()
-    failed, others = _chosen(state.statuses())
-    found = {path: result for path in (*failed, *others) if (result := _without_content(state.find(path)))}
-    loops = {path.rpartition("[")[0] for path in ended if path.endswith("]")}
-    title = f"{facts.get('workflow', 'run')}, {state.run_id}"
-    style = (files("maxstage.workflow.report") / "page.css").read_text(encoding="utf-8")
-    parts = [
-        "<!doctype html>",
-        '<html lang="en"><head><meta charset="utf-8">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{_text(title)}</title><style>{style}</style></head><body>",
-        *_summary(state.run_id, facts, ended),
+    run = read(state, workflow)
+    anchors = {row.path: f"t{number}" for number, row in enumerate(run.rows)}
+    title = f"{run.facts.get('workflow', 'run')}: {run.facts.get('status', 'unknown')}"
+    body = [
+        '<a class="skip" href="#tasks">Skip to the tasks</a>',
+        *_header(run),
+        "<main>",
+        *_failed(run),
+        *_waiting(state),
+        *_left(run),
+        *_tolerated(run, anchors),
+        *_graph(run, anchors),
+        *_tasks(run, anchors),
+        *_outputs(run.facts),
+        *_sums(run),
+        *_contexts(state.contexts()),
+        "</main>",
     ]
-    parts += _tasks("Failed", {path: one for path, one in found.items() if path in failed}, loops)
-    if workflow is not None:
-        parts += ["<h2>Graph</h2>", graph_svg(workflow, found)]
-    parts += ["<h2>Timeline</h2>", timeline_svg(found, ended)]
-    parts += _tasks("Tasks", {path: one for path, one in found.items() if path not in failed}, loops)
-    if len(ended) > len(found):
-        parts.append(f"<p class='note'>and {len(ended) - len(found):,} more</p>")
-    parts += _contexts(state.contexts())
-    return "\n".join([*parts, "</body></html>", ""])
+    return document(title, body)
 
 
-def _chosen(statuses: Mapping[str, str]) -> tuple[list[str], list[str]]:
-    """Return the paths to show, separately for tasks that failed, which take precedence, and the others."""
-
-    def important(path: str) -> bool:
-        return "[" in path  # a loop's task is more informative than its iterations
-
-    failed = sorted((path for path, status in statuses.items() if status == "failed"), key=important)
-    others = [path for path, status in statuses.items() if status != "failed"]
-    others.sort(key=important)
-    failed = failed[:_MOST_ROWS]
-    order = {path: number for number, path in enumerate(statuses)}
-    chosen = others[: _MOST_ROWS - len(failed)]
-    return failed, sorted(chosen, key=order.__getitem__)
-
-
-def _without_content(result: TaskResult | None) -> TaskResult | None:
-    """Return a result without content, since hundreds of outputs would take a lot of memory."""
-    if result is not None and result.output is not None:
-        result.output = result.output.replace(content=b"", stderr=None)
-    return result
-
-
-def _text(value: object, most: int = _LONGEST) -> str:
-    """Return text that is safe in the page: escaped, clipped, and without invalid characters."""
-    return html.escape(printable(str(value), most), quote=True)
-
-
-def _lines(value: object) -> str:
-    """Return a text of several lines that is safe in the page."""
-    return "\n".join(_text(line) for line in str(value)[:_LONGEST_OUTPUT].split("\n"))
-
-
-def _summary(run_id: str, facts: Mapping[str, Any], ended: Mapping[str, Ended]) -> Iterable[str]:
+def _header(run: Run) -> Iterator[str]:
+    facts = run.facts
     status = facts.get("status", "unknown")
-    yield f"<h1>{_text(facts.get('workflow', ''))} <span class='{_text(status)}'>{_text(status)}</span></h1>"
-    started = facts.get("started")
-    when = "" if started is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(started))
-    iterations = sum("[" in path for path in ended)
-    count = counted(len(ended) - iterations, "task") + (
-        f", {counted(iterations, 'iteration')}" if iterations else ""
-    )
-    yield f"<p>Run <code>{_text(run_id)}</code>, {_text(when)}, {count}."
+    sign = shown(status)
+    yield "<header>"
+    name = escaped(facts.get("workflow", ""))
+    # The state comes first: a long name is cut.
+    yield f'<h1 class="clamp"><span class="{sign.colour}">{sign.sign} {escaped(status)}</span> {name}</h1>'
     if facts.get("error"):
-        yield f" <span class='failed'>{_text(facts['error'])}</span>"
-    yield f"</p><p class='note'>{_text(facts.get('file', ''))}</p>"
-    if facts.get("inputs"):
-        yield "<p>Inputs: " + ", ".join(
-            f"<code>{_text(name)} = {_text(value)}</code>" for name, value in facts["inputs"].items()
-        )
-        yield "</p>"
-    if facts.get("metrics"):
-        yield "<pre>" + _lines("\n".join(lines(facts["metrics"]))) + "</pre>"
-    for name, text in (facts.get("outputs") or {}).items():
-        yield f"<details open><summary>Output <b>{_text(name)}</b></summary><pre>{_lines(text)}</pre></details>"
+        yield f'<p class="banner clamp">{escaped(facts["error"])}</p>'
+    counts = run.counts
+    yield '<ul class="counts">'
+    for state in SHOWN:
+        if counts[state]:
+            one = shown(state)
+            yield f'<li class="{one.colour}"><span aria-hidden="true">{one.sign}</span> {counts[state]:,} {state}</li>'
+    if run.iterations:
+        yield f"<li>{counted(run.iterations, 'iteration')}</li>"
+    yield "</ul>"
+    yield '<div class="strip" aria-hidden="true">'
+    for colour in COLOURS:
+        count = sum(counts[state] for state in SHOWN if shown(state).colour == colour)
+        if count:
+            yield f'<i class="{colour}" style="flex:{count}"></i>'
+    yield "</div>"
+    yield f'<p class="dim clamp">{", ".join(_when(run))}</p>'
+    yield "</header>"
 
 
-def _tasks(title: str, found: Mapping[str, TaskResult], loops: AbstractSet[str]) -> Iterable[str]:
-    if not found:
+def _when(run: Run) -> Iterator[str]:
+    started, ended = run.facts.get("started"), run.facts.get("ended")
+    yield f"run <code>{escaped(run.run_id)}</code>"
+    if started is not None:
+        yield f"started {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(started))}"
+    # If the clock was set back in between, nobody knows.
+    if started is not None and ended is not None and ended >= started:
+        yield f"took {format_seconds(ended - started)}"
+    if run.facts.get("file"):
+        yield f"<code>{escaped(run.facts['file'])}</code>"
+
+
+def _section(name: str, title: str, content: Iterable[str]) -> Iterator[str]:
+    """Yield a section; nothing if it would be empty."""
+    parts = list(content)
+    if parts:
+        yield f'<section aria-labelledby="{name}"><h2 id="{name}">{title}</h2>'
+        yield from parts
+        yield "</section>"
+
+
+def _failed(run: Run) -> Iterator[str]:
+    """What failed, each with the last lines that it printed; then what failed because of that."""
+    found = [row for row in run.rows if row.state == FAILED]
+    found += [row for row in run.rows if row.state == INTERRUPTED]
+    outer = around_others(row.path for row in found)
+    first = [row for row in found if row.path not in outer]
+    title = " and interrupted" if any(row.state == INTERRUPTED for row in found) else ""
+    yield from _section("failed", f"Failed{title}" if _has(found, FAILED) else "Interrupted", _cards(first))
+    around = [row.path for row in found if row.path in outer]
+    if around:
+        yield f'<p class="dim">and with that, what is around it: {_names(around)}</p>'
+
+
+def _has(rows: Sequence[Row], state: str) -> bool:
+    return any(row.state == state for row in rows)
+
+
+def _names(paths: Sequence[str]) -> str:
+    named = ", ".join(f"<code>{escaped(path)}</code>" for path in paths[:_MOST_CARDS])
+    more = len(paths) - _MOST_CARDS
+    return f"{named} and {more:,} more" if more > 0 else named
+
+
+def _cards(rows: Sequence[Row]) -> Iterator[str]:
+    if not rows:
         return
-    yield f"<h2>{title}</h2><table><tr><th>Task</th><th>State</th><th>Time</th><th>Output</th><th></th></tr>"
-    for path, result in found.items():
-        output = result.output
-        seconds = "" if output is None or output.duration is None else f"{output.duration:.2f} s"
-        size = "" if output is None else format_size(output.original_size)
+    yield '<div class="cards">'
+    for row in rows[:_MOST_CARDS]:
+        one = shown(row.state)
+        seconds = "" if row.seconds is None else f" after {format_seconds(row.seconds)}"
+        yield f'<article class="card {one.colour}"><h3 class="clamp"><code>{escaped(row.path)}</code></h3>'
+        why = escaped(row.error or row.state)
+        yield f'<p class="clamp"><span class="{one.colour}">{one.sign} {why}</span>{seconds}</p>'
+        yield from _printed(row)
+        yield "</article>"
+    yield "</div>"
+    if len(rows) > _MOST_CARDS:
+        yield f"<p>and {len(rows) - _MOST_CARDS:,} more, which the list of tasks has.</p>"
+
+
+def _printed(row: Row) -> Iterator[str]:
+    """Yield the last lines that a task printed, and where all of it is."""
+    if row.excerpt:
+        said = f"last lines of {row.stream} of {row.path}"
         yield (
-            f"<tr><td><code>{_text(path)}</code></td><td class='{_text(result.status)}'>{_text(result.status)}</td>"
-            f"<td class='n'>{seconds}</td><td class='n'>{_text(size)}</td><td>"
-            f"{_remarks(result, is_loop=path in loops)}</td></tr>"
+            f'<div class="tail" tabindex="0" role="region" aria-label="{escaped(said)}">'
+            f"<pre>{escaped_lines(row.excerpt)}</pre></div>"
         )
-    yield "</table>"
+    told = []
+    if row.dropped:
+        told.append(f"{counted(row.dropped, 'byte')} were left out")
+    command = command_to_read(row)
+    if command is not None:
+        told.append(f"all of it: <code>{escaped(command)}</code>")
+    told += [escaped(remark) for remark in row.remarks]
+    if told:
+        yield f'<p class="dim">{"; ".join(told)}</p>'
 
 
-def _remarks(result: TaskResult, *, is_loop: bool) -> str:
-    parts = []
-    if result.error:
-        parts.append(f"<span class='failed'>{_text(result.error)}</span>")
-    if is_loop:
-        parts.append(counted(result.attempts, "iteration"))
-    elif result.attempts > 1:
-        parts.append(f"{result.attempts:,} attempts")
-    output = result.output
-    if output is not None and output.truncated:
-        where = f"; full output: <code>max retrieve {_text(output.token)}</code>" if output.token else ""
-        parts.append(
-            f"<span class='cut'>truncated, {counted(output.dropped_bytes, 'byte')} left out</span>{where}"
-        )
-    elif output is not None and output.token is not None:
-        parts.append(f"<code>{_text(output.token)}</code>")
-    if output is not None:
-        parts += [f"<span class='cut'>{_text(warning)}</span>" for warning in output.warnings]
-    if result.pruned:
-        parts.append("<span class='note'>pruned</span>")
-    return "<br>".join(parts)
+def _waiting(state: RunState) -> Iterator[str]:
+    def content() -> Iterator[str]:
+        for one in questions_of(state):
+            choices = "" if one.choices is None else " ".join(exact.dumps(choice) for choice in one.choices)
+            command = f"max answer {one.run_id} {shlex.quote(one.task)} VALUE"
+            yield f'<article class="card warn"><h3><code>{escaped(one.task)}</code></h3>'
+            yield f"<p>{escaped(one.prompt)}</p>"
+            yield f'<p class="dim">{escaped(choices)} <code>{escaped(command)}</code></p></article>'
+
+    yield from _section("waiting", "Waiting for an answer", content())
 
 
-def _contexts(contexts: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
-    if not contexts:
-        return
-    yield "<h2>What agents were given</h2>"
-    for path, given in contexts.items():
-        yield (
-            f"<details open><summary><code>{_text(path)}</code>: {counted(given['bytes'], 'byte')}, about "
-            f"{counted(given['tokens'], 'LLM token')}, of {counted(given['whole_bytes'], 'byte')} in all</summary>"
-            "<table><tr><th>Output of</th><th>Relevance</th><th>Size</th><th></th><th>Why</th></tr>"
-        )
-        for one in given["candidates"]:
-            size = "" if one["size"] is None else format_size(one["size"])
-            why = one["why"] + (f"; {one['reason']}" if one["reason"] else "")
+def _left(run: Run) -> Iterator[str]:
+    found = [one for one in run.left if one.state != WAITING]
+
+    def content() -> Iterator[str]:
+        yield '<ul class="names short">'
+        for one in found[:_MOST_NAMES]:
+            note = f": {escaped(one.note)}" if one.note else ""
+            yield f"<li><code>{escaped(one.task)}</code> {escaped(one.state)}{note}</li>"
+        yield "</ul>"
+        if len(found) > _MOST_NAMES:
+            yield f"<p>and {len(found) - _MOST_NAMES:,} more</p>"
+
+    if found:
+        is_long = len(found) > _MOST_CARDS
+        inner = list(content())
+        if is_long:
+            inner = [f"<details><summary>{counted(len(found), 'task')}</summary>", *inner, "</details>"]
+        yield from _section("left", "Without a result", inner)
+
+
+def _tolerated(run: Run, anchors: Mapping[str, str]) -> Iterator[str]:
+    found = [row for row in run.rows if row.state == TOLERATED]
+
+    def content() -> Iterator[str]:
+        yield '<ul class="names">'
+        for row in found[:_MOST_NAMES]:
             yield (
-                f"<tr><td><code>{_text(one['task'])}</code></td><td class='n'>{one['relevance']:.2f}</td>"
-                f"<td class='n'>{_text(size)}</td><td class='{_text(one['state'])}'>{_text(one['state'])}</td>"
-                f"<td>{_text(why)}</td></tr>"
+                f'<li><a href="#{anchors[row.path]}"><code>{escaped(row.path)}</code></a> '
+                f"{escaped(row.error or '')}</li>"
             )
-        yield "</table></details>"
+        yield "</ul>"
+        if len(found) > _MOST_NAMES:
+            yield f"<p>and {len(found) - _MOST_NAMES:,} more</p>"
+
+    yield from _section("tolerated", "Failed, and tolerated", content() if found else ())
 
 
-def timeline_svg(found: Mapping[str, TaskResult], ended: Mapping[str, Ended]) -> str:
-    """Return when each task ran, as SVG with a bar for each task."""
-    spans = {}
-    for path, result in found.items():
-        seconds = 0.0 if result.output is None else result.output.duration or 0.0
-        spans[path] = (ended[path].time - seconds, ended[path].time)
-    if not spans:
-        return "<p class='note'>Nothing has ended.</p>"
-    first = min(start for start, _ in spans.values())
-    whole = max(end for _, end in spans.values()) - first or 1.0
-    label = 220
-    scale = (_WIDTH - label - 70) / whole
-    height = _ROW * len(spans) + 24
-    parts = [f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="timeline" font-size="11">']
-    for number, (path, (start, end)) in enumerate(sorted(spans.items(), key=lambda pair: pair[1])):
-        top = number * _ROW
-        left = label + (start - first) * scale
-        wide = max(2.0, (end - start) * scale)
-        colour = _COLOURS.get(found[path].status, "#888")
-        parts.append(
-            f'<text x="{label - 8}" y="{top + 13}" text-anchor="end">{_text(_short(path, 34))}</text>'
+def _graph(run: Run, anchors: Mapping[str, str]) -> Iterator[str]:
+    def content() -> Iterator[str]:
+        for number, text in enumerate(("Overview", "100 %", "160 %")):
+            checked = " checked" if number == 1 else ""
+            yield (
+                f'<input class="zoom" type="radio" name="zoom" id="zoom-{number}"{checked}>'
+                f'<label for="zoom-{number}">{text}</label>'
+            )
+        yield '<div class="graphs">'
+        yield from graphs(run, anchors)
+        yield "</div>"
+
+    yield from _section("graph", "Graph", content() if run.plan else ())
+
+
+def _tasks(run: Run, anchors: Mapping[str, str]) -> Iterator[str]:
+    axis = Axis.around(run.rows)
+
+    def content() -> Iterator[str]:
+        if len(run.rows) > _FILTERED:
+            yield from _filters(run.rows)
+        yield '<ol class="rows" role="list">'
+        ticks = "".join(f'<span style="left:{place:.2f}%">{text}</span>' for place, text in axis.ticks())
+        yield (
+            '<li class="axis" aria-hidden="true"><div class="line"><span>Task</span><span>State</span>'
+            '<span class="number">Time</span><span class="number">Output</span>'
+            f'<div class="track">{ticks}</div></div></li>'
         )
-        parts.append(
-            f'<rect x="{left:.1f}" y="{top + 3}" width="{wide:.1f}" height="{_ROW - 6}" rx="2" fill="{colour}">'
-            f"<title>{_text(path)}: {end - start:.2f} s</title></rect>"
-        )
-    parts.append(f'<text x="{label}" y="{height - 6}">0 s</text>')
-    parts.append(f'<text x="{_WIDTH - 70}" y="{height - 6}" text-anchor="end">{whole:.2f} s</text></svg>')
-    return "\n".join(parts)
+        for row in run.rows:
+            yield from _task(row, axis, anchors[row.path])
+        yield "</ol>"
+        if len(run.states) - len(run.left) > len(run.rows):
+            yield f"<p>and {len(run.states) - len(run.left) - len(run.rows):,} more, which are not listed</p>"
+
+    yield from _section("tasks", "Tasks", content() if run.rows else ())
 
 
-def graph_svg(workflow: ValidWorkflow, found: Mapping[str, TaskResult]) -> str:
-    """Return the tasks and their dependencies as SVG, with a column for each level of dependencies."""
-    # Showing all tasks would be slow; those that failed come first.
-    failed = {path for path, result in found.items() if result.status == "failed"}
-    first = set(sorted(workflow.tasks, key=lambda path: path not in failed)[:_MOST_ROWS])
-    paths = [path for path in workflow.tasks if path in first]
-    columns: dict[int, list[str]] = {}
-    depth: dict[str, int] = {}
-    for path in paths:
-        columns.setdefault(_depth(path, workflow, depth), []).append(path)
-    place = {
-        path: (column * (_BOX_WIDTH + _GAP_X) + 4, row * (_BOX_HEIGHT + _GAP_Y) + 4)
-        for column, names in columns.items()
-        for row, path in enumerate(names)
-    }
-    width = (max(columns, default=0) + 1) * (_BOX_WIDTH + _GAP_X)
-    height = max((len(names) for names in columns.values()), default=1) * (_BOX_HEIGHT + _GAP_Y) + 8
-    parts = [f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="graph" font-size="12">']
-    for path in paths:
-        parts += [_edge(place[other], place[path]) for other in _waits_for(path, workflow) if other in place]
-    for path in paths:
-        x, y = place[path]
-        status = found[path].status if path in found else ""
-        colour = _COLOURS.get(status, "#9aa7b3")
-        round_ = _BOX_HEIGHT // 2 if path in workflow.graph.agents else 4
-        parts.append(
-            f'<rect x="{x}" y="{y}" width="{_BOX_WIDTH}" height="{_BOX_HEIGHT}" rx="{round_}" fill="none" '
-            f'stroke="{colour}" stroke-width="2"><title>{_text(path)} {_text(status)}</title></rect>'
-        )
-        parts.append(
-            f'<text x="{x + _BOX_WIDTH / 2}" y="{y + 20}" text-anchor="middle">{_text(_short(path, 20))}</text>'
-        )
-    return "\n".join([*parts, "</svg>"])
+def _filters(rows: Sequence[Row]) -> Iterator[str]:
+    words = {"bad": "failed", "warn": "tolerated, interrupted", "ok": "completed", "off": "skipped"}
+    there = {shown(row.state).colour for row in rows}
+    for colour in COLOURS:
+        if colour in there:
+            yield (
+                f'<input class="show" type="checkbox" id="show-{colour}" checked>'
+                f'<label for="show-{colour}">{words[colour]}</label>'
+            )
 
 
-def _waits_for(path: str, workflow: ValidWorkflow) -> list[str]:
-    prefix = path.rpartition(".")[0]
-    return [f"{prefix}.{name}" if prefix else name for name in workflow.graph.dependencies[path]]
+def _task(row: Row, axis: Axis, anchor: str) -> Iterator[str]:
+    one = shown(row.state)
+    left = axis.place(row.start)
+    width = axis.place(row.end) - left
+    seconds = "" if row.seconds is None else format_seconds(row.seconds)
+    size = "" if row.size is None else format_size(row.size)
+    yield f'<li class="{one.colour}"><details><summary class="line">'
+    yield (
+        f'<span class="name">{escaped(row.path)}</span>'
+        f'<span class="state {one.colour}"><span aria-hidden="true">{one.sign}</span> {row.state}</span>'
+        f'<span class="number">{seconds}</span><span class="number">{size}</span>'
+        '<span class="track" aria-hidden="true">'
+        f'<i class="{one.colour}" style="left:{left:.2f}%;width:{width:.2f}%"></i></span>'
+    )
+    yield f'</summary><div class="more" id="{anchor}">'
+    if row.error:
+        yield f'<p class="{one.colour}">{escaped(row.error)}</p>'
+    yield from _printed(row)
+    parts = f"{counted(row.parts, 'iteration')}, " if row.parts else ""
+    at = row.start - axis.start
+    yield f'<p class="dim">{parts}from {format_seconds(at)} to {format_seconds(row.end - axis.start)}</p>'
+    yield "</div></details></li>"
 
 
-def _depth(path: str, workflow: ValidWorkflow, known: dict[str, int]) -> int:
-    """Return the length of the longest chain of tasks before it; without recursion, since chains may be long."""
-    stack = [path]
-    while stack:
-        top = stack[-1]
-        prefix = top.rpartition(".")[0]
-        before = [*_waits_for(top, workflow), *([prefix] if prefix else [])]
-        missing = [other for other in before if other not in known]
-        if missing:
-            stack += missing
-        else:
-            known[top] = max((known[other] + 1 for other in before), default=0)
-            stack.pop()
-    return known[path]
+def _outputs(facts: Mapping[str, Any]) -> Iterator[str]:
+    def content() -> Iterator[str]:
+        for name, text in (facts.get("outputs") or {}).items():
+            shown_text = escaped_lines(str(text)[:_LONGEST_OUTPUT])
+            yield f"<details open><summary>Output <b>{escaped(name)}</b></summary>"
+            yield f"<pre>{shown_text}</pre></details>"
+        if facts.get("inputs"):
+            yield "<dl>"
+            for name, value in facts["inputs"].items():
+                yield f"<dt>Input {escaped(name)}</dt><dd><code>{escaped(exact.dumps(value))}</code></dd>"
+            yield "</dl>"
+
+    yield from _section("outputs", "Outputs and inputs", content())
 
 
-def _edge(start: tuple[int, int], end: tuple[int, int]) -> str:
-    x1, y1 = start[0] + _BOX_WIDTH, start[1] + _BOX_HEIGHT // 2
-    x2, y2 = end[0], end[1] + _BOX_HEIGHT // 2
-    middle = (x1 + x2) // 2
-    curve = f"M{x1} {y1} C{middle} {y1} {middle} {y2} {x2} {y2}"
-    return f'<path d="{curve}" fill="none" stroke="#9aa7b3" stroke-width="1.5"/>'
+def _sums(run: Run) -> Iterator[str]:
+    outer = around_others(row.path for row in run.rows)
+    own = [row for row in run.rows if row.path not in outer]
+    seconds = sum(row.seconds or 0.0 for row in own)
+    size = sum(row.size or 0 for row in own)
+    if not own:
+        return
+    pairs = [
+        ("Programs ran", f"{format_seconds(seconds)} in all"),
+        ("They printed", format_size(size)),
+        (
+            "Cut",
+            f"{sum(row.dropped > 0 for row in own):,}; kept whole: {sum(row.token is not None for row in own):,}",
+        ),
+    ]
+    told = "".join(f"<dt>{name}</dt><dd>{escaped(text)}</dd>" for name, text in pairs)
+    metrics = run.facts.get("metrics")
+    more = [f"<pre>{escaped_lines(chr(10).join(lines(metrics)))}</pre>"] if metrics else []
+    yield from _section("sums", "Sums", [f"<dl>{told}</dl>", *more])
 
 
-def _short(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most // 2 - 1]}…{text[-(most // 2) :]}"
+def _contexts(contexts: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    def content() -> Iterator[str]:
+        for path, given in contexts.items():
+            yield (
+                f"<details open><summary><code>{escaped(path)}</code>: {counted(given['bytes'], 'byte')}, about "
+                f"{counted(given['tokens'], 'LLM token')}, of {counted(given['whole_bytes'], 'byte')} in all</summary>"
+                '<div class="wide"><table><tr><th>Output of</th><th>Relevance</th><th>Size</th><th>State</th>'
+                "<th>Why</th></tr>"
+            )
+            for one in given["candidates"]:
+                yield _candidate(one)
+            yield "</table></div></details>"
+
+    yield from _section("contexts", "What agents were given", content())
+
+
+def _candidate(one: Mapping[str, Any]) -> str:
+    size = "" if one["size"] is None else format_size(one["size"])
+    why = one["why"] + (f"; {one['reason']}" if one["reason"] else "")
+    return (
+        f"<tr><td><code>{escaped(one['task'])}</code></td><td class='number'>{one['relevance']:.2f}</td>"
+        f"<td class='number'>{escaped(size)}</td><td>{escaped(one['state'])}</td><td>{escaped(why)}</td></tr>"
+    )

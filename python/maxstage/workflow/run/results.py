@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 from maxstage.output.task_output import TaskOutput
 
 RUNNING, COMPLETED, FAILED, INTERRUPTED = "running", "completed", "failed", "interrupted"
+"""The status of a run. One that is ``running`` and not locked was killed."""
 WAITING = "waiting"
 """The status of a run that goes on once a question is answered."""
-"""The status of a run. One that is ``running`` and not locked was killed."""
 SKIPPED = "skipped"
 """How a task may end, apart from ``completed`` and ``failed``."""
 
@@ -50,6 +50,13 @@ class TaskResult:
         self.attempts = attempts
         self.error = error
         self.tolerated = tolerated
+
+    @property
+    def state(self) -> str:
+        """How it ended, in a word or two: ``completed``, ``cached``, ``failed, tolerated``."""
+        if self.cached:
+            return "cached"
+        return f"{self.status}, tolerated" if self.tolerated else self.status
 
     @property
     def is_final(self) -> bool:
