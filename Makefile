@@ -106,8 +106,8 @@ ONCE := tests/agents tests/context tests/packaging tests/parity tests/serving te
 	tests/test_record.py tests/test_structure.py tests/test_tables.py tests/test_version.py \
 	tests/query/test_filter.py tests/cli/test_completion.py tests/cli/test_gain.py tests/cli/test_json_shapes.py \
 	tests/cli/test_live.py tests/cli/test_manners.py tests/cli/test_settings.py tests/cli/test_texts.py \
-	tests/cli/test_trust.py tests/cli/test_user_store.py tests/intent/test_cli.py tests/intent/test_templates.py \
-	tests/store/test_light_json.py tests/workflow/test_beside.py tests/workflow/test_context.py \
+	tests/cli/test_trust.py tests/cli/test_user_store.py tests/intent/test_cli.py tests/intent/test_edited.py \
+	tests/intent/test_templates.py tests/store/test_light_json.py tests/workflow/test_beside.py tests/workflow/test_context.py \
 	tests/workflow/test_damaged.py tests/workflow/test_data_is_no_code.py \
 	tests/workflow/test_effective_limits.py tests/workflow/test_examples.py tests/workflow/test_files.py \
 	tests/workflow/test_hostile_files.py tests/workflow/test_keeping.py tests/workflow/test_messages.py \

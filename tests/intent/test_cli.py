@@ -12,6 +12,7 @@ import pytest
 
 import markup
 from helpers import wait_until
+from maxstage import Error, Intent, Store
 
 TOKEN = re.compile(r"max:intent:[0-9a-f]{8}\n")
 
@@ -226,11 +227,28 @@ def test_approval(program, files):
     assert (code, f"Approved: {token}" in shown, "\x1b[" in shown) == (0, True, True)
     assert "was approved for --on-conflict fail" in program.fails("execute", token, "--on-conflict", "skip")
     (files / "b.pdf").rename(files / "elsewhere")
-    assert "other problems than when it was approved" in program.fails("execute", token)
+    assert "than when it was approved" in program.fails("execute", token)
     (files / "elsewhere").rename(files / "b.pdf")
     result = program.text("execute", token).strip()
     # Taking back is an intent, too.
     assert "needs approval" in program.fails("undo", result)
+
+
+def test_what_changes_while_a_person_looks_is_not_approved(program, files):
+    """Neither then nor by a second try to execute it; the same for a file that is to be overwritten."""
+    store = Store.open(files)
+    intent = Intent.plan(store, "move", [{}], root=files, from_="a.pdf", to="new.pdf")
+    seen = intent.preview(on_conflict="overwrite")
+    (files / "new.pdf").write_text("appeared")
+    assert not intent.preview(on_conflict="overwrite").has_problems
+    with pytest.raises(Error, match="changed meanwhile; look again"):
+        intent.approve(on_conflict="overwrite", seen=seen)
+    assert not intent.is_approved()
+    intent.approve(on_conflict="overwrite", seen=intent.preview(on_conflict="overwrite"))
+    (files / "new.pdf").write_text("somebody's work of an hour")
+    line = program.fails("execute", intent.token, "--on-conflict", "overwrite")
+    assert "other files in its way, than when it was approved" in line
+    assert (files / "new.pdf").read_text() == "somebody's work of an hour"
 
 
 def test_undo_by_a_plan(program, files):
@@ -268,6 +286,10 @@ def test_where_nothing_can_be_written(program, files):
     def limit():
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
+    before = os.listdir(files / ".max" / "intents")
+    line = program.fails("intent", "delete", "--from", "a.pdf", stdin=b"{}\n", preexec_fn=limit)
+    assert "no intent was made" in line
+    assert os.listdir(files / ".max" / "intents") == before
     line = program.fails("execute", token, preexec_fn=limit)
     assert "nothing was lost" in line or "File too large" in line
     assert (files / "a.pdf").exists()

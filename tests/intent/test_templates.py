@@ -33,7 +33,24 @@ def test_filled(text, wanted):
     assert Template(text).fill_path(RECORD, 7) == wanted
 
 
-@pytest.mark.parametrize("text", ["{", "}", "{}", "a{b", "{name!x}", "{name!}", "{a b}", "{a:{b}}", "{[}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "}",
+        "{}",
+        "a{b",
+        "{name!x}",
+        "{name!}",
+        "{a b}",
+        "{a:{b}}",
+        "{[}",
+        "{a:1000}",
+        "{#:0999999999}",
+        "{a:.1000f}",
+        "{a:%99999Y}",
+    ],
+)
 def test_what_is_no_template(text):
     with pytest.raises(TemplateError, match=r"column|not a field"):
         Template(text)
@@ -51,6 +68,9 @@ def test_what_is_no_template(text):
 def test_a_value_adds_no_folder(record):
     with pytest.raises(Fault, match=r"write \{name!p\} to allow folders"):
         Template("out/{name}").fill_path(record, 1)
+    # A slash in a format is one in a time alone.
+    with pytest.raises(Fault, match="to allow folders"):
+        Template("out/{name:/>1}").fill_path(record, 1)
 
 
 def test_a_missing_field_names_the_record_and_the_fields():

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from maxstage.intent.transfer import CONFLICTS
+from maxstage.intent.areas import CONFLICTS
 from maxstage.mcp.tools.preview import POLICIES
 
 

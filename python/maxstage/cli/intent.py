@@ -80,11 +80,7 @@ def intent_approve(store: Store, token: str, on_conflict: str, output: str) -> N
     show(one.id, one.facts(), preview, on_conflict)
     if not ask(f"Approve {preview.count:,} operations?"):
         raise click.ClickException("Not approved: nothing was changed")
-    approved = one.approve(on_conflict=on_conflict)
-    if approved.digest != preview.digest:
-        raise click.ClickException(
-            f"The problems changed meanwhile; look again: max intent approve {one.token}"
-        )
+    one.approve(on_conflict=on_conflict, seen=preview)
     if output == "json":
         print_json({"intent": one.token, "approved": True, "problems": preview.bad})
     else:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from maxstage.errors import Error
 from maxstage.intent import folder
+from maxstage.intent.checking import check
 from maxstage.intent.execution import Execution, Options
 from maxstage.intent.journal import FAILED, UNKNOWN, Lock
 from maxstage.intent.plan import Planner
@@ -201,7 +202,7 @@ class Intent:
         Raises:
             NotFound: There is no such intent.
         """
-        with folder.open_intent(self.store, self.id) as journal:
+        with self._open() as journal:
             facts = journal.facts()
             self._check(facts)
             return self._look(journal, facts, on_conflict, sample)
@@ -218,7 +219,7 @@ class Intent:
             Error: It is being executed, was cancelled or taken back, has expired, or needs approval.
         """
         options = options or Options()
-        with Lock(self._path(), self.token), folder.open_intent(self.store, self.id, write=True) as journal:
+        with Lock(self._path(), self.token), self._open(write=True) as journal:
             facts = journal.facts()
             self._check(facts)
             if facts.get("undoneBy"):
@@ -281,21 +282,31 @@ class Intent:
     def plan_undo(cls, store: Store, token: str) -> Intent:
         """Return the intent that takes another back, without executing it. The arguments are those of `undo`."""
         intent = cls(store, intent_of(store, token))
-        with (
-            Lock(intent._path(), intent.token),
-            folder.open_intent(store, intent.id, write=True) as journal,
-        ):
+        with Lock(intent._path(), intent.token), intent._open(write=True) as journal:
             facts = journal.facts()
             if journal.in_flight():
                 Execution(store, intent.id, journal, Options()).recover()
             return cls(store, plan_undo(store, intent.id, journal, facts, _minutes(store, None)))
 
-    def approve(self, *, on_conflict: str = "fail") -> Preview:
-        """Note that a person has looked at the preview and agrees to it, as the world is now; return the preview."""
-        with Lock(self._path(), self.token), folder.open_intent(self.store, self.id, write=True) as journal:
+    def approve(self, *, on_conflict: str = "fail", seen: Preview | None = None) -> Preview:
+        """Note that a person has looked at the preview and agrees to it, as the world is now; return the preview.
+
+        Args:
+            on_conflict: As for `preview`.
+            seen: The preview that the person has looked at; None for the one that is returned.
+
+        Raises:
+            NotFound: There is no such intent.
+            Error: It would not do any more what the person has looked at; nothing is approved.
+        """
+        with Lock(self._path(), self.token), self._open(write=True) as journal:
             facts = journal.facts()
             self._check(facts)
             preview = self._look(journal, facts, on_conflict)
+            if seen is not None and seen.digest != preview.digest:
+                raise Error(
+                    f"what it would do changed meanwhile; look again: max intent approve {self.token}"
+                )
             journal.set_facts(
                 approved={
                     "at": time.time(),
@@ -323,7 +334,7 @@ class Intent:
         if not begun:
             folder.delete(self.store, self.id)
             return True
-        with Lock(self._path(), self.token), folder.open_intent(self.store, self.id, write=True) as journal:
+        with Lock(self._path(), self.token), self._open(write=True) as journal:
             if journal.in_flight():
                 Execution(self.store, self.id, journal, Options()).recover()
             journal.set_facts(cancelled=time.time())
@@ -334,6 +345,16 @@ class Intent:
     ) -> Preview:
         root = folder.open_root(self.store, facts["root"].encode("latin-1"), tuple(facts["rootIdentity"]))
         return Looker(journal, facts, root, on_conflict, sample).look()
+
+    def _open(self, *, write: bool = False) -> Journal:
+        """Open its file, whose plan is checked: what stands there is done."""
+        journal = folder.open_intent(self.store, self.id, write=write)
+        try:
+            check(journal)
+        except BaseException:
+            journal.close()
+            raise
+        return journal
 
     def _path(self) -> str:
         path = folder.path_of(self.store, self.id)
@@ -364,7 +385,9 @@ class Intent:
                 f"{self.token} was approved for --on-conflict {approved['onConflict']}, not {on_conflict}; {how}"
             )
         if self._look(journal, facts, on_conflict, 1).digest != approved["digest"]:
-            raise Error(f"{self.token} has other problems than when it was approved; {how}")
+            raise Error(
+                f"{self.token} has other problems, or other files in its way, than when it was approved; {how}"
+            )
 
 
 def _minutes(store: Store, ttl: float | str | None) -> float:

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from maxstage.errors import Corrupt, Error
 from maxstage.files import is_trusted, try_lock
+from maxstage.intent.facts import check_facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -135,9 +136,23 @@ class Journal:
     # Facts
 
     def facts(self) -> dict[str, Any]:
-        """Return what is known of the whole."""
+        """Return what is known of the whole.
+
+        Raises:
+            Corrupt: That is not what is written here.
+        """
         with _told(self.path):
-            return {name: json.loads(value) for name, value in self._db.execute("SELECT * FROM facts")}
+            found = self._db.execute("SELECT * FROM facts").fetchall()
+        try:
+            facts = {name: json.loads(value) for name, value in found}
+        except (TypeError, ValueError, RecursionError):
+            raise Corrupt(f"{self.path} is damaged: a fact in it is not JSON") from None
+        return check_facts(facts, self.path)
+
+    def has(self, query: str) -> bool:
+        """Return whether a query finds anything."""
+        with _told(self.path):
+            return self._db.execute(query).fetchone() is not None
 
     def set_facts(self, **facts: Any) -> None:
         """Note facts about the whole; None takes one away."""
@@ -292,14 +307,21 @@ def _with_numbers(found: Iterable[tuple[Any, ...]]) -> Iterable[tuple[Any, ...]]
 
 
 @contextlib.contextmanager
-def _told(path: str) -> Iterator[None]:
-    """Turn SQLite's errors into ours, which name the file."""
+def _told(
+    path: str, advice: str = "nothing was lost, execute it again once that is mended"
+) -> Iterator[None]:
+    """Turn SQLite's errors into ours, which name the file, and say what to do."""
     try:
         yield
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
             raise Corrupt(f"{path} is damaged: {error}") from None
-        raise Error(f"{path}: {error}; nothing was lost, execute it again once that is mended") from None
+        raise Error(f"{path}: {error}; {advice}") from None
+    except UnicodeDecodeError:
+        raise Corrupt(f"{path} is damaged: a text in it is not UTF-8") from None
+
+
+_NOT_MADE = "no intent was made"
 
 
 class Maker:
@@ -318,7 +340,14 @@ class Maker:
             os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         )
         self._db = sqlite3.connect(self._part, isolation_level=None)
-        with _told(path):
+        try:
+            self._begin()
+        except BaseException:
+            self.discard()
+            raise
+
+    def _begin(self) -> None:
+        with _told(self._path, _NOT_MADE):
             # Until it is published nobody else sees it, and a kill leaves a part that is swept.
             self._db.execute("PRAGMA journal_mode = OFF")
             self._db.execute("PRAGMA synchronous = OFF")
@@ -330,7 +359,7 @@ class Maker:
 
     def add(self, rows: Iterable[Row]) -> None:
         """Add operations."""
-        with _told(self._path):
+        with _told(self._path, _NOT_MADE):
             self._db.executemany("INSERT INTO ops VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
     def publish(self, facts: Mapping[str, Any]) -> None:
@@ -339,7 +368,7 @@ class Maker:
         Raises:
             Error, OSError: It can't be written; `discard` it.
         """
-        with _told(self._path):
+        with _told(self._path, _NOT_MADE):
             for statement in _LINKS.split(";"):
                 self._db.execute(statement)
             # What an earlier operation makes was not there to be looked at.

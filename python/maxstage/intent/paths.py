@@ -157,13 +157,17 @@ class Folders:
         return fd
 
     def _step(self, fd: int, path: bytes) -> int:
+        name = path.rpartition(b"/")[2]
+        if name in {b"", b".", b".."}:
+            # No plan has such a path, unless somebody has edited it.
+            raise Refused(f"{shown(path)} is no path below the root")
         try:
-            found = os.open(path.rpartition(b"/")[2], _FOLDER, dir_fd=fd)
+            found = os.open(name, _FOLDER, dir_fd=fd)
         except FileNotFoundError:
             raise Refused(f"there is no folder {shown(path)}", missing=True) from None
         except OSError as error:
             if error.errno in {errno.ELOOP, errno.ENOTDIR}:
-                is_link = _is_link(fd, path.rpartition(b"/")[2])
+                is_link = _is_link(fd, name)
                 what = "a symbolic link, which is not followed" if is_link else "no folder"
                 raise Refused(f"{shown(path)} is {what}") from None
             raise Refused(f"{error.strerror}: {shown(path)}") from None

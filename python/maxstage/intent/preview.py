@@ -87,7 +87,7 @@ class Preview:
         overwritten: Examples of files that would be replaced.
         samples: Operations from the beginning and the end, and what is odd.
         cannot: Operations that can't be taken back, of those that the intent takes back.
-        digest: What tells whether the problems are the same.
+        digest: What tells whether the problems, and the files in the way, are the same.
     """
 
     def __init__(self, cannot: int) -> None:
@@ -202,6 +202,7 @@ class Looker:
             size, effect = self._look_at_files(row)
         if effect:
             preview.effects[effect] = preview.effects.get(effect, 0) + 1
+            self._hash.update(f"{row.n} {effect}\n".encode())
         if size is not None:
             preview.bytes[row.op] = preview.bytes.get(row.op, 0) + size
         self._keep(Change(row, size, effect))
@@ -304,6 +305,7 @@ class Looker:
                     row.n, "exists", f"{shown(target)} is a {kind_of(there)}, which is not overwritten"
                 )
                 return ""
+            self._hash.update(identity(there).encode())
             return self._conflict(row, "exists", f"{shown(target)} exists")
         if row.after is not None and (maker := self._journal.earlier("target", target, row.n)):
             taker = self._journal.earlier("source", target, row.n, removing=True)

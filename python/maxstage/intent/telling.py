@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from maxstage.humanize import counted, format_duration, format_size, name_bytes, printable
-from maxstage.intent.operations.run import RUN
+from maxstage.intent.operations.run import RUN, words_of
 from maxstage.intent.paths import shown
 from maxstage.intent.preview import PROBLEMS, diff_of
 from maxstage.intent.result import counts_of, places
@@ -169,7 +168,7 @@ def command(body: bytes | None) -> str:
     """Return the words of a command as one would type them."""
     import shlex
 
-    words = [printable(name_bytes(word), _LONGEST) for word in json.loads(body or b"[]")]
+    words = [printable(name_bytes(word), _LONGEST) for word in words_of(body)]
     return " ".join(word if word == shlex.quote(word) else shlex.quote(word) for word in words)
 
 
@@ -233,7 +232,7 @@ def _change(change: Change) -> dict[str, Any]:
     row = change.row
     told_of: dict[str, Any] = {"number": row.n, "op": row.op, **places(row)}
     if row.op == RUN.name and row.body is not None:
-        told_of["argv"] = json.loads(row.body)
+        told_of["argv"] = words_of(row.body)
     return {
         **told_of,
         "bytes": change.size,

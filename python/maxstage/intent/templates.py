@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _NUMBER = "#"
 _FLAGS = "po"
 _PLACE = re.compile(r'((?:"[^"]*"|[^{}!:"])*)(?:!([^{}!:]*))?(?::([^{}]*))?\}')
+_TOO_WIDE = re.compile(r"[0-9]{4}")
+"""A width or precision that makes a text of one record larger than all of them."""
 _MOST_NAMED = 12
 """Fields that an error names."""
 _MILLISECONDS = 100_000_000_000
@@ -56,7 +58,12 @@ class Place:
     def __init__(self, text: str, field: str, flags: str, form: str) -> None:
         self.text = text
         self.format = form
-        self.may_hold_slash = "p" in flags or "/" in form
+        if _TOO_WIDE.search(form):
+            raise InvalidQuery(
+                f"{text} has a number above 999 in its format, more than any name or text needs"
+            )
+        # A time has a slash only where its format does.
+        self.may_hold_slash = "p" in flags or ("/" in form and "%" in form)
         self.may_be_option = "o" in flags
         self.path = None if field.strip() == _NUMBER else parse_path(field)
 

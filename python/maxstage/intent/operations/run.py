@@ -6,6 +6,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
+from maxstage.errors import Corrupt
 from maxstage.intent.operations.operation import Filled, Operation
 from maxstage.intent.templates import Template, TemplateError
 
@@ -100,6 +101,21 @@ def _fill(templates: Mapping[str, Any], record: Any, number: int) -> Filled:
     return Filled(None, None, json.dumps(filled).encode())
 
 
+def words_of(body: bytes | None) -> list[str]:
+    """Return the words of a command, as the plan has them.
+
+    Raises:
+        Corrupt: Somebody has edited them.
+    """
+    try:
+        words = json.loads(body or b"")
+    except (ValueError, RecursionError):
+        words = None
+    if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
+        raise Corrupt("the intent is damaged: the words of a command in it are not such as are written here")
+    return words
+
+
 def run_one(
     row: Row, key: str, root: str, timeout: float | None, cancel: threading.Event
 ) -> tuple[bool, str | None, dict[str, Any]]:
@@ -117,7 +133,7 @@ def run_one(
     """
     from maxstage.output.run import run
 
-    words = json.loads(row.body or b"[]")
+    words = words_of(row.body)
     limits = {"max_stdout_bytes": OUTPUT_BYTES, "max_combined_bytes": OUTPUT_BYTES}
     try:
         done = run(
