@@ -164,9 +164,12 @@ class ObjectStorage:
         from maxstage.store.storage.object.listing import expired
 
         begin = time.monotonic()
-        found = expired(self.client, now, hurried=hurried)
-        self._is_large = time.monotonic() - begin > _LONG
-        return found
+        after = self._schedule.cursor if hurried else None
+        ids, next_time, stopped = expired(self.client, now, hurried=hurried, after=after)
+        if hurried:
+            self._schedule.cursor = stopped
+        self._is_large = stopped is not None or after is not None or time.monotonic() - begin > _LONG
+        return ids, next_time
 
     def usage(self, *, published: bool = False) -> int:
         """Return the bytes that data takes, as of the last minute. See `Storage.usage`."""

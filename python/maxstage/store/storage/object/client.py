@@ -299,7 +299,8 @@ def _config_of(scheme: str, kms_key: str | None) -> "tuple[dict[str, Any], bool]
         return config, False
     from maxstage.store.storage.object.aws_files import options_from_files
 
-    config |= options_from_files(os.environ)
+    # Each object is deleted by a request of its own: not all servers delete several as one should expect.
+    config |= {"disable_bulk_delete": True, **options_from_files(os.environ)}
     if kms_key is not None:
         config |= {"sse_kms_key_id": kms_key, "server_side_encryption": "aws:kms"}
     names = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")

@@ -238,11 +238,6 @@ def marker_key(item: Item, nonce: str, *, expires: float | None = None) -> str:
     return f"{NEWEST}/{reversed_time}.{item.id}.{nonce}.{shown}.{item.stored_size}"
 
 
-def marker_after(created: float) -> str:
-    """Return a name that comes before the markers of what was staged before Unix time `created`, and after the rest."""
-    return f"{NEWEST}/{_NANOSECONDS - int(created * 10**9):0{_DIGITS}d}"
-
-
 def parse_marker(key: str) -> Marker | None:
     """Return a marker by its name; None if it is no marker of ours."""
     parts = key.rpartition("/")[2].split(".")

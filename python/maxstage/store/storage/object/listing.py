@@ -10,7 +10,6 @@ from maxstage.store.storage.object.layout import (
     NEWEST,
     Marker,
     item_key,
-    marker_after,
     parse_marker,
     parse_object,
 )
@@ -101,15 +100,24 @@ def _read_line(client: "Client", item_id: str) -> "ObjectItem | Corrupt | None":
     return item if item.place.is_alive else None
 
 
-def expired(client: "Client", now: float, *, hurried: bool) -> tuple[list[str], float]:
+def expired(
+    client: "Client", now: float, *, hurried: bool, after: str | None
+) -> tuple[list[str], float, str | None]:
     """Return the ids of items that may have expired long enough ago, and when the next one will have.
 
-    If that is hurried, what was staged in the last half hour is not looked at: it can't have.
+    Args:
+        client: The server.
+        now: Unix time.
+        hurried: Stop soon, even before the end.
+        after: Begin after this marker.
+
+    Returns:
+        The third is the marker at which it stopped; None at the end.
     """
     until = time.monotonic() + _HURRY if hurried else float("inf")
     before = now - MARGIN
     found, next_time = dict[str, None](), float("inf")
-    for page in client.list(NEWEST, marker_after(before) if hurried else None):
+    for page in client.list(NEWEST, after):
         for marker in filter(None, (parse_marker(meta["path"]) for meta in page)):
             if marker.expires is None:
                 continue
@@ -118,8 +126,9 @@ def expired(client: "Client", now: float, *, hurried: bool) -> tuple[list[str], 
             else:
                 next_time = min(next_time, marker.expires + MARGIN)
         if time.monotonic() > until:
-            return list(found), float("inf")
-    return list(found), next_time
+            # The next sweep goes on, soon.
+            return list(found), now, page[-1]["path"]
+    return list(found), next_time if after is None else now, None
 
 
 def usage(client: "Client") -> int:

@@ -7,7 +7,7 @@ import os
 import time
 
 from maxstage import light_json
-from maxstage.store.storage.object.layout import SWEEP, new_nonce
+from maxstage.store.storage.object.layout import NEWEST, SWEEP, new_nonce
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,13 +27,19 @@ class Schedule:
     Args:
         client: The server.
         path: The file; None to remember it in this process alone.
+
+    Attributes:
+        is_held: Whether this process has the lease.
+        cursor: The marker at which the last sweep stopped, for want of time; None if it came to the end.
     """
 
     def __init__(self, client: "Client", path: str | None) -> None:
         self._client = client
         self._path = path
         self._time: float | None = None
+        self._is_asked = False
         self.is_held = False
+        self.cursor: str | None = None
 
     def time(self) -> float | None:
         """Return when the next sweep is worthwhile; None if there was none yet."""
@@ -42,7 +48,8 @@ class Schedule:
                 return os.stat(self._path, follow_symlinks=False).st_mtime
             except FileNotFoundError:
                 pass
-        if self._time is None:
+        if self._time is None and not self._is_asked:
+            self._is_asked = True
             said = self._read()[0]
             due = said.get("due")
             self._time = float(due) if isinstance(due, int | float) else None
@@ -81,6 +88,8 @@ class Schedule:
         content = light_json.dumps({**said, "by": by, "until": now + _LEASE}).encode()
         if self._write(content, by, version):
             self.is_held = True
+            cursor = said.get("cursor")
+            self.cursor = cursor if isinstance(cursor, str) and cursor.startswith(f"{NEWEST}/") else None
             return by
         return None
 
@@ -89,7 +98,7 @@ class Schedule:
         self.is_held = False
         said, version = self._read()
         if said.get("by") == by and version is not None:
-            done = {"by": by, "until": 0} | ({} if self._time is None else {"due": self._time})
+            done = {"by": by, "until": 0, "cursor": self.cursor, "due": self._time}
             self._write(light_json.dumps(done).encode(), by, version)
 
     def _write(self, content: bytes, by: str, version: "dict[str, str] | None") -> bool:

@@ -13,19 +13,24 @@ def url() -> str:
     return f"s3://{os.environ['RGW_BUCKET']}/{new_nonce()}"
 
 
+def new_store() -> str:
+    """Make a store on the server; return its URL."""
+    from maxstage.store.storage.object.facts import Facts
+
+    new = url()
+    # The server was tried when its first store was made.
+    Client(new).put("maxstage.json", Facts(quotes=server_quotes()).to_json())
+    return new
+
+
 _urls: dict[str, str] = {}
 
 
 def make(layout):
     """Return the storage of a project; each project has a prefix of its own."""
-    is_new = layout.project not in _urls
-    client = Client(_urls.setdefault(layout.project, url()), folder=layout.root)
-    if is_new:
-        # The server was tried when its first store was made.
-        from maxstage.store.storage.object.facts import Facts
-
-        client.put("maxstage.json", Facts(quotes=server_quotes()).to_json())
-    return ObjectStorage(client, layout.root)
+    if layout.project not in _urls:
+        _urls[layout.project] = new_store()
+    return ObjectStorage(Client(_urls[layout.project], folder=layout.root), layout.root)
 
 
 _quotes: list[bool] = []
