@@ -55,7 +55,10 @@ def keys_of(url) -> Callable[[], list[str]]:
     def keys():
         client = Client(url)
         return sorted(
-            meta["path"] for prefix in ("items", "data", "newest") for page in client.list(prefix) for meta in page
+            meta["path"]
+            for prefix in ("items", "data", "newest")
+            for page in client.list(prefix)
+            for meta in page
         )
 
     return keys

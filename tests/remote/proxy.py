@@ -5,7 +5,7 @@ import http.server
 import threading
 import time
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable  # noqa: TC003 - an annotation of an attribute
 
 
 class Proxy:
@@ -37,7 +37,7 @@ class Proxy:
             def do_any(self) -> None:
                 proxy._handle(self)
 
-            do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = do_any
+            do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = do_any  # noqa: N815 - http.server names them
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -81,7 +81,9 @@ class Proxy:
         if action == "cut":
             request.close_connection = True
 
-    def _ask(self, request: http.server.BaseHTTPRequestHandler, body: bytes) -> tuple[int, dict[str, str], bytes]:
+    def _ask(
+        self, request: http.server.BaseHTTPRequestHandler, body: bytes
+    ) -> tuple[int, dict[str, str], bytes]:
         server = http.client.HTTPConnection(*self._address, timeout=60)
         try:
             server.putrequest(request.command, request.path, skip_host=True, skip_accept_encoding=True)

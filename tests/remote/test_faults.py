@@ -131,7 +131,9 @@ def test_a_server_that_is_gone(program, store, proxy, keys_of, monkeypatch, size
 
 def test_a_producer_that_never_ends_is_stopped_when_the_server_is_gone(program, proxy, monkeypatch):
     proxy.decide = lambda method, path: "drop" if "/data/" in path else "pass"
-    with program.start("stage", env={**__import__("os").environ, "MAX_STORE_TIMEOUT_SECONDS": "1"}) as staging:
+    with program.start(
+        "stage", env={**__import__("os").environ, "MAX_STORE_TIMEOUT_SECONDS": "1"}
+    ) as staging:
 
         def feed():
             try:

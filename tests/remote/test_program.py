@@ -54,7 +54,10 @@ def test_the_environment_names_a_store(program_in, tmp_path, url):
     program = program_in(tmp_path)
     program("init")
     done = program("stage", stdin=b"far\n", env=os.environ | {"MAX_STORE": url})
-    assert program("retrieve", done.stdout.decode().strip(), env=os.environ | {"MAX_STORE": url}).stdout == b"far\n"
+    assert (
+        program("retrieve", done.stdout.decode().strip(), env=os.environ | {"MAX_STORE": url}).stdout
+        == b"far\n"
+    )
     assert "No staged data" in program.text("stage", "list")
 
 
@@ -71,7 +74,9 @@ def program_with(program, url):
     return program
 
 
-@pytest.mark.parametrize("wrong", ["bucket", "s3://", "http://a/b", "s3://a b", "s3://bucket/a//b", "s3://b/../c"])
+@pytest.mark.parametrize(
+    "wrong", ["bucket", "s3://", "http://a/b", "s3://a b", "s3://bucket/a//b", "s3://b/../c"]
+)
 def test_what_is_no_url(program_in, tmp_path, wrong):
     program = program_in(tmp_path)
     assert "s3://bucket/prefix" in program.fails("init", "--store", wrong, code=2)
@@ -129,7 +134,9 @@ def test_the_servers_codes(program, proxy, code, said):
 def test_without_obstore(program):
     """A package that is missing is named; a store on this machine needs none."""
     code = "import sys; sys.modules['obstore'] = None; from maxstage.cli import main; main()"
-    done = subprocess.run([sys.executable, "-c", code, "stage", "list"], cwd=program.folder, capture_output=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, "stage", "list"], cwd=program.folder, capture_output=True
+    )
     assert done.returncode == 1
     assert done.stderr.count(b"\n") == 1
     assert b"pip install 'maxstage[remote]'" in done.stderr
@@ -178,7 +185,9 @@ def test_credentials_from_files(program, tmp_path, url):
         "AWS_CONFIG_FILE": str(folder / "config"),
         "AWS_PROFILE": "one",
     }
-    done = subprocess.run([*program.command, "stage"], input=b"x", cwd=program.folder, env=env, capture_output=True)
+    done = subprocess.run(
+        [*program.command, "stage"], input=b"x", cwd=program.folder, env=env, capture_output=True
+    )
     assert (done.returncode, done.stderr) == (0, b"")
     assert program.text("retrieve", done.stdout.decode().strip()) == "x"
 
