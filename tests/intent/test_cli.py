@@ -51,7 +51,7 @@ def test_the_whole_way(program, files):
     assert program.text("count", result, "-f", "status = succeeded") == "3\n"
     assert program("undo", result).stderr == b"3 taken back\n"
     assert sorted(os.listdir(files)) == [".max", "a.pdf", "b.pdf", "c.pdf"]
-    assert program("undo", result).stderr.endswith(b"was executed before; nothing was done\n")
+    assert program("undo", result).stderr.endswith(b"has taken it back before; nothing was done\n")
 
 
 def test_records_of_tokens_files_and_lines(program, files):
@@ -249,6 +249,13 @@ def test_what_changes_while_a_person_looks_is_not_approved(program, files):
     line = program.fails("execute", intent.token, "--on-conflict", "overwrite")
     assert "other files in its way, than when it was approved" in line
     assert (files / "new.pdf").read_text() == "somebody's work of an hour"
+
+
+def test_what_replaced_a_file_is_one_that_is_taken_back(program, files):
+    token = plan(program, "write", "--to", "a.pdf", "--content", "new", stdin=b"{}\n")
+    assert program("execute", token, "--on-conflict", "overwrite").stderr == b"1 done\n"
+    assert program("undo", token).stderr == b"1 taken back\n"
+    assert (files / "a.pdf").read_text() == "text of a\n"
 
 
 def test_undo_by_a_plan(program, files):

@@ -172,7 +172,7 @@ def test_folders_and_special_files_are_refused(store, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for operation in ("move", "copy"):
         intent = plan(store, operation, by_name("folder", "pipe"), from_="{name}", to="{name}2")
-        assert intent.preview().problem_counts == {"refused": 2}
+        assert intent.preview().problem_counts == {"nofile": 2}
         assert intent.execute(ALL).statuses["failed"] == 2
     assert names_in(tmp_path) == ["folder", "pipe"]
 

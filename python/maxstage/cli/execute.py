@@ -171,10 +171,15 @@ def _finish(
 def _tell(one: Intent, outcome: "Outcome", verb: str, *, keep_going: bool) -> None:
     """Say on stderr how it went: the token alone is on stdout."""
     if outcome.is_old:
-        warn(f"{one.token} was executed before; nothing was done")
+        what = "was executed" if verb == "done" else "has taken it back"
+        warn(f"{one.token} {what} before; nothing was done")
         return
     found = outcome.statuses
-    parts = [f"{found['succeeded']:,} {verb}"]
+    done = found["succeeded"]
+    if outcome.ok:
+        # An operation that replaced a file is taken back in two steps.
+        done = one.facts().get("takes", done)
+    parts = [f"{done:,} {verb}"]
     parts += [f"{found[status]:,} {status}" for status in ("failed", "skipped", "unknown") if found[status]]
     if outcome.pending:
         parts.append(f"{outcome.pending:,} not reached")

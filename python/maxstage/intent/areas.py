@@ -45,6 +45,9 @@ class Areas:
         taken_back: The trash of the intent that it takes back, if it does.
         on_conflict: What is done where a target is taken: a name in `CONFLICTS`.
         sync: Whether files must be on disk before the journal says that they are there.
+
+    Attributes:
+        numbers: For each target whose name was taken, the number to try next, as in ``name (2).txt``.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Areas:
         self.trash = trash
         self.on_conflict = on_conflict
         self.sync = sync
+        self.numbers: dict[bytes, int] = {}
         self._taken_back = taken_back
         self._devices: dict[int, int] = {}
         self._part = PART.encode() + intent_id.encode() + b"-"

@@ -78,6 +78,7 @@ _MORE: dict[str, Callable[[Any], bool]] = {
     "labels": _is_labels,
     "templates": _is_templates,
     "approved": _is_approval,
+    "takes": lambda value: type(value) is int and value >= 0,
     "cannot": lambda value: type(value) is int and value >= 0,
 }
 """What is known of some."""

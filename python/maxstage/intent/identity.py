@@ -6,7 +6,7 @@ A text with device and inode alone stands for the file whatever is in it.
 import os
 import stat
 
-from maxstage.intent.paths import Folders, Refused, shown
+from maxstage.intent.paths import Folders, Refused, refusal
 
 FILE, LINK = "file", "link"
 
@@ -52,7 +52,7 @@ def look(folders: Folders, path: bytes) -> os.stat_result | None:
             return None
         raise
     except OSError as error:
-        raise Refused(f"{error.strerror}: {shown(path)}") from None
+        raise refusal(error, path) from None
 
 
 def kind_of(status: os.stat_result) -> str:

@@ -200,6 +200,14 @@ class Journal:
         with _told(self.path):
             return self._db.execute(query, (path, before)).fetchone()[0] or 0
 
+    def later_taker(self, path: bytes, after: int) -> int:
+        """Return the first operation after one that takes a file away from this path; 0 if there is none."""
+        query = (
+            "SELECT min(n) FROM ops WHERE source = ? AND n > ? AND fault IS NULL AND op IN ('move', 'delete')"
+        )
+        with _told(self.path):
+            return self._db.execute(query, (path, after)).fetchone()[0] or 0
+
     # The journal
 
     def note(self, entries: Iterable[Entry], folders: Iterable[bytes] = ()) -> None:

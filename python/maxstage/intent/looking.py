@@ -135,15 +135,20 @@ def _source(areas: Areas, row: Row, operation: Operation) -> os.stat_result | No
 
 def source_problem(row: Row, status: os.stat_result, operation: Operation) -> str | None:
     """Return why a source can't be used as it is now; None if it can."""
-    kind = kind_of(status)
-    if kind != FILE and (kind != LINK or not operation.removes_source):
-        kind = "symbolic link" if kind == LINK else kind
+    if not is_file(status, operation):
+        kind = "symbolic link" if kind_of(status) == LINK else kind_of(status)
         return f"{shown(row.source or b'')} is a {kind}; only files are {operation.done}"
     if row.seen is not None and not is_same(status, row.seen):
         if row.seen == "":
             return f"{shown(row.source or b'')} was missing when the intent was made"
         return f"{shown(row.source or b'')} has changed since the intent was made"
     return None
+
+
+def is_file(status: os.stat_result, operation: Operation) -> bool:
+    """Return whether a source is something that an operation handles: links are moved and deleted as they are."""
+    kind = kind_of(status)
+    return kind == FILE or (kind == LINK and operation.removes_source)
 
 
 def _is_respelt(row: Row, status: os.stat_result, there: os.stat_result) -> bool:
@@ -160,25 +165,30 @@ def _resolve(areas: Areas, target: bytes, there: os.stat_result | None, claimed:
             return target
         return f"{shown(target)} is a {kind_of(there)}, which is not overwritten"
     if areas.on_conflict == "rename":
-        other = free_name(areas.root, target, claimed)
+        other = free_name(areas.root, target, claimed, areas.numbers)
         if other is not None:
             return other
     return f"{shown(target)} exists already"
 
 
-def free_name(root: Folders, target: bytes, claimed: Container[bytes]) -> bytes | None:
+def free_name(
+    root: Folders, target: bytes, claimed: Container[bytes], numbers: dict[bytes, int]
+) -> bytes | None:
     """Return the name that a file gets whose own is taken, like ``name (1).txt``; None if all of them are, too.
 
     Args:
         root: The folders below the root.
         target: The name that is taken.
         claimed: Other names that are about to be taken.
+        numbers: The number to try first, by target; what is used up is noted here. A thousand files of one name are
+            not looked at a thousand times each.
     """
     folder, slash, name = target.rpartition(b"/")
     stem, extension = os.path.splitext(name)
-    for number in range(1, _MOST_NAMES):
+    for number in range(numbers.get(target, 1), _MOST_NAMES):
         other = b"%b%b%b (%d)%b" % (folder, slash, stem, number, extension)
         if other not in claimed and look(root, other) is None:
+            numbers[target] = number + 1
             return other
     return None
 

@@ -64,19 +64,28 @@ def shown(path: bytes, most: int = 200) -> str:
     """Return a path as messages have it: on one line, bytes that are not UTF-8 as ``\\xff``.
 
     >>> shown(b"a/\\xff\\n")
-    'a/\\\\xff '
+    'a/\\\\xff\\\\n'
     """
     from maxstage.humanize import name_bytes, printable
 
-    return printable(name_bytes(os.fsdecode(path)), most)
+    # A space would be another name.
+    text = name_bytes(os.fsdecode(path)).replace("\n", "\\n").replace("\t", "\\t")
+    return printable(text, most)
 
 
 class Refused(Exception):
-    """A path can't be reached: it isn't there, or it is not what it should be."""
+    """A path can't be reached: it isn't there, it may not be, or it is not what it should be."""
 
-    def __init__(self, message: str, *, missing: bool = False) -> None:
+    def __init__(self, message: str, *, missing: bool = False, denied: bool = False) -> None:
         super().__init__(message)
         self.missing = missing
+        self.denied = denied
+
+
+def refusal(error: OSError, path: bytes) -> Refused:
+    """Return the error of a path that the system does not let be reached."""
+    denied = error.errno in {errno.EACCES, errno.EPERM}
+    return Refused(f"{error.strerror}: {shown(path)}", denied=denied)
 
 
 class Folders:
@@ -170,7 +179,7 @@ class Folders:
                 is_link = _is_link(fd, name)
                 what = "a symbolic link, which is not followed" if is_link else "no folder"
                 raise Refused(f"{shown(path)} is {what}") from None
-            raise Refused(f"{error.strerror}: {shown(path)}") from None
+            raise refusal(error, path) from None
         if self._closed is not None:
             status = os.fstat(found)
             if (status.st_dev, status.st_ino) == self._closed:

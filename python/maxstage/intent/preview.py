@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import stat
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,9 +13,10 @@ from maxstage.errors import InvalidQuery
 from maxstage.intent import names
 from maxstage.intent.areas import CONFLICTS
 from maxstage.intent.identity import FILE, LINK, identity, kind_of, look
-from maxstage.intent.looking import source_problem
+from maxstage.intent.journal import RUNNING, UNKNOWN
+from maxstage.intent.looking import free_name, is_file, source_problem
 from maxstage.intent.operations import OPERATIONS
-from maxstage.intent.operations.run import RUN
+from maxstage.intent.operations.run import RUN, words_of
 from maxstage.intent.paths import Folders, Refused, shown
 
 if TYPE_CHECKING:
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
 
 PROBLEMS = {
     "refused": "can't be used as they are",
+    "program": "have a program that can't be started",
     "missing": "have no source",
+    "nofile": "have a source that is no file",
     "changed": "have a source that is not what it was",
     "exists": "have a target that exists",
     "twice": "have a target that an earlier one has",
@@ -38,6 +42,8 @@ _MOST_PROBLEMS = 1000
 _SAMPLE = 10
 _ODDITIES = ("largest", "longest name", "hidden", "unusual characters", "other extension")
 """What makes an operation worth a look."""
+_LONG_NAME = 80
+"""Bytes above which the longest name is worth a look."""
 _MOST_DIFFED = 256 * 1024
 """Bytes of a file that is compared with what would be written."""
 
@@ -63,12 +69,16 @@ class Change(NamedTuple):
         row: The operation.
         size: The bytes of the file; None where there is none.
         effect: ``overwrites``, ``skips`` or ``renames``, where its target is taken; else "".
+        becomes: The name that it gets instead of its target's; None as a rule.
+        maker: The earlier operation that makes its source; 0 as a rule.
         why: Why it is among the samples: ``first``, ``last`` or what is odd about it.
     """
 
     row: Row
-    size: int | None
-    effect: str
+    size: int | None = None
+    effect: str = ""
+    becomes: bytes | None = None
+    maker: int = 0
     why: str = ""
 
 
@@ -78,6 +88,7 @@ class Preview:
     Attributes:
         count: The operations that are still to be done.
         done: The operations that are done already.
+        unknown: Those of them of which nobody knows whether they were done.
         kinds: How many of each sort.
         bytes: The bytes of the files that are copied, moved, deleted or written, by sort of operation.
         written: The bytes that need space on disk.
@@ -93,6 +104,7 @@ class Preview:
     def __init__(self, cannot: int) -> None:
         self.count = 0
         self.done = 0
+        self.unknown = 0
         self.kinds: dict[str, int] = {}
         self.bytes: dict[str, int] = {}
         self.written = 0
@@ -143,6 +155,11 @@ class Looker:
         self._preview = Preview(facts.get("cannot", 0))
         self._root = root
         self._writable: dict[bytes, bool] = {}
+        self._sticky: set[bytes] = set()
+        self._not_done: set[int] = set()
+        self._renamed: set[bytes] = set()
+        self._numbers: dict[bytes, int] = {}
+        self._program: str | None = None
         self._equality: dict[bytes, str] = {}
         self._seen_names: dict[bytes, bytes] = {}
         self._targets: dict[bytes, tuple[bool, int]] = {}
@@ -167,7 +184,9 @@ class Looker:
             self._check_space()
         finally:
             self._root.close()
+        counts = self._journal.counts()
         preview.done = self._count - preview.count
+        preview.unknown = counts.get(UNKNOWN, 0) + counts.get(RUNNING, 0)
         preview.digest = self._hash.hexdigest()
         # What is among the first or the last needs no second mention.
         last = [change._replace(why="last") for change in self._last]
@@ -195,39 +214,58 @@ class Looker:
         preview = self._preview
         preview.count += 1
         preview.kinds[row.op] = preview.kinds.get(row.op, 0) + 1
-        size, effect = None, ""
+        change = Change(row)
         if row.fault is not None:
             self._problem(row.n, "refused", row.fault)
-        elif row.op != RUN.name:
-            size, effect = self._look_at_files(row)
-        if effect:
-            preview.effects[effect] = preview.effects.get(effect, 0) + 1
-            self._hash.update(f"{row.n} {effect}\n".encode())
-        if size is not None:
-            preview.bytes[row.op] = preview.bytes.get(row.op, 0) + size
-        self._keep(Change(row, size, effect))
+        elif row.op == RUN.name:
+            self._look_at_program(row)
+        else:
+            change = self._look_at_files(row)
+        if change.effect:
+            preview.effects[change.effect] = preview.effects.get(change.effect, 0) + 1
+            self._hash.update(f"{row.n} {change.effect}\n".encode())
+            if change.effect == "skips":
+                self._not_done.add(row.n)
+        if change.size is not None:
+            preview.bytes[row.op] = preview.bytes.get(row.op, 0) + change.size
+        self._keep(change)
 
-    def _look_at_files(self, row: Row) -> tuple[int | None, str]:
-        """Look at source and target of an operation; return its bytes, and what it would do to another file."""
+    def _look_at_program(self, row: Row) -> None:
+        """Look whether there is a program, which is the same for all operations."""
+        word = words_of(row.body)[0]
+        if self._program is None:
+            path = os.path.join(os.fsdecode(self._root.root), word) if "/" in word else word
+            self._program = shutil.which(path) or ""
+        if self._program:
+            return
+        counts = self._preview.problem_counts
+        if not counts.get("program"):
+            where = "is no program that can be started" if "/" in word else "is not on PATH"
+            self._problem(0, "program", f"{shown(os.fsencode(word))} {where}")
+        else:
+            counts["program"] += 1
+
+    def _look_at_files(self, row: Row) -> Change:
+        """Look at source and target of an operation."""
         plain = self._look_at_plain(row)
         if plain is not None:
-            return plain, ""
+            return Change(row, plain)
         operation = OPERATIONS[row.op]
         size: int | None = len(row.body) if row.body is not None else None
-        device = None
+        device, maker = None, 0
+        effect, becomes = "", None
         try:
             if row.source is not None and not operation.uses_trash:
-                status = self._source(row)
+                status, maker = self._source(row)
                 if status is not None:
                     size, device = status.st_size, status.st_dev
-            effect = "" if row.target is None else self._target(row)
             if row.target is not None:
+                effect, becomes = self._target(row)
                 self._need(row, size or 0, device)
                 self._note_folder(row.target)
         except Refused as refused:
-            self._problem(row.n, "refused", str(refused))
-            return size, ""
-        return size, effect
+            self._problem(row.n, "permission" if refused.denied else "refused", str(refused))
+        return Change(row, size, effect, becomes, maker)
 
     def _look_at_plain(self, row: Row) -> int | None:
         """Look at a move with nothing out of the ordinary, of which there may be a hundred thousand; return its bytes.
@@ -240,7 +278,8 @@ class Looker:
             return None
         known = self._targets.get(target.rpartition(b"/")[0])
         source_at = self._root.known(source)
-        if known is None or source_at is None or not self._writable.get(source.rpartition(b"/")[0]):
+        folder = source.rpartition(b"/")[0]
+        if known is None or source_at is None or not self._writable.get(folder) or folder in self._sticky:
             return None
         is_there, device = known
         try:
@@ -268,35 +307,55 @@ class Looker:
             device = os.fstat(self._root.nearest(target)).st_dev
             self._targets[folder] = not self._root.missing(target), device
 
-    def _source(self, row: Row) -> os.stat_result | None:
-        operation, source = OPERATIONS[row.op], row.source or b""
+    def _earlier(self, row: Row, column: str, path: bytes, *, removing: bool = False) -> int:
+        """Return the last operation before one that has this source or target, and will be done; 0 if none is."""
+        if row.after is None:
+            return 0
+        number = self._journal.earlier(column, path, row.n, removing=removing)
+        while number in self._not_done:
+            number = self._journal.earlier(column, path, number, removing=removing)
+        return number
+
+    def _source(self, row: Row) -> tuple[os.stat_result | None, int]:
+        """Look at a source; return what it is now, and the earlier operation that makes it."""
+        source = row.source or b""
         status = look(self._root, source)
-        if row.after is not None and (maker := self._journal.earlier("target", source, row.n)):
-            taker = self._journal.earlier("source", source, row.n, removing=True)
-            if taker > maker:
-                self._problem(row.n, "missing", f"{shown(source)} is gone by then: {taker:,} removes it")
-            return status
-        if row.after is not None and (taker := self._journal.earlier("source", source, row.n, removing=True)):
+        maker = self._earlier(row, "target", source)
+        taker = self._earlier(row, "source", source, removing=True)
+        if taker > maker:
             self._problem(row.n, "missing", f"{shown(source)} is gone by then: {taker:,} removes it")
-            return status
-        if status is None:
+        elif maker:
+            return status, maker
+        elif status is None:
             self._problem(row.n, "missing", f"{shown(source)} is missing")
-            return None
+        else:
+            self._look_at_status(row, source, status)
+        return status, 0
+
+    def _look_at_status(self, row: Row, source: bytes, status: os.stat_result) -> None:
+        operation = OPERATIONS[row.op]
         problem = source_problem(row, status, operation)
         if problem is not None:
-            kind = "changed" if kind_of(status) in {FILE, LINK} else "refused"
-            self._problem(row.n, kind, problem)
-            return status
+            self._problem(row.n, "changed" if is_file(status, operation) else "nofile", problem)
+            return
         folder, name = self._root.of(source)
         if operation.removes_source and not self._may_change(source):
-            self._problem(
-                row.n, "permission", f"{_folder(source)} can't be changed, so {shown(name)} can't leave it"
+            text = f"{_folder(source)} can't be changed, so {shown(name)} can't leave it"
+            self._problem(row.n, "permission", text)
+        elif operation.removes_source and self._is_held(source, status):
+            text = (
+                f"{shown(source)} is another user's, in a folder where only owners may move or delete files"
             )
+            self._problem(row.n, "permission", text)
         if row.op == "copy" and not _access(folder, name, os.R_OK):
             self._problem(row.n, "permission", f"{shown(source)} can't be read")
-        return status
 
-    def _target(self, row: Row) -> str:
+    def _is_held(self, source: bytes, status: os.stat_result) -> bool:
+        """Return whether the folder of a file, like ``/tmp``, keeps it for its owner."""
+        return source.rpartition(b"/")[0] in self._sticky and status.st_uid != os.geteuid()
+
+    def _target(self, row: Row) -> tuple[str, bytes | None]:
+        """Look at a target; return what the operation would do to another file, or which name it would get instead."""
         target = row.target or b""
         there = look(self._root, target)
         if there is not None and not self._is_freed(row, target) and not self._is_itself(row, there):
@@ -304,13 +363,14 @@ class Looker:
                 self._problem(
                     row.n, "exists", f"{shown(target)} is a {kind_of(there)}, which is not overwritten"
                 )
-                return ""
+                return "", None
             self._hash.update(identity(there).encode())
-            return self._conflict(row, "exists", f"{shown(target)} exists")
-        if row.after is not None and (maker := self._journal.earlier("target", target, row.n)):
-            taker = self._journal.earlier("source", target, row.n, removing=True)
-            if taker < maker:
-                return self._conflict(row, "twice", f"{shown(target)} is the target of {maker:,}, too")
+            later = self._journal.later_taker(target, row.n)
+            also = f"; {later:,} takes it away, but only afterwards" if later else ""
+            return self._conflict(row, "exists", f"{shown(target)} exists{also}")
+        maker = self._earlier(row, "target", target)
+        if maker > self._earlier(row, "source", target, removing=True):
+            return self._conflict(row, "twice", f"{shown(target)} is the target of {maker:,}, too")
         twin = self._twin(target)
         if twin is not None:
             return self._conflict(
@@ -320,7 +380,7 @@ class Looker:
             self._problem(
                 row.n, "permission", f"{_folder(target)} can't be changed, so {shown(target)} can't be made"
             )
-        return ""
+        return "", None
 
     def _is_itself(self, row: Row, there: os.stat_result) -> bool:
         """Return whether a target is the source under another spelling of its name."""
@@ -331,16 +391,21 @@ class Looker:
 
     def _is_freed(self, row: Row, target: bytes) -> bool:
         """Return whether an earlier operation takes away what is at a target."""
-        if row.after is None:
-            return False
-        return bool(self._journal.earlier("source", target, row.n, removing=True))
+        return bool(self._earlier(row, "source", target, removing=True))
 
-    def _conflict(self, row: Row, kind: str, text: str) -> str:
+    def _conflict(self, row: Row, kind: str, text: str) -> tuple[str, bytes | None]:
         effect = {"skip": "skips", "overwrite": "overwrites", "rename": "renames"}.get(self._on_conflict, "")
         if not effect or (kind == "twice" and effect == "overwrites"):
             self._problem(row.n, kind, text)
-            return ""
-        return effect
+            return "", None
+        becomes = None
+        if effect == "renames":
+            becomes = free_name(self._root, row.target or b"", self._renamed, self._numbers)
+            if becomes is None:
+                self._problem(row.n, kind, text)
+                return "", None
+            self._renamed.add(becomes)
+        return effect, becomes
 
     def _twin(self, target: bytes) -> bytes | None:
         """Return the earlier target that the file system takes for the same name; None if there is none."""
@@ -358,8 +423,12 @@ class Looker:
         folder = path.rpartition(b"/")[0]
         known = self._writable.get(folder)
         if known is None:
-            known = _access(self._root.nearest(path), b".", os.W_OK | os.X_OK)
+            fd = self._root.nearest(path)
+            known = _access(fd, b".", os.W_OK | os.X_OK)
             self._writable[folder] = known
+            status = os.fstat(fd)
+            if status.st_mode & stat.S_ISVTX and os.geteuid() not in {0, status.st_uid}:
+                self._sticky.add(folder)
         return known
 
     def _need(self, row: Row, size: int, device: int | None) -> None:
@@ -386,6 +455,7 @@ class Looker:
     def _problem(self, number: int, kind: str, text: str) -> None:
         preview = self._preview
         preview.problem_counts[kind] = preview.problem_counts.get(kind, 0) + 1
+        self._not_done.add(number)
         if len(preview.problems) < _MOST_PROBLEMS:
             preview.problems.append(Problem(number, kind, text))
         self._hash.update(f"{number} {kind}\n".encode())
@@ -397,8 +467,9 @@ class Looker:
             preview.overwritten.append(change)
         if most is None or preview.count <= most:
             preview.samples.append(change._replace(why="first" if most is not None else ""))
-            return
-        self._last.append(change)
+        else:
+            self._last.append(change)
+        # What is odd stands out from the first, too.
         self._note_odd(change)
 
     def _note_odd(self, change: Change) -> None:
@@ -407,7 +478,7 @@ class Looker:
         size, path = change.size or 0, row.target or row.source or b""
         if size > odd["largest"][0]:
             odd["largest"] = size, change
-        if len(path) > odd["longest name"][0]:
+        if len(path) > max(_LONG_NAME, odd["longest name"][0]):
             odd["longest name"] = len(path), change
         if (b"/." in path or path.startswith(b".")) and not odd["hidden"][0]:
             odd["hidden"] = 1, change

@@ -29,6 +29,10 @@ NOUNS = {
 }
 _PLURALS = {"copy": "copies", "write": "files to write", "run": "programs to run"}
 
+_UNKNOWN = (
+    "of {:,} of these nobody knows whether they were done, since they were interrupted; to do them again:"
+)
+
 _SHOWN_PROBLEMS = 20
 """Problems that are shown of all; ``-o json`` has more."""
 _LONGEST = 160
@@ -81,6 +85,10 @@ def lines_of(intent_id: str, facts: dict[str, Any], preview: Preview, on_conflic
         yield Line(text, DIM)
     if preview.done:
         yield Line(f"{counted(preview.done, 'operation')} done before; this is what is left", DIM)
+    if preview.unknown:
+        yield Line(
+            f"{_UNKNOWN.format(preview.unknown)} max execute {format_intent(intent_id)} --retry unknown", BAD
+        )
     if preview.written:
         yield Line(f"{format_size(preview.written)} would be written", DIM)
     yield from _problems(preview)
@@ -92,10 +100,11 @@ def lines_of(intent_id: str, facts: dict[str, Any], preview: Preview, on_conflic
 
 def _from(facts: dict[str, Any]) -> Iterator[str]:
     for name, text in facts.get("templates", {}).items():
-        told = " ".join(text) if isinstance(text, list) else text
+        told = typed(text) if isinstance(text, list) else text
         yield f"{name}: {printable(name_bytes(told), _LONGEST)}"
     if facts.get("sources"):
-        yield f"records: {printable(', '.join(facts['sources']), _LONGEST)}"
+        names = ("standard input" if name == "-" else name for name in facts["sources"])
+        yield f"records: {printable(', '.join(names), _LONGEST)}"
 
 
 def _problems(preview: Preview) -> Iterator[Line]:
@@ -107,7 +116,8 @@ def _problems(preview: Preview) -> Iterator[Line]:
     yield Line("")
     yield Line(f"{counted(preview.bad, 'problem')}:", BAD)
     for kind, count in preview.problem_counts.items():
-        yield Line(f"{count:,} {_verb(PROBLEMS[kind], count)}", BAD, 1)
+        text = "there is too little space" if kind == "space" else f"{count:,} {_verb(PROBLEMS[kind], count)}"
+        yield Line(text, BAD, 1)
     for problem in preview.problems[:_SHOWN_PROBLEMS]:
         number = f"{problem.n:,}: " if problem.n else ""
         yield Line(f"{number}{printable(problem.text, 300)}", PLAIN, 2)
@@ -160,15 +170,20 @@ def told(change: Change) -> str:
         return f"{row.op}: {printable(row.fault, _LONGEST)}"
     if row.op == RUN.name:
         return "run " + command(row.body)
-    where = [printable(name_bytes(path), _LONGEST) for path in places(row).values()]
-    return f"{row.op} {' → '.join(where)}{size}"
+    where = [shown(os.fsencode(path), _LONGEST) for path in places(row, change.becomes).values()]
+    made = f", made by {change.maker:,}," if change.maker else ""
+    return f"{row.op} {f'{made} → '.join(where)}{size}"
 
 
 def command(body: bytes | None) -> str:
     """Return the words of a command as one would type them."""
+    return typed([printable(name_bytes(word), _LONGEST) for word in words_of(body)])
+
+
+def typed(words: list[str]) -> str:
+    """Return words as one would type them to a shell."""
     import shlex
 
-    words = [printable(name_bytes(word), _LONGEST) for word in words_of(body)]
     return " ".join(word if word == shlex.quote(word) else shlex.quote(word) for word in words)
 
 
@@ -213,6 +228,7 @@ def to_json(intent_id: str, facts: dict[str, Any], preview: Preview) -> dict[str
         "root": os.fsdecode(facts["root"].encode("latin-1")),
         "count": preview.count,
         "done": preview.done,
+        "unknown": preview.unknown,
         "operations": preview.kinds,
         "bytes": preview.bytes,
         "bytesWritten": preview.written,
@@ -235,6 +251,8 @@ def _change(change: Change) -> dict[str, Any]:
         told_of["argv"] = words_of(row.body)
     return {
         **told_of,
+        "becomes": None if change.becomes is None else os.fsdecode(change.becomes),
+        "madeBy": change.maker or None,
         "bytes": change.size,
         "effect": change.effect or None,
         "why": change.why or None,

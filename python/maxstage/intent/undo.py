@@ -62,7 +62,8 @@ def plan_undo(store: Store, intent_id: str, journal: Journal, facts: dict[str, A
         return str(before)
     if facts.get("undone"):
         raise NothingToUndo(f"{format_intent(intent_id)} was taken back already")
-    cannot = sum(1 for row, entry in journal.done() if entry.status == SUCCEEDED and _back(row) is None)
+    done = [_back(row) is not None for row, entry in journal.done() if entry.status == SUCCEEDED]
+    cannot = done.count(False)
     planner = Planner(store, os.fsdecode(facts["root"].encode("latin-1")))
     try:
         made = planner.publish(
@@ -70,6 +71,7 @@ def plan_undo(store: Store, intent_id: str, journal: Journal, facts: dict[str, A
             ttl=ttl,
             kind="undo",
             undoes=intent_id,
+            takes=done.count(True),
             cannot=cannot,
             labels=facts.get("labels", {}),
             madeFolders=[path.decode("latin-1") for path in journal.folders()],
