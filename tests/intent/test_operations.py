@@ -238,3 +238,14 @@ def test_a_rate(store, files):
         Options(rate=100)
     )
     assert outcome.ok
+
+
+def test_nothing_stays_open(store, files):
+    """An agent that runs for days executes many."""
+    opened = set(os.listdir("/proc/self/fd"))
+    intent = plan(store, "move", by_name("a", "missing"), from_="{name}", to="x/{name}")
+    intent.preview()
+    outcome = intent.execute(Options(keep_going=True))
+    assert Intent.undo(store, outcome.token).ok
+    Intent.undo(store, outcome.token)
+    assert set(os.listdir("/proc/self/fd")) == opened

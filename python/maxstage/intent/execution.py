@@ -27,6 +27,7 @@ from maxstage.interrupts import Deferred
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from typing import Self
 
     from maxstage.intent.areas import Areas, Step
     from maxstage.store.store import Store
@@ -75,6 +76,8 @@ class Options(NamedTuple):
 class Execution:
     """Does the operations of an intent that are not done yet. Its caller holds the lock of the intent.
 
+    It holds folders open; left as a context manager, it closes them.
+
     Args:
         store: The store of the intent.
         intent_id: The intent.
@@ -103,15 +106,27 @@ class Execution:
         self._going: tuple[concurrent.futures.Future[list[Entry]], list[Step]] | None = None
         self._since_forgotten = 0
         self._cancel = threading.Event()
-        self._areas = self._open_areas(store)
+        with contextlib.ExitStack() as opened:
+            self._areas = self._open_areas(store, opened)
+            self._opened = opened.pop_all()
 
-    def _open_areas(self, store: Store) -> Areas:
-        root = folder.open_root(store, self._root, tuple(self._facts["rootIdentity"]))
-        trash = Folders(os.fsencode(folder.make_trash(store, self._intent_id)))
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._opened.close()
+
+    def _open_areas(self, store: Store, opened: contextlib.ExitStack) -> Areas:
+        def kept(found: Folders) -> Folders:
+            opened.callback(found.close)
+            return found
+
+        root = kept(folder.open_root(store, self._root, tuple(self._facts["rootIdentity"])))
+        trash = kept(Folders(os.fsencode(folder.make_trash(store, self._intent_id))))
         undoes = self._facts.get("undoes")
         taken_back = None
         if undoes is not None:
-            taken_back = Folders(os.fsencode(folder.make_trash(store, undoes)))
+            taken_back = kept(Folders(os.fsencode(folder.make_trash(store, undoes))))
         return areas.Areas(
             self._intent_id,
             root,

@@ -237,7 +237,8 @@ class Intent:
                 return Outcome(format_result(old[-1]), statuses, 0, is_old=True)
         now = time.time()
         journal.set_facts(begun=facts.get("begun", now), worked=now, onConflict=options.on_conflict)
-        Execution(self.store, self.id, journal, options, progress).run()
+        with Execution(self.store, self.id, journal, options, progress) as execution:
+            execution.run()
         counts = journal.counts()
         statuses, pending = counts_of(counts), facts["count"] - sum(counts.values())
         item = publish(self.store, journal, self.id, facts, statuses, _minutes(self.store, options.ttl))
@@ -285,7 +286,8 @@ class Intent:
         with Lock(intent._path(), intent.token), intent._open(write=True) as journal:
             facts = journal.facts()
             if journal.in_flight():
-                Execution(store, intent.id, journal, Options()).recover()
+                with Execution(store, intent.id, journal, Options()) as execution:
+                    execution.recover()
             return cls(store, plan_undo(store, intent.id, journal, facts, _minutes(store, None)))
 
     def approve(self, *, on_conflict: str = "fail", seen: Preview | None = None) -> Preview:
@@ -336,7 +338,8 @@ class Intent:
             return True
         with Lock(self._path(), self.token), self._open(write=True) as journal:
             if journal.in_flight():
-                Execution(self.store, self.id, journal, Options()).recover()
+                with Execution(self.store, self.id, journal, Options()) as execution:
+                    execution.recover()
             journal.set_facts(cancelled=time.time())
         return False
 
