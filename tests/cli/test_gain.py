@@ -206,3 +206,41 @@ def test_from_python(store):
     note(done, "tool", "framework")
     (row,) = Book(store.layout.base).sums(("command", "client", "source"))
     assert row[:6] == ("tool", "framework", "mine", 1, len(LONG), len(done.content))
+
+
+def test_looking_for_lines_of_it_is_reading_it_again(program):
+    done = json.loads(program.text("truncate", "--max-bytes", "1KiB", "-o", "json", stdin=LONG + SECRET))
+    assert program.text("retrieve", done["token"], "--grep", "hunter") == SECRET.decode()
+    found = gain(program)
+    assert (found["readAgain"], found["readAgainBytes"]) == (1, len(SECRET))
+
+
+def test_results_that_the_gateway_keeps_out(program):
+    server = (
+        "import sys, json; request = json.loads(sys.stdin.readline())\n"
+        "content = [{'type': 'text', 'text': 'a line\\n' * 9000}]\n"
+        "print(json.dumps({'jsonrpc': '2.0', 'id': request['id'], 'result': {'content': content}}))"
+    )
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "do", "arguments": {}}}
+    words = ["mcp", "wrap", "--", sys.executable, "-c", server]
+    answer = json.loads(program.text(*words, stdin=json.dumps(call).encode() + b"\n"))
+    shown = answer["result"]["content"][0]["text"]
+    found = gain(program)
+    assert (found["outputs"], found["originalBytes"], found["shownBytes"]) == (1, 63_000, len(shown.encode()))
+    assert found["by"]["command"][0]["command"] == "mcp wrap"
+    assert found["by"]["source"][0]["source"] == f"{os.path.basename(sys.executable)}/do"
+
+
+def test_what_prompts_hold(program):
+    (program.folder / "flow.yaml").write_text(
+        "name: f\nversion: 1\nagents: {a: {command: [cat]}}\ntasks:\n"
+        "  long: {script: {content: seq 20000}, limits: {max_stdout_bytes: 4KiB}}\n"
+        "  short: {script: {content: echo short}}\n"
+        "  ask: {agent: a, description: say, inject_context: true, depends_on: [long, short]}\n"
+    )
+    program("run", "flow.yaml")
+    found = gain(program)
+    assert (found["outputs"], found["originalBytes"]) == (1, 108_894)
+    assert 2048 < found["shownBytes"] <= 4096 + 256
+    assert found["by"]["command"][0]["command"] == "run"
+    assert found["by"]["source"][0]["source"] == "long"

@@ -35,8 +35,9 @@ Examples:
 def gain(store: Store, days: int | None, output: str) -> None:
     """Show how much output was kept out of prompts: cut to a summary, with the whole of it under a token.
 
-    What max exec and max truncate have cut, hooks and max mcp included, by day, command, source (what printed it) and
-    client (the agent's program, "-" for none), and how often somebody read the whole. LLM tokens are an estimate.
+    What max exec and max truncate have cut, hooks, max mcp and its gateway included, and what prompts of max run hold
+    of outputs, by day, command, source (what printed it) and client (the agent's program, "-" for none), and how often
+    somebody read the whole. LLM tokens are an estimate.
     """
     import sqlite3
 

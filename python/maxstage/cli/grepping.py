@@ -2,6 +2,7 @@
 
 from maxstage._backend import core
 from maxstage.cli.printing import write_all
+from maxstage.cli.transfer import note_read
 from maxstage.query.inputs import STEP
 from maxstage.query.plan import Plan
 from maxstage.query.regex import check_regex
@@ -42,25 +43,36 @@ class Grep:
 def grep(store: "Store", tokens: "Sequence[str]", part: "Part", what: Grep, target: str | None) -> None:
     """Write the lines that match to stdout, or to a file. Raises as `transfer.retrieve` does."""
     opened: list[OpenItem] = []
+    holders: list[Store] = []
     try:
         for token in tokens:
-            opened.append(store.open_item_or_own(token))  # noqa: PERF401 - those that were opened are closed
+            holder, item = store.here_or_own(lambda one, token=token: (one, one.open_item(token)))  # type: ignore[misc]
+            opened.append(item)
+            holders.append(holder)
         if target in {None, "-"}:
-            _write(opened, part, what, 1, "<stdout>")
+            sent = _write(opened, part, what, 1, "<stdout>")
         else:
             from maxstage.cli.target import Target
 
             with Target(str(target)) as (fd, name, writing), writing:
-                _write(opened, part, what, fd, name)
+                sent = _write(opened, part, what, fd, name)
+        for holder, item, size in zip(holders, opened, sent, strict=True):
+            note_read(holder, item.item, size)
     finally:
         for item in opened:
             item.close()
 
 
-def _write(items: "Sequence[OpenItem]", part: "Part", what: Grep, fd: int, name: str) -> None:
+def _write(items: "Sequence[OpenItem]", part: "Part", what: Grep, fd: int, name: str) -> "list[int]":
+    """Write what is found in each item; return how many bytes that was."""
+    sent = []
     for opened in items:
+        size = 0
         for text in _found(opened, part, what):
             write_all(fd, text, name)
+            size += len(text)
+        sent.append(size)
+    return sent
 
 
 def _found(opened: "OpenItem", part: "Part", what: Grep) -> "Iterator[bytes]":

@@ -189,13 +189,13 @@ def retrieve(
                 tokens_json = [{"token": one.item.id, "ref": one.item.token} for one in opened]
                 print_json({"to": target, "bytes": sent, "items": tokens_json})
         for holder, item in zip(holders, opened, strict=True):
-            _note(holder, item.item, sent // len(opened))
+            note_read(holder, item.item, sent // len(opened))
     finally:
         for item in opened:
             item.close()
 
 
-def _note(holder: "Store", item: "Item", sent: int) -> None:
+def note_read(holder: "Store", item: "Item", sent: int) -> None:
     """Note for `max gain` that an item was read; what nobody cut, such as data from a pipe, has no source as a rule."""
     if item.source is not None and holder.settings.gain:
         from maxstage.store.gain import note_again

@@ -14,7 +14,7 @@ from maxstage.mcp.wrap.texts import decoded, size_within
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from maxstage.mcp.access import Access
     from maxstage.mcp.wrap.body import Bytes
@@ -271,7 +271,20 @@ class Staging:
         except BaseException:
             self._access.store.take_back(items)
             raise
+        self._note_gain(source, zip(items, shown, strict=False))
         return result.replaced(shown)
+
+    def _note_gain(self, source: str, staged: "Iterable[tuple[Item, tuple[list[Found], str]]]") -> None:
+        """Note for `max gain` what of the texts is kept out of a prompt: LLM tokens of images are another matter."""
+        store = self._access.store
+        if not store.settings.gain:
+            return
+        from maxstage.store.gain import note_cut
+
+        for item, (group, text) in staged:
+            if group[0].kind != Kind.MEDIA:
+                project, shown = store.layout.project, len(text.encode())
+                note_cut(project, "mcp wrap", source, item.byte_size, shown, item.id)
 
     def _stage(self, message: "Bytes", group: "list[Found]", source: str) -> "Item":
         labels = self._access.labels({})

@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from maxstage.errors import Error, describe
+from maxstage.store.gain import note_cut
 from maxstage.workflow.format.references import printable
 from maxstage.workflow.run.hooks import Hooks
 from maxstage.workflow.run.metrics import Metrics, Warnings
@@ -13,6 +14,7 @@ from maxstage.workflow.run.pruning import Pruner
 from maxstage.workflow.run.task_context import budget_of, context_for
 
 if TYPE_CHECKING:
+    from maxstage.context.selection import Selection
     from maxstage.output.task_output import TaskOutput
     from maxstage.workflow.format.schema import Task
     from maxstage.workflow.run.instance import TaskInstance
@@ -128,6 +130,7 @@ class RunMonitor:
         )
         whole = sum(one.size for one in self.known.values() if one.has_output)
         self._metrics.injected(selection, whole)
+        self._note_gain(selection)
         given = {
             "bytes": len(selection.content),
             "tokens": selection.tokens,
@@ -145,6 +148,20 @@ class RunMonitor:
             tasks=len(selection.used),
         )
         return selection.content
+
+    def _note_gain(self, selection: Selection) -> None:
+        """Note for `max gain` what is in the prompt with less than it printed, and kept whole."""
+        store = self._run.store
+        if not store.settings.gain:
+            return
+        for one in selection.candidates:
+            # What is not in it at all would be counted for each prompt of a run with many tasks.
+            if one.state == "dropped" or one.token is None:
+                continue
+            found = self._run.state.find(one.task)
+            if found is not None and found.output is not None and found.output.original_size > one.used:
+                size, item_id = found.output.original_size, one.token.removeprefix("max:")
+                note_cut(store.layout.project, "run", one.task, size, one.used, item_id)
 
     def _keep(self, path: str, output: TaskOutput) -> str | None:
         """Keep an output whole that a prompt has no room for, so that the agent can fetch it."""
