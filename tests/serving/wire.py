@@ -1,5 +1,6 @@
 """A client that sees each byte, and checks each message against the protocol's schema."""
 
+import importlib.util
 import json
 import os
 import queue
@@ -21,6 +22,7 @@ TOOLS = [
     "search",
     "count",
     "schema",
+    *(["sql"] if importlib.util.find_spec("duckdb") else []),
     "info",
     "list",
     "pending",

@@ -2,7 +2,7 @@
 
 import json
 
-from maxstage.cli.printing import tell, to_json, warn, write_out
+from maxstage.cli.printing import tell, warn, write_out
 from maxstage.cli.searching import STDOUT, Stores, csv_line, csv_rows, print_array
 from maxstage.errors import InvalidQuery
 from maxstage.files import write_all
@@ -50,7 +50,7 @@ def sql(
         )
         for note in tables.notes:
             warn(note)
-        rows = _cleaned(database.rows(query))
+        rows = database.rows(query)
         if stage:
             from maxstage.query.staging import stage_derived
 
@@ -60,14 +60,6 @@ def sql(
             _print_all(rows, output, database, query)
         else:
             _print_some(rows, output, limit or LIMIT, database, query)
-
-
-def _cleaned(batches: "Iterator[list[bytes]]") -> "Iterator[list[bytes]]":
-    """Give rows with null for the numbers that JSON doesn't have."""
-    for batch in batches:
-        yield [
-            to_json(json.loads(row)).encode() if b"NaN" in row or b"Infinity" in row else row for row in batch
-        ]
 
 
 def _print_all(batches: "Iterator[list[bytes]]", output: str, database: Database, query: str) -> None:

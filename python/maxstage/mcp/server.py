@@ -65,7 +65,7 @@ class Server:
         self._tools = {
             name: tool
             for name, tool in tools.items()
-            if tool.permission is None or tool.permission in options.allowed
+            if (tool.permission is None or tool.permission in options.allowed) and tool.is_there
         }
         self._methods: dict[str, Callable[[Request], Content]] = {
             "server/discover": self._discover,

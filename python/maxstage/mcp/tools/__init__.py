@@ -11,10 +11,11 @@ from maxstage.mcp.tools.questions import ANSWER, PENDING
 from maxstage.mcp.tools.retrieve import RETRIEVE
 from maxstage.mcp.tools.schema import SCHEMA
 from maxstage.mcp.tools.search import SEARCH
+from maxstage.mcp.tools.sql import SQL
 from maxstage.mcp.tools.stage import STAGE
 
 _IN_ORDER = (
-    *(STAGE, RETRIEVE, SEARCH, COUNT, SCHEMA, INFO, LIST),
+    *(STAGE, RETRIEVE, SEARCH, COUNT, SCHEMA, SQL, INFO, LIST),
     *(PENDING, ANSWER),
     *(PLAN, PREVIEW, EXEC, EXECUTE, UNDO),
 )

@@ -1,5 +1,6 @@
 """What a tool is: what a client is told of it, how its arguments are checked, and what it is given when it runs."""
 
+import sys
 import time
 
 TYPE_CHECKING = False
@@ -116,6 +117,7 @@ class Tool:
             and an `OSError`, becomes one line for the model.
         read_only: Whether it changes nothing.
         permission: What ``--allow`` must name for it to be there.
+        needs: The package that must be installed for it to be there.
         always_loaded: Whether a client that hides tools behind a search, as Claude Code does, is asked to show it at
             once: a token that comes from elsewhere must be of use.
     """
@@ -131,12 +133,14 @@ class Tool:
         required: "tuple[str, ...]" = (),
         read_only: bool = False,
         permission: str | None = None,
+        needs: str | None = None,
         always_loaded: bool = False,
     ) -> None:
         self.name = name
         self.description = description
         self.run = run
         self.permission = permission
+        self._needs = needs
         self._title = title
         self._properties = properties
         self._required = required
@@ -150,6 +154,11 @@ class Tool:
         tool = copy(self)
         tool.name = name
         return tool
+
+    @property
+    def is_there(self) -> bool:
+        """Whether what it needs is installed; nothing is imported."""
+        return self._needs is None or any(finder.find_spec(self._needs, None) for finder in sys.meta_path)
 
     def declaration(self, request: "Request") -> "dict[str, Any]":
         """Return what a client is told of it."""

@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -38,6 +39,9 @@ _PATIENCE = 10.0
 _MOMENT = 0.05
 """Seconds between two such requests."""
 
+_MOST_SPILLED = "10GiB"
+"""What DuckDB may write into its temporary folder: a query must not fill the disk."""
+
 _OLD_SECONDS = 24 * 3600
 """After this a temporary folder belongs to nobody: its process was killed."""
 
@@ -54,6 +58,7 @@ class Database:
     """
 
     def __init__(self, folder: str | None, *, trusted: bool = False) -> None:
+        self._is_stuck = False
         try:
             self._duckdb: Any = importlib.import_module("duckdb")
         except ImportError:
@@ -72,7 +77,7 @@ class Database:
 
     def __exit__(self, *exc: object) -> None:
         # A query that does not stop is left to the end of the process: closing would wait for it.
-        if not any(thread.name == ROW for thread in threading.enumerate()):
+        if not self._is_stuck:
             self._connection.close()
         shutil.rmtree(self._made, ignore_errors=True)
 
@@ -84,6 +89,7 @@ class Database:
                 "threads": min(os.cpu_count() or 1, _MOST_THREADS),
                 "memory_limit": f"{min(_MOST_MEMORY, _memory() // 2)}B",
                 "temp_directory": self._made,
+                "max_temp_directory_size": _MOST_SPILLED,
                 "autoinstall_known_extensions": extensions,
                 "autoload_known_extensions": extensions,
                 "allow_community_extensions": "false",
@@ -140,14 +146,14 @@ class Database:
         return [str(column[0]) for column in cursor.description]
 
     def rows(self, query: str) -> "Iterator[list[bytes]]":
-        """Give the rows of a query as JSON, many at a time.
+        """Give the rows of a query as JSON, many at a time; a number that JSON doesn't have is null.
 
         Raises:
             Error: It can't be run.
         """
         cursor = self._execute(_wrapped(query))
         while batch := self._run(lambda: cursor.fetchmany(_BATCH)):
-            yield [row[0].encode("utf-8", "replace") for row in batch]
+            yield [_standard(row[0]).encode("utf-8", "replace") for row in batch]
 
     def _execute(self, statement: str) -> "Any":
         return self._run(lambda: self._connection.execute(statement))
@@ -179,6 +185,7 @@ class Database:
             while not over.is_set() and time.monotonic() < until:
                 self._connection.interrupt()
                 over.wait(_MOMENT)
+            self._is_stuck = not over.is_set()
             raise
         if failed:
             if isinstance(failed[0], self._duckdb.Error):
@@ -194,6 +201,24 @@ class Database:
         if isinstance(error, self._duckdb.PermissionException):
             return Error(f"SQL: a query reads what FROM names: tokens, files and sources. {text}")
         return Error(f"SQL: {text}")
+
+
+def _standard(row: str) -> str:
+    """Return a row without the numbers that JSON doesn't have."""
+    if "NaN" not in row and "Infinity" not in row:
+        return row
+    try:
+        return json.dumps(_finite(json.loads(row)), ensure_ascii=False)
+    except RecursionError:
+        raise Error("SQL: a row is nested too deeply to be JSON") from None
+
+
+def _finite(value: "Any") -> "Any":
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _find_tables(tree: "Any", tables: set[str], given: set[str]) -> None:

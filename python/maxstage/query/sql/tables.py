@@ -44,6 +44,7 @@ class Tables:
         sources: What else is known by a name.
         folder: Where temporary files go; None for the system's place.
         strict: Whether a record that is no JSON is an error.
+        opens: Opens what is named; None for tokens, files and sources.
 
     Attributes:
         names: What was named.
@@ -52,7 +53,13 @@ class Tables:
     """
 
     def __init__(
-        self, store: "Callable[[], Store]", sources: "Named", folder: str | None, *, strict: bool = False
+        self,
+        store: "Callable[[], Store]",
+        sources: "Named",
+        folder: str | None,
+        *,
+        strict: bool = False,
+        opens: "Callable[[str], Input] | None" = None,
     ) -> None:
         self.names: list[str] = []
         self.notes: list[str] = []
@@ -61,6 +68,7 @@ class Tables:
         self._sources = sources
         self._folder = folder
         self._strict = strict
+        self._opens = opens
         self._open = contextlib.ExitStack()
 
     def __enter__(self) -> "Tables":
@@ -75,7 +83,11 @@ class Tables:
         Raises:
             InvalidToken, NotFound, Expired, Corrupt, NotRecords, OSError: It can't be read.
         """
-        if name.lower().endswith(".parquet") and os.path.exists(name):
+        if self._opens is not None:
+            one = self._opens(name)
+            self._open.callback(one.close)
+            expression = self._expression(one)
+        elif name.lower().endswith(".parquet") and os.path.exists(name):
             fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
             self._open.callback(os.close, fd)
             expression = f"read_parquet({self._path(fd)})"
