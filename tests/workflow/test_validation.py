@@ -363,7 +363,7 @@ tasks: {t: {agent: b, descripton: x}, u: {agent: c, description: x}}
         "3:76: unknown field 'patern'; did you mean 'pattern'?",
         "3:87: minimum: must be a number",
         "4:9: pre_workflow: must be a list",
-        "4:37: post_task[0]: must be text",
+        "4:38: post_task[0]: must be text",
         "5:9: t: an agent's task needs a description: it is the prompt",
         "5:23: unknown field 'descripton'; did you mean 'description'?",
     ]

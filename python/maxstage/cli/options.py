@@ -50,6 +50,10 @@ def _output_option(*formats: str) -> "Callable[[Callable[..., Any]], Callable[..
     )
 
 
+lenient_option = click.option(
+    "--lenient", is_flag=True, help="Unknown fields, and programs that are not installed, are warnings."
+)
+
 output_option = _output_option("json")
 """For a command that prints one JSON document."""
 

@@ -13,7 +13,7 @@ import click
 
 from maxstage import exact
 from maxstage.cli.answer import ask_here, command_to_answer, is_interactive
-from maxstage.cli.options import dir_option, find_project, output_option
+from maxstage.cli.options import dir_option, find_project, lenient_option, output_option
 from maxstage.cli.printing import print_json, warn, write_all, write_out
 from maxstage.cli.run_report import PlainWatcher, is_iteration, table_with_unfinished
 from maxstage.cli.target import Target
@@ -100,6 +100,7 @@ Examples:
 @click.option("--dry-run", is_flag=True, help="Print what would be done.")
 @click.option("--graph", type=click.Choice(["mermaid", "dot"]), help="Print the graph of the tasks.")
 @click.option("--validate-limits", is_flag=True, help="Only check FILE and its limits.")
+@lenient_option
 @click.option("--show-task-outputs", is_flag=True, help="Print what each task printed, at the end.")
 @click.option(
     "--show-external-storage", is_flag=True, help="List the full outputs that were kept, at the end."
@@ -127,7 +128,7 @@ def run(ctx: click.Context, /, file: str, inputs: dict[str, str], folder: str | 
     from maxstage.workflow.format import loading
     from maxstage.workflow.format.problems import Problems
 
-    workflow = loading.load(file, known_providers(ctx, folder))
+    workflow = loading.load(file, known_providers(ctx, folder), lenient=options["lenient"])
     for line in (workflow if isinstance(workflow, Problems) else workflow.doubts).told():
         warn(line)
     if isinstance(workflow, Problems):

@@ -2,7 +2,7 @@
 
 import click
 
-from maxstage.cli.options import dir_option, lines_option, named_folder
+from maxstage.cli.options import dir_option, lenient_option, lines_option, named_folder
 from maxstage.cli.printing import print_all, print_json, warn, write_out
 from maxstage.cli.process import open_project_or_none
 from maxstage.cli.types import NameType
@@ -31,6 +31,7 @@ Examples:
 )
 @click.argument("file", required=False, type=NameType())
 @click.option("--validate-limits", is_flag=True, help="Only report doubtful limits.")
+@lenient_option
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of the format.")
 @lines_option
 @dir_option
@@ -40,6 +41,7 @@ def validate(
     /,
     file: str | None,
     validate_limits: bool,
+    lenient: bool,
     schema: bool,
     output: str,
     folder: str | None,
@@ -56,7 +58,7 @@ def validate(
         return
     if file is None:
         raise click.UsageError("Name a workflow FILE, or --schema")
-    loaded = loading.load(file, known_providers(ctx, folder))
+    loaded = loading.load(file, known_providers(ctx, folder), lenient=lenient)
     found = loaded if isinstance(loaded, Problems) else loaded.doubts
     problems = found.problems
     if validate_limits:

@@ -8,7 +8,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
 from maxstage.output.limits import Limits
-from maxstage.workflow.format.agents import command_of
+from maxstage.workflow.format.agents import command_of, refused_options
 from maxstage.workflow.format.checking_files import check_files
 from maxstage.workflow.format.checking_references import Names, ReferenceChecker
 from maxstage.workflow.format.graph import TaskGraph, loop_names, start_together, walk
@@ -32,6 +32,8 @@ def check_workflow(
     providers: Mapping[str, Provider],
     problems: Problems,
     hidden: Iterable[Hidden] = (),
+    *,
+    lenient: bool = False,
 ) -> TaskGraph:
     """Check a file whose fields are each valid on their own; return the graph of its tasks.
 
@@ -40,8 +42,9 @@ def check_workflow(
         providers: The providers by name.
         problems: Collects the problems.
         hidden: Texts in invalid parts, which are left out of `spec`.
+        lenient: Whether programs and options that are not there get a warning only.
     """
-    checker = _Checker(spec, providers, problems)
+    checker = _Checker(spec, providers, problems, lenient=lenient)
     checker.check()
     checker.check_hidden(hidden)
     return checker.graph
@@ -74,8 +77,14 @@ def _is_installed(program: str) -> bool:
 
 class _Checker:
     def __init__(
-        self, spec: schema.WorkflowSpec, providers: Mapping[str, Provider], problems: Problems
+        self,
+        spec: schema.WorkflowSpec,
+        providers: Mapping[str, Provider],
+        problems: Problems,
+        *,
+        lenient: bool,
     ) -> None:
+        self._lenient = lenient
         self.graph = TaskGraph()
         self._problems = problems
         self._references = ReferenceChecker(spec, problems, self.graph)
@@ -128,6 +137,8 @@ class _Checker:
             )
             self._problems.add((*path, "provider"), f"unknown provider {agent.provider!r}{hint}")
             return
+        for where, text in refused_options(agent, self._providers):
+            self._doubt((*path, *where), text)
         install = "" if agent.provider is None else self._providers[agent.provider].install
         field = "command" if agent.provider is None else "provider"
         self._check_program((*path, field), command_of(agent, self._providers)[0], install)
@@ -136,7 +147,11 @@ class _Checker:
         if "{{" in program or "${" in program or "/" in program or _is_installed(program):
             return
         hint = f"; install it with: {install}" if install else ""
-        self._problems.add(path, f"{program!r} is not installed, or not on the PATH{hint}")
+        self._doubt(path, f"{program!r} is not installed, or not on the PATH{hint}")
+
+    def _doubt(self, path: Path, text: str) -> None:
+        """Add an error, or a warning if the check is lenient."""
+        (self._problems.warn if self._lenient else self._problems.add)(path, text)
 
     def _check_limits(self, path: Path, limits: Mapping[str, Any]) -> None:
         for text in Limits.parse(limits).warnings():
@@ -152,7 +167,7 @@ class _Checker:
                 self.graph.wanted_whole.add(f"{prefix}{name}")
             if task.agent is not None:
                 self.graph.agents[f"{prefix}{name}"] = task.agent
-            if task.loop is not None and task.loop.for_each is not None and task.loop.for_each.parallel:
+            if task.loop is not None and task.loop.side_by_side is not None:
                 self.graph.parallel_loops.add(f"{prefix}{name}")
             if task.cache is not None:
                 self._check_cache((*here, "cache"), task.cache)

@@ -35,6 +35,9 @@ class Names(NamedTuple):
     local: AbstractSet[str] = frozenset()
 
 
+_KEYS = "a key is an input, a variable of the loop, or tasks.NAME.output"
+
+
 class ReferenceChecker:
     """Checks references, and records in the graph whose full output is needed.
 
@@ -88,12 +91,13 @@ class ReferenceChecker:
     def _check_key(self, path: Path, key: str, names: Names) -> None:
         reference = references.parse(key)
         if reference is None:
-            text = f"unknown key {key!r}; use an input, a variable of the loop, or tasks.NAME.output"
+            text = f"unknown key {key!r}; {_KEYS}"
             self._problems.add(path, text)
         elif reference.kind != "local" or reference.name not in names.inputs:
             problem = self._problem_of(reference, names)
             if problem is not None:
-                self._problems.add(path, problem)
+                hint = "" if "; " in problem else f"; {_KEYS}"
+                self._problems.add(path, f"{problem}{hint}")
             else:
                 self._note_wanted(reference, names)
 

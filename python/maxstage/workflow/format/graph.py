@@ -104,4 +104,4 @@ def loop_names(task: schema.Task) -> set[str]:
     """Return the variables that the loop of a task defines."""
     if task.loop is None:
         return set()
-    return {"iteration", *({task.loop.for_each.iterator, "item"} if task.loop.for_each else ())}
+    return {"iteration", *task.loop.variables}

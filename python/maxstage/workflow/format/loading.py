@@ -27,12 +27,16 @@ if TYPE_CHECKING:
     from maxstage.workflow.format.graph import TaskGraph
 
 
-def load(path: str, providers: Mapping[str, Provider] = PROVIDERS) -> ValidWorkflow | Problems:
+def load(
+    path: str, providers: Mapping[str, Provider] = PROVIDERS, *, lenient: bool = False
+) -> ValidWorkflow | Problems:
     """Read a workflow file.
 
     Args:
         path: The file.
         providers: The agents known by name.
+        lenient: Whether to take documents that were written for another program: unknown fields, and programs that
+            are not installed, get a warning only.
 
     Returns:
         The workflow, or all its problems if the file has errors.
@@ -48,7 +52,7 @@ def load(path: str, providers: Mapping[str, Provider] = PROVIDERS) -> ValidWorkf
         raise WorkflowError(
             f"{printable(path, LONGEST_TEXT)} is not UTF-8 text: {error.reason} at byte {error.start:,}"
         ) from None
-    return check(Source(text), path, providers)
+    return check(Source(text), path, providers, lenient=lenient)
 
 
 def _read(path: str) -> bytes:
@@ -72,7 +76,7 @@ def _read(path: str) -> bytes:
 
 
 def check(
-    source: Source, file: str, providers: Mapping[str, Provider] = PROVIDERS
+    source: Source, file: str, providers: Mapping[str, Provider] = PROVIDERS, *, lenient: bool = False
 ) -> ValidWorkflow | Problems:
     """Check the content of a YAML text.
 
@@ -80,12 +84,13 @@ def check(
         source: The text.
         file: What to call it.
         providers: The agents known by name.
+        lenient: See `load`.
 
     Returns:
         The workflow, or all its problems if the text has errors.
     """
     problems = Problems(file, source)
-    found = _check_fields(source, problems, providers) if source.is_whole else None
+    found = _check_fields(source, problems, providers, lenient=lenient) if source.is_whole else None
     for position, text in source.problems:
         problems.add_at(position, text)
     problems.sort()
@@ -95,15 +100,15 @@ def check(
 
 
 def _check_fields(
-    source: Source, problems: Problems, providers: Mapping[str, Provider]
+    source: Source, problems: Problems, providers: Mapping[str, Provider], *, lenient: bool
 ) -> tuple[schema.WorkflowSpec, TaskGraph] | None:
     """Check the data; if a part is invalid, the others are checked nevertheless."""
-    reader = FileReader(problems)
+    reader = FileReader(problems, lenient=lenient)
     spec = reader.part(schema.WorkflowSpec, (), source.data)
     if spec is BAD:
         return None
     spec = as_loops(with_defaults(spec))
-    return spec, check_workflow(spec, providers, problems, reader.hidden)
+    return spec, check_workflow(spec, providers, problems, reader.hidden, lenient=lenient)
 
 
 _LARGEST = 16 << 20

@@ -63,7 +63,13 @@ def named(path: Path) -> str:
 
 
 class Reader:
-    """Reads plain data. Subclasses say what becomes of what is wrong with it."""
+    """Reads plain data. Subclasses say what becomes of what is wrong with it.
+
+    Attributes:
+        lenient: Whether unknown fields are no errors.
+    """
+
+    lenient = False
 
     def tell(self, path: Path, text: str) -> None:
         """Take a message about the value at a path."""
@@ -71,8 +77,8 @@ class Reader:
     def leave_out(self, path: Path, value: Any) -> None:
         """Take note that the value at a path is invalid, and not part of what is read."""
 
-    def unknown(self, path: Path, value: Any, _model: type[Model]) -> None:
-        """Take note of a field that a part doesn't have."""
+    def unknown(self, path: Path, value: Any, _model: type[Model] | None) -> None:
+        """Take note of a field that a part doesn't have; None as the part stands for limits."""
         self.tell(path, f"unknown field {printable(repr(path[-1]), 80)}")
         self.leave_out(path, value)
 

@@ -120,6 +120,15 @@ class Problems:
         """Add an error at a line and column."""
         self.problems.append(Problem(self.file, position, text))
 
+    def warn(self, path: Path, text: str) -> None:
+        """Add a warning about the field at a path."""
+        self.problems.append(Problem(self.file, self._source.position(path), text, warning=True))
+
+    def warn_in(self, path: Path, piece: str, number: int, text: str) -> None:
+        """Add a warning about a piece of the text at a path, as `add_in` adds an error."""
+        position = self._source.position_of(path, piece, number)
+        self.problems.append(Problem(self.file, position, text, warning=True))
+
     def warn_of_limit(self, path: Path, text: str) -> None:
         """Add a warning about a questionable limit."""
         position = self._source.position(path)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from maxstage.workflow.format import schema
 from maxstage.workflow.format.hints import unknown_field
-from maxstage.workflow.format.model import Reader
+from maxstage.workflow.format.model import Reader, named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,13 +56,15 @@ class FileReader(Reader):
 
     Args:
         problems: Collects what is wrong.
+        lenient: Whether unknown fields are left out with a warning.
 
     Attributes:
         hidden: The texts of tasks in parts that were left out.
     """
 
-    def __init__(self, problems: Problems) -> None:
+    def __init__(self, problems: Problems, *, lenient: bool = False) -> None:
         self.hidden: list[Hidden] = []
+        self.lenient = lenient
         self._problems = problems
         self._around = _ANYWHERE
 
@@ -70,13 +72,20 @@ class FileReader(Reader):
         """See `Reader.tell`."""
         self._problems.add(path, text)
 
-    def unknown(self, path: Path, value: Any, model: type[Model]) -> None:
+    def unknown(self, path: Path, value: Any, model: type[Model] | None) -> None:
         """See `Reader.unknown`."""
-        self.tell(path, unknown_field(str(path[-1]), model, self._problems.nearest))
+        text = unknown_field(str(path[-1]), model, self._problems.nearest)
+        if self.lenient:
+            self._problems.warn(path, f"{text}; it is left out")
+            return
+        self.tell(path, text)
         self.leave_out(path, value)
 
     def part(self, model: type[Model], path: Path, value: Any) -> Any:
         """See `Reader.part`."""
+        if self.lenient and model is schema.Agent and isinstance(value, dict) and not value.keys() & _PROGRAM:
+            self._problems.warn(path, f"{named(path)}: neither command nor provider; {_UPSTREAM} is taken")
+            value = {**value, "provider": _UPSTREAM}
         if model is not schema.Task or not isinstance(value, dict):
             return super().part(model, path, value)
         outer = self._around
@@ -110,6 +119,9 @@ class FileReader(Reader):
             yield from self._texts((*path, name), one, around)
 
 
+_PROGRAM = {"command", "provider"}
+_UPSTREAM = "claude"
+"""The provider of agents that name none, in the upstream DSL."""
 _OF_TASKS = {("tasks",), ("subtasks",)}
 
 
@@ -123,7 +135,9 @@ def _inside(value: Any) -> Iterator[tuple[str | int, Any]]:
 def _names_of(task: dict[str, Any]) -> frozenset[str]:
     """Return the names that a task defines for its subtasks, whatever else is wrong with it."""
     inputs, loop = task.get("inputs"), task.get("loop")
-    each = loop.get("for_each") if isinstance(loop, dict) else None
-    iterator = each.get("iterator") if isinstance(each, dict) else None
     names = [*inputs] if isinstance(inputs, dict) else []
-    return frozenset([*names, iterator] if isinstance(iterator, str) else names)
+    # In the older form the loop itself has the fields of its kind.
+    for one in [loop, *loop.values()] if isinstance(loop, dict) else ():
+        for field in ("iterator", "iteration_variable") if isinstance(one, dict) else ():
+            names += [one[field]] if isinstance(one.get(field), str) else []
+    return frozenset(names)

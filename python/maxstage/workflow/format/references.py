@@ -1,4 +1,6 @@
-"""References in a workflow file: ``{{ tasks.fetch.output }}``; upstream wrote ``${task.fetch.output}``.
+"""References in a workflow file: ``{{ tasks.fetch.output }}``.
+
+The upstream DSL has ``${task.fetch.output}``, ``${workflow.x}`` for inputs, and ``${loop.x}`` for variables of loops.
 
 >>> find("echo {{ inputs.name }} ${task.a.output}")
 [Reference(kind='inputs', name='name', field='', part=''), Reference(kind='tasks', name='a', field='output', part='')]
@@ -17,7 +19,7 @@ from maxstage.errors import WorkflowError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PATTERN = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}|\$\{((?:task|workflow)\.[^{}]*)\}")
+PATTERN = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}|\$\{((?:task|workflow|loop)\.[^{}]*)\}")
 _NAME = r"[A-Za-z_][A-Za-z0-9_-]*"
 _TASK = re.compile(
     rf"tasks\.({_NAME}(?:\.{_NAME})*?)(?:\[([^\[\]]*=[^\[\]]*)\])?\.(output|outputs|excerpt|token|exit_code|status)\Z"
@@ -85,7 +87,8 @@ def resolve(text: str) -> Reference:
 def _inside(match: re.Match[str]) -> str:
     if match[1] is not None:
         return match[1]
-    return re.sub(r"^task\.", "tasks.", re.sub(r"^workflow\.", "inputs.", match[2]))
+    form, _, name = match[2].partition(".")
+    return {"task": "tasks.", "workflow": "inputs.", "loop": ""}[form] + name
 
 
 def find(text: str) -> list[Reference]:

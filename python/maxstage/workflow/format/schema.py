@@ -10,11 +10,13 @@ import math
 import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from maxstage.workflow.format.agents import MODES
 from maxstage.workflow.format.answers import check_schema, problem_with_answer
 from maxstage.workflow.format.input_types import INPUT_TYPES, problem_with
 from maxstage.workflow.format.languages import LANGUAGES, SHELL
 from maxstage.workflow.format.model import (
     ANY,
+    BAD,
     AsWritten,
     Fault,
     Integer,
@@ -36,8 +38,10 @@ from maxstage.workflow.format.values import (
     LONGEST,
     NAME,
     NUMBER,
+    OUTPUT,
     PRIORITY,
     SECONDS,
+    SECRETS,
     SIZE,
     TEXT,
     TEXTS,
@@ -220,6 +224,23 @@ class Condition(Model):
 CONDITION = Part(Condition)
 
 
+class CollectionKind(Part):
+    """A collection, also in the older form, whose type is called ``source``."""
+
+    def read(self, reader: Reader, path: Path, value: Any) -> Any:
+        """See `Kind.read`."""
+        if not isinstance(value, dict) or "source" not in value or "type" in value:
+            return super().read(reader, path, value)
+        if value["source"] == "http":
+            return reader.fault(
+                (*path, "source"),
+                "can't be http; let a task fetch it with curl, and go over what that printed: "
+                "{type: state, key: tasks.NAME.output}",
+            )
+        renamed = {"type" if name == "source" else name: one for name, one in value.items()}
+        return super().read(reader, path, renamed)
+
+
 class Collection(Model):
     """What a for_each iterates over."""
 
@@ -248,7 +269,7 @@ class ForEach(Model):
     """Once for each item."""
 
     ALL_OR_NOTHING = True
-    collection: Collection = field(Part(Collection))
+    collection: Collection = field(CollectionKind(Collection))
     iterator: str = field(NAME, default="item")
     parallel: bool = field(FLAG, default=False)
     max_parallel: int | None = field(COUNTED, default=None)
@@ -259,6 +280,9 @@ class Repeat(Model):
 
     ALL_OR_NOTHING = True
     count: int | str = field(COUNT)
+    iterator: str | None = field(NAME, default=None)
+    parallel: bool = field(FLAG, default=False)
+    max_parallel: int | None = field(COUNTED, default=None)
 
 
 class While(Model):
@@ -268,6 +292,23 @@ class While(Model):
     condition: Condition = field(CONDITION)
     max_iterations: int = field(COUNTED, default=1000)
     delay_between_secs: float = field(SECONDS, default=0)
+    iteration_variable: str | None = field(NAME, default=None)
+
+    @property
+    def least(self) -> int:
+        """How many iterations there are before the condition is looked at."""
+        return 0
+
+
+class RepeatUntil(While):
+    """Until a condition holds, once at least."""
+
+    min_iterations: int | None = field(COUNTED, default=None)
+
+    @property
+    def least(self) -> int:
+        """See `While.least`."""
+        return self.min_iterations or 1
 
 
 class Loop(Model):
@@ -277,7 +318,7 @@ class Loop(Model):
     for_each: ForEach | None = field(Part(ForEach), default=None)
     repeat: Repeat | None = field(Part(Repeat), default=None)
     while_: While | None = field(Part(While), default=None, name="while")
-    repeat_until: While | None = field(Part(While), default=None)
+    repeat_until: RepeatUntil | None = field(Part(RepeatUntil), default=None)
 
     def faults(self, broken: frozenset[str]) -> Iterator[Fault]:
         """See `Model.faults`."""
@@ -285,6 +326,43 @@ class Loop(Model):
         if len(kinds) != 1:
             known = ", ".join(self.NAMES)
             yield Fault(f"a loop has exactly one of {known}", kinds[1] if kinds else None)
+
+    @property
+    def turns(self) -> While | None:
+        """What it asks before or after each iteration, if it depends on a condition."""
+        return self.while_ or self.repeat_until
+
+    @property
+    def side_by_side(self) -> ForEach | Repeat | None:
+        """What says how many iterations may run at once, if some may."""
+        one = self.for_each or self.repeat
+        return one if one is not None and one.parallel else None
+
+    @property
+    def variables(self) -> list[str]:
+        """The names that its iterations have, beside ``iteration``: the item of a for_each, a number in the others."""
+        if self.for_each is not None:
+            return [self.for_each.iterator, "item"]
+        name = (
+            self.repeat.iterator if self.repeat is not None else self.turns and self.turns.iteration_variable
+        )
+        return [name] if name else []
+
+
+class LoopKind(Part):
+    """A loop, also in the older form: its kind is called ``type``, and its fields stand beside that."""
+
+    def read(self, reader: Reader, path: Path, value: Any) -> Any:
+        """See `Kind.read`."""
+        if not isinstance(value, dict) or "type" not in value:
+            return super().read(reader, path, value)
+        attribute = Loop.NAMES.get(value["type"]) if isinstance(value["type"], str) else None
+        if attribute is None:
+            *others, last = map(repr, Loop.NAMES)
+            return reader.fault((*path, "type"), f"must be {', '.join(others)} or {last}")
+        fields = {name: one for name, one in value.items() if name != "type"}
+        found = Loop.FIELDS[attribute].kind.read(reader, path, fields)
+        return found if found is BAD else Loop(**{attribute: found})
 
 
 class LoopControl(Model):
@@ -310,8 +388,15 @@ class Context(Model):
     packing: str = field(OneOf("greedy", "fair"), default="greedy")
 
 
-STAND_IN_PROGRAM = ["true"]
+STAND_IN_PROGRAM = ["/bin/true"]
 """The program of what stands for an invalid agent or task, so that what names it is no error as well; it never runs."""
+
+
+class Permissions(Model):
+    """What an agent may do without being asked."""
+
+    mode: str = field(OneOf(*MODES), default="default")
+    allowed_directories: list[str] = field(TEXTS, default=[])
 
 
 class Agent(Model):
@@ -322,6 +407,9 @@ class Agent(Model):
     system_prompt: str | None = field(TEXT, default=None)
     command: list[str] | None = field(ListOf(TEXT, least=1), default=None)
     provider: str | None = field(TEXT, default=None)
+    tools: list[str] = field(TEXTS, default=[])
+    permissions: Permissions | None = field(Part(Permissions), default=None)
+    max_turns: int | None = field(COUNTED, default=None)
 
     def faults(self, broken: frozenset[str]) -> Iterator[Fault]:
         """See `Model.faults`."""
@@ -332,8 +420,10 @@ class Agent(Model):
     def mended(self) -> Agent:
         """See `Model.mended`."""
         given = {name: self.__dict__[name] for name in self.given}
-        if self.command is not None or self.provider is None:
-            given |= {"provider": None, "command": self.command or STAND_IN_PROGRAM}
+        if self.command is None and self.provider is None:
+            return Agent(command=STAND_IN_PROGRAM, system_prompt=self.system_prompt)
+        if self.command is not None:
+            given.pop("provider", None)
         return Agent(**given)
 
     @classmethod
@@ -398,7 +488,7 @@ class Task(Model):
     always: bool = field(FLAG, default=False)
     cache: Cache | None = field(Part(Cache), default=None)
     matrix: dict[str, list[Any]] | None = field(Named(ListOf(ANY), least=1), default=None)
-    loop: Loop | None = field(Part(Loop), default=None)
+    loop: Loop | None = field(LoopKind(Loop), default=None)
     loop_control: LoopControl = field(Part(LoopControl), default=LoopControl())
     inject_context: bool = field(FLAG, default=False)
     context: Context = field(Part(Context), default=Context())
@@ -410,8 +500,9 @@ class Task(Model):
         given = self.those_of(broken, *self.KINDS)
         if len(given) != 1:
             known = ", ".join(self.FIELDS[name].name for name in self.KINDS)
+            hint = "; subtasks name their agents themselves" if given == ["agent", "subtasks"] else ""
             yield Fault(
-                f"a task has exactly one of {known}; this has {', '.join(given) or 'none'}",
+                f"a task has exactly one of {known}; this has {', '.join(given) or 'none'}{hint}",
                 given[1] if given else None,
             )
         if self.cache is not None and (self.subtasks is not None or self.intent is not None):
@@ -435,7 +526,10 @@ class Task(Model):
         for fault in self.faults(frozenset()):
             if fault.field is not None and self.NAMES[fault.field] not in self.KINDS:
                 given.pop(self.NAMES[fault.field], None)
-        kinds = [name for name in self.KINDS if given.get(name) is not None]
+        # Subtasks first: those have names that others refer to.
+        kinds = sorted(
+            (name for name in self.KINDS if given.get(name) is not None), key=lambda name: name != "subtasks"
+        )
         for name in kinds[1:]:
             given.pop(name)
         if not kinds:
@@ -538,11 +632,12 @@ class WorkflowSpec(Model):
     limits: dict[str, Any] = field(LIMITS, default={})
     name: str = field(TEXT)
     version: str = field(VERSION)
+    dsl_version: str | None = field(VERSION, default=None)
     description: str | None = field(TEXT, default=None)
     inputs: dict[str, Input] = field(Named(InputKind()), default={})
     defaults: Defaults | None = field(Part(Defaults), default=None)
-    outputs: dict[str, str] = field(MapOf(TEXT), default={})
-    secrets: list[str] = field(TEXTS, default=[])
+    outputs: dict[str, str] = field(MapOf(OUTPUT), default={})
+    secrets: list[str] = field(SECRETS, default=[])
     agents: dict[str, Agent] = field(Named(Part(Agent)), default={})
     tasks: dict[str, Task] = field(Tasks(least=1))
     context: Context = field(Part(Context), default=Context())

@@ -88,6 +88,30 @@ class Size(Kind):
         return {"type": ["integer", "string"]}
 
 
+class Secrets(ListOf):
+    """Names of environment variables."""
+
+    def read(self, reader: Reader, path: Path, value: Any) -> Any:
+        """See `Kind.read`."""
+        if isinstance(value, dict):
+            return reader.fault(path, "must be a list of names of environment variables, like [API_TOKEN]")
+        return super().read(reader, path, value)
+
+
+class Output(Text):
+    """An output of the workflow: a text that refers to tasks."""
+
+    def read(self, reader: Reader, path: Path, value: Any) -> Any:
+        """See `Kind.read`."""
+        if isinstance(value, dict):
+            return reader.fault(path, 'must be text, like "{{ tasks.NAME.output }}"')
+        return super().read(reader, path, value)
+
+
+SECRETS = Secrets(TEXT)
+OUTPUT = Output()
+
+
 class LimitsKind(Kind):
     """Limits, as `Limits.parse` takes them."""
 
@@ -95,6 +119,9 @@ class LimitsKind(Kind):
         """See `Kind.read`."""
         if not isinstance(value, dict):
             return reader.fault(path, "must be a mapping")
+        for name in [name for name in value if name not in Limits.fields] if reader.lenient else ():
+            reader.unknown((*path, name), value[name], None)
+            value = {known: one for known, one in value.items() if known != name}
         try:
             Limits.parse(value)
         except LimitsError as error:

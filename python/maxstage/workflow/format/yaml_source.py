@@ -37,6 +37,11 @@ _LONGEST_NUMBER = 400
 """The most digits of a number, which Python parses in quadratic time."""
 
 
+_LOOPS = {"for_each", "repeat", "while", "repeat_until"}
+"""Loops in the older form have their kind as ``type``, and their fields beside that; the type of a collection is its
+``source``."""
+
+
 class _RefusedError(Exception):
     """There is too much of something, so nothing more is read."""
 
@@ -137,7 +142,12 @@ class Source:
 
     def _step(self, node: _Node, part: str | int) -> tuple[Position, _Node] | None:
         if isinstance(node, _Mapping):
-            return self._entries(node).get(str(part))
+            entries = self._entries(node)
+            if part in _LOOPS and part not in entries and "type" in entries:
+                return node.position, node
+            if part == "type" and part not in entries:
+                return entries.get("source")
+            return entries.get(str(part))
         if isinstance(node, _Scalar):
             return None
         if isinstance(part, int):

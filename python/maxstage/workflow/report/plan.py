@@ -97,8 +97,10 @@ def describe_condition(condition: Condition) -> str:
 
 
 def _describe_loop(loop: Loop) -> str:
+    most = None if loop.side_by_side is None else loop.side_by_side.max_parallel
+    side = "" if loop.side_by_side is None else ", side by side" + (f" ({most} at most)" if most else "")
     if loop.repeat is not None:
-        return f"{loop.repeat.count} times"
+        return f"{loop.repeat.count} times{side}"
     if loop.while_ is not None:
         return f"while {describe_condition(loop.while_.condition)}"
     if loop.repeat_until is not None:
@@ -108,6 +110,4 @@ def _describe_loop(loop: Loop) -> str:
     what = collection.path or collection.key or collection.token or collection.type
     if collection.type == "range":
         what = f"range {collection.start} to {collection.end}"
-    most = loop.for_each.max_parallel
-    side = "" if not loop.for_each.parallel else ", side by side" + (f" ({most} at most)" if most else "")
     return f"for each of {what}{side}"

@@ -17,7 +17,7 @@ from maxstage.workflow.run.task_files import file_of, names_iteration, write_fil
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from maxstage.workflow.format.schema import Task, While
+    from maxstage.workflow.format.schema import Task
     from maxstage.workflow.run.files import Located
     from maxstage.workflow.run.instance import TaskInstance
     from maxstage.workflow.run.monitor import RunMonitor
@@ -94,14 +94,11 @@ class Loop:
         if each is not None:
             self._records = open_records(each.collection, self._scope, self._run.folder, self._run.store)
             total = self._records.total
-            self._most = (each.max_parallel or self._run.jobs) if each.parallel else 1
+        if self._loop.side_by_side is not None:
+            self._most = self._loop.side_by_side.max_parallel or self._run.jobs
         self._total = total
         self._run.emit("loop_started", self._instance.path, total=total)
         self._advance()
-
-    @property
-    def _turns(self) -> While | None:
-        return self._loop.while_ or self._loop.repeat_until
 
     def _wanted(self) -> bool:
         return self._error is None and self._instance.wanted()
@@ -123,7 +120,8 @@ class Loop:
     def _start_next(self) -> None:
         if self._clock.is_over:
             raise WorkflowError(f"the loop timed out after {self._timeout:g} s")
-        variables: dict[str, Any] = {"iteration": self._next}
+        # A for_each puts its item there instead.
+        variables: dict[str, Any] = dict.fromkeys(("iteration", *self._loop.variables), self._next)
         if self._is_over(variables):
             self._over = True
             return
@@ -169,12 +167,12 @@ class Loop:
         if self._loop.repeat is not None:
             assert self._total is not None  # noqa: S101 - `start` has set it
             return self._next >= self._total
-        turns = self._turns
+        turns = self._loop.turns
         assert turns is not None  # noqa: S101 - a loop is one of four
         if self._loop.while_ is not None:
             over = not self._scope.holds(turns.condition)
         else:
-            over = self._next > 0 and self._scope.holds(turns.condition)
+            over = self._next >= turns.least and self._scope.holds(turns.condition)
         if not over and self._next >= turns.max_iterations:
             word = "still holds" if self._loop.while_ is not None else "does not hold"
             raise WorkflowError(f"the condition {word} after {self._next} iterations (max_iterations)")
@@ -190,7 +188,7 @@ class Loop:
             self._run.emit("loop_progress", self._instance.path, done=self._finished, total=self._total)
             if not result.is_final:
                 self._error = self._error or f"iteration {number}: {result.error}"
-        delay = 0.0 if self._turns is None else self._turns.delay_between_secs
+        delay = 0.0 if self._loop.turns is None else self._loop.turns.delay_between_secs
         if delay and not self._dropped and self._error is None:
             self._run.scheduler.after(delay, self._advance, self._wanted)
         else:
