@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from maxstage.errors import ConfigError
 from maxstage.settings import check_provider
+from maxstage.workflow.format.values import MODES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -36,9 +37,6 @@ class Provider(NamedTuple):
     modes: Mapping[str, Sequence[str]] = MappingProxyType({})
     directory: Sequence[str] = ()
 
-
-MODES = ("default", "acceptEdits", "plan", "bypassPermissions")
-"""What an agent may do without being asked, as the upstream DSL and Claude Code call it."""
 
 PROVIDERS = {
     "claude": Provider(

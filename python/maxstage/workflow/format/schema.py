@@ -10,7 +10,6 @@ import math
 import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from maxstage.workflow.format.agents import MODES
 from maxstage.workflow.format.answers import check_schema, problem_with_answer
 from maxstage.workflow.format.input_types import INPUT_TYPES, problem_with
 from maxstage.workflow.format.languages import LANGUAGES, SHELL
@@ -36,6 +35,7 @@ from maxstage.workflow.format.values import (
     FLAG,
     LIMITS,
     LONGEST,
+    MODES,
     NAME,
     NUMBER,
     OUTPUT,

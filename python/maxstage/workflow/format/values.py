@@ -18,6 +18,8 @@ LONGEST = 1_000_000_000
 """Thirty years, in seconds; the system's clocks allow little more."""
 _MOST = 2**53
 """The largest whole number that every program reads exactly."""
+MODES = ("default", "acceptEdits", "plan", "bypassPermissions")
+"""What an agent may do without being asked, as the upstream DSL and Claude Code call it."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _VARIABLE = re.compile(r"[^=]+")
 _OF_NAMES = "a name may have letters, digits, _ and -, and must not begin with a digit"
