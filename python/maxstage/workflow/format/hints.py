@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from maxstage.humanize import printable
 from maxstage.output.limits import Limits
-from maxstage.workflow.format import schema
+from maxstage.workflow.format import loop_schema, schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -66,7 +66,7 @@ _ENTRIES = {
     schema.Task: "a task",
     schema.Agent: "an agent",
     schema.Input: "an input",
-    schema.Condition: "a condition",
+    loop_schema.Condition: "a condition",
 }
 """The parts that are not called by the name of their field."""
 

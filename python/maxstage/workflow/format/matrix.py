@@ -6,7 +6,7 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 from maxstage import exact
-from maxstage.workflow.format import schema
+from maxstage.workflow.format import loop_schema, schema
 from maxstage.workflow.format.references import as_text
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _one(task: schema.Task) -> schema.Task:
     if task.subtasks is not None:
         new["subtasks"] = _all(task.subtasks)
     if task.matrix is not None:
-        collection = schema.Collection(type="inline", items=combinations(task.matrix))
-        each = schema.ForEach(collection=collection, iterator="matrix", parallel=True)
-        new["loop"] = schema.Loop(for_each=each)
+        collection = loop_schema.Collection(type="inline", items=combinations(task.matrix))
+        each = loop_schema.ForEach(collection=collection, iterator="matrix", parallel=True)
+        new["loop"] = loop_schema.Loop(for_each=each)
     return task.replace(**new) if new else task

@@ -9,14 +9,14 @@ from maxstage.workflow.format import references
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from maxstage.workflow.format import schema
+    from maxstage.workflow.format import loop_schema, schema
     from maxstage.workflow.format.yaml_source import Path
 
 
-def conditions(task: schema.Task) -> Iterator[tuple[Path, schema.Condition]]:
+def conditions(task: schema.Task) -> Iterator[tuple[Path, loop_schema.Condition]]:
     """Yield the conditions of a task, each with its path."""
     control, loop = task.loop_control, task.loop
-    found: list[tuple[Path, schema.Condition | None]] = [
+    found: list[tuple[Path, loop_schema.Condition | None]] = [
         (("condition",), task.condition),
         (("loop_control", "break_condition"), control.break_condition),
         (("loop_control", "continue_condition"), control.continue_condition),
@@ -27,7 +27,9 @@ def conditions(task: schema.Task) -> Iterator[tuple[Path, schema.Condition]]:
     yield from ((where, condition) for where, condition in found if condition)
 
 
-def condition_parts(path: Path, condition: schema.Condition) -> Iterator[tuple[Path, schema.Condition]]:
+def condition_parts(
+    path: Path, condition: loop_schema.Condition
+) -> Iterator[tuple[Path, loop_schema.Condition]]:
     """Yield a condition and its parts, each with its path."""
     yield path, condition
     for name, parts in (("and", condition.and_), ("or", condition.or_)):
@@ -37,7 +39,7 @@ def condition_parts(path: Path, condition: schema.Condition) -> Iterator[tuple[P
         yield from condition_parts((*path, "not"), condition.not_)
 
 
-def condition_texts(condition: schema.Condition) -> Iterator[tuple[str, str]]:
+def condition_texts(condition: loop_schema.Condition) -> Iterator[tuple[str, str]]:
     """Yield the texts of a condition alone that may have references, each with its field."""
     fields = {"compare": ("left", "right"), "matches": ("value",)}.get(condition.type or "", ())
     for field in fields:

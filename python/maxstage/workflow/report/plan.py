@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from maxstage.workflow.format.agents import Provider
-    from maxstage.workflow.format.schema import Condition, Loop, Script, Task, WorkflowSpec
+    from maxstage.workflow.format.loop_schema import Condition, Loop
+    from maxstage.workflow.format.schema import Script, Task, WorkflowSpec
     from maxstage.workflow.format.valid import ValidWorkflow
 
 _SHOWN = 60

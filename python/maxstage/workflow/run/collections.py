@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from maxstage.store.store import Store
-    from maxstage.workflow.format.schema import Collection
+    from maxstage.workflow.format.loop_schema import Collection
     from maxstage.workflow.run.scope import Scope
 
 

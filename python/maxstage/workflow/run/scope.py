@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from maxstage.store.store import Store
-    from maxstage.workflow.format.schema import Condition
+    from maxstage.workflow.format.loop_schema import Condition
     from maxstage.workflow.run.results import TaskResult
 
 
