@@ -20,10 +20,10 @@ from maxstage.workflow.workflow import Workflow
 SMALL = Limits(max_stdout_bytes=2048, max_stderr_bytes=1024).to_dict()
 
 
-@pytest.fixture(params=[*execution.EXECUTORS, "elsewhere"])
+@pytest.fixture(params=["local", "elsewhere"])
 def executor(request, store):
     """Each executor that there is, and one that sends jobs as JSON."""
-    return (execution.EXECUTORS | {"elsewhere": ElsewhereExecutor})[request.param](store)
+    return ElsewhereExecutor(store) if request.param == "elsewhere" else execution.executor_on(None, store)
 
 
 @pytest.fixture

@@ -51,6 +51,10 @@ COMMANDS = {
     "mcp": ("mcp", "Serve agents by the Model Context Protocol."),
     "mcp wrap": ("mcp_wrap", "Stand before an MCP server; stage its long results."),
     "run": ("run", "Run a workflow."),
+    "worker": ("worker", "Run programs for workflows on other machines."),
+    "engine": ("engine", "Show the development engine."),
+    "engine start": ("engine", "Start an engine, to try out many machines."),
+    "engine stop": ("engine", "Stop it."),
     "answer": ("answer", "Answer what a workflow's task asks."),
     "validate": ("validate", "Check a workflow file."),
     "template": ("template", "Print a workflow to start from."),
@@ -61,6 +65,7 @@ COMMANDS = {
     "runs export": ("runs", "Print the state of a run as JSON."),
     "runs import": ("runs", "Import a run that was exported."),
     "runs prune": ("runs", "Drop outputs that a run no longer needs."),
+    "runs cancel": ("runs_cancel", "End a run: its programs, on every machine."),
     "runs clean": ("runs", "Delete runs and their outputs."),
     "context": ("context", "Show which outputs an agent's task gets, and why."),
     "agent": ("agents", "Show which agents' programs know of it."),
@@ -110,7 +115,7 @@ class App(click.Group):
         if first not in COMMANDS and not first.startswith("-"):
             raise click.UsageError(f"No such command: {shorten(first)}{did_you_mean(first, COMMANDS)}", ctx)
         # These take no arguments, so the next word must be a verb; for `stage` it may be a file.
-        if first in {"runs", "agent", "intent"} and len(args) > 1 and not args[1].startswith("-"):
+        if first in {"runs", "agent", "intent", "engine"} and len(args) > 1 and not args[1].startswith("-"):
             verbs = second_words(first)
             hint = did_you_mean(args[1], verbs, f"{first} ") or f"; there are {', '.join(verbs)}"
             raise click.UsageError(f"No such command: {shorten(f'{first} {args[1]}')}{hint}", ctx)

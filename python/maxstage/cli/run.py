@@ -74,7 +74,10 @@ Examples:
     "--input", "inputs", multiple=True, metavar="NAME=VALUE", callback=_parse_inputs, help="Set an input."
 )
 @click.option(
-    "-j", "--jobs", type=CountType(min=1), help="Programs to run at once (default: one for each processor)."
+    "-j",
+    "--jobs",
+    type=CountType(min=1),
+    help="Programs to run at once (default: one for each processor, or 64 elsewhere).",
 )
 @click.option("--resume", is_flag=True, help="Resume the newest run of FILE that has not completed.")
 @click.option(
@@ -96,6 +99,12 @@ Examples:
     help="Do TASK, and all that comes after it, again in the newest run of FILE.",
 )
 @click.option("--run-id", metavar="RUN", help="Resume this run, or do tasks of this run again.")
+@click.option(
+    "--on",
+    metavar="WHERE",
+    help="Run programs on the workers of an engine, temporal://HOST[:PORT][/NAMESPACE], or on this machine: local "
+    "(default: where the run ran before).",
+)
 @click.option("--no-cache", is_flag=True, help="Take no task from an earlier run.")
 @click.option("--dry-run", is_flag=True, help="Print what would be done.")
 @click.option("--graph", type=click.Choice(["mermaid", "dot"]), help="Print the graph of the tasks.")
@@ -241,6 +250,7 @@ def _run(
             use_cache=not options["no_cache"],
             ask=ask_here if asks else None,
             environment=None if tracing is None else tracing.environment,
+            on=options["on"],
         )
     except RunInterrupted as error:
         result, stopped = error.result, error.number
@@ -266,6 +276,8 @@ def _tell_how_to_go_on(workflow: ValidWorkflow, result: RunResult, stopped: int)
         warn(f"And then: {command}")
     elif stopped:
         warn(f"Stopped{_interrupted(result)}. To resume: {command}")
+    elif result.status == "interrupted":
+        warn(f"Cancelled{_interrupted(result)}. To resume: {command}")
     elif result.to_rerun is not None:
         warn(f"To do it again, and what depends on it: {command} --rerun {shlex.quote(result.to_rerun)}")
     elif result.is_resumable:

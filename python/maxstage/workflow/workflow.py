@@ -104,6 +104,7 @@ class Workflow:
         start_from: str | None = None,
         use_cache: bool = True,
         ask: Ask | None = None,
+        on: str | None = None,
         folder: str | os.PathLike[str] | None = None,
         cancel: threading.Event | None = None,
         environment: Callable[[str], Mapping[str, str]] | None = None,
@@ -112,7 +113,7 @@ class Workflow:
 
         Args:
             inputs: Values for its inputs; the others have their defaults.
-            jobs: How many programs may run at once; None for the number of processors.
+            jobs: How many programs may run at once; None for the number of processors, or 64 on other machines.
             on_event: Called with each event, in the calling thread. If it raises, the run ends.
             store: The project; None to find it as `Store.find` does.
             resume: The id of a run to resume, or True for the newest run of this file that has not completed.
@@ -124,6 +125,8 @@ class Workflow:
             ask: Called once nothing else is left to do, with a question (`maxstage.workflow.run.questions.Question`)
                 and with a function that returns whether it was answered elsewhere or the run stops. Returns the
                 answer as text; None lets the run end as ``waiting``.
+            on: Where programs run: ``local``, or an engine that has workers, like ``temporal://host:7233/namespace``.
+                None for where those of the run ran before; for a new one, this machine.
             folder: Where relative paths start, including the file's ``cwd``; None for the working directory.
             cancel: An event that, once set, stops the run and ends its programs.
             environment: Called with the path of a task, ``build[2].compile``; returns variables for the environment
@@ -143,19 +146,23 @@ class Workflow:
             self.valid,
             store,
             on_event or (lambda _: None),
-            jobs or os.cpu_count() or 1,
+            jobs,
             use_cache=use_cache,
             ask=ask,
             environment=environment,
+            on=on,
         )
         how = Start(
             resume if isinstance(resume, str) else None, bool(resume), or_start, tuple(rerun), start_from
         )
-        state, values, where = start.open_state(inputs or {}, how, absolute(folder or None))
         try:
-            return start.run(state, values, where, cancel or threading.Event())
+            state, values, where = start.open_state(inputs or {}, how, absolute(folder or None))
+            try:
+                return start.run(state, values, where, cancel or threading.Event())
+            finally:
+                state.close()
         finally:
-            state.close()
+            start.close()
 
 
 def _valid(loaded: ValidWorkflow | Problems) -> ValidWorkflow:

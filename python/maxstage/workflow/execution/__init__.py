@@ -12,14 +12,40 @@ from maxstage.workflow.execution.local import LocalExecutor
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from maxstage.store.store import Store
     from maxstage.workflow.execution.job import Job, JobResult
 
 
 class Executor(Protocol):
-    """Runs programs. Its methods can be called from several threads at once."""
+    """Runs programs. Its methods can be called from several threads at once.
+
+    Attributes:
+        on: Where programs run, as ``max run --on`` takes it; None for this machine.
+        jobs: How many programs to run at once unless the user says; None for one on each processor of this machine.
+        goes_on: Whether programs go on where we are killed: `run` with the same job then joins what goes on, or has
+            ended meanwhile. Else `reap` ends them before any is started again.
+    """
+
+    on: str | None
+    jobs: int | None
+    goes_on: bool
+
+    def open(self, queues: Iterable[str | None]) -> list[str]:
+        """Get ready; return what the user should know before anything is run, a line each.
+
+        Args:
+            queues: The queues that jobs will name (`Job.queue`).
+
+        Raises:
+            WorkflowError: Programs can't be run, and why.
+        """
+        ...
+
+    def knows(self, run_id: str) -> bool:
+        """Return whether it has kept results of a run, which a run with this id would join."""
+        ...
 
     def run(self, job: Job, cancel: threading.Event) -> JobResult:
         """Run a program to completion.
@@ -33,17 +59,52 @@ class Executor(Protocol):
         """
         ...
 
-    def reap(self, run_id: str) -> None:
+    def reap(self, run_id: str) -> int:
         """End programs left running when the process that executed a run was killed, and wait until they have ended.
 
         Args:
             run_id: The run, which is the `Job.run_id` of those programs.
+
+        Returns:
+            How many there were.
+
+        Raises:
+            WorkflowError: Some may still run.
         """
         ...
 
+    def close(self) -> None:
+        """Let go of what `open` has got."""
+        ...
 
-EXECUTORS: dict[str, Callable[[Store], Executor]] = {"local": LocalExecutor}
-"""The executors by name; each is created for the store that full outputs go to."""
 
-DEFAULT = "local"
+def _temporal(store: Store, on: str) -> Executor:
+    from maxstage.workflow.execution.temporal.driver import TemporalExecutor
+
+    return TemporalExecutor(store, on)
+
+
+EXECUTORS: dict[str, Callable[[Store, str], Executor]] = {
+    "local": lambda store, _: LocalExecutor(store),
+    "temporal": _temporal,
+}
+"""The executors, by what ``--on`` begins with; each is created for the store that full outputs go to."""
+
+LOCAL = "local"
 """The executor of runs that don't name one."""
+
+
+def executor_on(on: str | None, store: Store) -> Executor:
+    """Return the executor that ``--on`` names: ``local``, or an address like ``temporal://host:7233``.
+
+    Raises:
+        WorkflowError: There is no such executor, or the address is not valid.
+        MissingDependency: It needs a package that is not installed.
+    """
+    from maxstage.errors import WorkflowError
+
+    name = LOCAL if on is None else on.partition("://")[0]
+    if name not in EXECUTORS:
+        known = "local, temporal://HOST[:PORT][/NAMESPACE]"
+        raise WorkflowError(f"nothing runs programs on {on!r}; there are: {known}")
+    return EXECUTORS[name](store, on or LOCAL)

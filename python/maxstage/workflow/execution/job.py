@@ -38,9 +38,16 @@ class Job:
         run_id: The run that it belongs to, which owns what is kept of the output.
         task: The path of the task.
         argv: The program and its arguments.
+        attempt: Which attempt of the task it is, from 1; a run that goes on asks for the same one again.
         script: A script that is too long for an argument: its text goes into a file, whose name is added to `argv`.
+        script_path: A script that is a file: its path is added to `argv`. To another machine its content travels.
         stdin: What the program reads; None for nothing.
         cwd: Its working directory.
+        base: The folder of the run, if `cwd` is that or below it. On another machine a new, empty folder takes its
+            place. None: `cwd` is a folder of whichever machine runs it.
+        upload: Files in `base` that are laid into that new folder: patterns like ``data/*.csv``.
+        queue: The queue of the workers that may run it, where programs run on other machines; None for the default.
+        local: Whether it is for this machine, wherever other programs run: it writes files here.
         env: The environment that the workflow declares, with MAX_RUN, MAX_TASK and MAX_DIR. The executor decides
             what else it inherits.
         timeout_secs: Seconds until it is ended; None for no limit.
@@ -54,7 +61,13 @@ class Job:
     task: str
     argv: tuple[str, ...]
     cwd: str
+    attempt: int = 1
     script: str | None = None
+    script_path: str | None = None
+    base: str | None = None
+    upload: tuple[str, ...] = ()
+    queue: str | None = None
+    local: bool = False
     stdin: bytes | StagedInput | None = None
     env: Mapping[str, str] = dataclasses.field(default_factory=dict)
     timeout_secs: float | None = None
@@ -66,7 +79,7 @@ class Job:
     def to_dict(self) -> dict[str, Any]:
         """Return the job as plain data for JSON, with bytes in base64."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        values |= {"secrets": list(self.secrets)}
+        values |= {"secrets": list(self.secrets), "upload": list(self.upload)}
         values |= {"argv": list(self.argv), "env": dict(self.env), "limits": dict(self.limits)}
         if isinstance(self.stdin, bytes):
             values["stdin"] = {"base64": b2a_base64(self.stdin, newline=False).decode()}
@@ -85,7 +98,7 @@ class Job:
         stdin = values["stdin"]
         if stdin is not None:
             stdin = a2b_base64(stdin["base64"]) if "base64" in stdin else StagedInput(**stdin)
-        tuples = {name: tuple(values.get(name, ())) for name in ("argv", "secrets")}
+        tuples = {name: tuple(values.get(name, ())) for name in ("argv", "secrets", "upload")}
         return cls(**{**values, **tuples, "stdin": stdin})
 
 

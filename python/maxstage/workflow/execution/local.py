@@ -21,7 +21,7 @@ from maxstage.workflow.execution.outputs import gone
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from maxstage.output.task_output import TaskOutput
     from maxstage.store.reading import OpenItem
@@ -41,8 +41,23 @@ class LocalExecutor:
         store: Where full outputs go, and where the data for stdin comes from.
     """
 
+    on: str | None = None
+    jobs: int | None = None
+    goes_on = False
+
     def __init__(self, store: Store) -> None:
         self._store = store
+
+    def open(self, queues: Iterable[str | None]) -> list[str]:  # noqa: ARG002 - as every executor has it
+        """Return nothing: this machine is ready."""
+        return []
+
+    def knows(self, run_id: str) -> bool:  # noqa: ARG002 - as every executor has it
+        """Return false: it keeps nothing."""
+        return False
+
+    def close(self) -> None:
+        """Do nothing."""
 
     def run(self, job: Job, cancel: threading.Event) -> JobResult:
         """Run a program to completion.
@@ -73,6 +88,7 @@ class LocalExecutor:
     def _capture(self, job: Job, cancel: threading.Event) -> TaskOutput:
         with contextlib.ExitStack() as stack:
             script = () if job.script is None else (stack.enter_context(script_file(job.script)),)
+            script = script if job.script_path is None else (job.script_path,)
             stdin = job.stdin
             return run(
                 [*job.argv, *script],
@@ -92,16 +108,21 @@ class LocalExecutor:
     def _open(self, staged: StagedInput) -> OpenItem:
         return self._store.at(staged.store).open_item(staged.token)
 
-    def reap(self, run_id: str) -> None:
+    def reap(self, run_id: str) -> int:
         """End programs that a killed process of a run left running, so that no task runs twice at once.
 
         They are recognized by MAX_RUN in their environment, which Linux shows in /proc; elsewhere this does nothing.
 
         Args:
             run_id: The run.
+
+        Returns:
+            How many processes there were.
         """
+        count = 0
         for number in (signal.SIGTERM, signal.SIGKILL):
             left = list(_processes_of(run_id))
+            count = max(count, len(left))
             for pid in left:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, number)
@@ -111,6 +132,7 @@ class LocalExecutor:
                 left = [
                     pid for pid in left if os.path.exists(f"/proc/{pid}/environ") and _belongs(pid, run_id)
                 ]
+        return count
 
 
 def environment() -> dict[str, str]:

@@ -32,6 +32,8 @@ def _with(task: Task, defaults: Defaults) -> Task:
     if task.subtasks is not None:
         return task.replace(**new, subtasks=_all_with(task.subtasks, defaults))
     new.update((name, getattr(defaults, name)) for name in {"timeout_secs"} & told - given)
+    if task.intent is None:
+        new.update((name, getattr(defaults, name)) for name in {"runs_on", "upload"} & told - given)
     if task.agent is not None:
         new.update((name, getattr(defaults, name)) for name in {"inject_context"} & told - given)
     if task.script is not None and task.script.language == "bash" and task.script.strict is None:

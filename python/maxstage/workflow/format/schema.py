@@ -25,6 +25,7 @@ from maxstage.workflow.format.model import (
     Number,
     OneOf,
     Part,
+    Text,
     field,
 )
 from maxstage.workflow.format.references import PATTERN
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
     from maxstage.workflow.format.model import Definitions, Reader
     from maxstage.workflow.format.yaml_source import Path
 
+_QUEUE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+"""The name of a queue; the engine takes longer ones, and nobody wants them."""
 _MOST_COMBINATIONS = 10_000
 """Of a matrix: more than anybody means."""
 
@@ -226,6 +229,12 @@ class Cache(Model):
     key: str | None = field(TEXT, default=None)
 
 
+class RunsOn(Model):
+    """Which machines run a program, where programs run on other machines (``max run --on``)."""
+
+    queue: str = field(Text(_QUEUE, "a queue's name has letters, digits, '_', '.' and '-', 100 at most"))
+
+
 class Tasks(Named):
     """Tasks by name. Subtasks may also be a list of one-name mappings, as the upstream DSL writes it."""
 
@@ -272,6 +281,8 @@ class Task(Model):
     on_error: OnError = field(Part(OnError), default=OnError())
     timeout_secs: float | str | None = field(TIMEOUT, default=None)
     always: bool = field(FLAG, default=False)
+    runs_on: RunsOn | None = field(Part(RunsOn), default=None)
+    upload: list[str] = field(TEXTS, default=[])
     cache: Cache | None = field(Part(Cache), default=None)
     matrix: dict[str, list[Any]] | None = field(Named(ListOf(ANY), least=1), default=None)
     loop: Loop | None = field(LoopKind(Loop), default=None)
@@ -297,6 +308,10 @@ class Task(Model):
             yield Fault("what waits for an answer has no cache", "cache")
         if self.await_ is not None and self.stdin_from is not None:
             yield Fault("what waits for an answer reads nothing by stdin_from", "stdin_from")
+        if self.intent is not None or self.subtasks is not None or self.await_ is not None:
+            for name in ("runs_on", "upload"):
+                if name in self.given:
+                    yield Fault(f"{name} is for tasks with a script, a command or an agent", name)
         if self.matrix is not None and self.loop is not None:
             yield Fault("a task has a matrix or a loop; give the other to a subtask", "matrix")
         if self.inject_context and "agent" not in given:
@@ -354,6 +369,8 @@ class Defaults(Model):
     timeout_secs: float | str | None = field(TIMEOUT, default=None)
     priority: int = field(PRIORITY, default=0)
     inject_context: bool = field(FLAG, default=False)
+    runs_on: RunsOn | None = field(Part(RunsOn), default=None)
+    upload: list[str] = field(TEXTS, default=[])
     strict: bool | None = field(FLAG, default=None)
 
 

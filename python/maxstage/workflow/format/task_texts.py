@@ -89,6 +89,7 @@ def texts(task: schema.Task) -> Iterator[tuple[Path, str]]:
         text = getattr(task, field)
         if isinstance(text, str):
             yield (field,), text
+    yield from ((("upload", number), text) for number, text in enumerate(task.upload))
     yield from _texts_of_parts(task)
     part = task.script or task.command
     if part is not None:

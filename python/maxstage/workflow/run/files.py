@@ -93,6 +93,22 @@ def locate_to_read(folder: str, text: str, scope: Scope) -> str:
     return locate(folder, text, scope.render).path
 
 
+def below(text: str, rendered: str) -> str:
+    """Return a path, or a pattern of paths, if it stays below the folder where it starts.
+
+    Args:
+        text: The path as the workflow file has it.
+        rendered: The same with its references filled in.
+
+    Raises:
+        WorkflowError: It leads out of it, or is not a valid path.
+    """
+    path = os.path.normpath(_good(rendered))
+    if path.startswith("/") or path.split("/")[0] == "..":
+        raise WorkflowError(f"{text!r} must stay below the folder of the run; it is {rendered!r}")
+    return path
+
+
 def _is_given(text: str, scope: Scope) -> bool:
     """Return whether a path is entirely an input or an environment variable, which no data has influenced."""
     match = PATTERN.fullmatch(text)

@@ -86,16 +86,23 @@ def prepare(
         if part.working_dir is not None:
             folder = files.locate_to_read(folder, part.working_dir, scope)
     if task.intent is not None:
-        argv, script = intents.command_line(run, task.intent, instance, scope), None
+        program = _Program(intents.command_line(run, task.intent, instance, scope))
     else:
-        argv, script = _command_line(run, task, scope)
-    check_strings(argv, env)
-    _check_no_secret(run, argv)
+        program = _program(run, task, scope)
+    words = [*program.argv, *((program.script_path,) if program.script_path is not None else ())]
+    check_strings(words, env)
+    _check_no_secret(run, words)
     job = Job(
         run_id=run.run_id,
         task=instance.path,
-        argv=tuple(argv),
-        script=script,
+        argv=tuple(program.argv),
+        attempt=run.state.next_attempt(instance.path),
+        script=program.script,
+        script_path=program.script_path,
+        base=_base(run, part, folder),
+        upload=tuple(files.below(pattern, scope.render(pattern)) for pattern in task.upload),
+        queue=None if task.runs_on is None else task.runs_on.queue,
+        local=task.intent is not None,
         stdin=_stdin(run, task, scope, context),
         cwd=folder,
         env=env,
@@ -160,11 +167,29 @@ def _timeout(task: schema.Task, scope: Scope, deadline: float | None) -> float |
     return min((one for one in limits if one is not None), default=None)
 
 
-def _command_line(run: RunContext, task: schema.Task, scope: Scope) -> tuple[list[str], str | None]:
+class _Program(NamedTuple):
+    """A program: its arguments, and the text or the path of a script that is another one."""
+
+    argv: list[str]
+    script: str | None = None
+    script_path: str | None = None
+
+
+def _base(run: RunContext, part: schema.Script | schema.Command | None, cwd: str) -> str | None:
+    """Return the folder of the run if a program runs there, or below it; None if the file names another by its path."""
+    named = [None if part is None else part.working_dir, run.spec.cwd]
+    if any(text is not None and text.startswith("/") for text in named):
+        return None
+    base = os.path.realpath(run.folder)
+    inside = os.path.relpath(os.path.realpath(cwd), base).split("/")[0] != ".."
+    return base if inside else None
+
+
+def _program(run: RunContext, task: schema.Task, scope: Scope) -> _Program:
     if task.agent is not None:
-        return command_of(run.spec.agents[task.agent], run.providers), None
+        return _Program(command_of(run.spec.agents[task.agent], run.providers))
     if task.command is not None:
-        return [scope.render(text) for text in (task.command.executable, *task.command.args)], None
+        return _Program([scope.render(text) for text in (task.command.executable, *task.command.args)])
     assert task.script is not None  # noqa: S101 - a task that is none of these has subtasks
     language = LANGUAGES[task.script.language]
     strict = language.strict if task.script.strict is not False else ()
@@ -172,14 +197,14 @@ def _command_line(run: RunContext, task: schema.Task, scope: Scope) -> tuple[lis
         file = files.locate_to_read(run.folder, task.script.file or "", scope)
         if not os.path.isfile(file):
             raise WorkflowError(f"the script file {file} does not exist")
-        return [language.interpreter, *strict, file], None
+        return _Program([language.interpreter, *strict], None, file)
     text = filling.fill(language.name, task.script.content, scope.value)
     _check_string(text, "the script")
     # Arguments can be seen by everybody; what is filled in may be a secret.
     is_private = bool(run.secrets.names) and text != task.script.content
     if is_private or len(references.to_bytes(text, "the script")) > _LONGEST_ARGUMENT:
-        return [language.interpreter, *strict], text
-    return [language.interpreter, *strict, language.flag, text], None
+        return _Program([language.interpreter, *strict], text)
+    return _Program([language.interpreter, *strict, language.flag, text])
 
 
 def _stdin(run: RunContext, task: schema.Task, scope: Scope, context: bytes) -> bytes | StagedInput | None:

@@ -6,7 +6,7 @@ import dataclasses
 import threading
 from typing import TYPE_CHECKING, Any
 
-from maxstage.workflow.execution import DEFAULT, EXECUTORS
+from maxstage.workflow.execution import executor_on
 from maxstage.workflow.format.agents import providers_from
 from maxstage.workflow.run.earlier_runs import Cache
 from maxstage.workflow.run.files import Writers
@@ -157,7 +157,7 @@ def open_context(
         limits=workflow_limits(store, workflow, folder),
         providers=providers_from(store.settings.providers),
         scheduler=Scheduler(jobs, cancel or threading.Event(), lambda now: emit("stopping", now=now)),
-        executor=executor or EXECUTORS[DEFAULT](store),
+        executor=executor or executor_on(None, store),
         jobs=jobs,
         emit=emit,
         secrets=secrets or Secrets(),

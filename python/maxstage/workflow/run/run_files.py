@@ -20,6 +20,10 @@ ANSWER = ".answer."
 """What stands between a run's id and the rest in the name of a file with an answer."""
 
 
+CANCEL = ".cancel"
+"""What follows a run's id in the name of the file that asks its process to end it."""
+
+
 def is_run_id(text: str) -> bool:
     """Return whether a text can be the id of a run, which becomes a file name and must not lead out of the folder."""
     return _RUN_ID.fullmatch(text) is not None
@@ -85,6 +89,6 @@ def delete_files(folder: str, run_id: str) -> None:
     names = [".db", *(f".db{side}" for side in tables.SIDES)]
     names += [f".db{tables.NEW}", *(f".db{tables.NEW}{side}" for side in tables.SIDES), ".lock"]
     answers = [name.removeprefix(run_id) for name in os.listdir(folder) if name.startswith(run_id + ANSWER)]
-    for suffix in (*answers, *names):
+    for suffix in (*answers, CANCEL, *names):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(os.path.join(folder, run_id + suffix))

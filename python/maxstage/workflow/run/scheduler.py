@@ -61,6 +61,7 @@ class Scheduler:
         stopping: Whether no new work may start.
         cancel: Set once running programs must be ended.
         ended_by: The signal that ended the run, or None.
+        is_cancelled: Returns whether somebody outside wants the run to end now; None if nobody can.
         ask: Called with what waits once there is nothing else to do, and with a function that returns whether it
             no longer waits; returns whether to go on. None: nobody is asked.
     """
@@ -78,6 +79,8 @@ class Scheduler:
         self._number = 0
         self._waiting: list[Any] = []
         self._next_look = 0.0
+        self._next_check = 0.0
+        self.is_cancelled: Callable[[], bool] | None = None
         self.ask: Callable[[Any, Callable[[], bool]], bool] | None = None
         # A SimpleQueue, since signal handlers put into it: its put is reentrant, and may interrupt its get.
         self._events: SimpleQueue[tuple[Work, Any] | int] = SimpleQueue()
@@ -139,9 +142,7 @@ class Scheduler:
                 raise
 
     def _step(self, pool: ThreadPoolExecutor) -> bool:
-        if self.cancel.is_set() and not self.stopping:
-            # The caller has set it: stop before anything else is started.
-            self._stop(now=True)
+        self._check_cancelled()
         while self._soon:
             self._soon.popleft()()
         self._call_back()
@@ -156,6 +157,16 @@ class Scheduler:
             return bool(self._ready) or self._asked()
         self._wait()
         return True
+
+    def _check_cancelled(self) -> None:
+        now = time.monotonic()
+        if self.is_cancelled is not None and now >= self._next_check:
+            self._next_check = now + _TICK
+            if self.is_cancelled():
+                self.cancel.set()
+        if self.cancel.is_set() and not self.stopping:
+            # The caller has set it, or the executor: stop before anything else is started.
+            self._stop(now=True)
 
     def _look(self) -> None:
         """See what no longer waits: not in each of thousands of steps, but always where nothing else is left."""
@@ -175,6 +186,7 @@ class Scheduler:
             with contextlib.suppress(Empty):
                 while True:
                     self._handle(self._events.get_nowait())
+            self._check_cancelled()
             return self.stopping or self.cancel.is_set() or first.is_over()
 
         return self.ask(first, is_over) or is_over()

@@ -112,6 +112,7 @@ _FACTS = record(
         "inputs": mapping(anything),
         "folder": text,
         "stores": listed(text),
+        "on": maybe(text),
         "started": maybe(moment),
         "ended": maybe(moment),
         "status": one_of("running", "completed", "failed", "interrupted", "waiting"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import time
@@ -11,12 +12,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from maxstage import exact
 from maxstage.errors import WorkflowError, describe
 from maxstage.store.clock import check_clock
-from maxstage.workflow.execution import DEFAULT, EXECUTORS
+from maxstage.workflow.execution import executor_on
 from maxstage.workflow.format.input_types import problem_with
+from maxstage.workflow.run import cancelling
 from maxstage.workflow.run.again import Again
 from maxstage.workflow.run.clock import Clock
 from maxstage.workflow.run.earlier_runs import Cache
-from maxstage.workflow.run.folder import find_runs, new_run_id, runs_folder
+from maxstage.workflow.run.folder import find_runs, list_runs, new_run_id, runs_folder
 from maxstage.workflow.run.instance import TaskInstance
 from maxstage.workflow.run.instances import Level
 from maxstage.workflow.run.leftovers import sweep_orphans
@@ -26,6 +28,7 @@ from maxstage.workflow.run.paths import spec_path
 from maxstage.workflow.run.questions import answer
 from maxstage.workflow.run.results import COMPLETED, FAILED, INTERRUPTED, RUNNING, WAITING
 from maxstage.workflow.run.run_context import open_context
+from maxstage.workflow.run.run_files import is_run_id
 from maxstage.workflow.run.scope import Scope
 from maxstage.workflow.run.secrets import Secrets
 from maxstage.workflow.run.state import RunState
@@ -91,8 +94,9 @@ class RunStart:
         workflow: The file.
         store: The project.
         on_event: Called with each event.
-        jobs: How many programs may run at once.
+        jobs: How many programs may run at once; None for what the executor suggests.
         use_cache: Whether to take tasks from earlier runs.
+        on: Where programs run (``--on``); None for where those of the run ran before, or this machine.
         ask: Called with a question once nothing else is left to do, and with a function that returns whether it was
             answered elsewhere, or the run stops; returns the answer, or None.
         environment: Returns what else a task's program finds in its environment, given the path of the task.
@@ -103,11 +107,12 @@ class RunStart:
         workflow: ValidWorkflow,
         store: Store,
         on_event: Callable[[Event], None],
-        jobs: int,
+        jobs: int | None,
         *,
         use_cache: bool = True,
         ask: Ask | None = None,
         environment: Callable[[str], Mapping[str, str]] | None = None,
+        on: str | None = None,
     ) -> None:
         self._environment = environment
         self._ask = ask
@@ -116,7 +121,8 @@ class RunStart:
         self._workflow = workflow
         self._spec = workflow.spec
         self._store = store
-        self._executor = EXECUTORS[DEFAULT](store)
+        self._on = on
+        self._executor = executor_on(on, store)
         self._on_event = on_event
         self._jobs = jobs
         self._folder = runs_folder(store)
@@ -144,14 +150,16 @@ class RunStart:
         check_clock(time.time())
         self._secrets = Secrets(self._spec.secrets)
         run_id = self._to_go_on_with(start, inputs)
-        if run_id is None:
+        if run_id is None or self._is_elsewhere(run_id):
+            self._open_executor()
             facts = self._first_facts(inputs, folder)
-            state = RunState.create(self._folder, new_run_id(), facts)
+            state = RunState.create(self._folder, run_id or new_run_id(), facts)
             return state, facts["inputs"], facts["folder"]
         state = RunState(self._folder, run_id)
         try:
             state.acquire()
             facts = state.facts()
+            self._go_on_where(facts)
             if "inputs" not in facts:
                 # Imported from the older form: nothing is known but what some tasks said.
                 facts = self._first_facts(inputs, folder)
@@ -162,6 +170,44 @@ class RunStart:
             state.close()
             raise
         return state, facts["inputs"], facts["folder"]
+
+    def _is_elsewhere(self, run_id: str) -> bool:
+        """Return whether a run whose state is not here has programs where ours run, whose results are joined."""
+        if run_id in list_runs(self._folder) or not is_run_id(run_id):
+            return False
+        return self._executor.knows(run_id)
+
+    def _open_executor(self) -> None:
+        """Connect to where programs run, and tell what the user should know of it."""
+        queues = [
+            None if task.runs_on is None else task.runs_on.queue
+            for task in self._workflow.tasks.values()
+            if task.subtasks is None and task.await_ is None and task.intent is None
+        ]
+        for text in self._executor.open(queues):
+            self._emit("warning", text=text)
+
+    def _go_on_where(self, facts: Mapping[str, Any]) -> None:
+        """Let programs run where those of the run ran before, unless the user says; then those have to end first.
+
+        Raises:
+            WorkflowError: They can't be reached.
+        """
+        before, now = facts.get("on"), self._executor.on
+        if self._on is None and before != now:
+            self._executor = executor_on(before, self._store)
+        self._open_executor()
+
+    def _end_what_runs(self, run_id: str, before: str | None) -> None:
+        """End what an earlier start of the run has left running, unless it is joined."""
+        if before != self._executor.on:
+            earlier = executor_on(before, self._store)
+            try:
+                earlier.reap(run_id)
+            finally:
+                earlier.close()
+        elif not self._executor.goes_on:
+            self._executor.reap(run_id)
 
     @property
     def _fingerprint(self) -> str:
@@ -177,6 +223,7 @@ class RunStart:
             "inputs": self._inputs(inputs),
             "folder": where,
             "stores": self._directories(where),
+            "on": self._executor.on,
             "started": time.time(),
             "status": RUNNING,
             "plan": plan_of(self._workflow),
@@ -196,10 +243,11 @@ class RunStart:
         again = Again(self._workflow, state.ended(), start)
         self._named = again.named
         _check_changed(state.run_id, again, _changed(facts["inputs"], inputs))
-        self._executor.reap(state.run_id)
+        self._end_what_runs(state.run_id, facts.get("on"))
         state.set_aside(again.paths(), repeated=True)
-        sweep_orphans(self._store, state)
-        state.set_facts(status=RUNNING, inputs=inputs, plan=plan_of(self._workflow))
+        if not self._executor.goes_on:
+            sweep_orphans(self._store, state)
+        state.set_facts(status=RUNNING, inputs=inputs, on=self._executor.on, plan=plan_of(self._workflow))
         return inputs
 
     def _inputs_now(self, before: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -286,7 +334,7 @@ class RunStart:
             self._store,
             state,
             folder,
-            jobs=self._jobs,
+            jobs=self._jobs or self._executor.jobs or os.cpu_count() or 1,
             cancel=cancel,
             emit=self._emit,
             executor=self._executor,
@@ -296,6 +344,8 @@ class RunStart:
         )
         if self._ask is not None:
             run.scheduler.ask = self._asked
+        cancelling.forget(self._folder, state.run_id)
+        run.scheduler.is_cancelled = functools.partial(cancelling.is_cancelled, self._folder, state.run_id)
         with run.scheduler.signals(), contextlib.closing(cache):
             try:
                 result = self._run(run, inputs)
@@ -307,9 +357,16 @@ class RunStart:
                         why = self._secrets.mask(text) or "it was interrupted"
                         state.set_facts(status=INTERRUPTED, error=why)
                 raise
+        if result.status == COMPLETED and self._executor.goes_on:
+            # What was sent to workers, and what several of them kept of one program. Nothing of the run goes on.
+            sweep_orphans(self._store, state)
         if result.status == INTERRUPTED and run.scheduler.ended_by is not None:
             raise RunInterrupted(result, run.scheduler.ended_by)
         return result
+
+    def close(self) -> None:
+        """Let go of where programs run."""
+        self._executor.close()
 
     def _asked(self, waiting: Asking, is_over: Callable[[], bool]) -> bool:
         """Ask whoever started the run; return whether there is an answer."""
