@@ -53,6 +53,29 @@ def store(tmp_path) -> Store:
     return Store.init(tmp_path)
 
 
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory):
+    """A development server that runs as long as the tests; those that end one have their own."""
+    import engines
+
+    if engines.MISSING:
+        pytest.skip("temporalio is not installed: make test-remote")
+    made = engines.Engine(tmp_path_factory.mktemp("engine"))
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="session")
+def worker_forks(engine):
+    """Workers that start in a moment."""
+    import engines
+
+    forks = engines.Forks()
+    yield forks
+    forks.close()
+
+
 class Program:
     """The installed program, run in one folder."""
 

@@ -46,6 +46,7 @@ ALLOWED = {
         "",
     ): "the version is a line of the package itself: a file of its own costs each command 0.1 ms",
     ("_pure", ""): "as for `_backend`",
+    ("workflow.execution.temporal.connection", ""): "as for `_backend`: workers tell their version",
     ("settings", "output.limits"): "every command checks all of config.toml, and limits have one validator",
 }
 """Imports that go the wrong way or round, from a file to another, each with its reason."""

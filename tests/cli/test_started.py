@@ -66,6 +66,9 @@ preview {intent}
 execute {intent}
 undo {result}
 unstage {token}
+engine
+worker --help
+runs cancel {run}
 runs clean {run}
 """
 """Commands of each module in `maxstage.cli`, in an order in which they make sense."""
@@ -84,6 +87,9 @@ def test_each_command_starts(program, tmp_path, monkeypatch):
     for line in LINES.strip().splitlines():
         if line.startswith("sql") and importlib.util.find_spec("duckdb") is None:
             left.discard("sql")
+            continue
+        if line == "engine" and importlib.util.find_spec("temporalio") is None:
+            left.discard("engine")
             continue
         words = [word.format(**known) for word in shlex.split(line)]
         done = program(*words)

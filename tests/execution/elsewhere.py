@@ -15,10 +15,11 @@ _TICK = 0.02
 """Seconds between two looks at the event that cancels."""
 
 
-class ElsewhereExecutor:
+class ElsewhereExecutor(LocalExecutor):
     """Runs jobs in processes that know nothing of ours but the project and the job."""
 
     def __init__(self, store: Store) -> None:
+        super().__init__(store)
         self._project = store.layout.project
 
     def run(self, job: Job, cancel: threading.Event) -> JobResult:

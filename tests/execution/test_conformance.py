@@ -1,5 +1,6 @@
 """What every executor must do. A new one is a line in `EXECUTORS` of the package, and so is tested here."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -15,15 +16,33 @@ from helpers import FOREVER, end, is_running, longer_and_longer, wait_for, wait_
 from maxstage import Limits, Store
 from maxstage.workflow import execution
 from maxstage.workflow.execution.job import Job, StagedInput
+from maxstage.workflow.execution.local import LocalExecutor
 from maxstage.workflow.workflow import Workflow
 
 SMALL = Limits(max_stdout_bytes=2048, max_stderr_bytes=1024).to_dict()
 
+ATTEMPTS = itertools.count(1)
+"""No two jobs have the same name, or the second would have the result of the first where it was kept."""
 
-@pytest.fixture(params=["local", "elsewhere"])
+
+def outputs_in(store):
+    """Return what a store has, except for what was sent to a worker."""
+    return [item for item in store.list() if item.source != "run/run-1"]
+
+
+@pytest.fixture(params=["local", "elsewhere", pytest.param("temporal", marks=pytest.mark.remote)])
 def executor(request, store):
     """Each executor that there is, and one that sends jobs as JSON."""
-    return ElsewhereExecutor(store) if request.param == "elsewhere" else execution.executor_on(None, store)
+    if request.param == "elsewhere":
+        yield ElsewhereExecutor(store)
+    elif request.param == "local":
+        yield execution.executor_on(None, store)
+    else:
+        on = request.getfixturevalue("engine").on
+        with request.getfixturevalue("worker_forks").worker(store.layout.project, on):
+            made = execution.executor_on(on, store)
+            yield made
+            made.close()
 
 
 @pytest.fixture
@@ -32,7 +51,8 @@ def run(executor, tmp_path):
 
     def run(text, *, cancel=None, argv=None, **job):
         command = ("bash", "-c", text) if argv is None else tuple(argv)
-        made = Job("run-1", "a.task", command, str(tmp_path), **{"limits": SMALL, **job})
+        values = {"limits": SMALL, "attempt": next(ATTEMPTS), **job}
+        made = Job("run-1", "a.task", command, str(tmp_path), **values)
         return executor.run(made, cancel or threading.Event())
 
     return run
@@ -157,13 +177,13 @@ def test_a_large_output_is_kept_in_full(run, store):
 def test_when_a_small_output_is_kept(run, store, keep, count):
     done = run("echo small", keep=keep)
     assert done.output.content == b"small\n"
-    assert len(list(store.list())) == count == (done.output.token is not None)
+    assert len(outputs_in(store)) == count == (done.output.token is not None)
 
 
 def test_a_large_output_that_is_not_to_be_kept(run, store):
     done = run("seq 100000", keep="never")
     assert (done.error, done.output.truncated, done.output.token) == (None, True, None)
-    assert not list(store.list())
+    assert not outputs_in(store)
 
 
 def test_what_is_kept_of_one_that_failed(run, store):
@@ -242,6 +262,8 @@ def test_many_at_once(run):
 
 
 def test_reap_ends_what_a_killed_one_left(executor, tmp_path):
+    if executor.goes_on:
+        pytest.skip("it knows its programs by other means")
     # What a killed process of ours leaves: programs with MAX_RUN in their environment, of this run and another.
     left = []
     for run_id in ("run-1", "run-12"):
@@ -272,8 +294,7 @@ from maxstage import Store
 from maxstage.workflow import execution
 from maxstage.workflow.execution.job import Job
 store = Store.open(sys.argv[1])
-made = (execution.EXECUTORS | {"ElsewhereExecutor": ElsewhereExecutor})
-executor = next(one for one in made.values() if one.__name__ == sys.argv[2])(store)
+executor = ElsewhereExecutor(store) if sys.argv[2] == "elsewhere" else execution.executor_on(sys.argv[2], store)
 script = "echo $$ > pid.new; mv pid.new pid; exec sleep 600"
 executor.run(
     Job("run-9", "t", ("setsid", "bash", "-c", script), sys.argv[1], env={"MAX_RUN": "run-9"}), threading.Event()
@@ -287,7 +308,7 @@ def test_reap_after_a_kill(executor, tmp_path):
         "-c",
         DRIVER,
         str(tmp_path),
-        type(executor).__name__,
+        "elsewhere" if isinstance(executor, ElsewhereExecutor) else executor.on or execution.LOCAL,
         str(Path(__file__).parent),
     ]
     driver = subprocess.Popen(command)
@@ -320,20 +341,15 @@ FLOW = {
 def test_a_run_goes_through_the_executor(monkeypatch, store, tmp_path, name):
     ran = []
 
-    class Counting:
-        def __init__(self, store):
-            self._inner = (ElsewhereExecutor if name == "elsewhere" else local)(store)
+    inner = ElsewhereExecutor if name == "elsewhere" else LocalExecutor
 
+    class Counting(inner):
         def run(self, job, cancel):
             ran.append(job.task)
             assert Job.from_dict(job.to_dict()) == job
-            return self._inner.run(job, cancel)
+            return super().run(job, cancel)
 
-        def reap(self, run_id):
-            self._inner.reap(run_id)
-
-    local = execution.EXECUTORS["local"]
-    monkeypatch.setitem(execution.EXECUTORS, execution.DEFAULT, Counting)
+    monkeypatch.setitem(execution.EXECUTORS, execution.LOCAL, lambda store, _: Counting(store))
     result = Workflow.from_dict(FLOW).run(store=store, folder=tmp_path, jobs=2)
     assert result.ok
     assert sorted(ran) == ["asked", "fails", "fails", "last", "loop[0]", "loop[1]", "loop[2]", "many"]

@@ -96,7 +96,7 @@ def prepare(
         run_id=run.run_id,
         task=instance.path,
         argv=tuple(program.argv),
-        attempt=run.state.next_attempt(instance.path),
+        attempt=_next_attempt(run, instance.path),
         script=program.script,
         script_path=program.script_path,
         base=_base(run, part, folder),
@@ -165,6 +165,15 @@ def _timeout(task: schema.Task, scope: Scope, deadline: float | None) -> float |
     if deadline is not None:
         limits.append(max(0.01, deadline - time.monotonic()))
     return min((one for one in limits if one is not None), default=None)
+
+
+def _next_attempt(run: RunContext, path: str) -> int:
+    """Return the number of a task's next attempt, from 1, however often the run was started.
+
+    A start that follows one that was killed gives it to the same attempt again.
+    """
+    known = run.state.find(path)
+    return run.state.count_attempts(path) + (known is not None and not known.is_final) + 1
 
 
 class _Program(NamedTuple):

@@ -418,14 +418,6 @@ class RunState:
             return None
         return self._find("moved, 0, NULL FROM attempts WHERE path = ? AND number = ?", path, number)
 
-    def next_attempt(self, path: str) -> int:
-        """Return the number that the next attempt of a task has, from 1, however often the run was started.
-
-        A run that was killed gives it to the same attempt again.
-        """
-        query = f"SELECT count(*) FROM tasks WHERE path = ? AND NOT {_FINAL}"  # noqa: S608 - ours
-        return self.count_attempts(path) + int(self._rows(query, path)[0][0]) + 1
-
     def count_attempts(self, path: str) -> int:
         """Return how many earlier attempts of a task are known; they are numbered from 1."""
         known = self._version >= tables.WITH_ATTEMPTS
