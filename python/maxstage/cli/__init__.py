@@ -58,7 +58,8 @@ def main() -> "NoReturn":
 
     code = finish(run(command, sys.argv[1:]))
     threading = sys.modules.get("threading")
-    if threading is None or threading.active_count() == 1:
+    # The threads of Temporal's library may die of a lost connection while the interpreter shuts down.
+    if threading is None or threading.active_count() == 1 or "temporalio" in sys.modules:
         # Nothing is running or unwritten: shutting down the interpreter would take a tenth of a small command's time.
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:

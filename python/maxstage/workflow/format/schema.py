@@ -308,10 +308,7 @@ class Task(Model):
             yield Fault("what waits for an answer has no cache", "cache")
         if self.await_ is not None and self.stdin_from is not None:
             yield Fault("what waits for an answer reads nothing by stdin_from", "stdin_from")
-        if self.intent is not None or self.subtasks is not None or self.await_ is not None:
-            for name in ("runs_on", "upload"):
-                if name in self.given:
-                    yield Fault(f"{name} is for tasks with a script, a command or an agent", name)
+        yield from _faults_of_place(self)
         if self.matrix is not None and self.loop is not None:
             yield Fault("a task has a matrix or a loop; give the other to a subtask", "matrix")
         if self.inject_context and "agent" not in given:
@@ -349,6 +346,13 @@ class Task(Model):
 
 STAND_IN = Command(executable=STAND_IN_PROGRAM[0])
 """What an invalid task does."""
+
+
+def _faults_of_place(task: Task) -> Iterator[Fault]:
+    runs_no_program = not (task.intent is None and task.subtasks is None and task.await_ is None)
+    for name in ("runs_on", "upload"):
+        if runs_no_program and name in task.given:
+            yield Fault(f"{name} is for tasks with a script, a command or an agent", name)
 
 
 def _faults_of_matrix(matrix: dict[str, list[Any]]) -> Iterator[Fault]:

@@ -39,7 +39,7 @@ PASSING = frozenset(
 )
 """What says nothing about the request itself: the engine is away, busy or being started."""
 
-_TRY_FOR = 15.0
+_TRY_FOR = 5.0
 """Seconds to try to connect: an engine that was started a moment ago needs some."""
 _ALIVE = KeepAliveConfig(interval_millis=4000, timeout_millis=4000)
 """A connection that is cut without a word is noticed in 8 s, and made anew, well before a program must be ended."""
@@ -53,11 +53,6 @@ def _one_runtime() -> Runtime:
         logging.getLogger("temporalio").propagate = False
         _runtime.append(Runtime(telemetry=TelemetryConfig(logging=None)))
     return _runtime[0]
-
-
-def is_used() -> bool:
-    """Return whether a connection was made in this process."""
-    return bool(_runtime)
 
 
 async def connect(address: Address, seconds: float = _TRY_FOR) -> Client:
@@ -106,6 +101,15 @@ class LoopThread:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result()
 
     def close(self) -> None:
-        """End the loop. What still waits in it is left alone."""
+        """End the loop, and what still waits in it."""
+
+        async def end() -> None:
+            waiting = [one for one in asyncio.all_tasks() if one is not asyncio.current_task()]
+            for one in waiting:
+                one.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+
+        self.run(end())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
+        self.loop.close()
