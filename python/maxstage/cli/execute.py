@@ -2,7 +2,7 @@
 
 import click
 
-from maxstage.cli.intent_options import IntentType, conflict_option
+from maxstage.cli.intent_options import conflict_option, intent_argument
 from maxstage.cli.options import output_option, pass_store
 from maxstage.cli.printing import print_json, tell, warn, write_out
 from maxstage.cli.types import CountType, SecondsType, TokenType, TtlType, shorten
@@ -62,7 +62,7 @@ Examples:
   max execute max:intent:9f8e7d6c --jobs 4 --rate 5/s --retry 3
   max execute max:intent:9f8e7d6c --retry unknown"""
 )
-@click.argument("token", metavar="INTENT", type=IntentType())
+@intent_argument
 @click.option(
     "-j",
     "--jobs",

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from maxstage.cli.intent_options import IntentType, conflict_option
+from maxstage.cli.intent_options import conflict_option, intent_argument
 from maxstage.cli.options import lines_option, output_option, pass_store
 from maxstage.cli.printing import print_all, print_json, write_out
 from maxstage.cli.prompting import ask
@@ -47,7 +47,7 @@ def _list(store: Store, output: str) -> None:
 
 
 @click.command("intent show", epilog="\b\nExample:\n  max intent show max:intent:9f8e7d6c")
-@click.argument("token", metavar="INTENT", type=IntentType())
+@intent_argument
 @output_option
 @pass_store
 def intent_show(store: Store, token: str, output: str) -> None:
@@ -61,7 +61,7 @@ def intent_show(store: Store, token: str, output: str) -> None:
 
 
 @click.command("intent approve", epilog="\b\nExample:\n  max intent approve max:intent:9f8e7d6c")
-@click.argument("token", metavar="INTENT", type=IntentType())
+@intent_argument
 @conflict_option
 @output_option
 @pass_store
@@ -88,7 +88,7 @@ def intent_approve(store: Store, token: str, on_conflict: str, output: str) -> N
 
 
 @click.command("intent cancel", epilog="\b\nExample:\n  max intent cancel max:intent:9f8e7d6c")
-@click.argument("token", metavar="INTENT", type=IntentType())
+@intent_argument
 @output_option
 @pass_store
 def intent_cancel(store: Store, token: str, output: str) -> None:

@@ -2,43 +2,31 @@
 
 import click
 
-from maxstage.cli.options import find_store
+from maxstage.cli.types import ListedType
 from maxstage.intent.areas import CONFLICTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
+    from collections.abc import Iterator
+
+    from maxstage.store.store import Store
 
 
-class IntentType(click.ParamType[str]):
-    """The token of an intent; completes to those of the store."""
+class IntentType(ListedType):
+    """The token of an intent; completes to those of the store, with what they are."""
 
     name = "intent"
 
-    def shell_complete(
-        self,
-        ctx: click.Context,
-        param: click.Parameter,  # noqa: ARG002
-        incomplete: str,
-    ) -> "list[CompletionItem[str]]":
-        """Offer the intents of the store, with what they are."""
-        from click.shell_completion import CompletionItem
-
-        from maxstage.errors import Error
+    def known(self, store: "Store") -> "Iterator[tuple[str, str]]":
+        """Yield the intents of a store."""
         from maxstage.intent.intent import Intent
         from maxstage.intent.telling import describe_briefly
 
-        try:
-            found = list(Intent.list(find_store(ctx, ctx.params.get("folder"))))
-        except (Error, OSError):
-            return []  # a shell completion must not print errors
-        return [
-            CompletionItem(intent.token, help=describe_briefly(facts))
-            for intent, facts in found
-            if intent.token.startswith(incomplete.lower())
-        ]
+        for intent, facts in Intent.list(store):
+            yield intent.token, describe_briefly(facts)
 
 
+intent_argument = click.argument("token", metavar="INTENT", type=IntentType())
 conflict_option = click.option(
     "--on-conflict",
     type=click.Choice(list(CONFLICTS)),

@@ -64,52 +64,67 @@ _TO = click.option(
 )
 
 
-@click.command(
-    "intent copy",
+def _planner(operation: str, what: str, *options: "Callable[..., Any]", epilog: str) -> click.Command:
+    """Return the command that plans an operation.
+
+    Args:
+        operation: Its name.
+        what: What is planned, for the help.
+        options: Its templates.
+        epilog: Its examples.
+    """
+
+    def run(**values: object) -> None:
+        _plan(operation, **values)  # type: ignore[arg-type]
+
+    run.__doc__ = (
+        f"Plan {what} for each record of WHAT: tokens, files, sources, or stdin; print the intent's token."
+    )
+    function = _common(run)
+    for option in reversed(options):
+        function = option(function)
+    return click.command(f"intent {operation}", epilog=epilog)(function)
+
+
+intent_copy = _planner(
+    "copy",
+    "a copy",
+    _FROM,
+    _TO,
     epilog="""\b
 Examples:
   max search files -f 'path ~= *.pdf' --all -o ndjson | max intent copy --from {path} --to 'pdf/{name}'
   max intent copy max:a1b2c3d4 --from 'in/{id}.txt' --to 'out/{id:06}.txt'""",
 )
-@_FROM
-@_TO
-@_common
-def intent_copy(**options: object) -> None:
-    """Plan a copy for each record of WHAT: tokens, files, sources, or stdin; print the intent's token."""
-    _plan("copy", **options)  # type: ignore[arg-type]
 
-
-@click.command(
-    "intent move",
+intent_move = _planner(
+    "move",
+    "a move",
+    _FROM,
+    _TO,
     epilog="""\b
 Example:
   INTENT=$(max search files -f 'path ~= *.pdf' --all -o ndjson |
     max intent move --from '{path}' --to 'by-year/{modified:%Y}/{name}')
   max preview $INTENT && max execute $INTENT""",
 )
-@_FROM
-@_TO
-@_common
-def intent_move(**options: object) -> None:
-    """Plan a move for each record of WHAT: tokens, files, sources, or stdin; print the intent's token."""
-    _plan("move", **options)  # type: ignore[arg-type]
 
-
-@click.command(
-    "intent delete",
+intent_delete = _planner(
+    "delete",
+    "a deletion",
+    _FROM,
     epilog="""\b
 Example:
-  max search files -f 'extension = tmp' --all -o ndjson | max intent delete --from '{path}'""",
+  max search files -f 'extension = tmp' --all -o ndjson | max intent delete --from '{path}'
+
+What is deleted lies in the trash until the result expires.""",
 )
-@_FROM
-@_common
-def intent_delete(**options: object) -> None:
-    """Plan a deletion for each record of WHAT. What is deleted lies in the trash until the result expires."""
-    _plan("delete", **options)  # type: ignore[arg-type]
 
-
-@click.command(
-    "intent write",
+intent_write = _planner(
+    "write",
+    "a file",
+    _TO,
+    click.option("--content", required=True, metavar="TEMPLATE", help="What the file holds, like {body}."),
     epilog="""\b
 Example:
   max intent write max:a1b2c3d4 --to 'notes/{id}.md' --content '# {title}
@@ -117,12 +132,6 @@ Example:
 {body}
 '""",
 )
-@_TO
-@click.option("--content", required=True, metavar="TEMPLATE", help="What the file holds, like {body}.")
-@_common
-def intent_write(**options: object) -> None:
-    """Plan a file for each record of WHAT: tokens, files, sources, or stdin; print the intent's token."""
-    _plan("write", **options)  # type: ignore[arg-type]
 
 
 @click.command(

@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from maxstage.cli.intent_options import IntentType, conflict_option
+from maxstage.cli.intent_options import conflict_option, intent_argument
 from maxstage.cli.options import output_option, pass_store
 from maxstage.cli.printing import print_json, write_out
 from maxstage.cli.types import CountType, NameType
@@ -38,7 +38,7 @@ Examples:
   max preview max:intent:9f8e7d6c --html preview.html
   max preview max:intent:9f8e7d6c -o json | jq '.problems[].text'"""
 )
-@click.argument("token", metavar="INTENT", type=IntentType())
+@intent_argument
 @click.option("--sample", type=CountType(min=0), metavar="N", help="Show the first N operations (10).")
 @click.option("--all", "everything", is_flag=True, help="Show all operations.")
 @conflict_option

@@ -9,16 +9,20 @@ from maxstage.cli.options import find_store
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
     from click.shell_completion import CompletionItem
 
+    from maxstage.store.store import Store
 
-class TokenType(click.ParamType[str]):
-    """A token; completes to those in the store."""
 
-    name = "token"
+class ListedType(click.ParamType[str]):
+    """The name of something that a store has, which a shell completes; `known` says what there is."""
+
+    def known(self, store: "Store") -> "Iterator[tuple[str, str]]":
+        """Yield what a store has, with a few words about each."""
+        raise NotImplementedError
 
     def shell_complete(
         self,
@@ -26,27 +30,34 @@ class TokenType(click.ParamType[str]):
         param: click.Parameter,  # noqa: ARG002
         incomplete: str,
     ) -> "list[CompletionItem[str]]":
-        """Offer the tokens of the store, with where they came from."""
+        """Offer what the store has."""
         from click.shell_completion import CompletionItem
 
         from maxstage.errors import Error
-        from maxstage.humanize import counted, printable
 
         try:
-            items = find_store(ctx, ctx.params.get("folder")).list()
+            found = list(self.known(find_store(ctx, ctx.params.get("folder"))))
         except (Error, OSError):
             return []  # a shell completion must not print errors
         typed = incomplete.lower()
-        # Complete a token typed without "max:" without it, too: not every shell replaces what was typed.
+        # Complete a name typed without "max:" without it, too: not every shell replaces what was typed.
         bare = not "max:".startswith(typed) and not typed.startswith("max:")
-        return [
-            CompletionItem(
-                name,
-                help=f"{printable(item.source or 'unknown', 60)}, {counted(item.record_count, 'record')}",
-            )
-            for item in items
-            if (name := item.id if bare else item.token).startswith(typed)
-        ]
+        names = ((name.removeprefix("max:") if bare else name, about) for name, about in found)
+        return [CompletionItem(name, help=about) for name, about in names if name.startswith(typed)]
+
+
+class TokenType(ListedType):
+    """A token; completes to those in the store, with where they came from."""
+
+    name = "token"
+
+    def known(self, store: "Store") -> "Iterator[tuple[str, str]]":
+        """Yield the items of a store."""
+        from maxstage.humanize import counted, printable
+
+        for item in store.list():
+            about = f"{printable(item.source or 'unknown', 60)}, {counted(item.record_count, 'record')}"
+            yield item.token, about
 
 
 class NameType(click.Path):
