@@ -103,6 +103,7 @@ def _is_dead(path: str) -> bool:
     """Return whether this is a regular file that no process holds a lock on."""
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        return stat.S_ISREG(os.fstat(fd).st_mode) and try_lock(fd)
+        # A shared lock shows it as well, and NFS gives no other on a descriptor that only reads.
+        return stat.S_ISREG(os.fstat(fd).st_mode) and try_lock(fd, shared=True)
     finally:
         os.close(fd)

@@ -115,7 +115,8 @@ class LocalLeftover:
 
     def _open_claim(self) -> int:
         """Open the claim of the id; return -1 if there is none, or it can't be locked."""
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        # For writing: NFS gives no exclusive lock on a descriptor that only reads.
+        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
             return os.open(self._layout.hidden(self._item_id, CLAIM), flags)
         except OSError:
