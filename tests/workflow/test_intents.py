@@ -67,6 +67,18 @@ def test_records_of_a_file_below_a_root(program, files):
     assert (files / "sub" / "copy-c").read_text() == "c"
 
 
+def test_an_intent_has_a_time_limit(program, files):
+    (files / "flow.yaml").write_text(
+        "name: x\nversion: 1\ntasks:\n  t:\n    timeout_secs: 2\n    intent:\n"
+        "      {operation: run, records: list.ndjson, argv: [bash, step, '{n}'], execute: at_once}\n"
+    )
+    (files / "list.ndjson").write_text('{"n": "a"}\n{"n": "b"}\n')
+    (files / "step").write_text('[ "$1" = a ] || exec sleep 600; echo "$1" >> did\n')
+    done = program("run", "flow.yaml", check=1)
+    assert b"t: timed out after 2 s" in done.stderr + done.stdout
+    assert not (files / "did").exists() or (files / "did").read_text() == "a\n"
+
+
 @pytest.mark.parametrize(
     ("intent", "words"),
     [

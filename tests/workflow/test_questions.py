@@ -13,7 +13,7 @@ from helpers import PATIENCE, Gate, bash, lines_of, text_of, wait_until
 from maxstage.errors import WorkflowError
 from maxstage.workflow.format.answers import check_schema, problem_with_answer, read_answer
 from maxstage.workflow.run.folder import runs_folder
-from maxstage.workflow.run.questions import answer, pending
+from maxstage.workflow.run.questions import answer, answer_path, pending
 
 
 def ask(**rest):
@@ -182,6 +182,36 @@ def test_an_answer_is_written_to_a_file_and_masked(flow, monkeypatch):
     assert (flow.folder / "out").read_text() == "it is ***, yes\n"
     for path in (flow.folder / ".max").rglob("*"):
         assert not path.is_file() or b"correct horse" not in path.read_bytes()
+
+
+def answers_of(flow):
+    return [name for name in os.listdir(runs_folder(flow.store)) if ".answer." in name]
+
+
+def test_no_answer_is_left_that_was_taken(flow, monkeypatch):
+    tasks = {"a": ask(), "b": ask(), "c": bash("echo {{ tasks.a.output }}")}
+    first = flow(tasks, check=False)
+    reply(flow, first, "a", "correct horse")
+    with monkeypatch.context() as patched:
+
+        def die(*_):
+            raise RuntimeError("in between")
+
+        patched.setattr("maxstage.workflow.run.asking.forget_answer", die)
+        with pytest.raises(RuntimeError, match="in between"):
+            flow(tasks, resume=True, check=False)
+    assert answers_of(flow) == []
+    # As a process leaves it that was killed once the result was recorded.
+    left = answer_path(runs_folder(flow.store), first.run_id, "a")
+    with open(left, "w") as file:
+        file.write("correct horse")
+    reply(flow, first, "b", "battery")
+    asked = os.path.basename(answer_path(runs_folder(flow.store), first.run_id, "b"))
+    assert sorted(answers_of(flow)) == sorted([os.path.basename(left), asked])
+    result = flow(tasks, resume=True)
+    assert text_of(result, "c") == "correct horse\n"
+    assert text_of(result, "b") == "battery\n"
+    assert answers_of(flow) == []
 
 
 def test_whoever_starts_it_may_be_asked(flow):

@@ -177,6 +177,22 @@ def take_answer(folder: str, run_id: str, task: str) -> tuple[bool, Any]:
     return True, values["value"]
 
 
+def forget_taken(state: RunState) -> None:
+    """Delete the answers of a run that nothing waits for, which may be what nobody else should read.
+
+    Each is deleted once it is taken; what is left is of a process that was killed, or failed, in between.
+    """
+    open_ones = {
+        os.path.basename(answer_path(state.folder, state.run_id, task)) for task in state.questions()
+    }
+    length = len(os.path.basename(answer_path(state.folder, state.run_id, "")))
+    for name in os.listdir(state.folder):
+        # One that is being written begins with the name that it will have.
+        if name.startswith(f"{state.run_id}{ANSWER}") and name[:length] not in open_ones:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(state.folder, name))
+
+
 def forget_answer(folder: str, run_id: str, task: str) -> None:
     """Delete the answer to a task's question, if there is one."""
     with contextlib.suppress(FileNotFoundError):

@@ -25,7 +25,7 @@ from maxstage.workflow.run.leftovers import sweep_orphans
 from maxstage.workflow.run.monitor import RunMonitor
 from maxstage.workflow.run.outcome import Event, RunInterrupted, RunResult
 from maxstage.workflow.run.paths import spec_path
-from maxstage.workflow.run.questions import answer
+from maxstage.workflow.run.questions import answer, forget_taken
 from maxstage.workflow.run.results import COMPLETED, FAILED, INTERRUPTED, RUNNING, WAITING
 from maxstage.workflow.run.run_context import open_context
 from maxstage.workflow.run.run_files import is_run_id
@@ -36,7 +36,7 @@ from maxstage.workflow.run.unfinished import plan_of
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from maxstage.store.store import Store
     from maxstage.workflow.format.valid import ValidWorkflow
@@ -346,7 +346,7 @@ class RunStart:
             run.scheduler.ask = self._asked
         cancelling.forget(self._folder, state.run_id)
         run.scheduler.is_cancelled = functools.partial(cancelling.is_cancelled, self._folder, state.run_id)
-        with run.scheduler.signals(), contextlib.closing(cache):
+        with run.scheduler.signals(), contextlib.closing(cache), self._answers(state):
             try:
                 result = self._run(run, inputs)
             except BaseException as error:
@@ -367,6 +367,18 @@ class RunStart:
     def close(self) -> None:
         """Let go of where programs run."""
         self._executor.close()
+
+    @contextlib.contextmanager
+    def _answers(self, state: RunState) -> Iterator[None]:
+        """See that no answer is left that was taken, neither now nor before."""
+        if all(task.await_ is None for task in self._workflow.tasks.values()):
+            yield
+            return
+        forget_taken(state)
+        try:
+            yield
+        finally:
+            forget_taken(state)
 
     def _asked(self, waiting: Asking, is_over: Callable[[], bool]) -> bool:
         """Ask whoever started the run; return whether there is an answer."""
