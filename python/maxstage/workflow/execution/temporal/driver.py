@@ -207,10 +207,8 @@ class TemporalExecutor:
             return self._result(answer)
 
     def _result(self, answer: dict[str, Any]) -> JobResult:
-        result = result_of(self._store, unpack(self._store, answer))
-        if "token" in answer:
-            self._store.unstage(answer["token"])
-        return result
+        # An item that has the answer stays: if we are killed before the result is noted, it is read again.
+        return result_of(self._store, unpack(self._store, answer))
 
     async def _started(
         self, job: Job, call: dict[str, Any], cancel: threading.Event
