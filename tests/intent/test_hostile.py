@@ -124,7 +124,7 @@ def test_a_target_that_appears_at_the_last_moment(store, tmp_path, monkeypatch, 
             return real(moves, **options)
 
     monkeypatch.setattr(transfer, "core", Core)
-    for policy in ("fail", "rename", "overwrite"):
+    for policy in ("fail", "overwrite"):
         intent = plan(store, operation, by_name("a"), from_="{name}", to="b")
         outcome = intent.execute(Options(on_conflict=policy))
         assert (
@@ -134,6 +134,38 @@ def test_a_target_that_appears_at_the_last_moment(store, tmp_path, monkeypatch, 
         assert names_in(tmp_path) == ["a", "b"]
         assert (tmp_path / "b").read_text() == "appeared"
         (tmp_path / "b").unlink()
+
+
+@pytest.mark.parametrize("operation", ["move", "copy"])
+def test_a_name_that_is_taken_at_the_last_moment_is_looked_for_again(store, tmp_path, monkeypatch, operation):
+    """As it is with two names that the file system takes for one."""
+    for name in "abc":
+        (tmp_path / name).write_text(name)
+    real = transfer.core.rename_new
+
+    class Core:
+        Writer, Reader = copying.core.Writer, copying.core.Reader
+
+        @staticmethod
+        def rename_new(moves, **options):
+            if not (tmp_path / "to" / "b").exists():
+                (tmp_path / "to" / "b").write_text("appeared")
+            return real(moves, **options)
+
+    monkeypatch.setattr(transfer, "core", Core)
+    for policy in ("rename", "fail"):
+        (tmp_path / "to").mkdir(exist_ok=True)
+        intent = plan(store, operation, by_name("a", "b", "c"), from_="{name}", to="to/{name}")
+        outcome = intent.execute(Options(on_conflict=policy))
+        if policy == "rename":
+            assert outcome.ok, lines_of(store, outcome)
+            assert names_in(tmp_path / "to") == ["a", "b", "b (1)", "c"]
+            assert (tmp_path / "to" / "b").read_text() == "appeared"
+            assert (tmp_path / "to" / "b (1)").read_text() == "b"
+            assert Intent.undo(store, outcome.token).ok
+            (tmp_path / "to" / "b").unlink()
+        else:
+            assert outcome.statuses == {"succeeded": 1, "failed": 1, "skipped": 0, "unknown": 0}
 
 
 def test_names_that_are_not_utf_8(store, tmp_path):
@@ -164,6 +196,19 @@ def test_a_file_system_is_asked_which_names_it_takes_for_one(tmp_path):
     (tmp_path / "File").write_text("")
     fd = os.open(tmp_path, os.O_RDONLY)
     assert names.equality(fd) == (names.EXACT if not (tmp_path / "fILE").exists() else names.CASE)
+    os.close(fd)
+
+
+def test_an_empty_folder_is_judged_by_the_one_around_it(tmp_path, monkeypatch):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "caf\u00e9").write_text("")
+    monkeypatch.setattr(names, "_is_same", lambda _fd, name, other: other == name.swapcase())
+    fd = os.open(tmp_path / "empty", os.O_RDONLY)
+    assert names.equality(fd) == names.CASE
+    monkeypatch.setattr(names, "_is_same", lambda *_: True)
+    assert names.equality(fd) == names.UNICODE
+    monkeypatch.setattr(names, "_is_same", lambda *_: False)
+    assert names.equality(fd) == names.EXACT
     os.close(fd)
 
 

@@ -47,6 +47,7 @@ class Areas:
         sync: Whether files must be on disk before the journal says that they are there.
 
     Attributes:
+        again: The operations that were looked at again, since somebody took the name that they were about to get.
         numbers: For each target whose name was taken, the number to try next, as in ``name (2).txt``.
     """
 
@@ -64,6 +65,7 @@ class Areas:
         self.trash = trash
         self.on_conflict = on_conflict
         self.sync = sync
+        self.again: set[int] = set()
         self.numbers: dict[bytes, int] = {}
         self._taken_back = taken_back
         self._devices: dict[int, int] = {}

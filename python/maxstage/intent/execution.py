@@ -218,7 +218,9 @@ class Execution:
                 self._since_forgotten = 0
             steps, ended, rest = self._look(left)
             looked = left[: len(left) - len(rest)]
-            if not ended and all(step.move is not None for step in steps) and not self._options.retry:
+            is_plain = not ended and all(step.move is not None for step in steps)
+            # What may be looked at again is waited for.
+            if is_plain and not self._options.retry and self._options.on_conflict != "rename":
                 self._begin_moving(steps)
             else:
                 self._settle()
@@ -234,7 +236,8 @@ class Execution:
                     self._journal.forget(not_begun)
                 self._end(self._tried_again(ended, {row.n: row for row in rows}))
                 self._areas.forget()
-                # Tried again, what failed may have succeeded: then what was left because of it is done.
+                # Tried again, what failed may have succeeded: then what was left because of it is done. And a name
+                # that was taken in between is looked for again.
                 rest = [row for row in looked if row.n in not_begun] + rest
             left = rest
 
@@ -247,8 +250,6 @@ class Execution:
             return True
         if self._going is None:
             return False
-        if self._options.on_conflict == "rename":
-            return True  # a name that is free now may be taken by one of these
         first = self._going[1][0].row.n
         return any(row.after is not None and row.after >= first for row in rows)
 
@@ -348,8 +349,9 @@ class Execution:
         far = [
             (step.row, entry) for step, entry in zip(steps, done, strict=True) if entry.status == transfer.FAR
         ]
-        left = {entry.n for entry in done if entry.status == transfer.LEFT}
-        return [entry for entry in done if entry.status not in {transfer.FAR, transfer.LEFT}], far, left
+        not_begun = {transfer.LEFT, transfer.AGAIN}
+        left = {entry.n for entry in done if entry.status in not_begun}
+        return [entry for entry in done if entry.status not in {transfer.FAR, *not_begun}], far, left
 
     def _make_folders(self, steps: list[Step], folders: list[bytes]) -> list[Entry]:
         """Make folders; return the entries of operations that fail because one can't be made."""

@@ -41,7 +41,7 @@ def equality(folder: int) -> str:
     except OSError:
         return EXACT  # it can't be listed; what can't be known now is told when it is done
     try:
-        return _by_attribute(fd) or _by_entries(fd) or _by_type(fd)
+        return _by_attribute(fd) or _by_entries(fd) or _by_parent(fd) or _by_type(fd)
     except OSError:
         return EXACT
     finally:
@@ -63,19 +63,36 @@ def _by_attribute(fd: int) -> str | None:
 
 
 def _by_entries(fd: int) -> str | None:
-    """Look whether an entry is found under its name in the other case."""
+    """Look whether an entry is found under its name in the other case, or in another form."""
+    equal = None
     with os.scandir(fd) as entries:
         for _, entry in zip(range(_LOOKED_AT), entries, strict=False):
-            other = entry.name.swapcase()
-            if other == entry.name:
-                continue
-            try:
-                found = os.stat(other, dir_fd=fd, follow_symlinks=False)
-            except OSError:
-                return EXACT
-            ours = os.stat(entry.name, dir_fd=fd, follow_symlinks=False)
-            return CASE if (found.st_dev, found.st_ino) == (ours.st_dev, ours.st_ino) else EXACT
-    return None
+            if equal is None and entry.name.swapcase() != entry.name:
+                equal = CASE if _is_same(fd, entry.name, entry.name.swapcase()) else EXACT
+                if equal == EXACT:
+                    return EXACT
+            for form in ("NFC", "NFD"):
+                other = unicodedata.normalize(form, entry.name)
+                if other != entry.name and _is_same(fd, entry.name, other):
+                    return UNICODE
+    return equal
+
+
+def _is_same(fd: int, name: str, other: str) -> bool:
+    try:
+        one, found = (os.stat(text, dir_fd=fd, follow_symlinks=False) for text in (name, other))
+    except OSError:
+        return False
+    return (found.st_dev, found.st_ino) == (one.st_dev, one.st_ino)
+
+
+def _by_parent(fd: int) -> str | None:
+    """Look at the entries of the folder around an empty one, in which the folder itself is, on the same file system."""
+    parent = os.open("..", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=fd)
+    try:
+        return _by_entries(parent) if os.fstat(parent).st_dev == os.fstat(fd).st_dev else None
+    finally:
+        os.close(parent)
 
 
 def _by_type(fd: int) -> str:

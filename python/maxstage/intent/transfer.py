@@ -28,6 +28,8 @@ FAR = "far"
 """The status of an operation whose target turned out to be on another file system: it must be prepared first."""
 LEFT = "left"
 """The status of an operation that was not begun, since one before it failed."""
+AGAIN = "again"
+"""The status of an operation whose target was taken since it was looked at, and that gets another name then."""
 
 
 # Step 2
@@ -108,7 +110,8 @@ def act(areas: Areas, steps: list[Step], *, stop: bool = False) -> list[Entry]:
             ended += _act_plainly(areas, some, stop=stop)
         else:
             for step in some:
-                ended.append(act_one(areas, step.row, step.entry, is_same_file=step.is_same_file))
+                entry = act_one(areas, step.row, step.entry, is_same_file=step.is_same_file, again=True)
+                ended.append(entry)
                 if stop and has_failed(ended[-1]):
                     break
         if stop and has_failed(ended[-1]):
@@ -118,7 +121,7 @@ def act(areas: Areas, steps: list[Step], *, stop: bool = False) -> list[Entry]:
 
 def has_failed(entry: Entry) -> bool:
     """Return whether an operation failed, or was left because one did."""
-    return entry.status not in {SUCCEEDED, SKIPPED, FAR}
+    return entry.status not in {SUCCEEDED, SKIPPED, FAR, AGAIN}
 
 
 def _is_plain(step: Step) -> bool:
@@ -153,7 +156,7 @@ def _act_plainly(areas: Areas, steps: list[Step], *, stop: bool) -> list[Entry]:
             if code is None:
                 entry = _left(areas, step)
             else:
-                entry = _ended(areas, step.row, step.entry, code, prepared=step.prepare)
+                entry = _ended(areas, step.row, step.entry, code, prepared=step.prepare, again=True)
         ended.append(entry)
     return ended
 
@@ -165,8 +168,8 @@ def _rename_of(areas: Areas, row: Row, entry: Entry, *, prepared: bool) -> tuple
     return (*origin_area.of(origin), *area.of(path))
 
 
-def _ended(areas: Areas, row: Row, entry: Entry, code: int, *, prepared: bool) -> Entry:
-    """Return the final entry of an operation whose rename gave an errno, 0 for success."""
+def _ended(areas: Areas, row: Row, entry: Entry, code: int, *, prepared: bool, again: bool) -> Entry:
+    """Return the entry of an operation whose rename gave an errno, 0 for success."""
     if code == 0:
         return Entry(row.n, SUCCEEDED, None, entry.target, entry.made, entry.crossed, entry.over)
     if code == errno.EXDEV and not prepared:
@@ -174,17 +177,35 @@ def _ended(areas: Areas, row: Row, entry: Entry, code: int, *, prepared: bool) -
     if prepared:
         discard(areas, row, entry)
     if code == errno.EEXIST:
-        path = areas.target_of(row, entry.target)[1]
-        if areas.on_conflict == "skip":
-            return Entry(row.n, SKIPPED, f"{shown(path)} exists already")
-        return failed(row, f"{shown(path)} has appeared since it was looked at, and was left alone")
+        return _taken(areas, row, entry, again=again)
     if code == errno.ENOENT:
         return failed(row, f"{shown(row.source or row.target or b'')} has disappeared since it was looked at")
     return failed(row, f"{os.strerror(code)}: {about(row)}")
 
 
-def act_one(areas: Areas, row: Row, entry: Entry, *, is_same_file: bool = False) -> Entry:
-    """Do one operation that takes several steps; each is passed over if it was done before."""
+def _taken(areas: Areas, row: Row, entry: Entry, *, again: bool) -> Entry:
+    """Return the entry of an operation whose target was taken since it was looked at."""
+    path = areas.target_of(row, entry.target)[1]
+    if areas.on_conflict == "skip":
+        return Entry(row.n, SKIPPED, f"{shown(path)} exists already")
+    if again and areas.on_conflict == "rename" and row.n not in areas.again:
+        areas.again.add(row.n)
+        return entry._replace(status=AGAIN)
+    return failed(row, f"{shown(path)} has appeared since it was looked at, and was left alone")
+
+
+def act_one(
+    areas: Areas, row: Row, entry: Entry, *, is_same_file: bool = False, again: bool = False
+) -> Entry:
+    """Do one operation that takes several steps; each is passed over if it was done before.
+
+    Args:
+        areas: The folders.
+        row: The operation.
+        entry: What the journal has of it.
+        is_same_file: Whether its target is its source under another spelling.
+        again: Whether it can be looked at again, if its target was taken.
+    """
     prepared = is_prepared(row, entry)
     try:
         if is_same_file:
@@ -196,7 +217,8 @@ def act_one(areas: Areas, row: Row, entry: Entry, *, is_same_file: bool = False)
                 entry = put_aside(areas, row, entry)
             code = core.rename_new([_rename_of(areas, row, entry, prepared=prepared)])[0]
             if code:
-                return put_back(areas, row, entry, _ended(areas, row, entry, code, prepared=prepared))
+                ended = _ended(areas, row, entry, code, prepared=prepared, again=again)
+                return put_back(areas, row, entry, ended)
         if entry.crossed is not None:
             _remove_crossed(areas, row, entry)
         return entry._replace(status=SUCCEEDED)
