@@ -28,11 +28,9 @@ class Server:
     """The server by HTTP, and its address."""
 
     def __init__(self, program: str, folder: str) -> None:
-        environment = {**os.environ, "MAX_MCP_TOKEN": TOKEN}
         self._process = subprocess.Popen(
             [program, "mcp", "--http", "0", *ROOM],
             cwd=folder,
-            env=environment,
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -51,7 +49,7 @@ def ways(program: str, url: str) -> dict[str, list[str]]:
     return {
         "bare": [program, "mcp", *ROOM],
         "wrap --": [*wrap, "--", program, "mcp", *ROOM],
-        "wrap --url": [*wrap, "--url", url, "--header", f"Authorization: Bearer {TOKEN}"],
+        "wrap --url": [*wrap, "--url", url, "--bearer-env", "MAX_MCP_TOKEN"],
     }
 
 
@@ -82,6 +80,7 @@ def main() -> None:
     parser.add_argument("--max", default=os.path.join(os.path.dirname(sys.executable), "max"))
     options = parser.parse_args()
     program = os.path.abspath(options.max)
+    os.environ["MAX_MCP_TOKEN"] = TOKEN
     folder = tempfile.mkdtemp()
     subprocess.run([program, "init", folder], check=True, stdout=subprocess.DEVNULL)
     tokens = staged(program, folder, SHORT), staged(program, folder, LONG)

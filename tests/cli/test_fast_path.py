@@ -367,6 +367,8 @@ def test_mcp_wrap(program):
         ["--url", "ftp://x"],
         ["--url", "http://127.0.0.1:1/", "--header", "a: 1", "--header", "b"],
         ["--header", "a: 1", "cat"],
+        ["--bearer-env", "X", "cat"],
+        ["--url", "http://127.0.0.1:1/", "--bearer-env", "HOME"],
         ["--url"],
         ["--help"],
     ):

@@ -131,7 +131,7 @@ def test_a_session_and_what_the_server_says_unasked(connect, server):
 @pytest.mark.parametrize(
     ("status", "headers", "body", "told"),
     [
-        (401, {}, b"", "401 Unauthorized; give --header"),
+        (401, {}, b"", "401 Unauthorized; give --bearer-env"),
         (500, JSON, b"[", "500 Internal Server Error"),
         (
             302,
@@ -220,6 +220,9 @@ def test_ending_while_a_request_is_on_its_way(connect, server):
         (["--url", "http://a:x/"], "--url http://a:x/: "),
         (["--url", "http://a/", "--header", "x"], "--header must be like"),
         (["--url", "http://a/", "--header", "a: ${NO_SUCH_NAME}"], "there is no NO_SUCH_NAME"),
+        (["--url", "http://a/", "--bearer-env", "NO_SUCH_NAME"], "there is no NO_SUCH_NAME"),
+        (["--url", "http://a/", "--bearer-env", "a b"], "--bearer-env must be the name"),
+        (["--url", "http://a/", "--header", "Host: b"], "says what is sent, and is not yours to give"),
         (["--url", "http://a/", "--header", "a: \r\nb"], "characters that no header has"),
     ],
 )
@@ -231,7 +234,9 @@ def test_options_that_do_not_go_together(program):
     assert "name a program, after --, or" in program.fails(
         "mcp", "wrap", "--url", "http://a/", "--", "true", code=2
     )
-    assert "--header is for a --url" in program.fails("mcp", "wrap", "--header", "a: b", "--", "true", code=2)
+    assert "--header and --bearer-env are for a --url" in program.fails(
+        "mcp", "wrap", "--header", "a: b", "--", "true", code=2
+    )
 
 
 # Long results
@@ -373,6 +378,16 @@ def test_redirects_within_the_server(connect, server, environment, status, paths
         assert "result" in call(wire)
     assert [path for _, _, path in server.asked] == paths
     assert {headers["Authorization"] for headers, _, _ in server.asked} == {f"Bearer {SECRET}"}
+    wire.end()
+
+
+def test_a_token_from_the_environment(connect, server, environment):
+    server.answers["tools/call"] = 200, JSON, DONE
+    wire = connect("wrap", "--url", server.url, "--bearer-env", "SECRET_OF_TESTS", env=environment)
+    assert "result" in call(wire)
+    headers = server.asked[0][0]
+    assert headers["Authorization"] == f"Bearer {SECRET}"
+    assert headers["User-Agent"].startswith("maxstage/")
     wire.end()
 
 

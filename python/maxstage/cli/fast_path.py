@@ -29,7 +29,8 @@ def run(args: "Sequence[str]") -> int | None:
     - ``search WHAT... [PATTERN]`` and ``count WHAT... [PATTERN]`` with the options of `_LOOK`
     - ``exec [--agent] [--dir DIR] [-o text|json] [--] CMD [ARG...]``
     - ``mcp [--dir DIR] [--allow WHAT]... [--scope K=V]... [--max-bytes SIZE]``
-    - ``mcp wrap [--dir DIR] [--max-bytes SIZE] [--cut-to SIZE] ([--] CMD [ARG...] | --url URL [--header HEADER]...)``
+    - ``mcp wrap [--dir DIR] [--max-bytes SIZE] [--cut-to SIZE]``, and ``[--] CMD [ARG...]`` or ``--url URL``, this with
+      ``[--header HEADER]... [--bearer-env NAME]``
     - ``agent hook CLIENT``, which programs call and the overview doesn't show
     """
     if args[:2] == ["agent", "hook"]:
@@ -205,7 +206,13 @@ def _serve(args: "Sequence[str]") -> int | None:
     return 0
 
 
-_WRAP = {"--max-bytes": "max_bytes", "--cut-to": "cut_to", "--url": "url", "--header": "headers"}
+_WRAP = {
+    "--max-bytes": "max_bytes",
+    "--cut-to": "cut_to",
+    "--url": "url",
+    "--header": "headers",
+    "--bearer-env": "bearer_env",
+}
 
 
 def _wrap(args: "Sequence[str]") -> int | None:
@@ -219,7 +226,9 @@ def _wrap(args: "Sequence[str]") -> int | None:
     options = parsed[0]
     argv = args[own:]
     argv = argv[1:] if argv[:1] == ["--"] else argv
-    if (not argv) == ("url" not in options) or ("headers" in options and "url" not in options):
+    if (not argv) == ("url" not in options) or (
+        options.keys() & {"headers", "bearer_env"} and "url" not in options
+    ):
         return None
     if argv and args[own] != "--" and not _is_plain(argv[0]):
         return None

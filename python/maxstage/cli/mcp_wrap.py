@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Examples:
   claude mcp add github -- max mcp wrap -- npx -y @modelcontextprotocol/server-github
   max mcp wrap --max-bytes 32KiB --cut-to 8KiB -- my-server --verbose
-  max mcp wrap --url https://example.com/mcp --header 'Authorization: Bearer ${TOKEN}'
+  max mcp wrap --url https://example.com/mcp --bearer-env TOKEN
 
 \b
 In a client's configuration, before what was there:
@@ -36,6 +36,11 @@ In a client's configuration, before what was there:
     multiple=True,
     metavar="'NAME: VALUE'",
     help="What each request to the URL has; ${NAME} is taken from the environment.",
+)
+@click.option(
+    "--bearer-env",
+    metavar="NAME",
+    help="Send 'Authorization: Bearer' with the token that this environment variable holds.",
 )
 @click.option(
     "--max-bytes",
@@ -75,7 +80,7 @@ def mcp_wrap(
     """
     if (url is None) == (not argv):
         raise click.UsageError("name a program, after --, or a --url")
-    if options["headers"] and url is None:
-        raise click.UsageError("--header is for a --url")
+    if (options["headers"] or options["bearer_env"] is not None) and url is None:
+        raise click.UsageError("--header and --bearer-env are for a --url")
     folder = named_folder(ctx, folder)
     ctx.exit(wrap(Wrapping(argv, url, folder=folder, max_bytes=max_bytes or MAX_BYTES, **options)))

@@ -25,6 +25,7 @@ class Wrapping:
         argv: The server's program and its arguments; none where it is reached by a URL.
         url: The server's address; None where it is started.
         headers: What each request to it has: ``NAME: VALUE``.
+        bearer_env: The environment variable that holds a token for it; None for none.
         folder: The project; None for the one around the working directory, or the user's own store.
         scope: Labels of what is seen, and of what is staged.
         max_bytes: Bytes of text that pass.
@@ -36,6 +37,7 @@ class Wrapping:
         argv: "Sequence[str]" = (),
         url: str | None = None,
         headers: "Sequence[str]" = (),
+        bearer_env: str | None = None,
         folder: str | None = None,
         scope: "dict[str, str] | None" = None,
         max_bytes: int = MAX_BYTES,
@@ -44,6 +46,7 @@ class Wrapping:
         self.argv = argv
         self.url = url
         self.headers = headers
+        self.bearer_env = bearer_env
         self.folder = folder
         self.scope = scope or {}
         self.max_bytes = max_bytes
@@ -83,7 +86,7 @@ def _upstream(wrapping: Wrapping, folder: str | None) -> "tuple[str, Upstream]":
     if wrapping.url is not None:
         from maxstage.mcp.wrap.web import Given, Web
 
-        web = Web(wrapping.url, Given([*wrapping.headers]), folder, _tell)
+        web = Web(wrapping.url, Given([*wrapping.headers], wrapping.bearer_env), folder, _tell)
         return web.host, web
     from maxstage.mcp.wrap.process import Process
 

@@ -59,7 +59,8 @@ _OK, _REDIRECT, _GONE = 200, 300, 404
 
 _BROKEN_OFF = "the server's answer ended before it was whole"
 
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_VARIABLE_NAME = re.compile("[A-Za-z_][A-Za-z0-9_]*")
+_VARIABLE = re.compile(rf"\$\{{({_VARIABLE_NAME.pattern})\}}")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 _OURS = re.compile(
@@ -77,6 +78,8 @@ class Given:
 
     Args:
         written: Each as ``NAME: VALUE``, with ``${NAME}`` for what the environment holds.
+        bearer_env: The variable that holds a token for ``Authorization: Bearer``; None for none. Clients, like shells,
+            fill in ``${NAME}`` themselves, and a secret would stand in the list of processes.
 
     Attributes:
         headers: The headers, with what the environment holds.
@@ -85,11 +88,15 @@ class Given:
         ConfigError: One is none, or the environment has no such variable.
     """
 
-    def __init__(self, written: "list[str]") -> None:
+    def __init__(self, written: "list[str]", bearer_env: str | None = None) -> None:
         self.headers: Headers = {"User-Agent": user_agent()}
         self._secrets: list[str] = []
         for text in written:
             self._add(text)
+        if bearer_env is not None:
+            if not _VARIABLE_NAME.fullmatch(bearer_env):
+                raise ConfigError("--bearer-env must be the name of an environment variable")
+            self._add(f"Authorization: Bearer ${{{bearer_env}}}")
 
     def _add(self, text: str) -> None:
         name, colon, value = text.partition(":")
@@ -99,11 +106,11 @@ class Given:
             raise ConfigError(f"--header {name}: this one says what is sent, and is not yours to give")
         for variable in _VARIABLE.findall(value):
             if variable not in os.environ:
-                raise ConfigError(f"--header {name}: there is no {variable} in the environment")
+                raise ConfigError(f"{name}: there is no {variable} in the environment")
             self._secrets.append(os.environ[variable])
         value = _VARIABLE.sub(lambda found: os.environ[found[1]], value).strip(" \t")
         if not value.isascii() or not value.isprintable():
-            raise ConfigError(f"--header {name}: its value has characters that no header has")
+            raise ConfigError(f"{name}: its value has characters that no header has")
         self._secrets.append(value)
         for other in [other for other in self.headers if other.lower() == name.lower()]:
             del self.headers[other]
@@ -421,7 +428,9 @@ class Web:
         ):
             for asked in message.requests:
                 self._gateway.answer_with(asked.id, error)
-        more = "; give --header 'Authorization: …'" if response.status in {401, 403} else ""
+        more = (
+            "; give --bearer-env NAME or --header 'Authorization: …'" if response.status in {401, 403} else ""
+        )
         location = response.headers.get("Location")
         if location is not None:
             to = clip(location.partition("?")[0])
