@@ -218,6 +218,18 @@ def test_data_that_nobody_names_is_swept(program, url, keys_of):
     assert keys_of() == []
 
 
+def test_an_item_that_has_lost_its_marker_keeps_its_data(program, store, url, keys_of):
+    item = store.stage(LINES, ttl=6000)
+    assert len(keys_of()) == 3
+    client = Client(url)
+    client.delete(*[key for key in keys_of() if key.startswith("newest/")])
+    # Nobody has swept for days.
+    assert "0 left behind" in program.later(72 * 3600, "stage", "gc", "--dry-run")
+    program.later(72 * 3600, "stage", "gc")
+    assert len(keys_of()) == 3
+    assert program("retrieve", item.token).stdout == LINES
+
+
 def test_the_quota(program, url):
     config = program.folder / ".max" / "config.toml"
     config.write_text(f'max_store_bytes = 100000\n[store]\nurl = "{url}"\n')

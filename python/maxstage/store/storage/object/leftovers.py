@@ -51,6 +51,7 @@ def find(
     # Clocks may be half an hour apart.
     before = now - max(orphan_seconds, MARGIN)
     ended = now - MARGIN
+    kept: set[str] = set()
     stale: list[Leftover] = [
         StaleMarker(bucket, marker)
         for marker, one in marked
@@ -62,12 +63,12 @@ def find(
         )
     ]
     unmarked: list[Leftover] = [
-        Unmarked(bucket, one.name, now - tombstone_seconds)
+        Unmarked(bucket, one.name, now - tombstone_seconds, kept)
         for one in items
         if one.modified < now - tombstone_seconds and is_id(one.name) and one.name not in times
     ]
     unnamed: list[Leftover] = [
-        Unnamed(bucket, one)
+        Unnamed(bucket, one, kept)
         for one in data
         if one.modified < now - UNNAMED_SECONDS and one.name.partition(".")[0] not in nonces
     ]
@@ -139,20 +140,20 @@ class Unmarked:
         bucket: The items.
         item_id: The item.
         before: A tombstone has served its time if it was made before this Unix time.
+        kept: If it is an item, its data is added here.
     """
 
     is_orphan = False
 
-    def __init__(self, bucket: "Bucket", item_id: str, before: float) -> None:
+    def __init__(self, bucket: "Bucket", item_id: str, before: float, kept: set[str]) -> None:
         self._bucket = bucket
         self._id = item_id
         self._before = before
+        self._kept = kept
         self.name = item_key(item_id)
 
     def remove(self, *, dry_run: bool, patience: float | None) -> int | None:  # noqa: ARG002
         """Delete a tombstone; mark an item. See `Leftover.remove`."""
-        if dry_run:
-            return None
         try:
             item = self._bucket.find(self._id)
         except Corrupt:
@@ -160,9 +161,12 @@ class Unmarked:
         if item is None:
             return None
         if item.place.is_alive:
-            self._bucket.client.put(marker_key(item, item.place.nonce), b"")
+            if item.place.data is not None:
+                self._kept.add(item.place.data)
+            if not dry_run:
+                self._bucket.client.put(marker_key(item, item.place.nonce), b"")
             return None
-        if item.place.swept is not None and item.place.swept >= self._before:
+        if dry_run or item.place.swept is not None and item.place.swept >= self._before:
             return None
         finish(self._bucket, item)
         self._bucket.client.delete(self.name)
@@ -175,17 +179,21 @@ class Unnamed:
     Args:
         bucket: The items.
         found: The data.
+        kept: Data that an item names after all, one without a marker: such items are looked at before.
     """
 
     is_orphan = True
 
-    def __init__(self, bucket: "Bucket", found: Listed) -> None:
+    def __init__(self, bucket: "Bucket", found: Listed, kept: set[str]) -> None:
         self._client = bucket.client
+        self._kept = kept
         self._size = found.size
         self.name = found.key
 
     def remove(self, *, dry_run: bool, patience: float | None) -> int | None:  # noqa: ARG002
         """Delete it. See `Leftover.remove`."""
+        if self.name in self._kept:
+            return None
         if not dry_run:
             self._client.delete(self.name)
         return self._size
