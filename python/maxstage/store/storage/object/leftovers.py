@@ -166,7 +166,7 @@ class Unmarked:
             if not dry_run:
                 self._bucket.client.put(marker_key(item, item.place.nonce), b"")
             return None
-        if dry_run or item.place.swept is not None and item.place.swept >= self._before:
+        if dry_run or (item.place.swept is not None and item.place.swept >= self._before):
             return None
         finish(self._bucket, item)
         self._bucket.client.delete(self.name)
