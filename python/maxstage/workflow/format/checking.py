@@ -11,7 +11,8 @@ from maxstage.output.limits import Limits
 from maxstage.workflow.format.agents import command_of, refused_options
 from maxstage.workflow.format.checking_files import check_files
 from maxstage.workflow.format.checking_references import Names, ReferenceChecker
-from maxstage.workflow.format.graph import TaskGraph, loop_names, start_together, walk
+from maxstage.workflow.format.graph import TaskGraph, loop_names, numbers_of, start_together, walk
+from maxstage.workflow.format.input_types import NUMBERS, type_of
 from maxstage.workflow.format.languages import LANGUAGES, SHELL
 from maxstage.workflow.format.matrix import combinations
 from maxstage.workflow.format.task_texts import system_prompt, tasks_used, texts, texts_before_loop
@@ -97,7 +98,10 @@ class _Checker:
         for name, agent in spec.agents.items():
             self._check_agent(("agents", name), agent)
         self._check_limits(("limits",), spec.limits)
-        names = Names(set(spec.inputs), {path: path for path, _ in walk(spec.tasks)})
+        numbers = {f"inputs.{name}" for name, one in spec.inputs.items() if type_of(one) in NUMBERS}
+        names = Names(
+            set(spec.inputs), {path: path for path, _ in walk(spec.tasks)}, numbers=frozenset(numbers)
+        )
         for path, task in walk(spec.tasks):
             if task.matrix is not None:
                 self.graph.matrices[path] = combinations(task.matrix)
@@ -109,7 +113,7 @@ class _Checker:
                 self._references.check_text(("agents", name, "system_prompt"), agent.system_prompt, names)
         for name, text in spec.outputs.items():
             self._references.check_text(("outputs", name), text, names)
-        before = Names(names.inputs, {})
+        before = Names(names.inputs, {}, numbers=names.numbers)
         for name, text in spec.env.items():
             self._references.check_text(("env", name), text, before)
         for kind in ("pre_workflow", "post_workflow", "post_task", "on_error"):
@@ -172,7 +176,10 @@ class _Checker:
             if task.cache is not None:
                 self._check_cache((*here, "cache"), task.cache)
             inner = names._replace(
-                inputs=names.inputs | set(task.inputs), local=names.local | loop_names(task)
+                inputs=names.inputs | set(task.inputs),
+                local=names.local | loop_names(task),
+                numbers=names.numbers - {f"inputs.{name}" for name in task.inputs} - loop_names(task)
+                | numbers_of(task),
             )
             self._check_task(here, task, inner, names)
             for field in ("depends_on", "parallel_with"):

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from maxstage.workflow.format import references
+from maxstage.workflow.format.languages import SHELL
 from maxstage.workflow.format.matrix import chosen
 from maxstage.workflow.format.scripts import filling
 from maxstage.workflow.format.task_texts import condition_parts, condition_texts, conditions
@@ -28,11 +29,13 @@ class Names(NamedTuple):
         inputs: The inputs.
         tasks: The tasks, each with its path like ``build.compile``.
         local: The variables of the enclosing loops.
+        numbers: Those of the inputs and variables that are known to be numbers, as they are referred to.
     """
 
     inputs: AbstractSet[str]
     tasks: Mapping[str, str]
     local: AbstractSet[str] = frozenset()
+    numbers: AbstractSet[str] = frozenset()
 
 
 _KEYS = "a key is an input, a variable of the loop, or tasks.NAME.output"
@@ -48,6 +51,7 @@ class ReferenceChecker:
     """
 
     def __init__(self, spec: schema.WorkflowSpec, problems: Problems, graph: TaskGraph) -> None:
+        self._inputs = spec.inputs
         self._environment = {*os.environ, *spec.env, *spec.secrets}
         self._secrets = frozenset(spec.secrets)
         self._problems = problems
@@ -113,6 +117,27 @@ class ReferenceChecker:
         self.check_text(path, text, names)
         for reference, number, why in filling.refused(language, text):
             self._problems.add_in(path, reference, number, why)
+        if language == SHELL:
+            self._warn_of_sums(path, text, names)
+
+    def _warn_of_sums(self, path: Path, text: str, names: Names) -> None:
+        """Warn of values that bash would read as arithmetic once they are in a variable."""
+        for reference, number, name, use in filling.computed_later(text):
+            try:
+                known = references.resolve(reference)
+            except ValueError:
+                continue  # `check_text` has told
+            if references.written(known) in names.numbers or known.field == "exit_code":
+                continue
+            is_input = known.kind == "inputs" and known.name in self._inputs
+            typed = f", or give the input {known.name} type: integer" if is_input else ""
+            self._problems.warn_in(
+                path,
+                reference,
+                number,
+                f"{reference}: bash computes with {name} in '{use}', and would run a command in its value, "
+                f'like a[$(date)]; compare with [ "${name}" -gt 3 ], check {name} before{typed}',
+            )
 
     def check_text(self, path: Path, text: str, names: Names) -> None:
         """Check the references of a text.

@@ -105,3 +105,21 @@ def loop_names(task: schema.Task) -> set[str]:
     if task.loop is None:
         return set()
     return {"iteration", *task.loop.variables}
+
+
+def numbers_of(task: schema.Task) -> set[str]:
+    """Return those of the inputs and of the loop's variables of a task that are numbers, as they are referred to."""
+    found = {f"inputs.{name}" for name, value in task.inputs.items() if _is_number(value)}
+    if task.loop is None:
+        return found
+    if task.loop.for_each is None:
+        return found | loop_names(task)
+    collection = task.loop.for_each.collection
+    are_numbers = collection.type == "range" or (
+        collection.type == "inline" and all(map(_is_number, collection.items or ()))
+    )
+    return found | (loop_names(task) if are_numbers else {"iteration"})
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -70,6 +70,10 @@ INPUT_TYPES = {
 """The types by name."""
 
 
+NUMBERS = ("integer", "number")
+"""Those of numbers."""
+
+
 def type_of(declared: Declared) -> str | None:
     """Return the type of an input: the declared one, or that of its default; None if there is neither."""
     if declared.type is not None or declared.default is None:

@@ -13,21 +13,22 @@ from __future__ import annotations
 
 import re
 import shlex
-from typing import Any
+from typing import Any, NamedTuple
 
 from maxstage.errors import WorkflowError
 from maxstage.workflow.format.references import as_text
 from maxstage.workflow.format.scripts.places import (
     INTEGER,
     NAME,
+    REFUSED,
     Lost,
     Place,
     Quoting,
     completed,
     references_in,
 )
-from maxstage.workflow.format.scripts.shell_commands import Command, Word, analyse, need
-from maxstage.workflow.format.scripts.shell_words import CHECK_FIRST, WITHIN, Document, ShellWords
+from maxstage.workflow.format.scripts.shell_commands import DECLARE, Command, Word, analyse, need
+from maxstage.workflow.format.scripts.shell_words import CHECK_FIRST, WITHIN, Document, ShellWords, Sum
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _REDIRECTION = re.compile(r"(?:[0-9]+|\{\w+\})?(<<<|<<-?|<>|<&|>&|>>|>\||&>>|&>|<(?!\()|>(?!\())")
@@ -44,6 +45,52 @@ _READ_AGAIN = frozenset(("PS0", "PS1", "PS2", "PS4", "PROMPT_COMMAND", "BASH_ENV
 """Variables that bash reads as code, or as the name of a file with code."""
 
 _QUOTED_DOCUMENT = "it is in a here-document whose delimiter is quoted; write <<END without quotes"
+
+
+class Computed(NamedTuple):
+    """A reference that is assigned to a variable with which the script computes later.
+
+    Attributes:
+        place: The reference.
+        variable: The variable.
+        use: The arithmetic.
+    """
+
+    place: Place
+    variable: str
+    use: str
+
+
+def computed_later(text: str) -> list[Computed]:
+    """Return the references whose value bash reads as arithmetic once it is in a variable, unless that is checked.
+
+    >>> [(one.variable, one.use) for one in computed_later("v={{ x }}; (( v > 3 ))")]
+    [('v', 'v > 3')]
+    >>> computed_later('v={{ x }}; [ "$v" -gt 3 ]; [[ $v =~ ^[0-9]+$ ]] || exit; (( v > 3 ))')
+    []
+    """
+    if not references_in(text):
+        return []
+    shell = _Shell(text)
+    try:
+        shell.commands("")
+    except (Lost, RecursionError):
+        return []  # all references are refused
+    sums = [one for one in shell.sums if not (one.is_subscript and _NAMED.search(text))]
+    found = []
+    for name, place, at in shell.assigned:
+        used = re.compile(rf"(?<![\w#])(?:\$\{{?)?{name}(?!\w)")
+        safe = re.compile(_SAFE.format(name))
+        for one in sums:
+            if one.at > at and used.search(one.text) and not safe.search(text, at, one.at):
+                found.append(Computed(place, name, one.text.strip()))
+                break
+    return [one for one in found if one.place.needs not in {INTEGER, REFUSED}]
+
+
+_NAMED = re.compile(r"\b(?:declare|typeset|local)\s+-\w*A")
+_SAFE = r"\bcase\s+[\"']?\$\{{?{0}\b|\$\{{?{0}\}}?[\"']?\s+=~|(?<![\w$]){0}="
+"""What a script does with a variable before it computes with it: look at its form, or give it another value."""
 
 
 def places(text: str) -> list[Place]:
@@ -63,9 +110,16 @@ def places(text: str) -> list[Place]:
 
 
 class _Shell(ShellWords):
-    """Parses the commands of a script."""
+    """Parses the commands of a script.
 
-    _runs_its_input = ""
+    Attributes:
+        assigned: The variables that references are assigned to, the references, and where the assignments end.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.assigned: list[tuple[str, Place, int]] = []
+        self._runs_its_input = ""
 
     @property
     def runs_its_input(self) -> str:
@@ -210,6 +264,7 @@ class _Shell(ShellWords):
                 # A file name pattern at the start of a command.
                 return True
         self._at += 2 if self._sees("+=") else 1
+        first = len(self.found)
         if found[0] in self._integers:
             self._sink = sink or INTEGER
         elif found[0] in _READ_AGAIN:
@@ -220,7 +275,29 @@ class _Shell(ShellWords):
         else:
             self._word()
         self._sink = sink
+        self._note(found[0], self.found[first:])
         return True
+
+    def _note(self, name: str, found: list[Place]) -> None:
+        """Note that references are assigned to a variable; those in a command are only given to that."""
+        self.assigned += ((name, place, self._at) for place in found if place.level == self._level)
+
+    def _note_words(self, command: Command) -> None:
+        """Note what a command assigns to variables, and what it computes."""
+        first, *others = command.words
+        if first.text in DECLARE:
+            for word in others:
+                assigned = re.match(r"(\w+)\+?=", word.text)
+                if assigned is not None:
+                    self._note(assigned[1], word.places)
+        elif first.text == "for" and [word.text for word in others[1:2]] == ["in"]:
+            self._note(others[0].text, [place for word in others[2:] for place in word.places])
+        elif first.text == "read":
+            for word in others:
+                if _IDENTIFIER.fullmatch(word.text):
+                    self._note(word.text, command.read)
+        elif first.text == "let":
+            self.sums += (Sum(self._at, word.text) for word in others)
 
     def _array(self) -> None:
         while True:
@@ -296,8 +373,10 @@ class _Shell(ShellWords):
         why = f"{WITHIN}; {CHECK_FIRST}"
         for number, word in enumerate(words):
             if word.text in _NUMERIC:
-                for other in words[max(0, number - 1) : number + 2]:
+                compared = words[max(0, number - 1) : number + 2]
+                for other in compared:
                     need(other, INTEGER, why)
+                self.sums.append(Sum(self._at, " ".join(other.text for other in compared)))
             elif word.text in {"-v", "-R"}:
                 for other in words[number + 1 : number + 2]:
                     need(other, NAME, why)
@@ -369,6 +448,8 @@ class _Shell(ShellWords):
 
     def _finish(self, command: Command, before: int, pipeline: list[Command]) -> None:
         analyse(command, self._integers, self._arrays)
+        if command.words:
+            self._note_words(command)
         if command.reads_code and command.piped:
             command.read += self.found[before : command.first]
             for other in pipeline:

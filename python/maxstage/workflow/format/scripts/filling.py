@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from maxstage.errors import WorkflowError
 from maxstage.workflow.format.languages import LANGUAGES
 from maxstage.workflow.format.references import as_text, resolve
-from maxstage.workflow.format.scripts.places import COMMENT, PROGRAM, REFUSED, checked
+from maxstage.workflow.format.scripts.places import COMMENT, PROGRAM, REFUSED, checked, references_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,6 +80,22 @@ def refused(language: str, text: str) -> Iterator[tuple[str, int, str]]:
         reference = text[place.start : place.end]
         if place.needs == REFUSED:
             yield reference, seen[reference], f"{reference}: {place.why}"
+        seen[reference] += 1
+
+
+def computed_later(text: str) -> Iterator[tuple[str, int, str, str]]:
+    """Yield the references of a bash script with whose value it computes later: see `bash.computed_later`.
+
+    Each with its number among identical ones, the variable that it is assigned to, and the arithmetic.
+    """
+    from maxstage.workflow.format.scripts import bash  # only where there is a script for it
+
+    seen: Counter[str] = Counter()
+    found = {one.place.start: one for one in bash.computed_later(text)}
+    for start, end in references_in(text).items() if found else ():
+        reference = text[start:end]
+        if start in found:
+            yield reference, seen[reference], found[start].variable, found[start].use
         seen[reference] += 1
 
 

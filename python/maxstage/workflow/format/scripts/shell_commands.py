@@ -89,7 +89,7 @@ class Command:
 
 
 _PREFIXES = frozenset(("command", "builtin"))
-_DECLARE = frozenset(("declare", "typeset", "local", "export", "readonly"))
+DECLARE = frozenset(("declare", "typeset", "local", "export", "readonly"))
 _READ_AGAIN = frozenset(("eval", "source", ".", "trap", "alias", "complete", "compgen", "bind", "fc"))
 _FOR_A_SHELL = frozenset(("watch", "parallel", "tmux", "screen", "at", "batch", "crontab"))
 """Programs that make a line for a shell of their arguments, or of what they read."""
@@ -312,7 +312,7 @@ def analyse(  # noqa: C901, PLR0912 - a table of commands
     elif name in {"for", "select"}:
         for word in rest[:1]:
             _need_name(word, name or "")
-    elif name in _DECLARE:
+    elif name in DECLARE:
         _declared(name or "", rest, integers, arrays)
     elif name in _SPECIAL:
         _SPECIAL[name](rest)
@@ -555,7 +555,7 @@ def _program_first(program: str, words: list[Word]) -> None:
 _READS_CODE = frozenset(
     {
         *_PREFIXES,
-        *_DECLARE,
+        *DECLARE,
         *_READ_AGAIN,
         *_OPTIONS_OF_NAMES,
         *_SPECIAL,

@@ -56,6 +56,20 @@ class Document(NamedTuple):
     tabs: bool
 
 
+class Sum(NamedTuple):
+    """What a script computes.
+
+    Attributes:
+        at: Where it ends.
+        text: The arithmetic.
+        is_subscript: Whether it stands in brackets after a name: of an array with ``declare -A`` it is a text.
+    """
+
+    at: int
+    text: str
+    is_subscript: bool = False
+
+
 def _integer_names(text: str) -> frozenset[str]:
     """Return the variables that are declared with ``-i`` anywhere in a script."""
     names = set(_COMPUTED)
@@ -67,7 +81,12 @@ def _integer_names(text: str) -> frozenset[str]:
 
 
 class ShellWords:
-    """Goes through a script once. `at` is where it is; each method goes on from there."""
+    """Goes through a script once. `at` is where it is; each method goes on from there.
+
+    Attributes:
+        found: The references.
+        sums: What is computed.
+    """
 
     def __init__(self, text: str) -> None:
         self.found: list[Place] = []
@@ -78,6 +97,7 @@ class ShellWords:
         self._level = 0
         # What becomes of what is read here: nothing, it is computed with, or a reason for a refusal.
         self._sink = ""
+        self.sums: list[Sum] = []
         self._pending: list[Document] = []
         self._integers = _integer_names(text)
         self._arrays = frozenset(re.findall(r"(\w+)(?:\+?=\(|\[)", text))
@@ -292,12 +312,14 @@ class ShellWords:
     def _sum_or(self, *, start: int, command: int) -> None:
         """Go over arithmetic; what turns out to be commands in brackets is refused."""
         at, stop, level, count = self._at, self._stop, self._level, len(self.found)
+        sums = len(self.sums)
         sink, pending = self._sink, self._pending
         try:
             self._at += start
             self._sum("))")
         except (_NoSum, Lost):
             del self.found[count:]
+            del self.sums[sums:]
             self._at, self._stop, self._level, self._pending = at + command, stop, level, pending
             self._sink = sink or _TWO_WAYS
             self._inside(")")
@@ -306,7 +328,7 @@ class ShellWords:
     def _sum(self, end: str) -> None:
         sink = self._sink
         self._sink = sink or INTEGER
-        depth = 0
+        depth, start = 0, self._at
         while True:
             mark = self._next()
             if self._at in self._references:
@@ -327,6 +349,7 @@ class ShellWords:
                 if depth < 0:
                     raise _NoSum if end == "))" else Lost
                 self._at += 1
+        self.sums.append(Sum(self._at, self._text[start : self._at], end == "]"))
         self._at += len(end)
         self._sink = sink
 
