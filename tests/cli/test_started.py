@@ -35,6 +35,9 @@ stage info {token}
 stage renew {token} --ttl 1h
 stage pin {token}
 stage unpin {token}
+stage copy {token} --to .
+stage copy --help
+grant --help
 stage gc
 stage verify
 exec --agent -- seq 3

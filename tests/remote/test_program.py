@@ -194,6 +194,70 @@ def test_credentials_from_files(program, tmp_path, url):
     assert program.text("retrieve", done.stdout.decode().strip()) == "x"
 
 
+def test_items_go_from_store_to_store(program, program_in, tmp_path, url):
+    local = program_in(tmp_path / "local")
+    local.folder.mkdir()
+    local("init")
+    for codec in ("none", "gzip", "zstd"):
+        token = local.stage(LINES, f"--compress={codec}", "--source", "a/b", "--label", "k=v", "--ttl", "3h")
+        there = local.text("stage", "copy", token, "--to", url).strip()
+        assert re.fullmatch("max:[0-9a-f]{32}", there)
+        assert program("retrieve", there).stdout == LINES
+        back = local.text("stage", "copy", f"{url}#{there}").strip()
+        assert local("retrieve", back).stdout == LINES
+        first, last = (json.loads(local.text("stage", "info", one, "-o", "json")) for one in (token, back))
+        for key in ("source", "labels", "contentType", "byteSize", "recordCount", "checksum", "compression"):
+            assert first[key] == last[key]
+        assert (
+            abs(Store.open(local.folder).info(back).expires - Store.open(local.folder).info(token).expires)
+            <= 2
+        )
+        # The folder of another project, too; and a pinned item stays pinned.
+        program("stage", "pin", there)
+        pinned = program.text("stage", "copy", there, "--to", str(local.folder)).strip()
+        assert Store.open(local.folder).info(pinned).pinned
+    assert "not found" in local.fails("stage", "copy", "a1b2c3d4", "--to", url)
+    assert "There is no store" in local.fails("stage", "copy", token, "--to", f"{url}x")
+    assert "--to must be a URL" in local.fails("stage", "copy", token, "--to", "s3://", code=2)
+
+
+def test_what_is_named_by_a_url_needs_no_project(program, program_in, tmp_path, url):
+    token = program.stage(LINES)
+    outside = program_in(tmp_path)
+    assert outside("retrieve", f"{url}#{token}").stdout == LINES
+    assert (
+        outside.text("retrieve", f"{url}#{token.removeprefix('max:')}", "--tail", "1") == '{"id": 199999}\n'
+    )
+    assert outside("retrieve", f"{url}#{token}", f"{url}#{token}", "--head", "0").stdout == b""
+    assert "not found" in outside.fails("retrieve", f"{url}#max:a1b2c3d4")
+    assert "Invalid token" in outside.fails("retrieve", f"{url}#nothing", code=2)
+    assert "Invalid reference" in outside.fails("retrieve", f"s3://#{token}", code=2)
+    assert "Invalid token" in program.fails("retrieve", f"ftp://x#{token}", code=2)
+    assert not (tmp_path / ".max").exists()
+
+
+def test_a_url_for_those_without_credentials(program, keys_of):
+    import gzip
+    import urllib.error
+    import urllib.request
+
+    for data, codec in ((b"small\n", "none"), (LINES, "none"), (LINES, "gzip")):
+        token = program.stage(data, f"--compress={codec}")
+        granted = json.loads(program.text("grant", token, "--ttl", "5m", "-o", "json"))
+        with urllib.request.urlopen(granted["url"]) as answer:
+            content = answer.read()
+        assert len(content) == granted["bytes"]
+        assert (gzip.decompress(content) if codec == "gzip" else content) == data
+        with pytest.raises(urllib.error.HTTPError):  # it is for reading alone
+            urllib.request.urlopen(urllib.request.Request(granted["url"], data=b"x", method="PUT"))
+        with pytest.raises(urllib.error.HTTPError):
+            urllib.request.urlopen(granted["url"].partition("?")[0])
+    assert "at most 1d" in program.fails("grant", token, "--ttl", "2d", code=2)
+    for hours in (100, 200):
+        program.later(hours * 3600, "stage", "gc")
+    assert keys_of() == []
+
+
 def test_expiry_and_its_tombstone(program, store, keys_of):
     short, long = store.stage(b"short\n", ttl=1), store.stage(LINES, ttl=600)
     # Clocks may be half an hour apart: it is not served, and not swept yet.

@@ -104,6 +104,9 @@ class MemoryStorage:
         finally:
             self.lock.release()
 
+    def grant(self, item: Item, seconds: float) -> None:
+        return None
+
     # All items
 
     def path(self, item: Item) -> None:

@@ -80,7 +80,7 @@ def _stage(args: "Sequence[str]") -> int | None:
 
 def _retrieve(args: "Sequence[str]") -> int | None:
     parsed = _parse(args, _PART | _DIR)
-    if parsed is None or not parsed[1]:
+    if parsed is None or not parsed[1] or any("#" in token for token in parsed[1]):
         return None
     options, tokens = parsed
     folder = options.pop("dir", None)

@@ -4,11 +4,12 @@ import click
 
 from maxstage.cli import transfer
 from maxstage.cli.limits import BY_LINES_TEXT, line_strategy
-from maxstage.cli.options import output_option, pass_store
+from maxstage.cli.options import dir_option, named_folder, output_option
+from maxstage.cli.process import open_store
 from maxstage.cli.types import CountType, SizeType, TokenType, shorten
 from maxstage.output.strategies import STRATEGIES
 from maxstage.sizes import parse_count
-from maxstage.store.store import Store
+from maxstage.store_urls import split_reference
 
 _MOST_LINES = 1000
 """Lines that the line strategies keep without --max-lines: the default in `maxstage.output.limits`, too."""
@@ -39,7 +40,8 @@ Examples:
   max retrieve max:a1b2c3d4 --lines 40000:40020
   max retrieve max:a1b2c3d4 --max-bytes 4KiB --strategy summary
   max retrieve max:a1b2c3d4 --grep 'error|fatal' -n -C 3
-  max retrieve max:a1b2c3d4 --to contacts.ndjson"""
+  max retrieve max:a1b2c3d4 --to contacts.ndjson
+  max retrieve s3://bucket/prefix#max:a1b2c3d4"""
 )
 @click.argument("tokens", nargs=-1, required=True, metavar="TOKEN...", type=TokenType())
 @click.option("--head", type=CountType(min=0), metavar="N", help="Only the first N lines.")
@@ -66,9 +68,10 @@ Examples:
     "--to", "target", type=click.Path(), metavar="FILE", help="Write to FILE: complete, or not at all."
 )
 @output_option
-@pass_store
+@dir_option
+@click.pass_context
 def retrieve(
-    store: Store,
+    ctx: click.Context,
     tokens: tuple[str, ...],
     head: int | None,
     tail: int | None,
@@ -83,8 +86,11 @@ def retrieve(
     around: int | None,
     target: str | None,
     output: str,
+    folder: str | None,
 ) -> None:
     """Write staged data to stdout, byte for byte as it was staged; several one after the other.
+
+    A TOKEN may also be URL#TOKEN, of a store on a server: that needs no project.
 
     A whole item is checked against its checksum. If it does not match, the command says so and exits with 1;
     some bytes may have been written by then.
@@ -109,7 +115,15 @@ def retrieve(
         from maxstage.cli.grepping import Grep, grep
 
         sides = [around or 0 if side is None else side for side in (before, after)]
-        grep(store, tokens, part, Grep(regex, numbered=numbered, before=sides[0], after=sides[1]), target)
+        grep(
+            open_store(named_folder(ctx, folder)),
+            tokens,
+            part,
+            Grep(regex, numbered=numbered, before=sides[0], after=sides[1]),
+            target,
+        )
         return
     cut = None if max_bytes is None else (strategy or "tail", max_bytes, max_lines or _MOST_LINES)
+    # What is named by a URL needs no project.
+    store = None if all(map(split_reference, tokens)) else open_store(named_folder(ctx, folder))
     transfer.retrieve(store, tokens, part, cut=cut, target=target, output=output)

@@ -7,7 +7,7 @@ from maxstage.cli.own_store import naming_own
 from maxstage.cli.printing import describe, print_all, warn, write_out
 from maxstage.cli.progress import Progress
 from maxstage.cli.types import TokenType
-from maxstage.errors import Corrupt, MissingDependency, NotFound
+from maxstage.errors import Corrupt, MissingDependency, NotFound, Unreachable
 from maxstage.store.store import Store
 from maxstage.store.tokens import format_token, parse_token
 
@@ -68,6 +68,9 @@ def _verify(store: Store, token: str) -> tuple[bool | None, str | None]:
         problem = f"Not checked: {format_token(parse_token(token))}: {error}"
         warn(problem)
         return None, problem
+    except Unreachable as error:
+        warn(str(error))
+        return None, str(error)
     except (Corrupt, OSError) as error:
         problem = describe(error)
         warn(problem)

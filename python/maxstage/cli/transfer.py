@@ -152,7 +152,7 @@ class Part:
 
 
 def retrieve(
-    store: "Store",
+    store: "Store | None",
     tokens: "Sequence[str]",
     part: Part,
     *,
@@ -163,19 +163,19 @@ def retrieve(
     """Write items to stdout or a file.
 
     Args:
-        store: The store.
-        tokens: The items to write, in this order.
+        store: The store; None if each item is named with its store.
+        tokens: The items to write, in this order: tokens, or ``URL#TOKEN``.
         part: The part of each item.
         cut: The strategy, bytes and lines to truncate each item to; None to write all of it.
         target: A file; None or ``-`` is stdout.
         output: ``json`` prints what was written to the file.
     """
     opened: list[OpenItem] = []
-    holders: list[Store] = []
+    holders: list[Store | None] = []
     try:
         # Open all of them before writing anything, so that a mistyped token spoils nothing.
         for token in tokens:
-            holder, item = store.here_or_own(lambda one, token=token: (one, one.open_item(token)))  # type: ignore[misc]
+            holder, item = _open(store, token)
             opened.append(item)
             holders.append(holder)
         if target in {None, STDIN}:
@@ -189,10 +189,24 @@ def retrieve(
                 tokens_json = [{"token": one.item.id, "ref": one.item.token} for one in opened]
                 print_json({"to": target, "bytes": sent, "items": tokens_json})
         for holder, item in zip(holders, opened, strict=True):
-            note_read(holder, item.item, sent // len(opened))
+            if holder is not None:
+                note_read(holder, item.item, sent // len(opened))
     finally:
         for item in opened:
             item.close()
+
+
+def _open(store: "Store | None", token: str) -> "tuple[Store | None, OpenItem]":
+    """Open an item; return the store that has it, unless that was named with it."""
+    if "#" in token:
+        from maxstage.store.copying import open_reference
+
+        opened = open_reference(token)
+        if opened is not None:
+            return None, opened
+    if store is None:
+        raise AssertionError("without a store, each item is named with its own")
+    return store.here_or_own(lambda one: (one, one.open_item(token)))
 
 
 def note_read(holder: "Store", item: "Item", sent: int) -> None:

@@ -25,3 +25,10 @@ def open_storage(layout: "Layout", settings: "Settings") -> "Storage":
     from maxstage.store.storage.local import LocalStorage
 
     return LocalStorage(layout.project)
+
+
+def open_remote(settings: "Settings") -> "Storage":
+    """Return the storage that the settings name by a URL, without a folder here. Raises as `open_storage`."""
+    from maxstage.store.storage.object.opening import open_object_storage
+
+    return open_object_storage(settings, None)

@@ -215,6 +215,14 @@ if TYPE_CHECKING:
         def tombstone(self, item_id: str) -> "Item":
             """Return the metadata that an expired item had."""
 
+        def grant(self, item: "Item", seconds: float) -> str | None:
+            """Return a URL by which anybody can read the data of an item, as it is stored; None if nobody can.
+
+            Args:
+                item: An item that `head` returned.
+                seconds: How long, at most a day.
+            """
+
         # All items
 
         def path(self, item: "Item") -> str | None:

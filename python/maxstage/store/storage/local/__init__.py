@@ -110,6 +110,9 @@ class LocalStorage:
 
         return expire(self.layout, item_id, now, patience)
 
+    def grant(self, item: "Item", seconds: float) -> None:
+        """Return None: nobody serves the folder."""
+
     # All items
 
     def ids(self) -> "Ids":

@@ -77,6 +77,12 @@ class ObjectStorage:
 
         return open_data(self._bucket, item if isinstance(item, ObjectItem) else self.head(item.id))
 
+    def grant(self, item: "Item", seconds: float) -> str:
+        """Return a URL by which anybody can read the data of an item. See `Storage.grant`."""
+        from maxstage.store.storage.object.granting import grant
+
+        return grant(self._bucket, item if isinstance(item, ObjectItem) else self.head(item.id), seconds)
+
     def path(self, item: "Item") -> None:
         """Return None: no file has the data."""
 
