@@ -1,5 +1,6 @@
 """A network that delays, drops, cuts and loses: each item is there once and whole, or there is a clear error."""
 
+import os
 import random
 import threading
 import time
@@ -131,9 +132,7 @@ def test_a_server_that_is_gone(program, store, proxy, keys_of, monkeypatch, size
 
 def test_a_producer_that_never_ends_is_stopped_when_the_server_is_gone(program, proxy, monkeypatch):
     proxy.decide = lambda method, path: "drop" if "/data/" in path else "pass"
-    with program.start(
-        "stage", env={**__import__("os").environ, "MAX_STORE_TIMEOUT_SECONDS": "1"}
-    ) as staging:
+    with program.start("stage", env={**os.environ, "MAX_STORE_TIMEOUT_SECONDS": "1"}) as staging:
 
         def feed():
             try:
@@ -150,6 +149,25 @@ def test_a_producer_that_never_ends_is_stopped_when_the_server_is_gone(program, 
         assert b"can't be reached" in line
         assert staging.stdout.read() == b""
         staging.stdin = None
+
+
+def test_an_output_that_cannot_be_kept_does_not_hurt_the_command(program, proxy):
+    proxy.decide = lambda _method, path: "drop" if "/data/" in path else "pass"
+    env = {**os.environ, "MAX_STORE_TIMEOUT_SECONDS": "1"}
+    done = program("exec", "--max-stdout-bytes", "2KiB", "--", "seq", "3000000", env=env)
+    assert done.stdout.endswith(b"\n3000000\n")
+    assert b"could not be kept: s3://" in done.stderr
+    assert b"can't be reached" in done.stderr
+
+
+def test_a_server_that_is_away_for_a_while(store, proxy):
+    """It was killed, say, and is started again: who is patient notices nothing."""
+    back = time.monotonic() + 3
+    proxy.decide = lambda *_: "drop" if time.monotonic() < back else "pass"
+    item = store.stage(SMALL)
+    assert time.monotonic() >= back
+    assert read(store, item.token) == SMALL
+    assert [one.id for one in store.list()] == [item.id]
 
 
 def test_all_at_random(store, proxy, keys_of):

@@ -77,6 +77,11 @@ class FullOutput:
 
     def fail(self, error: Exception) -> None:
         """Give it up; nothing is left behind."""
+        if isinstance(error, BrokenPipeError) and self._draft is not None:
+            try:
+                self._draft.upload.received()  # raises the reason why the storage takes no more
+            except (OSError, Error) as reason:
+                error = reason
         self.problem = f"the full output could not be kept: {describe(error)}"
         self.discard()
 

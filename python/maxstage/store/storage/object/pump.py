@@ -4,6 +4,7 @@ import os
 import threading
 
 from maxstage._backend import core
+from maxstage.errors import QuotaExceeded
 from maxstage.store.storage.object.client import PART
 from maxstage.store.storage.object.frames import Gathering
 from maxstage.store.storage.object.layout import INLINE, data_key
@@ -24,6 +25,13 @@ _ENDINGS = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst"}
 """How compressed data begins, and the ending of its object: so `gunzip` and `zstd -d` know it."""
 
 _PLAIN = {"ndjson": ".ndjson", "json": ".json", "text": ".txt"}
+
+
+_MOST = 10_000 * PART
+"""The most bytes of an object: servers allow so many parts."""
+
+_PATIENCE = 5.0
+"""Seconds that whoever gives up waits for a request that is on its way. What it writes after that is swept, in time."""
 
 
 class GivenUp(Exception):
@@ -74,7 +82,7 @@ class Pump:
         """Stop the upload: nothing of it remains, as far as the server can be reached."""
         self._is_given_up = True
         self.close()
-        self._thread.join()
+        self._thread.join(_PATIENCE)
 
     def close(self) -> None:
         """Close the end that is written to."""
@@ -112,6 +120,10 @@ class Pump:
             if self._is_given_up:
                 raise GivenUp
             yield part
+            if self.size > _MOST:
+                raise QuotaExceeded(
+                    f"an item on a server has at most {_MOST:,} bytes; nothing was staged; use --split"
+                )
             # Each part has its own memory: the one before is still on its way.
             part = self._read(source, bytearray(PART))
         if self._is_given_up:

@@ -2,7 +2,7 @@
 
 import time
 
-from maxstage.errors import QuotaExceeded
+from maxstage.errors import Error, QuotaExceeded
 from maxstage.store.storage.object.layout import (
     ITEMS,
     Place,
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _TRIES = 100
 """Ids drawn before giving up."""
 
+_LONGEST = 24 * 3600
+"""Seconds that staging may take: data that no item names is swept after two days."""
+
 _LONG = 600
 """Seconds after which a marker may have been taken for that of a dead writer: then it is written again."""
 
@@ -37,12 +40,13 @@ class ObjectUpload:
         id_bytes: The number of random bytes in the id.
     """
 
-    __slots__ = ("_bucket", "_item", "_nonce", "_published", "_pump", "fd", "id", "name")
+    __slots__ = ("_bucket", "_item", "_nonce", "_published", "_pump", "_since", "fd", "id", "name")
 
     def __init__(self, bucket: "Bucket", id_bytes: int) -> None:
         bucket.client.facts()  # or there is no store
         self._bucket = bucket
         self._nonce = new_nonce()
+        self._since = time.monotonic()
         self._item: Item | None = None
         self._published: str | None = None
         self.id = new_id(id_bytes)
@@ -87,6 +91,10 @@ class ObjectUpload:
 
     def _make(self, item: "Item") -> None:
         since = time.monotonic()
+        if since - self._since > _LONGEST:
+            raise Error(
+                "It took more than a day to stage this, and its data may be swept; nothing was staged"
+            )
         marker = ""
         for _ in range(_TRIES):
             # The markers of several attempts have different names.
