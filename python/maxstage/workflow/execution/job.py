@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from maxstage.output.strategies import Keep
 
 
+ANSWER = "run/answer"
+"""The source of items that are the results of jobs. They are kept as long as the run is, whose state may be lost."""
+
+
 @dataclass(frozen=True)
 class StagedInput:
     """Staged data that a program reads on its stdin.

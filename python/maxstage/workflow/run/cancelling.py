@@ -8,10 +8,11 @@ import time
 from typing import TYPE_CHECKING
 
 from maxstage.errors import WorkflowError
+from maxstage.humanize import printable
 from maxstage.workflow.execution import executor_on
 from maxstage.workflow.run.folder import list_runs, runs_folder
 from maxstage.workflow.run.results import INTERRUPTED, RUNNING
-from maxstage.workflow.run.run_files import CANCEL
+from maxstage.workflow.run.run_files import CANCEL, is_run_id
 from maxstage.workflow.run.state import RunState
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ def cancel(store: Store, run_id: str, on: str | None) -> int | None:
         WorkflowError: There is no such run, or something of it may still run.
     """
     folder = runs_folder(store)
+    if not is_run_id(run_id):
+        raise WorkflowError(f"{printable(repr(run_id), 120)} is not a valid run id")
     if run_id not in list_runs(folder) and on is not None:
         return _end(store, run_id, on)
     with contextlib.closing(RunState(folder, run_id)) as state:

@@ -16,17 +16,23 @@ if TYPE_CHECKING:
     from maxstage.workflow.run.state import RunState
 
 
-def sweep_orphans(store: Store, state: RunState) -> None:
-    """Delete the full outputs of a run that none of its results refer to."""
+def sweep_orphans(store: Store, state: RunState, spared: str | None = None) -> None:
+    """Delete the items of a run that none of its results refer to.
+
+    Args:
+        store: The project.
+        state: The run.
+        spared: The source of items that are kept nevertheless.
+    """
     known = state.tokens()
-    for place, token in _owned(store, state):
-        if token not in known:
+    for place, token, source in _owned(store, state):
+        if token not in known and (spared is None or source != spared):
             place.unstage(token)
 
 
 def delete_run(store: Store, state: RunState) -> int:
     """Delete a run and the items that it owns; return how many items there were."""
-    count = sum(place.unstage(token) for place, token in list(_owned(store, state)))
+    count = sum(place.unstage(token) for place, token, _ in list(_owned(store, state)))
     state.delete()
     return count
 
@@ -49,8 +55,8 @@ def delete_damaged(store: Store, run_id: str) -> int:
         os.close(fd)
 
 
-def _owned(store: Store, state: RunState) -> Iterator[tuple[Store, str]]:
-    """Yield the items that a run owns, each with its store."""
+def _owned(store: Store, state: RunState) -> Iterator[tuple[Store, str, str | None]]:
+    """Yield the items that a run owns, each with its store and its source."""
     directories = state.facts().get("stores", [])
     for place in (store, *(type(store).open(path) for path in directories if os.path.isdir(path))):
-        yield from ((place, item.token) for item in place.list() if item.owner == state.run_id)
+        yield from ((place, item.token, item.source) for item in place.list() if item.owner == state.run_id)

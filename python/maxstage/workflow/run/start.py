@@ -13,6 +13,7 @@ from maxstage import exact
 from maxstage.errors import WorkflowError, describe
 from maxstage.store.clock import check_clock
 from maxstage.workflow.execution import executor_on
+from maxstage.workflow.execution.job import ANSWER
 from maxstage.workflow.format.input_types import problem_with
 from maxstage.workflow.run import cancelling
 from maxstage.workflow.run.again import Again
@@ -359,7 +360,7 @@ class RunStart:
                 raise
         if result.status == COMPLETED and self._executor.goes_on:
             # What was sent to workers, and what several of them kept of one program. Nothing of the run goes on.
-            sweep_orphans(self._store, state)
+            sweep_orphans(self._store, state, spared=ANSWER)
         if result.status == INTERRUPTED and run.scheduler.ended_by is not None:
             raise RunInterrupted(result, run.scheduler.ended_by)
         return result

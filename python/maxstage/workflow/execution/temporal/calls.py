@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from maxstage.errors import WorkflowError
 from maxstage.redaction import Redaction, mask_text
-from maxstage.workflow.execution.temporal.messages import CONTRACT, pack
+from maxstage.workflow.execution.temporal.messages import CALL, CONTRACT, pack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +62,7 @@ class Calls:
             "upload": self._upload(job),
             "probe": self._probe(job.run_id),
         }
-        return pack(self._store, call, job.run_id)
+        return pack(self._store, call, job.run_id, CALL)
 
     def _probe(self, run_id: str) -> str:
         """Return the token of an item by which a worker sees that it has the store of the run."""
@@ -74,7 +74,7 @@ class Calls:
     def _staged(self, run_id: str, data: bytes) -> str:
         with self._store.draft() as draft:
             draft.write(data)
-            return draft.publish(ttl_minutes=None, source=f"run/{run_id}", owner=run_id).token
+            return draft.publish(ttl_minutes=None, source=CALL, owner=run_id).token
 
     def _upload(self, job: Job) -> str | None:
         """Return the token of an archive with the files that a job wants, made once for all that want the same."""
@@ -100,7 +100,7 @@ class Calls:
             with tarfile.open(mode="w|", fileobj=_Sink(draft), dereference=True) as archive:
                 for name in names:
                     archive.add(os.path.join(base, name), name, recursive=False)
-            return draft.publish(ttl_minutes=None, source=f"run/{run_id}", owner=run_id).token
+            return draft.publish(ttl_minutes=None, source=CALL, owner=run_id).token
 
 
 class _Sink(io.RawIOBase):

@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import threading
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from temporalio.client import Client
@@ -51,6 +52,7 @@ def _one_runtime() -> Runtime:
     if not _runtime:
         logging.getLogger("temporalio").addHandler(logging.NullHandler())
         logging.getLogger("temporalio").propagate = False
+        warnings.filterwarnings("ignore", module=r"temporalio\.")
         _runtime.append(Runtime(telemetry=TelemetryConfig(logging=None)))
     return _runtime[0]
 

@@ -27,6 +27,8 @@ def adopt_orphans() -> None:
 
 def children(pid: int) -> set[int]:
     """Return the children of a process, those that have ended and were not reaped included."""
+    if not os.path.exists(f"/proc/self/task/{os.getpid()}/children"):
+        return _children_by_parent(pid)  # the kernel was built without
     found: set[int] = set()
     try:
         for thread in os.listdir(f"/proc/{pid}/task"):
@@ -35,6 +37,17 @@ def children(pid: int) -> set[int]:
                 found.update(map(int, file.read().split()))
     except (FileNotFoundError, ProcessLookupError):
         return found
+    return found
+
+
+def _children_by_parent(pid: int) -> set[int]:
+    found: set[int] = set()
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError), open(f"/proc/{name}/stat", "rb") as file:
+                # The second field, the name, is in parentheses and may hold anything.
+                if int(file.read().rpartition(b")")[2].split()[1]) == pid:
+                    found.add(int(name))
     return found
 
 

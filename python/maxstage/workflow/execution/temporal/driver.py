@@ -207,7 +207,7 @@ class TemporalExecutor:
             return self._result(answer)
 
     def _result(self, answer: dict[str, Any]) -> JobResult:
-        # An item that has the answer stays: if we are killed before the result is noted, it is read again.
+        # An answer that is an item is left there: the state has not noted the result yet, and may be lost later.
         return result_of(self._store, unpack(self._store, answer))
 
     async def _started(
@@ -354,4 +354,4 @@ def _why(cause: BaseException) -> str:
         return f"{_MOST_WORKERS} workers that had it were lost, one after the other"
     if isinstance(cause, TerminatedError):
         return f"it was terminated at the engine: {printable(str(cause), 200)}"
-    return printable(one_line(cause), 300)
+    return f"{_MOST_WORKERS} workers could not run it to its end; the last: {printable(one_line(cause), 300)}"

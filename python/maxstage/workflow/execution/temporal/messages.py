@@ -36,6 +36,8 @@ which 2 s are for its own tidying up."""
 
 INLINE = 60_000
 """Bytes of a message that goes through the engine itself, whose limit is 64 KiB here; a larger one goes as an item."""
+CALL = "run/call"
+"""The source of the items that calls become, with their files."""
 _LONGEST_PATH = 700
 """Characters of a task's path in a name; the engine takes 1,000 for all of it."""
 
@@ -68,20 +70,21 @@ def activity_name(run_id: str, task: str, attempt: int) -> str:
     return f"{run_id}/{task}/{attempt}"
 
 
-def pack(store: Store, message: dict[str, Any], run_id: str) -> dict[str, Any]:
+def pack(store: Store, message: dict[str, Any], run_id: str, source: str) -> dict[str, Any]:
     """Return a message that fits through the engine: itself, or the token of an item that has it.
 
     Args:
         store: Where the item is made.
         message: Plain data.
         run_id: The run, which owns the item.
+        source: What the item is from: `CALL`, or `maxstage.workflow.execution.job.ANSWER`.
     """
     text = json.dumps(message)
     if len(text) <= INLINE:
         return message
     with store.draft() as draft:
         draft.write(text.encode())
-        item = draft.publish(ttl_minutes=None, source=f"run/{run_id}", owner=run_id)
+        item = draft.publish(ttl_minutes=None, source=source, owner=run_id)
     return {"contract": CONTRACT, "token": item.token}
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from maxstage.errors import Corrupt, Error, Expired, NotFound, WorkflowError, describe
 from maxstage.store.store import Store
-from maxstage.workflow.execution.job import Job, JobResult
+from maxstage.workflow.execution.job import ANSWER, Job, JobResult
 from maxstage.workflow.execution.local import LocalExecutor
 from maxstage.workflow.execution.temporal.descendants import adopt_orphans, kill_all
 from maxstage.workflow.execution.temporal.messages import FENCE, GRACE, answer_of, now, pack, unpack
@@ -124,7 +124,7 @@ class Supervised:
         ended_well = result.output is not None and result.output.ok
         return {
             "cancelled": self._cancel.is_set() and not ended_well,
-            "answer": pack(store, answer_of(store, result), run_id),
+            "answer": pack(store, answer_of(store, result), run_id, ANSWER),
         }
 
     @contextlib.contextmanager

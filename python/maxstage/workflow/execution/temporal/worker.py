@@ -66,10 +66,12 @@ class Worker:
         tell: Called with each event: its name, and its data by keyword.
 
     Raises:
-        WorkflowError: It is not an address.
+        WorkflowError: It is not an address, or this is not Linux.
     """
 
     def __init__(self, project: str, on: str, queue: str | None, jobs: int, tell: Tell) -> None:
+        if sys.platform != "linux":
+            raise WorkflowError("a worker needs Linux, which lets it end all that a program has started")
         self._project = project
         self._address = Address.parse(on)
         self._queue = queue or DEFAULT_QUEUE
@@ -278,7 +280,7 @@ class _Program:
         if "answer" not in answer or (self._why_ended is not None and answer["cancelled"]):
             fenced = "the engine gave no answer" if answer.get("fenced") else "its process was killed"
             why = self._why_ended or fenced
-            await self._handle.fail(ApplicationError(f"{why}, and another worker may run it"))
+            await self._handle.fail(ApplicationError(why))
             return why
         if answer["cancelled"]:
             await self._handle.report_cancellation(answer["answer"])
