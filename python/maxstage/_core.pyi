@@ -571,5 +571,11 @@ class Capture:
     def redacted(self, stream: int, /, *, kept: bool = False) -> dict[str, int]:
         """Return how much of a stream was masked, as `Redactor.counts`; with `kept`, in what is kept whole."""
 
+    def take(self, stream: int, /) -> bytes:
+        """Return the bytes of a stream that have come since the last call, as they are shown: masked, made plain.
+
+        Called after each `Event.DATA`, and once at the end, it leaves none out, if `live` is a MiB or more.
+        """
+
     def head(self, stream: int, start: int, end: int, /) -> bytes:
         """Return the first bytes of a stream from `start` to before `end`, as far as they have come; `live` at most."""

@@ -33,6 +33,46 @@ def _escape(char: str) -> str:
     return " " if char in "\t\n" else char.encode("unicode_escape").decode()
 
 
+def cells(text: str) -> int:
+    """Return how many columns a text takes on a terminal: wide characters take two, combining ones none.
+
+    >>> cells("abc"), cells("宽字"), cells("e\u0301")
+    (3, 4, 1)
+    """
+    return len(text) if text.isascii() else sum(map(_cells_of, text))
+
+
+def fitted(text: str, most: int) -> str:
+    """Return a text that takes at most `most` columns: its middle is left out, since names often differ at their ends.
+
+    >>> fitted("compile-the-frontend", 12), fitted("short", 12)
+    ('compil…ntend', 'short')
+    """
+    if cells(text) <= most:
+        return text
+    tail = _head_of(text[::-1], (most - 1) // 2)[::-1]
+    return f"{_head_of(text, most - 1 - (most - 1) // 2)}…{tail}"
+
+
+def _head_of(text: str, most: int) -> str:
+    used = 0
+    for number, char in enumerate(text):
+        used += _cells_of(char)
+        if used > most:
+            return text[:number]
+    return text
+
+
+def _cells_of(char: str) -> int:
+    if char.isascii():
+        return 1
+    from unicodedata import category, east_asian_width
+
+    if category(char) in {"Mn", "Me", "Cf"}:
+        return 0
+    return 2 if east_asian_width(char) in "WF" else 1
+
+
 def name_bytes(text: str) -> str:
     """Return text with the bytes of file names that are not UTF-8 as ``\\xff``, which shells accept in ``$'…'``.
 

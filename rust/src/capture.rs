@@ -219,6 +219,12 @@ impl Stream {
         counts
     }
 
+    /// The bytes that have come since the last call, for a follower who is shown all. Called after each
+    /// [`Event::Data`] and at the end it leaves none out: `live` is more than one read, and what masks hold back.
+    pub fn take_begun(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.begun)
+    }
+
     /// The first bytes so far; those that a live follower is shown.
     #[must_use]
     pub fn head(&self) -> &[u8] {

@@ -35,7 +35,7 @@ def draw(monkeypatch):
         console = Console(
             file=io.StringIO(), force_terminal=True, width=width, height=height, legacy_windows=False
         )
-        monkeypatch.setattr(run_live, "Console", lambda **_: console)
+        monkeypatch.setattr(run_live, "_Terminal", lambda **_: console)
         watcher = run_live.LiveWatcher()
         try:
             for one in events:
@@ -71,7 +71,7 @@ def test_it_holds(draw, width, height):
     assert len(lines) <= max(height, 3)
     if width >= 40 and height >= 24:
         assert any("b" in line and "waiting" in line for line in lines)
-        assert any("more, of which" in line for line in lines)
+        assert any("more; in all " in line for line in lines)
         assert any(line.startswith("✗ a") and "failed" in line for line in draw(EVENTS[:8], width, height))
 
 
@@ -84,6 +84,21 @@ def test_waiting_is_not_said_of_what_is_not_tried_again(draw):
     inner = event("task_finished", "g.c", result=TaskResult("failed", error="no"))
     lines = draw([EVENTS[0], *EVENTS[4:6], event("task_started", "g.c"), inner], 80, 24)
     assert any("b" in line and "waiting" in line for line in lines)
+
+
+def test_what_failed_stays_in_sight(draw):
+    many = [event("task_started", f"t{number}") for number in range(200)]
+    bad = [
+        event("task_started", "bad"),
+        event("task_finished", "bad", result=TaskResult("failed", error="no")),
+        *(event("task_finished", f"t{number}", result=TaskResult("completed")) for number in range(50)),
+    ]
+    for width in (80, 40):
+        lines = draw([EVENTS[0], *many, *bad], width, 24)
+        assert len(lines) == 24 - 1
+        assert any(line.startswith("✗ bad") for line in lines)
+        assert lines[-1].startswith("and 180 more; in all 150 going")
+        assert (lines[-1] == "and 180 more; in all 150 going on, 51 ended, 1 failed") == (width == 80)
 
 
 LONG = "a-task-with-a-name-" * 5
@@ -115,6 +130,8 @@ class Terminal:
             cwd=program.folder,
             env={**env, "TERM": "xterm", **environment},
             start_new_session=True,
+            # So that Ctrl-C is a signal; no thread of ours is at work here.
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509
         )
         os.close(theirs)
 
@@ -135,14 +152,33 @@ class Terminal:
             for frame in re.split(r"\r?(?:\x1b\[2K|\x1b\[1A)+", text)[1 : count + 1]
         ]
 
-    def rest(self):
+    def until(self, text):
+        """Read until a text was shown; return all that was."""
+        seen = ""
+        while text not in seen:
+            seen += os.read(self._fd, 65536).decode(errors="replace")
+        return seen
+
+    def press(self, keys):
+        """Type something."""
+        os.write(self._fd, keys)
+
+    def signal(self, number):
+        """Send a signal."""
+        self._process.send_signal(number)
+
+    def settings(self):
+        """Return how the terminal is set: what it echoes, which keys send signals."""
+        return termios.tcgetattr(self._fd)
+
+    def rest(self, code=0):
         """Let the program end, and return what it shows until then."""
         self.gate.open()
         text = b""
         with contextlib.suppress(OSError):  # so a terminal ends
             while part := os.read(self._fd, 65536):
                 text += part
-        assert self._process.wait() == 0
+        assert self._process.wait() == code
         os.close(self._fd)
         return text.decode()
 
@@ -159,7 +195,7 @@ def test_it_fits_after_the_terminal_was_resized(program, width, then):
         # The first is as long as there is room.
         assert len(lines[0]) == columns
     rest = terminal.rest()
-    assert f"\n{LONG}" in rest  # in the table, in full
+    assert LONG in rest  # in the table, in full
     assert rest.endswith(" s\r\n")
 
 
@@ -187,3 +223,34 @@ def test_the_table_is_not_wider_than_it_must_be(program, width):
     seen = Terminal(program, width).rest()
     (row,) = (line for line in seen.splitlines() if line.startswith("b  "))
     assert len(row) <= width
+
+
+def test_a_narrow_terminal_has_a_line_for_each_name(program):
+    seen = Terminal(program, 40).rest()
+    table = seen[seen.index(f"{LONG}\r\n") :].splitlines()
+    assert table[1].startswith("  failed, tolerated  ")
+    assert table[2] == "b"
+    assert table[3].startswith("  completed  ")
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_leaves_the_terminal_as_it_was(program, times):
+    terminal = Terminal(program, 80)
+    before = terminal.settings()
+    terminal.gate.reached()
+    seen = terminal.until("running")
+    for _ in range(times):
+        terminal.press(b"\x03")
+        if times == 2:
+            seen += terminal.until("Ctrl-C again" if _ == 0 else "To resume: ")
+    if times == 1:
+        seen += terminal.until("Ctrl-C again")
+    assert terminal.settings() == before
+    seen += terminal.rest(130)
+    assert "\x1b[?25l" not in seen  # the cursor is not hidden, so even who is killed leaves it
+    assert seen.count("\x1b[?1049h") == 0
+    if times == 2:
+        assert f"interrupted: {LONG}" in seen
+    else:
+        assert "b\r\n" not in seen
+        assert "not started" in seen

@@ -113,6 +113,9 @@ def test_live_output_is_masked(store):
     script = f"echo {TOKEN}; printf {SECRET[:4]}; sleep 0.1; echo {SECRET[4:]}; echo {TOKEN} >&2"
     done = run(["sh", "-c", script], on_output=show, redact=True, secrets=[SECRET], store=store)
     assert shown == [b"***\n***\n", b"***\n"] == [done.content, done.stderr.content]
+    shown = [b"", b""]
+    run(["sh", "-c", script], follow=show, redact=True, secrets=[SECRET], store=store)
+    assert shown == [b"***\n***\n", b"***\n"]
 
 
 def test_other_ways_in(store, tmp_path):

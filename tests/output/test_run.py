@@ -329,6 +329,26 @@ def test_live_output(store, tmp_path):
     assert done.content.startswith(shown)
 
 
+def test_a_follower_is_shown_all_and_changes_nothing(store, tmp_path):
+    seen = [b"", b""]
+    gate = Gate(tmp_path)
+
+    def show(number, data):
+        if not seen[0]:
+            gate.open()
+        seen[number] += data
+
+    text = "seq 500000; seq 9 >&2; printf end"
+    done = sh(f"echo first; {gate.wait}; {text}", store=store, limits=SMALL, follow=show)
+    whole = b"first\n" + b"".join(b"%d\n" % number for number in range(1, 500_001)) + b"end"
+    assert seen == [whole, b"".join(b"%d\n" % number for number in range(1, 10))]
+    without = sh(f"echo first; {text}", store=store, limits=SMALL)
+    assert done.content.replace(done.token.encode(), without.token.encode()) == without.content
+    assert done.truncation_strategy == "tail"
+    with pytest.raises(ValueError, match="only one of"):
+        sh("true", store=store, follow=show, on_output=show)
+
+
 def test_what_is_interrupted_is_kept(tmp_path):
     gate = Gate(tmp_path)
     command = f"seq 3000; echo $$ > {tmp_path}/pid; {gate.wait}"

@@ -9,6 +9,7 @@ from maxstage.errors import WorkflowError
 from maxstage.workflow.run.folder import import_run, runs_folder
 from maxstage.workflow.run.state import RunState
 from maxstage.workflow.run.unfinished import unfinished
+from maxstage.workflow.workflow import Workflow
 
 FAILS = {"script": {"content": "echo why >&2; exit 3"}}
 ECHO = {"script": {"content": "echo x"}}
@@ -42,24 +43,37 @@ def test_a_task_within_one_that_failed(flow):
     assert left_of(flow, result) == [("half.c", "not started", ""), ("last", "not started", "")]
 
 
+def run_with_a_file_at(flow, tasks, kind, task):
+    """Run tasks; the file ``now`` appears once something has happened to one of them."""
+
+    def notice(event):
+        if (event.kind, event.task) == (kind, task):
+            (flow.folder / "now").touch()
+
+    workflow = Workflow.from_dict({"name": "test", "version": "1", "tasks": tasks}, store=flow.store)
+    return workflow.run(store=flow.store, folder=flow.folder, jobs=2, on_event=notice)
+
+
+UNTIL_NOW = "until test -e now; do sleep 0.01; done"
+
+
 def test_what_was_not_tried_again(flow):
     again = {"retry": 3, "retry_delay_secs": 600}
     tasks = {
-        "flaky": {"script": {"content": "touch tried; echo why >&2; exit 3"}, "on_error": again},
-        "bad": {"script": {"content": "until test -e tried; do sleep 0.01; done; exit 4"}},
+        "flaky": {**FAILS, "on_error": again},
+        "bad": {"script": {"content": f"{UNTIL_NOW}; exit 4"}},
     }
-    result = flow(tasks, jobs=2, check=False)
+    result = run_with_a_file_at(flow, tasks, "task_retried", "flaky")
     assert left_of(flow, result) == [("flaky", "stopped", "exit status 3: why")]
 
 
 def test_a_loop_that_was_left(flow):
     loop = {"for_each": {"collection": {"type": "range", "end": 9}}}
-    script = {"content": "if [ {{ item }} = 2 ]; then touch two; until test -e bad; do sleep 0.01; done; fi"}
-    bad = {"content": "until test -e two; do sleep 0.01; done; touch bad; exit 1"}
-    result = flow({"many": {"script": script, "loop": loop}, "bad": {"script": bad}}, jobs=2, check=False)
-    ((task, state, note),) = left_of(flow, result)
-    assert (task, state) == ("many", "stopped")
-    assert note.endswith(" iterations ended")
+    script = {"content": f"if [ {{{{ item }}}} = 2 ]; then touch two; {UNTIL_NOW}; fi"}
+    bad = {"content": "until test -e two; do sleep 0.01; done; exit 1"}
+    tasks = {"many": {"script": script, "loop": loop}, "bad": {"script": bad}}
+    result = run_with_a_file_at(flow, tasks, "task_finished", "bad")
+    assert left_of(flow, result) == [("many", "stopped", "3 iterations ended")]
 
 
 def test_what_waits_comes_first(flow):
@@ -121,9 +135,9 @@ def test_the_tables(program):
         done = program(*words, check=None)
         rows = [line.split() for line in done.stdout.decode().splitlines()]
         assert ["ask", "waiting", "Sure?"] in rows
-        assert ["t19", "not", "started"] in rows
-        assert ["t20", "not", "started"] not in rows
-        assert "and 10 tasks more without a result" in done.stdout.decode()
+        assert ["t09", "not", "started"] in rows
+        assert ["t10", "not", "started"] not in rows
+        assert "and 20 tasks more without a result" in done.stdout.decode()
         told = json.loads(program(*words, "-o", "json", check=None).stdout)["unfinished"]
         assert len(told) == 31
         assert told[0] == {"task": "ask", "state": "waiting", "note": "Sure?"}

@@ -233,6 +233,12 @@ class Capture:
                 counts[name] = counts.get(name, 0) + count
         return dict(sorted(counts.items()))
 
+    def take(self, stream: int, /) -> bytes:
+        """Return the bytes of a stream that have come since the last call, as they are shown."""
+        of = self._stream(stream)
+        taken, of.begun = bytes(of.begun), bytearray()
+        return taken
+
     def head(self, stream: int, start: int, end: int, /) -> bytes:
         """Return the first bytes of a stream, from `start` to before `end`, as far as they have come."""
         return bytes(self._stream(stream).begun[start:end])

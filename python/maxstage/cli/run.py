@@ -24,6 +24,7 @@ from maxstage.humanize import counted, format_seconds, printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from maxstage.cli.run_lines import LiveLines
     from maxstage.cli.run_report import Watcher
     from maxstage.store.store import Store
     from maxstage.workflow.format.schema import WorkflowSpec
@@ -65,6 +66,7 @@ def _parse_names(_ctx: click.Context, _param: click.Parameter, values: Sequence[
 Examples:
   max template > flow.yaml && max run flow.yaml
   max run flow.yaml --input city=Graz --jobs 4
+  max run flow.yaml --live
   max run flow.yaml --resume
   max run flow.yaml --rerun fetch,report
   max run flow.yaml --events | jq -r 'select(.event == "task_finished") | .task'""",
@@ -110,6 +112,7 @@ Examples:
 @click.option("--graph", type=click.Choice(["mermaid", "dot"]), help="Print the graph of the tasks.")
 @click.option("--validate-limits", is_flag=True, help="Only check FILE and its limits.")
 @lenient_option
+@click.option("--live", is_flag=True, help="Show on stderr what tasks print, as it comes, after their names.")
 @click.option("--show-task-outputs", is_flag=True, help="Print what each task printed, at the end.")
 @click.option(
     "--show-external-storage", is_flag=True, help="List the full outputs that were kept, at the end."
@@ -217,19 +220,15 @@ def _run(
     options: dict[str, Any],
     tracing: Tracing | None = None,
 ) -> None:
+    from maxstage.cli.run_lines import LiveLines
     from maxstage.workflow.workflow import RunInterrupted, Workflow
 
     quiet = options["events"] or options["output"] == "json"
     asks = not quiet and any(task.await_ is not None for task in workflow.tasks.values()) and is_interactive()
-    watcher: Watcher | None = None if quiet else _watcher(metrics=options["show_context_metrics"], plain=asks)
+    lines = LiveLines(workflow.tasks) if options["live"] else None
+    watcher = None if quiet else _watcher(lines, metrics=options["show_context_metrics"], plain=asks)
 
-    listeners: list[Callable[[Event], object]] = []
-    if options["events"]:
-        listeners.append(lambda event: print_json(event.to_dict(), indent=None))
-    if watcher is not None:
-        listeners.append(watcher)
-    if tracing is not None:
-        listeners.append(tracing.notice)
+    listeners = list(_listeners(options, lines, watcher, tracing))
 
     def notice(event: Event) -> None:
         for listener in listeners:
@@ -251,6 +250,7 @@ def _run(
             ask=ask_here if asks else None,
             environment=None if tracing is None else tracing.environment,
             on=options["on"],
+            on_output=lines,
         )
     except RunInterrupted as error:
         result, stopped = error.result, error.number
@@ -266,6 +266,20 @@ def _run(
             _report(result, workflow, options)
         _tell_how_to_go_on(workflow, result, stopped)
     ctx.exit(128 + stopped if stopped else _CODES.get(result.status, 1))
+
+
+def _listeners(
+    options: dict[str, Any], lines: LiveLines | None, watcher: Watcher | None, tracing: Tracing | None
+) -> Iterator[Callable[[Event], object]]:
+    """Yield what is told of each event, in that order: what a task printed last comes before its end."""
+    if options["events"]:
+        yield lambda event: print_json(event.to_dict(), indent=None)
+    if lines is not None:
+        yield lines.notice
+    if watcher is not None:
+        yield watcher
+    if tracing is not None:
+        yield tracing.notice
 
 
 def _tell_how_to_go_on(workflow: ValidWorkflow, result: RunResult, stopped: int) -> None:
@@ -303,7 +317,9 @@ def _use_one_arena() -> None:
         ctypes.CDLL(None).mallopt(option_arena_max, 1)
 
 
-def _watcher(*, metrics: bool, plain: bool) -> Watcher:
+def _watcher(lines: LiveLines | None, *, metrics: bool, plain: bool) -> Watcher:
+    if lines is not None:
+        return PlainWatcher(metrics=metrics, say=lines.say)
     # TERM=dumb: a terminal, often in an editor, that can't move the cursor up. And a question needs its last line.
     if plain or sys.stderr is None or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         return PlainWatcher(metrics=metrics)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group
@@ -94,6 +95,14 @@ def _cell(text: str, width: int, style: str = "") -> Text:
     return cell
 
 
+class _Terminal(Console):
+    """A terminal whose cursor is never hidden: who is killed, or stopped by Ctrl-Z, can't show it again."""
+
+    def show_cursor(self, show: bool = True) -> bool:  # noqa: ARG002 - as rich calls it
+        """Leave it as it is."""
+        return False
+
+
 class LiveWatcher:
     """Shows the current state of the tasks; those that don't fit on the screen are counted."""
 
@@ -101,7 +110,7 @@ class LiveWatcher:
         self._rows: dict[str, _Row] = {}
         self._notes: list[str] = []
         self._title = ""
-        self._console = Console(stderr=True)
+        self._console = _Terminal(stderr=True)
         self._live = Live(
             get_renderable=self._draw,
             console=self._console,
@@ -165,20 +174,34 @@ class LiveWatcher:
         width, height = self._console.size
         rows = list(self._rows.values())
         notes = self._notes[-max(0, min(3, height - _AROUND - 1)) :] if height > _AROUND + 1 else []
-        room = max(1, height - _AROUND - len(notes))
-        active = [row for row in rows if row.seconds is None]
-        ended = [row for row in rows if row.seconds is not None]
-        shown_ended = ended[max(0, len(ended) - max(0, room - len(active))) :] if len(active) < room else []
-        shown = {id(row) for row in [*shown_ended, *active[:room]]}
-        chosen = [row for row in rows if id(row) in shown]
+        chosen = _chosen(rows, max(1, height - _AROUND - len(notes)))
         name_width = min(max(8, width // 3), max((Text(row.name).cell_len for row in chosen), default=1))
         parts = [Text(self._title, style="bold"), *(row.line(name_width, width) for row in chosen)]
-        if len(shown) < len(rows):
-            parts.append(
-                Text(f"and {len(rows) - len(shown):,} more, of which {len(ended) - len(shown_ended):,} ended")
-            )
+        if len(chosen) < len(rows):
+            parts.append(Text(_told(rows, len(rows) - len(chosen))))
         parts += [Text(note, style="yellow") for note in notes]
         for part in parts:
             part.no_wrap = True
             part.truncate(max(1, width), overflow="ellipsis")
         return Group(*parts)
+
+
+def _chosen(rows: list[_Row], room: int) -> list[_Row]:
+    """Return the tasks that are shown, in the order in which they began: what failed, what goes on, what ended last."""
+    failed = [row for row in rows if row.state == "failed"]
+    active = [row for row in rows if row.seconds is None]
+    others = [row for row in rows if row.seconds is not None and row.state != "failed"]
+    shown = failed[: max(1, room // 3)] if len(rows) > room else failed
+    shown = [*shown, *active[: max(0, room - len(shown))]]
+    left = room - len(shown)
+    shown += others[-left:] if left else []
+    known = {id(row) for row in shown}
+    return [row for row in rows if id(row) in known]
+
+
+def _told(rows: list[_Row], hidden: int) -> str:
+    """Return how all tasks stand, where some are hidden."""
+    count = Counter("ended" if row.seconds is not None else "going on" for row in rows)
+    failed = sum(row.state == "failed" for row in rows)
+    of_all = [f"{count[name]:,} {name}" for name in ("going on", "ended") if count[name]]
+    return f"and {hidden:,} more; in all {', '.join(of_all)}" + (f", {failed:,} failed" if failed else "")

@@ -8,10 +8,10 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from maxstage.cli.printing import warn
-from maxstage.humanize import counted, format_seconds, format_size, printable
+from maxstage.humanize import cells, counted, format_seconds, format_size, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from maxstage.workflow.run.results import TaskResult
     from maxstage.workflow.run.unfinished import Unfinished
@@ -21,9 +21,11 @@ _LONGEST = 500
 """The most characters of an error that are shown."""
 _LONGEST_NAME = 120
 """The most characters of a task's path that are shown."""
+_NARROW = 60
+"""Columns of a terminal below which a row of the table has no room."""
 _NARROWEST = 8
 """The columns that names of tasks have at least."""
-_MOST_UNFINISHED = 20
+_MOST_UNFINISHED = 10
 """Tasks without a result that the table names, apart from those that wait for an answer; JSON has all."""
 _EVERY = 5.0
 """Seconds between two progress lines of a loop."""
@@ -71,14 +73,15 @@ def table(rows: Iterable[tuple[str, TaskResult]], *, with_cache: bool = False) -
         rows: The tasks and how they ended.
         with_cache: Whether to tell from which run each was taken, or why from none.
 
-    On a terminal a long name moves its own row only, and not the columns of all others off the screen.
+    On a terminal a long name moves its own row only, and not the columns of all others off the screen. On a narrow one
+    each name has a line of its own.
     """
-    cells = [("TASK", "STATE", "TIME", "OUTPUT", "")]
+    found = [("TASK", "STATE", "TIME", "OUTPUT", "")]
     for path, result in rows:
         output = result.output
         seconds = "" if output is None or output.duration is None else format_seconds(output.duration)
         size = "" if output is None else format_size(output.original_size)
-        cells.append(
+        found.append(
             (
                 printable(path, _LONGEST_NAME),
                 result.state,
@@ -87,13 +90,21 @@ def table(rows: Iterable[tuple[str, TaskResult]], *, with_cache: bool = False) -
                 remarks(result, with_cache=with_cache),
             )
         )
-    widths = [max(len(row[column]) for row in cells) for column in range(4)]
+    widths = [max(cells(row[column]) for row in found) for column in range(4)]
     if sys.stdout is not None and sys.stdout.isatty():
-        widths[0] = min(widths[0], max(_NARROWEST, shutil.get_terminal_size().columns // 2))
+        columns = shutil.get_terminal_size().columns
+        if columns < _NARROW:
+            return [line for row in found[1:] for line in _in_two_lines(*row)]
+        widths[0] = min(widths[0], max(_NARROWEST, columns // 2))
+    names = [path + " " * (widths[0] - cells(path)) for path, *_ in found]
     return [
-        f"{path:<{widths[0]}}  {state:<{widths[1]}}  {seconds:>{widths[2]}}  {size:>{widths[3]}}  {rest}".rstrip()
-        for path, state, seconds, size, rest in cells
+        f"{name}  {state:<{widths[1]}}  {seconds:>{widths[2]}}  {size:>{widths[3]}}  {rest}".rstrip()
+        for name, (_, state, seconds, size, rest) in zip(names, found, strict=True)
     ]
+
+
+def _in_two_lines(path: str, state: str, seconds: str, size: str, rest: str) -> tuple[str, str]:
+    return path, f"  {'  '.join(text for text in (state, seconds, size, rest) if text)}"
 
 
 def table_with_unfinished(
@@ -114,7 +125,8 @@ def table_with_unfinished(
 class PlainWatcher:
     """Prints a line for each task that starts or ends, for logs, and optionally the metrics from time to time."""
 
-    def __init__(self, *, metrics: bool = False) -> None:
+    def __init__(self, *, metrics: bool = False, say: Callable[[str], None] = warn) -> None:
+        self._say = say
         self._next: dict[str, float] = {}
         self._metrics = metrics
 
@@ -122,7 +134,7 @@ class PlainWatcher:
         """Print a line, if the event is worth one."""
         line = self._line(event)
         if line is not None:
-            warn(printable(line, 2 * _LONGEST))
+            self._say(printable(line, 2 * _LONGEST))
 
     def close(self) -> None:
         """Do nothing: every line has been printed."""

@@ -49,6 +49,7 @@ def run(
     combine: bool = False,
     cancel: threading.Event | None = None,
     on_output: Callable[[int, bytes], None] | None = None,
+    follow: Callable[[int, bytes], None] | None = None,
     task_id: str | None = None,
     owner: str | None = None,
     labels: Mapping[str, str] | None = None,
@@ -78,6 +79,8 @@ def run(
         on_output: Called with the stream (0 or 1) and the first bytes of it as they come, up to a quarter of its limit.
             Unless `limits` name a strategy, it is ``both`` then. Where theirs doesn't keep the first bytes, what is
             returned leaves room for them: they and it are within the limit together.
+        follow: Called with the stream and all that is printed, as it comes and as it is shown: with secrets masked. It
+            changes nothing about what is returned; while it is busy, the command waits. Not together with `on_output`.
         task_id: What to call it; None is the program's name.
         owner: Who owns the kept items: they are pinned then, and the owner unstages them. Else they expire as any item.
         labels: Labels of the kept items, to find them by.
@@ -107,6 +110,8 @@ def run(
     words = _words(argv)
     if view not in VIEWS:
         raise ValueError(f"view must be one of: {', '.join(VIEWS)}; not {view!r}")
+    if follow is not None and on_output is not None:
+        raise ValueError("use only one of on_output and follow")
     deadline_after = _seconds(timeout)
     limits = _limits(limits)
     with open_stdin(stdin, None if callable(store) else store) as feed:
@@ -135,6 +140,7 @@ def run(
                         combine=combine,
                         cancel=cancel,
                         on_output=on_output,
+                        follow=follow,
                         guard=guard,
                         view=view,
                     )

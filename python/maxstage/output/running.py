@@ -43,6 +43,9 @@ _IN_PIPES = 2 * 1024 * 1024
 _MARKER = 512
 """The most bytes of a marker, unless its path is very long."""
 
+_FOLLOWED = 2 * 1024 * 1024
+"""Bytes that may wait for a follower who is shown all: more than one read, and what is held back to be masked."""
+
 STDOUT, STDERR = 0, 1
 
 
@@ -68,6 +71,7 @@ class Running:
         combine: bool,
         cancel: threading.Event | None,
         on_output: Callable[[int, bytes], None] | None,
+        follow: Callable[[int, bytes], None] | None = None,
         guard: Guard | None = None,
         view: View = "raw",
     ) -> None:
@@ -79,6 +83,7 @@ class Running:
         self._combine = combine
         self._cancel = cancel
         self._on_output = on_output
+        self._follow = follow
         self._shown = [0, 0]
         self._warnings: list[str] = []
         self._timed_out = False
@@ -103,7 +108,7 @@ class Running:
                 strategy, limits.max_stderr_bytes, limits.max_lines, above, plain=view == "plain"
             ),
             limits.max_combined_bytes,
-            live=max(self._live),
+            live=max(self._live) if follow is None else _FOLLOWED,
         )
         redaction.mask(self._core)
         self._strategy = strategy
@@ -213,6 +218,12 @@ class Running:
         return max(0, of_stdout - _MARKER) // 4, max(0, of_stderr - _MARKER) // 4
 
     def _show(self) -> None:
+        if self._follow is not None:
+            for stream in (STDOUT, STDERR):
+                data = self._core.take(stream)
+                if data:
+                    self._follow(stream, data)
+            return
         for stream in (STDOUT, STDERR):
             data = self._core.head(stream, self._shown[stream], self._live[stream])
             if data and self._on_output is not None:

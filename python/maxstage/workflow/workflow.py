@@ -108,6 +108,7 @@ class Workflow:
         folder: str | os.PathLike[str] | None = None,
         cancel: threading.Event | None = None,
         environment: Callable[[str], Mapping[str, str]] | None = None,
+        on_output: Callable[[str, int, bytes], None] | None = None,
     ) -> RunResult:
         """Run the workflow.
 
@@ -131,6 +132,9 @@ class Workflow:
             cancel: An event that, once set, stops the run and ends its programs.
             environment: Called with the path of a task, ``build[2].compile``; returns variables for the environment
                 of its program. Those of the file come first.
+            on_output: Called with the path of a task, the stream (0 or 1) and the bytes that its program prints, as
+                they come and with secrets masked. The threads that run programs call it, several at once; a program
+                waits while it is busy.
 
         Returns:
             How it ended. A failed task doesn't raise an exception.
@@ -151,6 +155,7 @@ class Workflow:
             ask=ask,
             environment=environment,
             on=on,
+            on_output=on_output,
         )
         how = Start(
             resume if isinstance(resume, str) else None, bool(resume), or_start, tuple(rerun), start_from

@@ -215,6 +215,14 @@ impl Capture {
         Ok(self.stream(stream)?.size())
     }
 
+    /// The bytes of a stream that have come since the last call, as they are shown.
+    #[pyo3(signature = (stream, /))]
+    fn take<'py>(&mut self, py: Python<'py>, stream: usize) -> PyResult<Bound<'py, PyBytes>> {
+        self.check(stream)?;
+        let taken = self.inner.streams.get_mut(stream).map(Stream::take_begun).unwrap_or_default();
+        Ok(PyBytes::new(py, &taken))
+    }
+
     /// The first bytes of a stream, from `start` to before `end`, as far as they have come and are kept.
     #[pyo3(signature = (stream, start, end, /))]
     fn head<'py>(

@@ -47,6 +47,17 @@ class Executor(Protocol):
         """Return whether it has kept results of a run, which a run with this id would join."""
         ...
 
+    def follow(self, show: Callable[[str, int, bytes], None]) -> bool:
+        """Show what programs print, as it comes, until all have ended.
+
+        Args:
+            show: Called with the path of a task, the stream (0 or 1) and what came; from several threads at once.
+
+        Returns:
+            Whether that is possible.
+        """
+        ...
+
     def run(self, job: Job, cancel: threading.Event) -> JobResult:
         """Run a program to completion.
 

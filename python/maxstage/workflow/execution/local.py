@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
 import shutil
 import signal
@@ -21,7 +22,7 @@ from maxstage.workflow.execution.outputs import gone
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from maxstage.output.task_output import TaskOutput
     from maxstage.store.reading import OpenItem
@@ -47,6 +48,19 @@ class LocalExecutor:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._show: Callable[[str, int, bytes], None] | None = None
+
+    def follow(self, show: Callable[[str, int, bytes], None]) -> bool:
+        """Show what programs print, as it comes.
+
+        Args:
+            show: Called with the path of a task, the stream (0 or 1) and what came; from several threads at once.
+
+        Returns:
+            True.
+        """
+        self._show = show
+        return True
 
     def open(self, queues: Iterable[str | None]) -> list[str]:  # noqa: ARG002 - as every executor has it
         """Return nothing: this machine is ready."""
@@ -100,6 +114,7 @@ class LocalExecutor:
                 store=self._store,
                 keep=job.keep,
                 cancel=cancel,
+                follow=None if self._show is None else functools.partial(self._show, job.task),
                 task_id=job.task,
                 owner=job.run_id,
                 secrets=[os.environ[name] for name in job.secrets if os.environ.get(name)],

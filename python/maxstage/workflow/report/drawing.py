@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from typing import TYPE_CHECKING
-from unicodedata import east_asian_width
 
 from maxstage.html_page import escaped
-from maxstage.humanize import counted
+from maxstage.humanize import counted, fitted
 from maxstage.workflow.report.layers import layers_of
 from maxstage.workflow.report.states import COLOURS, SHOWN, shown
 from maxstage.workflow.run.results import COMPLETED
@@ -113,8 +112,8 @@ def _box(run: Run, box: Box, place: tuple[int, int], anchors: Mapping[str, str])
         f'rx="{_HEIGHT // 2 if is_round else 5}"/>'
     )
     left = 16 if is_round else 9
-    yield f'<text x="{left}" y="18">{escaped(_short(label))}</text>'
-    yield f'<text class="sub" x="{left}" y="33">{escaped(_short(sub, _LETTERS + 2))}</text>'
+    yield f'<text x="{left}" y="18">{escaped(fitted(label, _LETTERS))}</text>'
+    yield f'<text class="sub" x="{left}" y="33">{escaped(fitted(sub, _LETTERS + 2))}</text>'
     yield from _parts(inner if len(box.tasks) == 1 else Counter(states), left)
     yield "</svg>" + ("</a>" if anchor else "</g>")
 
@@ -148,25 +147,3 @@ def _told(counts: Mapping[str, int]) -> str:
 def _in_order(counts: Mapping[str, int]) -> list[tuple[str, int]]:
     order = list(SHOWN)
     return sorted(counts.items(), key=lambda pair: order.index(pair[0]) if pair[0] in order else len(order))
-
-
-def _short(text: str, most: int = _LETTERS) -> str:
-    """Return a text that fits: its middle is left out, since names often differ at their ends."""
-    if sum(map(_cells, text)) <= most:
-        return text
-    head = _fitting(text, most // 2)
-    tail = _fitting(text[::-1], most - 1 - most // 2)[::-1]
-    return f"{head}…{tail}"
-
-
-def _fitting(text: str, most: int) -> str:
-    used = 0
-    for number, char in enumerate(text):
-        used += _cells(char)
-        if used > most:
-            return text[:number]
-    return text
-
-
-def _cells(char: str) -> int:
-    return 2 if east_asian_width(char) in "WF" else 1

@@ -101,6 +101,7 @@ class RunStart:
         ask: Called with a question once nothing else is left to do, and with a function that returns whether it was
             answered elsewhere, or the run stops; returns the answer, or None.
         environment: Returns what else a task's program finds in its environment, given the path of the task.
+        on_output: Called with the path of a task, the stream and what its program prints, as it comes.
     """
 
     def __init__(
@@ -114,7 +115,9 @@ class RunStart:
         ask: Ask | None = None,
         environment: Callable[[str], Mapping[str, str]] | None = None,
         on: str | None = None,
+        on_output: Callable[[str, int, bytes], None] | None = None,
     ) -> None:
+        self._on_output = on_output
         self._environment = environment
         self._ask = ask
         self._use_cache = use_cache
@@ -347,6 +350,8 @@ class RunStart:
             run.scheduler.ask = self._asked
         cancelling.forget(self._folder, state.run_id)
         run.scheduler.is_cancelled = functools.partial(cancelling.is_cancelled, self._folder, state.run_id)
+        if self._on_output is not None and not self._executor.follow(self._on_output):
+            self._emit("warning", text="what programs print there can't be shown as it comes")
         with run.scheduler.signals(), contextlib.closing(cache), self._answers(state):
             try:
                 result = self._run(run, inputs)

@@ -151,6 +151,10 @@ class TemporalExecutor:
         found = await client.workflow_service.describe_task_queue(asked)
         return [one.identity for one in found.pollers]
 
+    def follow(self, show: Callable[[str, int, bytes], None]) -> bool:  # noqa: ARG002 - as every executor has it
+        """Return false: what programs print reaches us once they have ended."""
+        return False
+
     def knows(self, run_id: str) -> bool:
         """Return whether the engine has programs of a run, ended or not."""
         return bool(self._run(self._names(run_id, limit=1)))
