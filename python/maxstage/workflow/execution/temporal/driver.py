@@ -36,7 +36,7 @@ from maxstage.workflow.execution.temporal.messages import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from temporalio.client import ActivityHandle, Client
 
