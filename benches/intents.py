@@ -1,10 +1,12 @@
 """Planning, looking at and executing many small moves, next to ``xargs -P2 mv`` started once per 100 files.
 
-The two ways of moving go in turns, on one machine with one load, and the last line is their ratio.
+The two ways of moving go in turns, on one machine with one load, and the last lines are their ratios: of the time on
+the clock, and of the time that processors were busy, which says more on a machine with other work.
 """
 
 import argparse
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -12,25 +14,46 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 PROGRAM = [sys.executable, "-m", "maxstage"]
 
 
-def run(args: list[str], folder: Path, check: bool = True) -> tuple[float, str]:
+class Taken(NamedTuple):
+    """Seconds that processes took: on the clock, and of processors."""
+
+    clock: float
+    cpu: float
+
+    def __str__(self) -> str:
+        return f"{self.clock:.2f} s ({self.cpu:.2f} s CPU)"
+
+
+def _now() -> Taken:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return Taken(time.perf_counter(), used.ru_utime + used.ru_stime)
+
+
+def _since(start: Taken) -> Taken:
+    now = _now()
+    return Taken(now.clock - start.clock, now.cpu - start.cpu)
+
+
+def run(args: list[str], folder: Path, check: bool = True) -> tuple[Taken, str]:
     """Run the program; return the seconds that it took, and what it printed."""
-    started = time.perf_counter()
+    started = _now()
     done = subprocess.run([*PROGRAM, *args], cwd=folder, capture_output=True, check=False, text=True)
-    seconds = time.perf_counter() - started
+    taken = _since(started)
     if check and done.returncode:
         raise SystemExit(done.stderr)
-    return seconds, done.stdout.strip()
+    return taken, done.stdout.strip()
 
 
-def by_mv(folder: Path, source: str, target: str) -> float:
+def by_mv(folder: Path, source: str, target: str) -> Taken:
     """Move all files of a folder by ``mv``, a hundred at a time in two processes; return the seconds."""
     (folder / target).mkdir()
     names = "\0".join(f"{source}/{name}" for name in os.listdir(folder / source))
-    started = time.perf_counter()
+    started = _now()
     subprocess.run(
         ["xargs", "-0", "-n100", "-P2", "mv", "-n", "-t", target],
         input=names,
@@ -38,7 +61,7 @@ def by_mv(folder: Path, source: str, target: str) -> float:
         cwd=folder,
         check=True,
     )
-    return time.perf_counter() - started
+    return _since(started)
 
 
 def main() -> None:
@@ -70,12 +93,12 @@ def main() -> None:
             back, _ = run(["undo", result], folder)
             assert len(os.listdir(folder / "a")) == options.count
             ours.append(done)
-            print(
-                f"plan {planned:.2f} s, preview {looked:.2f} s, execute {done:.2f} s, undo {back:.2f} s; "
-                f"xargs mv {theirs[-1]:.2f} s"
+            print(f"plan {planned}, preview {looked}, execute {done}, undo {back}; xargs mv {theirs[-1]}")
+        for unit in Taken._fields:
+            one, other = (
+                statistics.median(getattr(taken, unit) for taken in some) for some in (ours, theirs)
             )
-        one, other = statistics.median(ours), statistics.median(theirs)
-        print(f"execute {one:.2f} s, xargs -P2 mv {other:.2f} s, ratio {one / other:.2f}")
+            print(f"{unit}: execute {one:.2f} s, xargs -P2 mv {other:.2f} s, ratio {one / other:.2f}")
     finally:
         shutil.rmtree(folder)
 
