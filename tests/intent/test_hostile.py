@@ -1,5 +1,6 @@
 """Links that are swapped in, names of all sorts, no permission, no room: nothing leaves the root, nothing is lost."""
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -60,40 +61,57 @@ def test_a_link_as_source_and_target(store, tmp_path, outside):
     assert (outside / "secret").read_text() == "secret"
 
 
-def test_a_folder_that_becomes_a_link_again_and_again(store, tmp_path, outside):
-    """A race: whatever is written goes into the folder or nowhere."""
-    for number in range(300):
-        (tmp_path / f"f{number}").write_text("x")
-    target = tmp_path / "to"
-    target.mkdir()
-    over = threading.Event()
-
+@pytest.mark.parametrize("operation", ["copy", "move", "delete", "write"])
+def test_folders_that_become_links_again_and_again(store, tmp_path, outside, operation):
+    """A race: whatever is done is done in the folders or not at all, and nothing is lost; taking back likewise."""
     exchange = getattr(ctypes.CDLL(None), "renameat2", None)
     if exchange is None:
         pytest.skip("there is no way to swap two names at once here")
-    (tmp_path / "link").symlink_to(outside)
-    pair = (-100, os.fsencode(target), -100, os.fsencode(tmp_path / "link"), 2)
+    folders = [tmp_path / "from", tmp_path / "to"]
+    names = [f"f{number}" for number in range(40)]
+    for folder in folders:
+        folder.mkdir()
+        (tmp_path / f"{folder.name}-link").symlink_to(outside)
+    for name in names:
+        (outside / name).write_text("theirs")
+    pairs = [(-100, os.fsencode(one), -100, os.fsencode(f"{one}-link"), 2) for one in folders]
+    over = threading.Event()
 
     def swap():
         while not over.is_set():
-            exchange(*pair)
+            for pair in pairs:
+                exchange(*pair)
 
+    texts = {"from_": "from/{name}", "to": "to/{name}", "content": "new"}
+    taken = {
+        "copy": ["from_", "to"],
+        "move": ["from_", "to"],
+        "delete": ["from_"],
+        "write": ["to", "content"],
+    }
+    templates = {name: texts[name] for name in taken[operation]}
+    for name in names:
+        (folders[0] / name).write_text("new")
+        (folders[1] / name).write_text("old")
+    intents = [plan(store, operation, by_name(*names[at : at + 10]), **templates) for at in range(0, 40, 10)]
     thread = threading.Thread(target=swap)
     thread.start()
     try:
-        refused = done = 0
-        for start in range(0, 300, 10):
-            records = by_name(*(f"f{number}" for number in range(start, start + 10)))
-            outcome = plan(store, "copy", records, from_="{name}", to="to/{name}").execute(ALL)
-            done += outcome.statuses["succeeded"]
-            refused += outcome.statuses["failed"]
+        for intent in intents:
+            for _ in range(3):
+                intent.execute(Options(keep_going=True, on_conflict="overwrite"))
+            with contextlib.suppress(Error):
+                Intent.undo(store, intent.token)
     finally:
         over.set()
         thread.join()
-    assert os.listdir(outside) == ["secret"]
-    folder = tmp_path / "link" if target.is_symlink() else target
-    assert len(os.listdir(folder)) == done
-    assert done + refused == 300
+    assert sorted(os.listdir(outside)) == sorted([*names, "secret"])
+    assert {(outside / name).read_text() for name in names} == {"theirs"}
+    held = [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix in {"", ".old"}]
+    held = [path.read_text() for path in held if "staging" not in path.parts and not path.is_symlink()]
+    assert held.count("old") >= len(names)
+    assert held.count("new") >= (len(names) if operation != "write" else 0)
+    assert not list(tmp_path.rglob(".max-intent-*"))
 
 
 def test_a_source_that_changes_and_a_target_that_appears(store, tmp_path):

@@ -3,6 +3,7 @@
 import pytest
 
 from maxstage import InvalidQuery
+from maxstage.intent.operations import OPERATIONS
 from maxstage.intent.paths import relative
 from maxstage.intent.plan import parse_templates
 from maxstage.intent.templates import Fault, MissingField, Template, TemplateError
@@ -155,6 +156,15 @@ def test_a_value_is_no_option():
         Template("{a}").fill_word({"a": "-rf"}, 1)
     assert Template("{a!o}").fill_word({"a": "-rf"}, 1) == "-rf"
     assert Template("--x={a}").fill_word({"a": "-rf"}, 1) == "--x=-rf"
+
+
+@pytest.mark.parametrize(("value", "words"), [("a\0b", "null character"), ("\ud800", "half of a character")])
+def test_what_no_argument_can_be(value, words):
+    for argv in (["x", "{v}"], ["x", "--", "{v}"]):
+        templates = parse_templates("run", {"argv": argv})
+        with pytest.raises(Fault, match=words):
+            OPERATIONS["run"].fill(templates, {"v": value}, 1)
+    assert Template("{v}").fill_word({"v": "\udcff"}, 1) == "\udcff"
 
 
 def test_templates_that_an_operation_needs_and_those_it_does_not():

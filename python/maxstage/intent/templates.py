@@ -9,6 +9,7 @@ that begins with one may not begin with ``-`` unless it is written ``{label!o}``
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -209,8 +210,13 @@ class Template:
             texts.append(text)
         return "".join(texts)
 
-    def fill_word(self, record: Any, number: int) -> str:
+    def fill_word(self, record: Any, number: int, *, is_argument: bool = False) -> str:
         """Return the text for a record as a word of a command.
+
+        Args:
+            record: The record.
+            number: Its number.
+            is_argument: Whether it comes after ``--``, so that it is never taken for an option.
 
         Raises:
             MissingField: The record has no such field.
@@ -218,7 +224,8 @@ class Template:
         """
         text = self.fill(record, number)
         first = self.parts[0] if self.parts else ""
-        if text.startswith("-") and isinstance(first, Place) and not first.may_be_option:
+        is_like_option = text.startswith("-") and not is_argument
+        if is_like_option and isinstance(first, Place) and not first.may_be_option:
             from maxstage.humanize import printable
 
             wanted = first.text.replace(":", "!o:", 1) if first.format else f"{first.text[:-1]}!o}}"
@@ -228,6 +235,11 @@ class Template:
             )
         if "\0" in text:
             raise Fault(f"{self.text} has a null character, which no argument can have")
+        if not text.isascii():
+            try:
+                os.fsencode(text)
+            except UnicodeEncodeError:
+                raise Fault(f"{self.text} has half of a character, which no argument can have") from None
         return text
 
 

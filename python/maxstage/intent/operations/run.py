@@ -96,7 +96,7 @@ def _fill(templates: Mapping[str, Any], record: Any, number: int) -> Filled:
     is_argument = False
     for template in words:
         # After -- nothing is an option.
-        filled.append(template.fill(record, number) if is_argument else template.fill_word(record, number))
+        filled.append(template.fill_word(record, number, is_argument=is_argument))
         is_argument = is_argument or template.text == "--"
     return Filled(None, None, json.dumps(filled).encode())
 
