@@ -1,7 +1,9 @@
 """A summary of a text that streams by, for an agent that debugs; the rules are told in ``rust/src/summary/mod.rs``."""
 
 import re
+from collections import Counter
 from copy import copy
+from itertools import chain
 from typing import NamedTuple
 
 from maxstage._pure.detect import content_type, field_names
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
 BLOCK = 256 * 1024
 LOOKED_AT = 2 * 1024 * 1024
+RECENT = 4
+"""Blocks of which the last lines are taken at once: of most, others come after them."""
 KINDS = 4096
 CLIP = 500
 SAMPLE = 64 * 1024
@@ -80,9 +84,9 @@ class Sort:
 
     __slots__ = ("count", "row")
 
-    def __init__(self, row: Row) -> None:
+    def __init__(self, row: Row, count: int) -> None:
         self.row = row
-        self.count = 1
+        self.count = count
 
 
 class Parts(NamedTuple):
@@ -115,6 +119,7 @@ class Summary:
         self._first: list[Row] = []
         self._first_bytes = 0
         self._last: list[Row] = []
+        self._recent: list[Block] = []
         self._sorts: dict[bytes, Sort] = {}
         self._looked_at = 0
         # These remember what would be found out again.
@@ -127,15 +132,17 @@ class Summary:
     def feed(self, data: bytes) -> None:
         """Take in the next part of the text."""
         self._sample += data[: max(0, SAMPLE - len(self._sample))]
-        self._buffer += data
         self._is_terminated = data[-1:] == b"\n" if data else self._is_terminated
         start = 0
         # What a block is depends on the text alone, however it is fed.
-        while len(self._buffer) - start >= BLOCK:
-            end = self._buffer.rfind(b"\n", start, start + BLOCK) + 1 or start + BLOCK
-            self._take_block(bytes(self._buffer[start:end]), is_last=False)
-            start = end
-        del self._buffer[:start]
+        while len(self._buffer) + len(data) - start >= BLOCK:
+            missing = BLOCK - len(self._buffer)
+            block = bytes(self._buffer) + data[start : start + missing]
+            end = block.rfind(b"\n") + 1 or BLOCK
+            start += missing
+            self._buffer[:] = block[end:]
+            self._take_block(block[:end], is_last=False)
+        self._buffer += data[start:]
 
     def _take_block(self, data: bytes, *, is_last: bool) -> None:
         block = Block(data, *self._next, is_last=is_last)
@@ -167,6 +174,8 @@ class Summary:
         """Give the indices of the lines that may have a signal."""
         # A line has a stem only if it has one without its digits; and there are few kinds of lines without these.
         without = block.text.translate(None, b"0123456789").split(b"\n")
+        if self._stemless.issuperset(without):
+            return
         for index in [index for index, line in enumerate(without) if line not in self._stemless]:
             line = without[index]
             if line in self._stemmed or b"\r" in line or len(line) > CACHED_LENGTH:
@@ -188,36 +197,49 @@ class Summary:
             row = block.row(index)
             self._first.append(row)
             self._first_bytes += len(row.text) + 1
+        self._recent.append(block)
+        if len(self._recent) == RECENT:
+            self._keep_last()
+
+    def _keep_last(self) -> None:
+        """Keep the last lines of the recent blocks, and of those before as many as there is room for."""
+        recent = (
+            block.row(index) for block in reversed(self._recent) for index in range(block.ended - 1, -1, -1)
+        )
         used = 0
         last = []
-        for index in range(block.ended - 1, -1, -1):
-            if used > self._bound:
-                break
-            last.append(block.row(index))
-            used += len(last[-1].text) + 1
-        for row in reversed(self._last):
+        for row in chain(recent, reversed(self._last)):
             if used > self._bound:
                 break
             last.append(row)
             used += len(row.text) + 1
         self._last = last[::-1]
+        self._recent = []
 
     def _look_at(self, block: Block) -> None:
         """Count the lines of each sort."""
-        for index in range(block.ended):
+        kinds = block.kinds[: block.ended]
+        if block.is_plain:
+            first = dict(zip(reversed(kinds), range(len(kinds) - 1, -1, -1), strict=True))
+            for kind, count in Counter(kinds).items():
+                self._look_at_row(block.row(first[kind]), kind, count)
+            return
+        for index, kind in enumerate(kinds):
             row = block.row(index)
-            if not row.text.strip(BLANK):
-                continue
-            self._looked_at += 1
-            sort = self._rate(
-                kinds_of(row.text) if b"\r" in block.kinds[index] else block.kinds[index]
-            ).template
-            known = self._sorts.get(sort)
-            if known is not None:
-                known.count += 1
-            elif len(self._sorts) < KINDS:
-                text = row.text[: cut_head(row.text, 2 * CLIP)]
-                self._sorts[sort] = Sort(row._replace(text=text, whole=row.whole and text == row.text))
+            self._look_at_row(row, kind if row.text is block.lines[index] else kinds_of(row.text), 1)
+
+    def _look_at_row(self, row: Row, kind: bytes, count: int) -> None:
+        """Count lines of a kind, of which a row is the first."""
+        if not kind.strip(BLANK):
+            return
+        self._looked_at += count
+        sort = self._rate(kind).template
+        known = self._sorts.get(sort)
+        if known is not None:
+            known.count += count
+        elif len(self._sorts) < KINDS:
+            text = row.text[: cut_head(row.text, 2 * CLIP)]
+            self._sorts[sort] = Sort(row._replace(text=text, whole=row.whole and text == row.text), count)
 
     def _rate(self, kind: bytes) -> Rated:
         known = self._rated.get(kind)
@@ -384,6 +406,7 @@ class Summary:
             _trail=copy(self._trail),
             _first=list(self._first),
             _last=list(self._last),
+            _recent=list(self._recent),
             _sorts={sort: copy(known) for sort, known in self._sorts.items()},
             # What is spent is so by the counts, and is looked up among the rated.
             _rated=dict(self._rated),
@@ -395,6 +418,7 @@ class Summary:
         """Return the summary of a text that is complete; nothing can be fed afterwards."""
         if self._buffer:
             self._take_block(bytes(self._buffer), is_last=True)
+        self._keep_last()
         facts = self._facts(lines, room // 8)
         room -= len(facts)
         if lines == 1:

@@ -4,7 +4,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from maxstage._pure.summary.rating import kinds_of
-from maxstage._pure.summary.terminal import plain, units
+from maxstage._pure.summary.terminal import PIECE, plain, units
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,20 +35,30 @@ class Block:
 
     def __init__(self, data: bytes, number: int, part: int, before: list[bytes], *, is_last: bool) -> None:
         self.text = plain(data)
-        self.lines = self.text.split(b"\n")
-        self.ended = len(self.lines) - 1
+        self.ended = self.text.count(b"\n")
         """How many of the lines are complete: those that a newline ends, and the last of the text."""
-        if not self.lines[-1]:
-            del self.lines[-1]
-        elif is_last:
+        self._has_rest = not self.text.endswith(b"\n") and self.text != b""
+        if is_last and self._has_rest:
             self.ended += 1
+            self._has_rest = False
         self.number = number
         self._part = part
         self._before = before
 
     @cached_property
+    def lines(self) -> list[bytes]:
+        """The lines; most blocks are never asked for them."""
+        lines = self.text.split(b"\n")
+        return lines if lines[-1] else lines[:-1]
+
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether each line is one part."""
+        return b"\r" not in self.text and max(map(len, self.lines), default=0) <= PIECE
+
+    @cached_property
     def kinds(self) -> list[bytes]:
-        """The kinds of the lines; most blocks are never asked for them."""
+        """The kinds of the lines."""
         return kinds_of(self.text).split(b"\n")[: len(self.lines)]
 
     def first_part(self, index: int) -> int:
@@ -84,10 +94,10 @@ class Block:
 
     def next(self) -> tuple[int, int, list[bytes]]:
         """Return number, part and lines before of the block that follows."""
-        before = [*self._before, *self.lines[max(0, self.ended - CARRIED) : self.ended]][-CARRIED:]
-        part = 0
-        if self.ended < len(self.lines):
-            part = self.first_part(self.ended) + len(units(self.lines[self.ended])[0])
+        # One more than are carried, and what ends them all.
+        *ended, rest = self.text.rsplit(b"\n", CARRIED + 1)
+        before = [*self._before, *(ended[1:] if len(ended) > CARRIED else ended)][-CARRIED:]
+        part = self.first_part(self.ended) + len(units(rest)[0]) if self._has_rest else 0
         return self.number + self.ended, part, before
 
 

@@ -22,7 +22,7 @@ from maxstage._pure.summary.signals import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 LEVEL_WITHIN = 160
 """Bytes of a line in which its level stands."""
@@ -30,24 +30,45 @@ TEMPLATE_WITHIN, WORDS_OF_TEMPLATE = 400, 16
 """Bytes of a line, and words in them, by which sorts of lines are told apart."""
 
 
-def _expression(pattern: str) -> str:
-    """Return the regular expression of a pattern of the table."""
-    start = ""
-    if pattern.startswith("^"):
-        pattern, start = pattern[1:], r"\A[ \t]*"
-    text = pattern.strip("~")
-    before = r"(?<![A-Za-z0-9_])" if _is_word(text[0]) and not pattern.startswith("~") and not start else ""
-    after = r"(?![A-Za-z0-9_])" if _is_word(text[-1]) and not pattern.endswith("~") else ""
-    return start + before + re.escape(text) + after
+_EDGE_AFTER = b"(?![A-Za-z0-9_])"
+
+
+def _tokens(pattern: str) -> list[bytes]:
+    """Return what a pattern of the table is made of: an expression for each of its bytes, and for its end."""
+    text = pattern.removeprefix("^").strip("~")
+    tokens = [re.escape(bytes([byte])) for byte in text.encode()]
+    if _is_word(text[0]) and not pattern.startswith(("^", "~")):
+        # Behind the first byte: an expression that begins with a byte is looked for faster.
+        tokens[0] += b"(?<![A-Za-z0-9_]%b)" % tokens[0]
+    return [*tokens, _EDGE_AFTER] if _is_word(text[-1]) and not pattern.endswith("~") else tokens
+
+
+def _tree(rows: "Iterable[list[bytes]]") -> bytes:
+    """Return an expression for any of these; what they begin with in common stands once, so that it is found faster."""
+    heads: dict[bytes, list[list[bytes]]] = {}
+    for row in rows:
+        if not row:
+            return b""
+        heads.setdefault(row[0], []).append(row[1:])
+    branches = [head + _tree(rests) for head, rests in sorted(heads.items())]
+    return branches[0] if len(branches) == 1 else b"(?:" + b"|".join(branches) + b")"
 
 
 def _is_word(char: str) -> bool:
     return char.isascii() and (char.isalnum() or char == "_")
 
 
-def _either(expressions: "Iterable[str]") -> "re.Pattern[bytes] | None":
-    joined = "|".join(expressions)
-    return re.compile(joined.encode()) if joined else None
+def _any_of(patterns: "Iterable[str]") -> "list[Callable[[bytes], re.Match[bytes] | None]]":
+    """Return how to look for the patterns: those at the beginning of a line, and those anywhere."""
+    known = list(patterns)
+    starts = [_tokens(pattern) for pattern in known if pattern.startswith("^")]
+    others = [_tokens(pattern) for pattern in known if not pattern.startswith("^")]
+    found: list[Callable[[bytes], re.Match[bytes] | None]] = []
+    if starts:
+        found.append(re.compile(rb"[ \t]*" + _tree(starts)).match)
+    if others:
+        found.append(re.compile(_tree(others)).search)
+    return found
 
 
 def _is_exact(pattern: str) -> bool:
@@ -57,8 +78,8 @@ def _is_exact(pattern: str) -> bool:
 _BY_CLASS = [
     (
         matters,
-        _either(_expression(one) for one in patterns if not _is_exact(one)),
-        _either(_expression(one) for one in patterns if _is_exact(one)),
+        _any_of(one for one in patterns if not _is_exact(one)),
+        _any_of(one for one in patterns if _is_exact(one)),
     )
     for matters, patterns in SIGNALS.items()
 ]
@@ -83,7 +104,7 @@ _LEVEL = re.compile(
     rf"|(?:{_WORDS})(?= [A-Z]{{1,8}}[0-9]{{1,8}}:)"
     r")(?![A-Za-z0-9_])".encode()
 )
-_STEM = re.compile(b"|".join(re.escape(stem.encode()) for stem in STEMS))
+_STEM = re.compile(_tree(_tokens(f"~{stem}~") for stem in STEMS))
 _PLACE = re.compile(
     rb"\.(?!(?:"
     + "|".join(DOMAINS).encode()
@@ -195,9 +216,8 @@ def _blank(found: "re.Match[bytes]") -> bytes:
 
 def _by_words(kind: bytes, low: bytes) -> tuple[int, int]:
     for matters, loose, exact in _BY_CLASS:
-        places = [
-            found.start() for found in (loose and loose.search(low), exact and exact.search(kind)) if found
-        ]
+        ways = [(look, low) for look in loose] + [(look, kind) for look in exact]
+        places = [found.start() for found in (look(text) for look, text in ways) if found]
         if places:
             return matters, min(places)
     return NOTHING, 0

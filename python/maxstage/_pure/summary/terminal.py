@@ -17,7 +17,7 @@ def plain(text: bytes) -> bytes:
     """Return the text without colours and other escape sequences, and without the ``\\r`` of line ends."""
     if b"\x1b" in text:
         text = _ESCAPE.sub(b"", text)
-    return text.replace(b"\r\n", b"\n")
+    return text.replace(b"\r\n", b"\n") if b"\r" in text else text
 
 
 def units(line: bytes) -> tuple[list[bytes], int, bool]:
