@@ -125,7 +125,7 @@ test-python: $(VENV)/installed ## The suite on each backend
 
 test-docs: $(VENV)/installed ## The examples in docstrings
 	$(BIN)/python -P -m pytest -q --doctest-modules -p no:cacheprovider --ignore-glob='*/integrations/*' \
-		--pyargs maxstage
+		--ignore-glob='*/temporal/*' --pyargs maxstage
 
 # Not part of the tests: coverage is also measured in the processes that they start, which doubles the time.
 coverage: $(VENV)/installed ## How much of the Python code the suite runs, on both backends together
@@ -184,6 +184,8 @@ test-remote: $(VENV)/installed ## With a real S3 server and Temporal: stores in 
 	test ! -e build/remote/installed || \
 		PATH="$(CURDIR)/build/remote/bin:$$PATH" PYTHONPATH="$(CURDIR)/build/remote" \
 		$(PYTEST) -m remote --timeout 300 tests/execution
+	PYTHONPATH="$(CURDIR)/build/remote" $(BIN)/python -P -m pytest -q --doctest-modules -p no:cacheprovider \
+		--pyargs maxstage.workflow.execution.temporal
 
 # Also tests with examples that Hypothesis makes up: new ones each time, and 20 times as many as `make test` tries.
 stress: $(VENV)/installed ## The slow tests: many gigabytes, many processes, many examples

@@ -39,6 +39,14 @@ def _line(kind: str, data: dict[str, Any]) -> str:
     return f"{kind} {job}" + (f": {data['how']}" if kind == "ended" and data["how"] != "done" else "")
 
 
+def _check_queue(_ctx: click.Context, _param: click.Parameter, name: str | None) -> str | None:
+    from maxstage.workflow.format.values import OF_QUEUES, QUEUE_NAME
+
+    if name is not None and QUEUE_NAME.fullmatch(name) is None:
+        raise click.BadParameter(OF_QUEUES)
+    return name
+
+
 @click.command(
     "worker",
     epilog="""\b
@@ -51,7 +59,10 @@ Examples:
     "-j", "--jobs", type=CountType(min=1), help="Programs to run at once (default: one for each processor)."
 )
 @click.option(
-    "--queue", metavar="NAME", help="The queue to take jobs from, as runs_on names it (default: default)."
+    "--queue",
+    metavar="NAME",
+    callback=_check_queue,
+    help="The queue to take jobs from, as runs_on names it (default: default).",
 )
 @output_option
 @pass_project

@@ -35,8 +35,10 @@ from maxstage.workflow.format.values import (
     LIMITS,
     LONGEST,
     MODES,
+    OF_QUEUES,
     OUTPUT,
     PRIORITY,
+    QUEUE_NAME,
     SECONDS,
     SECRETS,
     SIZE,
@@ -55,8 +57,6 @@ if TYPE_CHECKING:
     from maxstage.workflow.format.model import Definitions, Reader
     from maxstage.workflow.format.yaml_source import Path
 
-_QUEUE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
-"""The name of a queue; the engine takes longer ones, and nobody wants them."""
 _MOST_COMBINATIONS = 10_000
 """Of a matrix: more than anybody means."""
 
@@ -232,7 +232,7 @@ class Cache(Model):
 class RunsOn(Model):
     """Which machines run a program, where programs run on other machines (``max run --on``)."""
 
-    queue: str = field(Text(_QUEUE, "a queue's name has letters, digits, '_', '.' and '-', 100 at most"))
+    queue: str = field(Text(QUEUE_NAME, OF_QUEUES))
 
 
 class Tasks(Named):

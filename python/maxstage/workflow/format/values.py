@@ -25,6 +25,10 @@ _VARIABLE = re.compile(r"[^=]+")
 _OF_NAMES = "a name may have letters, digits, _ and -, and must not begin with a digit"
 _OF_VARIABLES = "a variable's name must not be empty or contain ="
 
+QUEUE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+"""The name of a queue; the engine takes longer ones, and nobody wants them."""
+OF_QUEUES = "a queue's name has letters, digits, '_', '.' and '-', 100 at most"
+
 TEXT = Text()
 FLAG = Flag()
 TEXTS = ListOf(TEXT)

@@ -57,7 +57,7 @@ def cancel(store: Store, run_id: str, on: str | None) -> int | None:
     if not is_run_id(run_id):
         raise WorkflowError(f"{printable(repr(run_id), 120)} is not a valid run id")
     if run_id not in list_runs(folder) and on is not None:
-        return _end(store, run_id, on)
+        return _end(store, run_id, on, is_known=False)
     with contextlib.closing(RunState(folder, run_id)) as state:
         if state.is_live():
             _ask(state)
@@ -70,9 +70,11 @@ def cancel(store: Store, run_id: str, on: str | None) -> int | None:
         return count
 
 
-def _end(store: Store, run_id: str, on: str | None) -> int:
+def _end(store: Store, run_id: str, on: str | None, *, is_known: bool = True) -> int:
     executor = executor_on(on, store)
     try:
+        if not is_known and not executor.knows(run_id):
+            raise WorkflowError(f"There is no run {run_id}, neither here nor at {executor.on or on}")
         return executor.reap(run_id)
     finally:
         executor.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import socket
 import threading
 import warnings
@@ -44,6 +45,8 @@ _TRY_FOR = 5.0
 """Seconds to try to connect: an engine that was started a moment ago needs some."""
 _ALIVE = KeepAliveConfig(interval_millis=4000, timeout_millis=4000)
 """A connection that is cut without a word is noticed in 8 s, and made anew, well before a program must be ended."""
+_MESSAGE = re.compile(r'message: "([^"]+)"')
+"""What an error of the SDK's core has to say, within all that it prints of itself."""
 _runtime: list[Runtime] = []
 
 
@@ -86,8 +89,14 @@ def _is_final(error: Exception) -> bool:
 
 
 def one_line(error: BaseException) -> str:
-    """Return what an error of the SDK says, in one line that is not too long."""
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    """Return what an error of the SDK says, in one line that is not too long.
+
+    >>> one_line(RuntimeError('Failed client connect: E("tcp", Os { code: 111, message: "Connection refused" })'))
+    'Connection refused'
+    """
+    text = " ".join(str(error).split())
+    inner = _MESSAGE.findall(text)
+    return (inner[-1] if inner else text)[:300] or type(error).__name__
 
 
 class LoopThread:

@@ -92,7 +92,10 @@ class TemporalExecutor:
             if self._thread is None:
                 self._thread = LoopThread()
             thread = self._thread
-        return thread.run(work)
+        try:
+            return thread.run(work)
+        except RPCError as error:
+            raise WorkflowError(f"{self.on}: {one_line(error)}") from None
 
     async def _connected(self) -> Client:
         if self._client is None:
@@ -189,8 +192,6 @@ class TemporalExecutor:
             found: JobResult = self._run(self._perform(job, call, cancel))
         except (Error, OSError) as problem:
             return JobResult(None, describe(problem))
-        except RPCError as problem:
-            return JobResult(None, f"{self.on} refuses it: {one_line(problem)}")
         return found
 
     async def _perform(self, job: Job, call: dict[str, Any], cancel: threading.Event) -> JobResult:

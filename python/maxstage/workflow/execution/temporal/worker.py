@@ -15,6 +15,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from temporalio import activity
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import AsyncActivityCancelledError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
@@ -89,6 +90,12 @@ class Worker:
             WorkflowError: The engine can't be reached, or the supervisor has ended.
         """
         self._client = await connect(self._address)
+        try:
+            await self._client.workflow_service.describe_namespace(
+                DescribeNamespaceRequest(namespace=self._address.namespace)
+            )
+        except RPCError as error:
+            raise WorkflowError(f"{self._address}: {one_line(error)}") from None
         adopt_orphans()
         folder = tempfile.mkdtemp(prefix="max-worker-")
         supervisor, self._control = await _start_supervisor(self._project, folder)
@@ -120,16 +127,27 @@ class Worker:
         )
         others = asyncio.ensure_future(self._tell_of_others())
         try:
+            await self._poll(poller)
+        except (RuntimeError, RPCError) as error:
+            # The SDK tells that the engine refuses a worker, or has done so since, by a RuntimeError.
+            self._lost = self._lost or f"{self._address} refuses this worker: {one_line(error)}"
+        finally:
+            others.cancel()
+
+    async def _poll(self, poller: Poller) -> None:
+        try:
             async with poller:
                 self._tell(
                     "ready", queue=self._queue, on=str(self._address), jobs=self._jobs, contract=CONTRACT
                 )
                 await self._stop.wait()
-        finally:
-            others.cancel()
+        except asyncio.CancelledError:
+            # So the SDK ends what is within the block, once it has called `_fatal`.
+            if self._lost is None:
+                raise
 
     async def _fatal(self, error: BaseException) -> None:
-        self._lost = f"the engine refuses this worker: {one_line(error)}"
+        self._lost = f"{self._address} refuses this worker: {one_line(error)}"
         self._stop.set()
 
     def _asked_to_stop(self) -> None:
