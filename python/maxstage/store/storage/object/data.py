@@ -11,6 +11,7 @@ import threading
 from maxstage._backend import core
 from maxstage.codecs import NONE
 from maxstage.errors import Corrupt, NotFound
+from maxstage.files import write_all
 from maxstage.store.storage.object.frames import DAMAGED, Frames
 from maxstage.store.tokens import format_token
 
@@ -27,6 +28,9 @@ BLOCK = 1024 * 1024
 
 WINDOW = 4 * BLOCK
 """Bytes of data that are fetched at once while much is read."""
+
+_PIECE = 256 * 1024
+"""Bytes written at a time: few enough to stay in the processor's cache for the checksum."""
 
 AHEAD = 4
 """Windows on their way, or waiting: 16 MiB."""
@@ -123,31 +127,76 @@ def check_inline(item: "ObjectItem") -> None:
 
 
 class Window:
-    """A row of frames or blocks, fetched and open.
+    """A row of frames or blocks, fetched.
 
     Args:
-        fd: A file in memory that has it; this object closes it.
         item: The item.
         base: Where its data begins.
-        size: Bytes of the file.
+        end: Where its data ends.
+        stored: Its bytes, as they are stored, in any buffer.
+        trailer: What makes them a file by themselves.
 
-    Attributes:
-        reader: Reads it, with offsets from `base`.
+    Raises:
+        Corrupt: They are not what the index says.
     """
 
-    __slots__ = ("base", "end", "fd", "reader")
+    __slots__ = ("_fd", "_item", "_reader", "_stored", "base", "end")
 
-    def __init__(self, fd: int, item: "ObjectItem", base: int, size: int) -> None:
-        self.fd = fd
+    def __init__(self, item: "ObjectItem", base: int, end: int, stored: "Any", trailer: bytes) -> None:
         self.base = base
-        self.reader = core.Reader(fd, f"data of {item.token}", file_size=size, codec=item.codec)
-        self.end = base + self.reader.size
+        self.end = end
+        self._item = item
+        self._stored: Any = stored
+        self._fd = -1
+        self._reader: core.Reader | None = None
+        if item.codec != NONE:
+            self._stored = b""
+            self._open(stored, trailer)
+        elif len(stored) != end - base:
+            raise Corrupt(DAMAGED)
+
+    @property
+    def reader(self) -> core.Reader:
+        """Reads it, with offsets from `base`."""
+        return self._reader or self._open(self._stored, b"")
+
+    def _open(self, stored: "Any", trailer: bytes) -> core.Reader:
+        fd = _in_memory(stored, trailer)
+        try:
+            size = len(stored) + len(trailer)
+            reader = core.Reader(fd, f"data of {self._item.token}", file_size=size, codec=self._item.codec)
+            if reader.size != self.end - self.base:
+                raise Corrupt(DAMAGED)
+        except BaseException:
+            os.close(fd)
+            raise
+        self._fd, self._reader = fd, reader
+        return reader
+
+    def read(self, lo: int, hi: int) -> bytes:
+        """Return the bytes of data from `lo` up to `hi`."""
+        if self._item.codec == NONE:
+            return bytes(memoryview(self._stored)[lo - self.base : hi - self.base])
+        return self.reader.read(lo - self.base, hi - self.base)
+
+    def copy_to(self, target: int, lo: int, hi: int, name: str, crc: int) -> int:
+        """Write the bytes of data from `lo` up to `hi` to a descriptor; return `crc` updated with them."""
+        if self._item.codec != NONE:
+            return self.reader.copy_to(target, lo - self.base, hi - self.base, name, crc=crc)
+        view = memoryview(self._stored)[lo - self.base : hi - self.base]
+        for at in range(0, len(view), _PIECE):
+            piece = bytes(view[at : at + _PIECE])
+            write_all(target, piece, name)
+            crc = core.crc32(piece, crc)
+        return crc
 
     def close(self) -> None:
         """Free its memory."""
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
+        self._stored = b""
+        self._reader = None
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
 
 
 class Rows:
@@ -201,18 +250,9 @@ class Rows:
     def window(self, first: int, after: int) -> Window:
         """Fetch the rows from `first` to before `after`."""
         start, end = self._stored[first], self._stored[after]
-        content = self._fetch(start, end) if end > start else b""
+        stored = self._fetch(start, end) if end > start else b""
         trailer = b"" if self._frames is None else self._frames.trailer(first, after)
-        fd = _in_memory(content, trailer)
-        try:
-            window = Window(fd, self._item, self.offsets[first], end - start + len(trailer))
-        except BaseException:
-            os.close(fd)
-            raise
-        if window.end != self.offsets[after]:
-            window.close()
-            raise Corrupt(DAMAGED)
-        return window
+        return Window(self._item, self.offsets[first], self.offsets[after], stored, trailer)
 
 
 def _in_memory(*contents: "Any") -> int:
@@ -294,15 +334,12 @@ class ObjectData:
 
     def read(self, start: int, end: int, /) -> bytes:
         """Return the bytes from `start` up to `end`. See `ItemData.read`."""
-        return b"".join(
-            window.reader.read(lo - window.base, hi - window.base)
-            for window, lo, hi in self._parts(start, end)
-        )
+        return b"".join(window.read(lo, hi) for window, lo, hi in self._parts(start, end))
 
     def copy_to(self, target: int, start: int, end: int, name: str, /, *, crc: int = 0) -> int:
         """Write the bytes from `start` up to `end` to a descriptor. See `ItemData.copy_to`."""
         for window, lo, hi in self._parts(start, end):
-            crc = window.reader.copy_to(target, lo - window.base, hi - window.base, name, crc=crc)
+            crc = window.copy_to(target, lo, hi, name, crc)
         return crc
 
     def measure(self, start: int, end: int, block: int, /, *, crc: int = 0) -> tuple[int, list[int]]:

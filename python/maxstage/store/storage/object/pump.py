@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _WIDE = 1024 * 1024
 """Bytes that the pipe holds: what Linux allows everybody."""
 
+_PIECE = 1024 * 1024
+"""Bytes handed over at a time; obstore makes parts of them."""
+
 _PREFIX = 64 * 1024
 """Bytes by which data is told apart."""
 
@@ -106,16 +109,19 @@ class Pump:
         buffer = bytearray(PART)
         buffer[: len(first)] = first
         first = self._read(source, buffer, len(first))
+        del buffer
         key = data_key(self._nonce, _ending(bytes(first[:_PREFIX])))
         if len(first) < PART:
             if not self._is_given_up:
                 self._client.put(key, first)
         else:
-            self._client.upload(key, self._parts(source, first))
+            begin = [first]
+            del first
+            self._client.upload(key, self._parts(source, begin))
         self.key = key
 
-    def _parts(self, source: int, first: memoryview) -> "Iterator[memoryview]":
-        part = first
+    def _parts(self, source: int, begin: list[memoryview]) -> "Iterator[memoryview]":
+        part = begin.pop()
         while part:
             if self._is_given_up:
                 raise GivenUp
@@ -124,8 +130,8 @@ class Pump:
                 raise QuotaExceeded(
                     f"an item on a server has at most {_MOST:,} bytes; nothing was staged; use --split"
                 )
-            # Each part has its own memory: the one before is still on its way.
-            part = self._read(source, bytearray(PART))
+            # Each piece has its own memory: those before are still on their way.
+            part = self._read(source, bytearray(_PIECE))
         if self._is_given_up:
             raise GivenUp
 
