@@ -1,15 +1,21 @@
 """``max gain``: what was kept out of prompts, counted without recording it."""
 
+import contextlib
+import fcntl
 import json
 import os
+import pty
+import struct
 import subprocess
 import sys
+import termios
 import time
 
 import pytest
 
 from helpers import PATIENCE, beside
 from maxstage import Limits, Store
+from maxstage.humanize import cells
 from maxstage.output.bound import bound, spooled
 from maxstage.output.gained import note
 from maxstage.store.gain import MOST_LOG, WORTH_MOVING, note_again, note_cut
@@ -244,3 +250,31 @@ def test_what_prompts_hold(program):
     assert 2048 < found["shownBytes"] <= 4096 + 256
     assert found["by"]["command"][0]["command"] == "run"
     assert found["by"]["source"][0]["source"] == "long"
+
+
+@pytest.mark.parametrize("width", [120, 40])
+def test_the_tables_fit(program, width):
+    program("exec", "--", "seq", "200000")
+    script = program.folder / ("很长的名字" * 10)
+    script.write_text("#!/bin/sh\nseq 200000\n")
+    script.chmod(0o755)
+    program("exec", "--", f"./{script.name}")
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
+    env = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": theirs}
+    process = subprocess.Popen([*program.command, "gain"], cwd=program.folder, env=env, **pipes)
+    os.close(theirs)
+    seen = b""
+    with contextlib.suppress(OSError):  # so a terminal ends
+        while data := os.read(ours, 65536):
+            seen += data
+    os.close(ours)
+    assert process.wait() == 0
+    lines = seen.decode().splitlines()[3:]
+    assert max(map(cells, lines)) <= width
+    assert any(line.startswith("很长的名字") and "…" in line for line in lines)
+    if width == 40:
+        assert lines[lines.index("seq") + 1] == "  1 output, 240.3 KB kept out"
+    else:
+        assert {cells(line) for line in lines if line} == {79}

@@ -1,12 +1,14 @@
 """``max gain``."""
 
+import sys
+
 import click
 
 from maxstage.cli.options import output_option, pass_store
 from maxstage.cli.printing import print_json, write_out
 from maxstage.cli.types import CountType
 from maxstage.errors import Corrupt
-from maxstage.humanize import counted, format_size, printable
+from maxstage.humanize import cells, counted, fitted, format_size, printable
 from maxstage.sizes import llm_tokens
 from maxstage.store.gain_book import BOOK, COUNTS, KEYS, Book
 from maxstage.store.store import Store
@@ -20,7 +22,10 @@ _LINES = 10
 """Lines of each table of the text; -o json has all."""
 
 _WIDTH = 32
-"""Characters of a name in a table."""
+"""Columns of a name in a table."""
+
+_TABLE = 80
+"""Columns that a table takes."""
 
 
 @click.command(
@@ -81,22 +86,42 @@ def _lines(
         f"Kept out of prompts{when}: {size}, about {tokens:,} LLM tokens, of {counted(found['outputs'], 'output')}.",
         f"Read again: {found['readAgain']:,} of them, {format_size(found['readAgainBytes'])}.",
     ]
+    is_narrow = _is_narrow()
     for key, rows in tables.items():
         chosen = sorted(rows, reverse=True) if key == "day" else rows
-        lines += [
-            "",
-            f"{key.upper():<{_WIDTH}} {'OUTPUTS':>9} {'KEPT OUT':>11} {'LLM TOKENS':>12} {'READ AGAIN':>11}",
-        ]
-        lines += [_line(row) for row in chosen[:_LINES]]
+        head = (
+            f"{key.upper():<{_WIDTH}} {'OUTPUTS':>9} {'KEPT OUT':>11} {'LLM TOKENS':>12} {'READ AGAIN':>11}"
+        )
+        lines += ["", key.upper() if is_narrow else head]
+        lines += [line for row in chosen[:_LINES] for line in (_narrow if is_narrow else _line)(row)]
         if len(rows) > _LINES:
             lines.append(f"({len(rows) - _LINES:,} more)")
     return lines
 
 
-def _line(row: "Sequence[Any]") -> str:
+def _is_narrow() -> bool:
+    """Return whether stdout is a terminal that has no room for the tables."""
+    if sys.stdout is None or not sys.stdout.isatty():
+        return False
+    import shutil
+
+    return shutil.get_terminal_size().columns < _TABLE
+
+
+def _line(row: "Sequence[Any]") -> "list[str]":
     found = _counts(row[1:])
-    name = printable(row[0], _WIDTH)
-    return (
-        f"{name:<{_WIDTH}} {found['outputs']:>9,} {format_size(found['keptOutBytes']):>11} "
+    name = fitted(printable(row[0]), _WIDTH)
+    numbers = (
+        f"{found['outputs']:>9,} {format_size(found['keptOutBytes']):>11} "
         f"{found['estimatedTokens']:>12,} {found['readAgain']:>11,}"
     )
+    return [f"{name}{' ' * (_WIDTH - cells(name))} {numbers}"]
+
+
+def _narrow(row: "Sequence[Any]") -> "list[str]":
+    found = _counts(row[1:])
+    return [
+        fitted(printable(row[0]), _WIDTH),
+        f"  {counted(found['outputs'], 'output')}, {format_size(found['keptOutBytes'])} kept out",
+        f"  {found['estimatedTokens']:,} LLM tokens, {found['readAgain']:,} read again",
+    ]
