@@ -293,6 +293,12 @@ def _sources(values: "dict[str, Any]", config: "ConfigFile") -> None:
     from maxstage.config_file import show, unknown
 
     for name, value in values.items():
+        # What is a token, standard input or built in would never be looked up here, and all of it is printed.
+        if name in {"", "-", "files"} or ":" in name or not name.isprintable():
+            raise config.error(
+                ["sources", name],
+                f"a source can't be named {show(name)}: files is built in, - is stdin, and max: begins a token",
+            )
         if not isinstance(value, dict) or ("command" in value) == ("sql" in value):
             raise config.error(
                 ["sources", name],

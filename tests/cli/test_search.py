@@ -160,6 +160,37 @@ def test_files_of_all_kinds(program, tmp_path):
     assert program.text("count", "--csv", "-", "-f", "a = 1", stdin=b"a\n1\n2\n") == "1\n"
 
 
+def test_a_part_of_a_compressed_file_is_no_whole(program, tmp_path):
+    """Where gzip data ends early nobody knows what was to come: a count of the rest would be a lie."""
+    packed = gzip.compress(NDJSON) + gzip.compress(NDJSON)
+    path = tmp_path / "a.ndjson.gz"
+    for cut in (len(packed) - 1, len(packed) - 8, len(packed) // 2 + 30, len(packed) // 2 + 3, 30):
+        path.write_bytes(packed[:cut])
+        for verb in ("search", "count", "schema"):
+            assert (
+                program.fails(verb, path.name)
+                == "a.ndjson.gz is only a part: its gzip data ends before its end"
+            )
+        assert "only a part" in program.fails("count", "-", stdin=packed[:cut])
+    # What fills a block is nothing, as gzip itself has it; and one member may follow another.
+    path.write_bytes(packed + bytes(600))
+    assert program.text("count", path.name) == "10\n"
+    path.write_bytes(packed + b"xyz")
+    assert "is not gzip" in program.fails("count", path.name)
+
+
+def test_zstd_is_not_read_as_text(program, tmp_path):
+    (tmp_path / "a.ndjson.zst").write_bytes(bytes.fromhex("28b52ffd2000010000"))
+    said = program.fails("count", "a.ndjson.zst")
+    assert said == "a.ndjson.zst is compressed by zstd: read it by zstd -dc a.ndjson.zst | max search -"
+
+
+def test_numbers_in_csv_are_numbers_however_deep(program):
+    token = program.stage(b'{"a": [1, {"b": 1.10, "c": "1"}], "d": 1e400}\n')
+    done = program.text("search", token, "--fields", "a,d", "-o", "csv")
+    assert done == 'a,d\n"[1, {""b"": 1.10, ""c"": ""1""}]",1e400\n'
+
+
 def test_what_is_no_json_is_counted_and_told(program, tmp_path):
     (tmp_path / "a.ndjson").write_bytes(b'{"id": 1}\nnot json\n{"id": 2}\n{"id": 3\n')
     done = program("search", "a.ndjson", "-o", "ndjson")
@@ -221,6 +252,10 @@ def test_results_can_be_staged(program, token):
     assert f'Derived:    {{"from": ["{token}"], "query": {{' in program.text("stage", "info", staged)
     limited = program.text("search", token, "--stage", "--limit", "2").strip()
     assert ids(program("retrieve", limited).stdout) == [1, 2]
+    # Two of five are not all that there are: what they are derived by says so.
+    cut = program.text("search", token, "--stage", "--offset", "1", "--limit", "2").strip()
+    info = json.loads(program.text("stage", "info", cut, "-o", "json"))
+    assert info["derivedFrom"]["query"] == {"offset": 1, "limit": 2}
 
 
 # Paging

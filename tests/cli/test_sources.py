@@ -108,6 +108,21 @@ def test_an_exporter_that_is_refused_says_so(program, crm):
     assert b"source hubspot: its command exited with 1" in done.stderr
 
 
+def test_what_is_staged_names_the_type(program):
+    (program.folder / "exporter.py").write_text(EXPORTER)
+    configure(program, f"[sources.h]\ncommand = {command('exporter.py', '{type}')}\n")
+    for verb in (["search", "h"], ["sql", "FROM h"]):
+        token = program.text(*verb, "-t", "deal", "--stage").strip()
+        info = json.loads(program.text("stage", "info", token, "-o", "json"))
+        assert (info["source"], info["derivedFrom"]["from"]) == ("h/deal", ["h/deal"]), verb
+
+
+def test_a_command_with_a_nul_byte_is_told(program):
+    for more in ("", "cache_minutes = 5\n"):
+        configure(program, f'[sources.h]\ncommand = ["a\\u0000b"]\n{more}')
+        assert program.fails("count", "h") == "source h: its command can't be started: embedded null byte"
+
+
 def test_an_answer_is_kept(program):
     (program.folder / "exporter.py").write_text(EXPORTER)
     configure(program, f"[sources.h]\ncommand = {command('exporter.py', '{type}')}\ncache_minutes = 15\n")
@@ -181,6 +196,9 @@ def test_what_is_enough_ends_the_program(program):
             "config.toml:3: sources.a.cache_minutes must be a number",
         ),
         ("[sources.a]\ncommand = ['x']\ncache_minutes = 0.5\n", "must be a number from 1 to"),
+        ("[sources.files]\ncommand = ['x']\n", "config.toml:1: a source can't be named 'files'"),
+        ("[sources.'max:a1b2c3d4']\ncommand = ['x']\n", "can't be named 'max:a1b2c3d4'"),
+        ('[sources."a\\u001b[31m"]\ncommand = ["x"]\n', "a source can't be named"),
     ],
 )
 def test_settings_that_are_no_good(program, text, says):

@@ -66,6 +66,11 @@ def test_a_page_and_all(program, token):
 def test_numbers_that_json_does_not_have_are_null(program):
     done = program("sql", "SELECT 'nan'::DOUBLE a, '-inf'::DOUBLE b, 'NaN' c", "-o", "ndjson")
     assert json.loads(done.stdout) == {"a": None, "b": None, "c": "NaN"}
+    # What stands beside them stays as it was.
+    query = """SELECT '"NaN\\' a, ['-inf'::DOUBLE, 1] b, 1.12345678901234567890::DECIMAL(38, 20) c"""
+    assert program.text("sql", query, "-o", "ndjson") == (
+        '{"a":"\\"NaN\\\\","b":[null,1.0],"c":1.12345678901234567890}\n'
+    )
 
 
 def test_results_can_be_staged(program, token):
@@ -96,6 +101,10 @@ def test_mistakes_are_told(program, token, query, says):
 def test_what_is_not_there_is_told(program):
     assert program.fails("sql", "FROM 'max:zz'", code=2).startswith("Invalid token: max:zz")
     assert program.fails("sql", "FROM 'max:00000000'").startswith("Staged data not found")
+    for name in ("gone.csv", "gone.ndjson", "gone/a b.parquet"):
+        assert program.fails("sql", f"FROM '{name}'") == (
+            f"No such file or directory: {name}; name a token, a file or a source"
+        )
 
 
 def test_without_a_project(program_in, tmp_path_factory):

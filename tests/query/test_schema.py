@@ -79,6 +79,18 @@ def test_many_values_are_estimated():
             assert field.present == 2 * count
 
 
+def test_no_more_values_differ_than_there_are():
+    for count in (1000, 1001, 1100, 1500, 2000, 3000):
+        fields = described(b"".join(b'{"a": %d, "b": null}\n' % number for number in range(count)))
+        assert fields[1].distinct <= count, count
+
+
+def test_a_field_that_no_record_has_is_none(program):
+    token = program.stage(b'{"a": {"b": 1}, "a": 3}\n')
+    said = json.loads(program.text("schema", token, "-o", "json"))
+    assert [field["name"] for field in said["fields"]] == ["a"]
+
+
 def test_equal_keys_and_nesting():
     fields = {
         field.name: field

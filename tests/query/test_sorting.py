@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from maxstage.query import counting, sorting
+from maxstage.query import counting, scratch, sorting
 from maxstage.query.inputs import open_inputs
 from maxstage.query.search import Looked, Query, read_all
 
@@ -52,3 +52,13 @@ def test_groups_of_which_there_are_many(store, tmp_path, little_memory):
     assert found == {value: 2 * count for value, count in expected.items()}
     assert [one.count for one in groups] == sorted((one.count for one in groups), reverse=True)
     assert looked.matched == 80_000
+
+
+def test_a_full_disk_names_the_folder(tmp_path):
+    """The file has no name of its own, and "No space left" alone doesn't tell which disk is full."""
+    with (
+        open("/dev/full", "wb", buffering=0) as file,
+        pytest.raises(OSError, match="No space left") as caught,
+    ):
+        scratch.write(file, b"x", str(tmp_path))
+    assert caught.value.filename == str(tmp_path)

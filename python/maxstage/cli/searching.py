@@ -345,20 +345,41 @@ def csv_rows(records: "Iterator[bytes]") -> "list[bytes]":
     """
     import json
 
-    def text_of(value: object) -> str:
-        if value is None:
-            return ""
-        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
     rows = []
     for record in records:
         try:
-            # Numbers as they are written.
-            row = json.loads(record.decode("utf-8", "surrogateescape"), parse_int=str, parse_float=str)
+            row = json.loads(
+                record.decode("utf-8", "surrogateescape"), parse_int=_Written, parse_float=_Written
+            )
+            rows.append(csv_line([_cell(value) for value in row.values()]))
         except RecursionError:
             raise Error("a record is nested too deeply to be printed as CSV") from None
-        rows.append(csv_line([text_of(value) for value in row.values()]))
     return rows
+
+
+class _Written(str):
+    """A number as it is written."""
+
+    __slots__ = ()
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else _as_json(value)
+
+
+def _as_json(value: object) -> str:
+    """Return a value as JSON, with its numbers as they were written, however deep they are."""
+    import json
+
+    if isinstance(value, _Written):
+        return value
+    if isinstance(value, list):
+        return f"[{', '.join(map(_as_json, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{_as_json(key)}: {_as_json(one)}' for key, one in value.items())}}}"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def csv_line(values: "list[str]") -> bytes:
@@ -400,7 +421,12 @@ def _stage(
     looked = Looked()
     most = MOST if limit is None else limit
     item = stage_results(
-        stores.find(), inputs, query, read_all(inputs, query, looked, offset=offset, most=most)
+        stores.find(),
+        inputs,
+        query,
+        read_all(inputs, query, looked, offset=offset, most=most),
+        offset=offset,
+        limit=limit,
     )
     write_out(item.token)
     tell_bad(looked)

@@ -48,6 +48,7 @@ KINDS = {
 
 _BY_NAME = {".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "json", ".csv": "csv"}
 _GZIP = b"\x1f\x8b"
+_ZSTD = b"\x28\xb5\x2f\xfd"
 
 
 class NotRecords(Error):
@@ -70,6 +71,11 @@ class Input:
     kind: str
     identity: str | None = None
     size: int | None = None
+
+    @property
+    def origin(self) -> str:
+        """Return what an item that is made of it says: its name, and the type that a source was asked for."""
+        return self.name
 
     @property
     def is_json(self) -> bool:
@@ -187,6 +193,9 @@ class FileInput(Input):
         else:
             while len(self._begun) < _SAMPLE and (more := os.read(fd, _SAMPLE - len(self._begun))):
                 self._begun += more
+        if self._begun[:4] == _ZSTD:
+            os.close(fd)
+            raise NotRecords(f"{name} is compressed by zstd: read it by zstd -dc {name} | max search -")
         self._is_packed = self._begun[:2] == _GZIP
         self.kind = kind or self._told_kind()
 
@@ -268,19 +277,25 @@ class FileInput(Input):
         import zlib
 
         inflate = zlib.decompressobj(31)
+        is_between = False
         try:
             for packed in self._packed():
                 rest = packed
                 while rest:
+                    if is_between:
+                        # One gzip member may follow another, or zeros that fill a block: gzip passes over them.
+                        rest = rest.lstrip(b"\0")
+                        if not rest:
+                            break
+                        inflate = zlib.decompressobj(31)
                     data = inflate.decompress(rest, STEP)
                     yield data
-                    rest = inflate.unconsumed_tail
-                    if inflate.eof:
-                        rest = inflate.unused_data
-                        # One gzip member may follow another.
-                        inflate = zlib.decompressobj(31)
+                    is_between = inflate.eof
+                    rest = inflate.unused_data if is_between else inflate.unconsumed_tail
         except zlib.error as error:
             raise NotRecords(f"{self.name} is not gzip: {error}") from None
+        if not is_between:
+            raise NotRecords(f"{self.name} is only a part: its gzip data ends before its end")
 
     def _packed(self) -> "Iterator[bytes]":
         if not self._is_regular:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 TYPES = ("null", "boolean", "number", "string", "object", "array")
 """Types of values, in the order in which the core counts them."""
+_NO_SCALARS = {"null", "object", "array"}
 
 
 class Field:
@@ -47,7 +48,9 @@ class Field:
         self.types = {name: count for name, count in zip(TYPES, types, strict=True) if count}
         self.present = sum(types)
         self.share = self.present / records if records else 0.0
-        self.distinct = _estimate(registers) if registers else few
+        # An estimate is off to both sides, and there can't be more values than values.
+        scalars = sum(count for name, count in self.types.items() if name not in _NO_SCALARS)
+        self.distinct = min(_estimate(registers), scalars) if registers else few
         self.is_exact = not registers
         self.is_number = numbers is not None
         ends = numbers or texts
@@ -97,8 +100,9 @@ def describe(
     more, rows = scan.take_shapes()
     records = scan.matched
     fields = [Field(*row, records) for row in rows]
-    # The first is the whole record, which is told of where it is no object.
-    shown = [field for field in fields if field.name or set(field.types) - {"object"}]
+    # The first is the whole record, which is told of where it is no object. One that is in no record was
+    # below a key that came again: the last one counts.
+    shown = [field for field in fields if (field.types if field.name else set(field.types) - {"object"})]
     return Schema(records, shown, more=more)
 
 

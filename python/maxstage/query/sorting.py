@@ -4,6 +4,8 @@ import heapq
 import marshal
 import tempfile
 
+from maxstage.query import scratch
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,9 +72,8 @@ class Sorter:
 
     def _write(self, batch: "list[Row]") -> None:
         data = marshal.dumps(batch)
-        rest = memoryview(len(data).to_bytes(8, "big") + data)
-        while rest:
-            rest = rest[self._file.write(rest) :]
+        assert self._file is not None  # noqa: S101 - made before the first batch
+        scratch.write(self._file, len(data).to_bytes(8, "big") + data, self._folder)
 
     def merged(self) -> "Iterator[Row]":
         """Give all rows in order."""

@@ -99,7 +99,7 @@ class Sources:
         said = self._settings()[name]
         kind: str | None = None
         if "sql" in said:
-            return self._opened(name, said, said["sql"], kind, lambda: SqlInput(name, said["sql"]))
+            return self._opened(name, said, said["sql"], lambda: SqlInput(name, said["sql"]))
         command = [str(word) for word in said["command"]]
         if any(TYPE in word for word in command):
             kind = self._type or said.get("type")
@@ -108,14 +108,13 @@ class Sources:
             command = [word.replace(TYPE, kind) for word in command]
             self.took_type = True
         silent = said.get("timeout_seconds", _SILENT_SECONDS)
-        return self._opened(name, said, command, kind, lambda: CommandInput(name, command, silent))
+        return self._opened(name, said, command, lambda: CommandInput(name, command, silent, kind))
 
     def _opened(
         self,
         name: str,
         said: "dict[str, Any]",
         asked: "list[str] | str",
-        kind: str | None,
         begin: "Callable[[], _LinesInput]",
     ) -> Input:
         """Open what is read anew each time, or the item that keeps it."""
@@ -130,14 +129,19 @@ class Sources:
         if not items:
             one = begin()
             try:
-                source = name if kind is None else f"{name}/{kind}"
                 # Nothing is published if the program fails.
                 items = [
-                    store.stage(one.pieces(), ttl=said["cache_minutes"], source=source, labels={LABEL: key})
+                    store.stage(
+                        one.pieces(), ttl=said["cache_minutes"], source=one.origin, labels={LABEL: key}
+                    )
                 ]
             finally:
                 one.close()
         return ItemInput(store.open_item(items[0].token), "ndjson")
+
+
+def _with_type(name: str, kind: str | None) -> str:
+    return name if kind is None else f"{name}/{kind}"
 
 
 def offered() -> "list[EntryPoint]":
@@ -226,16 +230,18 @@ class CommandInput(_LinesInput):
         name: The source.
         command: The program and its arguments; no shell reads them.
         silent: How many seconds it may print nothing.
+        kind: The type that it is asked for; None for none.
 
     Raises:
         SourceFailed: It can't be started.
     """
 
-    def __init__(self, name: str, command: list[str], silent: float) -> None:
+    def __init__(self, name: str, command: list[str], silent: float, kind: str | None = None) -> None:
         import subprocess
 
         self.name = name
         self._silent = silent
+        self._kind = kind
         try:
             # In a session of its own, so that what it starts ends with it.
             self._process: subprocess.Popen[bytes] = subprocess.Popen(
@@ -243,6 +249,14 @@ class CommandInput(_LinesInput):
             )
         except OSError as error:
             raise SourceFailed(f"source {name}: {command[0]} can't be started: {error.strerror}") from None
+        except ValueError as error:
+            # A word with a NUL byte, which no program can be given.
+            raise SourceFailed(f"source {name}: its command can't be started: {error}") from None
+
+    @property
+    def origin(self) -> str:
+        """Return the source, with the type that it was asked for."""
+        return _with_type(self.name, self._kind)
 
     def pieces(self) -> "Iterator[bytes]":
         """Give what it prints.
@@ -328,6 +342,11 @@ class PackageInput(_LinesInput):
         self.name = name
         self._entry = entry
         self._kind = kind
+
+    @property
+    def origin(self) -> str:
+        """Return the source, with the type that it was asked for."""
+        return _with_type(self.name, self._kind)
 
     def pieces(self) -> "Iterator[bytes]":
         """Give the records, a line of JSON each.

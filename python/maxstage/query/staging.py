@@ -17,17 +17,34 @@ _MOST_TEXT = 1024
 
 
 def stage_results(
-    store: "Store", inputs: "Sequence[Input]", query: "Query", data: "Iterable[bytes]"
+    store: "Store",
+    inputs: "Sequence[Input]",
+    query: "Query",
+    data: "Iterable[bytes]",
+    *,
+    offset: int = 0,
+    limit: int | None = None,
 ) -> "Item":
     """Stage records, with ``derivedFrom`` in the metadata: what they come from, and the query.
+
+    Args:
+        store: The store.
+        inputs: What they come from.
+        query: What was looked for.
+        data: What was found.
+        offset: How many of those were passed over.
+        limit: How many were taken at most; None for all.
 
     Raises:
         QuotaExceeded, OSError: As `Store.stage`.
     """
     is_text = query.fields is None and not all(one.is_json for one in inputs)
-    return stage_derived(
-        store, [one.name for one in inputs], query.to_dict(), data, "text" if is_text else "ndjson"
-    )
+    asked = query.to_dict()
+    if offset:
+        asked["offset"] = offset
+    if limit is not None:
+        asked["limit"] = limit
+    return stage_derived(store, [one.origin for one in inputs], asked, data, "text" if is_text else "ndjson")
 
 
 def stage_derived(

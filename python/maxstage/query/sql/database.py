@@ -3,8 +3,8 @@
 import contextlib
 import importlib
 import json
-import math
 import os
+import re
 import shutil
 import tempfile
 import threading
@@ -59,6 +59,7 @@ class Database:
 
     def __init__(self, folder: str | None, *, trusted: bool = False) -> None:
         self._is_stuck = False
+        self._unknown: set[str] = set()
         try:
             self._duckdb: Any = importlib.import_module("duckdb")
         except ImportError:
@@ -126,6 +127,8 @@ class Database:
             if is_known(name):
                 expression = tables.view_of(name)
                 self._execute(f"CREATE VIEW {identifier(name)} AS FROM {expression}")
+            elif not set(name) & set(":*?["):  # no address, and no pattern
+                self._unknown.add(name)
         paths = ", ".join(literal(path) for path in tables.paths)
         for said in (
             "TimeZone='UTC'",
@@ -199,6 +202,9 @@ class Database:
         if isinstance(error, kinds):
             return InvalidQuery(f"SQL: {text}")
         if isinstance(error, self._duckdb.PermissionException):
+            missing = next((name for name in sorted(self._unknown) if f'"{name}"' in text), None)
+            if missing is not None:
+                return Error(f"No such file or directory: {missing}; name a token, a file or a source")
             return Error(f"SQL: a query reads what FROM names: tokens, files and sources. {text}")
         return Error(f"SQL: {text}")
 
@@ -207,18 +213,11 @@ def _standard(row: str) -> str:
     """Return a row without the numbers that JSON doesn't have."""
     if "NaN" not in row and "Infinity" not in row:
         return row
-    try:
-        return json.dumps(_finite(json.loads(row)), ensure_ascii=False)
-    except RecursionError:
-        raise Error("SQL: a row is nested too deeply to be JSON") from None
+    return _TEXT_OR_NO_NUMBER.sub(lambda found: found[0] if found[0][0] == '"' else "null", row)
 
 
-def _finite(value: "Any") -> "Any":
-    if isinstance(value, dict):
-        return {key: _finite(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_finite(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+_TEXT_OR_NO_NUMBER = re.compile(r'"(?:[^"\\]|\\.)*"|-?(?:NaN|Infinity)', re.DOTALL)
+"""A text, which stays, or what JSON has no number for. All else is as DuckDB wrote it: a decimal is no float."""
 
 
 def _find_tables(tree: "Any", tables: set[str], given: set[str]) -> None:

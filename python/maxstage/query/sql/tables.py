@@ -12,6 +12,7 @@ import re
 import tempfile
 
 from maxstage._backend import core
+from maxstage.query import scratch
 from maxstage.query.inputs import MOST_RECORD, open_inputs
 from maxstage.query.plan import Plan
 from maxstage.query.search import Looked, Query, read_all
@@ -94,7 +95,7 @@ class Tables:
         else:
             opened, _ = open_inputs([name], self._store, None, self._sources)
             self._open.callback(opened[0].close)
-            name = name if self._sources.has(name) else opened[0].name
+            name = opened[0].origin
             expression = self._expression(opened[0])
         self.names.append(name)
         return expression
@@ -139,7 +140,7 @@ class Tables:
         for text in read_all([one], query, looked):
             data = text if mend is None else mend(text)
             scan.feed(data)
-            _write(file, data)
+            scratch.write(file, data, self._folder)
         scan.finish()
         more, described = scan.take_kinds()
         return file.fileno(), tree_of(described), more, looked
@@ -151,7 +152,7 @@ class Tables:
             return fd
         file = self._temporary()
         for data in one.pieces():
-            _write(file, data)
+            scratch.write(file, data, self._folder)
         return file.fileno()
 
     def _temporary(self) -> "IO[bytes]":
@@ -214,9 +215,3 @@ def _number(text: str) -> float | str:
     """Return a number, or what no number holds as it is written."""
     number = float(text)
     return number if math.isfinite(number) else text
-
-
-def _write(file: "IO[bytes]", data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[file.write(rest) :]
