@@ -43,6 +43,7 @@ def test_the_names_that_files_would_get(store, files):
         "move three/x.txt → all/x (3).txt",
     ):
         assert line in told
+    assert "2 would get another name, since theirs is taken:\n  all/x (1).txt\n  all/x (3).txt\n" in told
     outcome = intent.execute(Options(on_conflict="rename"))
     went = [line["to"] for line in lines_of(store, outcome)]
     assert went == ["all/x.txt", "all/x (1).txt", "all/x (3).txt"]
@@ -54,7 +55,8 @@ def test_many_files_of_one_name(store, files, monkeypatch):
     real = preview.look
     monkeypatch.setattr("maxstage.intent.looking.look", lambda *args: looks.append(1) or real(*args))
     intent = plan(store, "write", [{}] * 200, to="same", content="x")
-    assert intent.preview(on_conflict="rename").effects == {"renames": 199}
+    assert "199 would get another name" in shown(intent, "rename")
+    assert "  same (10)\n  ... 189 more\n" in shown(intent, "rename")
     assert intent.execute(Options(on_conflict="rename")).ok
     assert len(names_in(files)) == 203
     assert len(looks) < 1500

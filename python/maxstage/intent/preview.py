@@ -96,6 +96,7 @@ class Preview:
         problems: What stands in the way, in the order of the operations; at most a thousand.
         problem_counts: How many operations have each sort of problem.
         overwritten: Examples of files that would be replaced.
+        renamed: Examples of operations whose file would get another name.
         samples: Operations from the beginning and the end, and what is odd.
         cannot: Operations that can't be taken back, of those that the intent takes back.
         digest: What tells whether the problems, and the files in the way, are the same.
@@ -112,6 +113,7 @@ class Preview:
         self.problems: list[Problem] = []
         self.problem_counts: dict[str, int] = {}
         self.overwritten: list[Change] = []
+        self.renamed: list[Change] = []
         self.samples: list[Change] = []
         self.cannot = cannot
         self.digest = ""
@@ -463,8 +465,9 @@ class Looker:
     def _keep(self, change: Change) -> None:
         """Keep an operation for display, if it is one of those that are shown."""
         preview, most = self._preview, self._sample
-        if change.effect == "overwrites" and len(preview.overwritten) < _SAMPLE:
-            preview.overwritten.append(change)
+        examples = {"overwrites": preview.overwritten, "renames": preview.renamed}.get(change.effect)
+        if examples is not None and len(examples) < _SAMPLE:
+            examples.append(change)
         if most is None or preview.count <= most:
             preview.samples.append(change._replace(why="first" if most is not None else ""))
         else:

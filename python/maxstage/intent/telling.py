@@ -138,14 +138,16 @@ def _effects(preview: Preview) -> Iterator[Line]:
     told = {
         "overwrites": "would be overwritten (what is there now goes into the trash):",
         "skips": "would be passed over, since their target exists",
-        "renames": "would get another name, since theirs is taken",
+        "renames": "would get another name, since theirs is taken:",
     }
     for effect, count in preview.effects.items():
         yield Line("")
         yield Line(f"{count:,} {told[effect]}", BAD if effect == "overwrites" else HEAD)
-        if effect == "overwrites":
-            for change in preview.overwritten:
-                yield Line(shown(change.row.target or b""), PLAIN, 1)
+        examples = {"overwrites": preview.overwritten, "renames": preview.renamed}.get(effect, [])
+        for change in examples:
+            yield Line(shown(change.becomes or change.row.target or b""), PLAIN, 1)
+        if examples and count > len(examples):
+            yield Line(f"... {count - len(examples):,} more", DIM, 1)
 
 
 def _samples(root: bytes, preview: Preview) -> Iterator[Line]:
@@ -240,6 +242,7 @@ def to_json(intent_id: str, facts: dict[str, Any], preview: Preview) -> dict[str
             for problem in preview.problems
         ],
         "overwritten": [_change(change) for change in preview.overwritten],
+        "renamed": [_change(change) for change in preview.renamed],
         "samples": [_change(change) for change in preview.samples],
     }
 
