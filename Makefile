@@ -77,6 +77,7 @@ release: build/release/tools ## Build what is uploaded, into dist/release, and c
 		PATH="$(CURDIR)/$(RELEASE):$$PATH" maturin build --release --zig --target $$target --compatibility $$tag \
 			--out dist/release || exit 1; \
 	done
+	$(RELEASE)/python packaging/musl_libc.py dist/release
 	MAXSTAGE_BUILD_PURE=1 $(RELEASE)/python -m build --no-isolation --wheel --outdir dist/release
 	PATH="$(CURDIR)/$(RELEASE):$$PATH" $(RELEASE)/python -m build --no-isolation --sdist --outdir dist/release
 	$(RELEASE)/python packaging/check_release.py dist/release
