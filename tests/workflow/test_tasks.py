@@ -208,6 +208,8 @@ def test_a_run_that_cannot_begin_leaves_nothing(flow):
 
 
 def test_inputs_and_secrets(flow, monkeypatch):
+    if flow.on is not None:
+        pytest.skip("a secret that is filled in does not travel: tests/execution/test_on_engine.py")
     tasks = {"a": bash("echo {{ inputs.must }} {{ env.SECRET }}")}
     inputs = {"must": {"required": True, "description": "needed"}}
     monkeypatch.setenv("SECRET", "s3cr3t")
