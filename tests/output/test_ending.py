@@ -25,6 +25,7 @@ from helpers import (
 from maxstage import run
 from maxstage.output import group, running
 from maxstage.output.full_output import FullOutputs
+from maxstage.output.guard import keeping
 
 DRIVER = """
 import sys, time, maxstage
@@ -241,11 +242,56 @@ def test_a_guard_leaves_with_the_command(argv):
         except FileNotFoundError:
             assert argv == ["no-such-program"]
     assert os.listdir("/proc/self/fd") == descriptors
-    assert not [pid for pid in guards() if _parent(pid) == os.getpid()]
+    assert not own_guards()
+
+
+def own_guards() -> list[str]:
+    """Return the guards of this process."""
+    return [pid for pid in guards() if _parent(pid) == os.getpid()]
 
 
 def _parent(pid: str) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except FileNotFoundError:  # somebody else's, and gone
+        return 0
+
+
+def test_a_guard_may_be_kept_for_the_next_command():
+    descriptors = os.listdir("/proc/self/fd")
+    with keeping():
+        run(["true"], keep="never")
+        (kept,) = own_guards()
+        for _ in range(3):
+            assert run(["echo", "x"], keep="never").content == b"x\n"
+        with pytest.raises(FileNotFoundError):
+            run(["no-such-program"], keep="never")
+        # That one was told of a command which never was.
+        assert own_guards() == []
+        run(["true"], keep="never")
+        (other,) = own_guards()
+        assert other != kept
+        os.kill(int(other), signal.SIGKILL)
+        assert run(["echo", "x"], keep="never").content == b"x\n"
+    assert own_guards() == []
+    assert os.listdir("/proc/self/fd") == descriptors
+
+
+@pytest.mark.parametrize("moment", ["running", "before"])
+def test_a_guard_that_is_kept_ends_the_next_command(tmp_path, moment):
+    kill = "__import__('os').kill(__import__('os').getpid(), 9)"
+    watch = f"None; {kill}" if moment == "before" else "real(self, group)"
+    setup = (
+        "guard.keeping().__enter__()\nmaxstage.run(['true'], keep='never')\nreal = guard.Guard.watch\n"
+        f"def watch(self, group):\n    open({str(tmp_path / 'group')!r}, 'w').write(str(group))\n    {watch}\n"
+        "guard.Guard.watch = watch"
+    )
+    child = driver(f"sleep {FOREVER} & echo > {tmp_path}/runs; wait", setup=setup)
+    if moment == "running":
+        wait_for(tmp_path / "runs")
+        child.kill()
+    assert child.wait(PATIENCE) == -signal.SIGKILL
+    wait_until_group_gone((tmp_path / "group").read_text())
 
 
 def test_a_background_process_outlives_a_command_that_ended_by_itself(tmp_path):

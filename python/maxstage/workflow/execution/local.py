@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from maxstage.errors import Corrupt, Error, Expired, NotFound
 from maxstage.humanize import signal_name
+from maxstage.output.guard import keeping
 from maxstage.output.limits import Limits
 from maxstage.output.run import run
 from maxstage.workflow.execution.job import JobResult, StagedInput
@@ -48,6 +49,8 @@ class LocalExecutor:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._environment = environment()
+        self._guards = contextlib.ExitStack()
         self._show: Callable[[str, int, bytes], None] | None = None
 
     def follow(self, show: Callable[[str, int, bytes], None]) -> bool:
@@ -64,6 +67,7 @@ class LocalExecutor:
 
     def open(self, queues: Iterable[str | None]) -> list[str]:  # noqa: ARG002 - as every executor has it
         """Return nothing: this machine is ready."""
+        self._guards.enter_context(keeping())
         return []
 
     def knows(self, run_id: str) -> bool:  # noqa: ARG002 - as every executor has it
@@ -71,7 +75,8 @@ class LocalExecutor:
         return False
 
     def close(self) -> None:
-        """Do nothing."""
+        """Dismiss the guards of its programs."""
+        self._guards.close()
 
     def run(self, job: Job, cancel: threading.Event) -> JobResult:
         """Run a program to completion.
@@ -110,7 +115,7 @@ class LocalExecutor:
                 stdin=self._open(stdin) if isinstance(stdin, StagedInput) else stdin,
                 timeout=job.timeout_secs,
                 cwd=job.cwd,
-                env={**environment(), **job.env},
+                env={**self._environment, **job.env},
                 store=self._store,
                 keep=job.keep,
                 cancel=cancel,
