@@ -8,6 +8,7 @@ import pytest
 
 from maxstage.output.limits import Limits
 from maxstage.workflow import execution
+from maxstage.workflow.execution.local import LocalExecutor
 from maxstage.workflow.run.limits import effective_limits, workflow_limits
 from maxstage.workflow.run.paths import spec_path
 from maxstage.workflow.workflow import Workflow
@@ -104,14 +105,13 @@ def test_max_context_says_what_the_run_gives(store, tmp_path, program, place):
 
 def test_a_run_gives_each_program_the_limits_that_hold(monkeypatch, store, tmp_path):
     seen = {}
-    local = execution.EXECUTORS["local"]
 
-    class Watching(local):
+    class Watching(LocalExecutor):
         def run(self, job, cancel):
             seen[job.task] = job.limits
             return super().run(job, cancel)
 
-    monkeypatch.setitem(execution.EXECUTORS, execution.DEFAULT, Watching)
+    monkeypatch.setitem(execution.EXECUTORS, execution.LOCAL, lambda store, _: Watching(store))
     workflow = Workflow.from_dict(NESTED)
     assert workflow.run(store=store, folder=tmp_path).ok
     top = workflow_limits(store, workflow.valid, str(tmp_path))

@@ -119,4 +119,5 @@ def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of the format."""
     definitions: dict[str, Any] = {}
     made = schema.WorkflowSpec.json_schema(definitions)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made, "$defs": definitions}
+    about = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": schema.WorkflowSpec.__name__}
+    return {**about, **made, "$defs": definitions}
