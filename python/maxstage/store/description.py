@@ -57,8 +57,8 @@ def table_of(items: "list[Item]") -> str:
     )
 
 
-_IN_SECONDS = 120
-"""What is left is told in seconds up to here, as `format_duration` does."""
+_MINUTE = 60
+"""Seconds; what is less is told in seconds, as `format_duration` does."""
 
 
 def format_remaining(expires: float | None, now: float) -> str:
@@ -66,13 +66,13 @@ def format_remaining(expires: float | None, now: float) -> str:
 
     In begun minutes, the unit of ``--ttl``: what was given for five hours has `5 h` left, and not `4 h` a second later.
 
-    >>> format_remaining(18000.0, now=2.5), format_remaining(90.0, now=0.5), format_remaining(None, now=0)
-    ('5 h', '90 s', 'never')
+    >>> format_remaining(18000.0, now=2.5), format_remaining(60.0, now=0.5), format_remaining(50.0, now=0.5)
+    ('5 h', '1 min', '50 s')
     """
     if expires is None:
         return "never"
     left = math.ceil(expires - now)
-    return format_duration(left if left <= _IN_SECONDS else -(-left // 60) * 60)
+    return format_duration(left if left < _MINUTE else -(-left // _MINUTE) * _MINUTE)
 
 
 def _facts(item: "Item") -> "Iterator[str]":
