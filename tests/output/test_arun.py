@@ -102,7 +102,8 @@ def test_an_event_of_the_caller_still_cancels(tmp_path):
     assert "cancelled" in asyncio.run(main()).warnings
 
 
-def test_output_is_followed_in_the_loop():
+@pytest.mark.parametrize("how", ["on_output", "follow"])
+def test_output_is_followed_in_the_loop(how):
     seen = []
 
     async def main():
@@ -111,7 +112,7 @@ def test_output_is_followed_in_the_loop():
         def show(stream, data):
             seen.append((stream, data, threading.get_ident() == home))
 
-        await sh("echo out; echo err >&2", on_output=show, keep="never")
+        await sh("echo out; echo err >&2", **{how: show}, keep="never")
 
     asyncio.run(main())
     assert sorted(seen) == [(0, b"out\n", True), (1, b"err\n", True)]

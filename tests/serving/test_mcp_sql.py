@@ -29,7 +29,7 @@ def test_a_query(wire, people):
         "sql", query=f"SELECT count(*) AS n FROM '{people}', '{two.removeprefix('max:')}'"
     ).startswith('{"n":2000}')
     assert wire.call("sql", query=f"FROM '{people}' WHERE score < 0") == "[no rows]"
-    assert wire.call("sql", query="SELECT 'NaN'::DOUBLE AS x").startswith('{"x": null}')
+    assert wire.call("sql", query="SELECT 'NaN'::DOUBLE AS x").startswith('{"x":null}')
     wire.end()
 
 

@@ -47,6 +47,7 @@ async def arun(
     combine: bool = False,
     cancel: threading.Event | None = None,
     on_output: Callable[[int, bytes], None] | None = None,
+    follow: Callable[[int, bytes], None] | None = None,
     task_id: str | None = None,
     owner: str | None = None,
     labels: Mapping[str, str] | None = None,
@@ -58,7 +59,7 @@ async def arun(
 
     If the waiting task is cancelled, the command's whole process group is ended, what was captured is kept as usual,
     and `asyncio.CancelledError` is raised with the `TaskOutput` as its attribute ``output``. Each call has its own
-    thread, so many can run at once. `on_output` is called in the event loop.
+    thread, so many can run at once. `on_output` and `follow` are called in the event loop.
 
     Raises:
         CancelledError: The task was cancelled; raised after the command has ended.
@@ -69,11 +70,11 @@ async def arun(
     loop = asyncio.get_running_loop()
     done: asyncio.Future[TaskOutput] = loop.create_future()
     wanted_no_more = _Either(cancel)
-    shown = None
-    if on_output is not None:
 
-        def shown(stream: int, data: bytes) -> None:
-            loop.call_soon_threadsafe(on_output, stream, data)
+    def in_loop(call: Callable[[int, bytes], None] | None) -> Callable[[int, bytes], None] | None:
+        if call is None:
+            return None
+        return lambda stream, data: _tell(loop, call, stream, data)
 
     def work() -> None:
         try:
@@ -88,7 +89,8 @@ async def arun(
                 keep=keep,
                 combine=combine,
                 cancel=wanted_no_more,
-                on_output=shown,
+                on_output=in_loop(on_output),
+                follow=in_loop(follow),
                 task_id=task_id,
                 owner=owner,
                 labels=labels,
@@ -126,9 +128,9 @@ async def _despite_cancelling(done: asyncio.Future[TaskOutput]) -> TaskOutput | 
     return None if done.exception() is not None else done.result()
 
 
-def _tell(loop: asyncio.AbstractEventLoop, tell: Callable[[Any], None], what: object) -> None:
+def _tell(loop: asyncio.AbstractEventLoop, tell: Callable[..., None], *what: object) -> None:
     try:
-        loop.call_soon_threadsafe(tell, what)
+        loop.call_soon_threadsafe(tell, *what)
     except RuntimeError:
         # The loop is closed: nobody is waiting.
         if not loop.is_closed():
