@@ -105,12 +105,13 @@ class Forks:
     """Workers that are forked from a process that has imported all they need."""
 
     def __init__(self) -> None:
+        path = [str(Path(__file__).parent), os.environ.get("PYTHONPATH")]
         self._process = subprocess.Popen(
             [sys.executable, __file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, path))},
         )
         assert self._line() == "ready"
 
