@@ -252,5 +252,5 @@ def test_ctrl_c_leaves_the_terminal_as_it_was(program, times):
     if times == 2:
         assert f"interrupted: {LONG}" in seen
     else:
-        assert "b\r\n" not in seen
+        assert "\nb\r\n" not in seen
         assert "not started" in seen
